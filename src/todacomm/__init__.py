@@ -1,0 +1,3 @@
+"""todacomm."""
+
+from todacomm._version import __version__

@@ -1,0 +1,83 @@
+"""What can go wrong, as a tree; each message says what was wrong, where, what was expected and what to do.
+
+TodacommError
+├── UnknownName        a name that no registry, layer or preset knows; suggests a neighbour and lists the rest
+├── InvalidInput       an option, an array or a text that cannot be measured as it is
+│   ├── InvalidCloud   not finite, fewer than three points, all points equal, or not an array of n rows
+│   ├── InvalidTexts   too few texts, an unreadable dataset, a missing field
+│   └── InvalidStudy   a study file with an unknown or mistyped key
+├── ModelUnavailable   a hub that cannot be reached, a gated model, a directory that is not a model
+├── UnsafeModel        a pickle weight file or remote code that was not asked for
+├── MissingExtra       an optional dependency that is not installed
+├── EngineDisagreement two engines gave different diagrams of one cloud
+├── InvalidRecord      a stored run that is missing, damaged or of a newer schema
+└── CannotWrite        an output directory that cannot be made or written
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class TodacommError(Exception):
+    """Base of every error that todacomm raises on purpose."""
+
+
+class UnknownName(TodacommError, LookupError):
+    """A name that is not among the known ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
+        self.kind, self.name, self.known = kind, name, tuple(known)
+        article = "an" if kind[:1].lower() in "aeiou" else "a"
+        near = difflib.get_close_matches(name.lower(), [k.lower() for k in self.known], n=1, cutoff=0.5)
+        meant = next((k for k in self.known if near and k.lower() == near[0]), "")
+        suggestion = f" Did you mean '{meant}'?" if meant else ""
+        listed = ", ".join(self.known) or "none"
+        super().__init__(
+            f"'{name}' is not {article} {kind} that todacomm knows.{suggestion} Known: {listed}.{' ' if hint else ''}{hint}"
+        )
+
+
+class InvalidInput(TodacommError, ValueError):
+    """An option, an array or a text that cannot be measured as it is."""
+
+
+class InvalidCloud(InvalidInput):
+    """An array that is no point cloud."""
+
+
+class InvalidTexts(InvalidInput):
+    """A dataset that does not give the texts asked for."""
+
+
+class InvalidStudy(InvalidInput):
+    """A study file that does not say what to do."""
+
+
+class ModelUnavailable(TodacommError):
+    """A model that cannot be loaded."""
+
+
+class UnsafeModel(TodacommError):
+    """A model whose loading would run code that was not asked for."""
+
+
+class MissingExtra(TodacommError, ImportError):
+    """An optional dependency that is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs {package}, which is not installed here. "
+            f"Install it from your clone with: pip install '.[{extra}]'"
+        )
+
+
+class EngineDisagreement(TodacommError):
+    """Two engines gave different diagrams of the same distances."""
+
+
+class InvalidRecord(TodacommError):
+    """A stored run that cannot be read."""
+
+
+class CannotWrite(TodacommError, OSError):
+    """An output directory that cannot be made or written."""

@@ -1,0 +1,51 @@
+"""The one mechanism behind every extension point: a mapping from names to functions, filled by a decorator."""
+
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import TypeVar
+
+from todacomm.errors import InvalidInput, UnknownName
+
+T = TypeVar("T")
+PLUGINS = "todacomm.plugins"  # the entry-point group of third parties; each entry is a module that registers
+
+
+class Registry(Mapping[str, T]):
+    """Names to entries of one kind; a name that is unknown raises `UnknownName` with a suggestion."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, T] = {}
+
+    def add(self, name: str, entry: T) -> T:
+        """Register ``entry`` under ``name``; a name is taken once."""
+        if name in self._entries:
+            raise InvalidInput(f"two entries for the {self.kind} '{name}': a name is registered once")
+        self._entries[name] = entry
+        return entry
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """The decorator form of `add`."""
+        return lambda entry: self.add(name, entry)
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._entries:
+            raise UnknownName(self.kind, name, self._entries)
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def load_plugins() -> list[str]:
+    """Import every module of the entry-point group, so that it registers; returns their names."""
+    found = entry_points(group=PLUGINS)
+    for entry in found:
+        entry.load()
+    return [entry.name for entry in found]

@@ -1,0 +1,385 @@
+"""The frozen types between the stages. Axis names mean the same everywhere: n points, d features, m bars, L layers.
+
+Texts ──► Activations ──► PointCloud ──► Diagrams ──► Measurement ──► Profile
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import total_ordering
+from types import MappingProxyType
+from typing import Any, Literal, Self
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from todacomm.errors import InvalidCloud, InvalidInput, InvalidTexts, UnknownName
+
+Points = Float[np.ndarray, "n d"]
+Distances = Float[np.ndarray, "n n"]
+Bars = Float[np.ndarray, "m 2"]
+Mask = Bool[np.ndarray, "b t"]
+Number = float | None  # None: undefined, with the reason beside it
+
+DISTANCES = ("euclidean", "cosine")
+SCALES = ("none", "median", "rms", "sphere")
+FEWEST_POINTS = 3
+
+
+def layer_key(layer: str) -> tuple[int, int, str]:
+    """The sort key along the depth of a model: embedding, layer_0 … layer_{L-1}, final, then anything else."""
+    number = re.fullmatch(r"layer_(\d+)", layer)
+    if number:
+        return (1, int(number[1]), layer)
+    return ({"embedding": 0, "final": 2}.get(layer, 3), 0, layer)
+
+
+def is_block(layer: str) -> bool:
+    """Whether the layer is the output of a block (``layer_i``), not the embedding and not the final norm."""
+    return layer_key(layer)[0] == 1
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a point cloud comes from; prints as a path, sorts by model, data, step and depth."""
+
+    model: str
+    data: str
+    layer: str
+    step: int | None = None
+
+    def __str__(self) -> str:
+        parts = [self.model, self.data, self.layer]
+        return "/".join(parts if self.step is None else [*parts, f"step_{self.step}"])
+
+    def __lt__(self, other: "Address") -> bool:
+        return self._key() < other._key()
+
+    def _key(self) -> tuple[str, str, int, tuple[int, int, str]]:
+        return (self.model, self.data, -1 if self.step is None else self.step, layer_key(self.layer))
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A dataset, identified by its content; ``groups`` says which article each text is from, where that is known."""
+
+    name: str
+    items: tuple[str, ...]
+    groups: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.groups is not None and len(self.groups) != len(self.items):
+            raise InvalidTexts(
+                f"{self.name}: {len(self.items)} texts but {len(self.groups)} group labels; expected one each"
+            )
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the texts in their order (a NUL after each)."""
+        return hashlib.sha256(b"".join(item.encode() + b"\0" for item in self.items)).hexdigest()
+
+    def take(self, indices: Sequence[int]) -> Self:
+        """The texts at ``indices``, in that order, with their groups."""
+        groups = None if self.groups is None else tuple(self.groups[i] for i in indices)
+        return type(self)(self.name, tuple(self.items[i] for i in indices), groups)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Activations:
+    """Layer to (n, d) float32, as they leave the network; nothing later imports torch."""
+
+    layers: Mapping[str, Points]
+    model: str
+    texts: Texts
+    pooling: str
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def clouds(self) -> Iterator["PointCloud"]:
+        """One cloud a layer, in the order of depth."""
+        for layer in sorted(self.layers, key=layer_key):
+            yield PointCloud(self.layers[layer], Address(self.model, self.texts.name, layer))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PointCloud:
+    """n points in d dimensions with an address; validated here once, read-only from here on.
+
+    The view is read-only; the caller's array stays writable. float32 stays float32, everything else becomes float64.
+    """
+
+    points: Points
+    address: Address
+
+    def __post_init__(self) -> None:
+        array = np.asarray(self.points)
+        if array.ndim != 2 or array.dtype.kind not in "fiub":
+            raise InvalidCloud(
+                f"{self.address}: expected numbers of shape (n points, d features), "
+                f"found shape {array.shape} of type {array.dtype}"
+            )
+        if len(array) < FEWEST_POINTS or array.shape[1] < 1:
+            raise InvalidCloud(
+                f"{self.address}: {array.shape[0]} points in {array.shape[1]} dimensions; "
+                f"a point cloud needs at least {FEWEST_POINTS} points and 1 dimension"
+            )
+        array = array if array.dtype == np.float32 else array.astype(np.float64)
+        broken = int((~np.isfinite(array)).any(axis=1).sum())
+        if broken:
+            raise InvalidCloud(
+                f"{self.address}: {broken} of {len(array)} points hold NaN or infinity; "
+                "was the model run in half precision? Try --dtype float32, or remove these rows"
+            )
+        object.__setattr__(self, "points", _read_only(array))
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a cloud is made and measured; equal recipes on equal data give comparable numbers.
+
+    The order is: subsample, centre, sphere (if asked), project, then median or rms (if asked).
+    ``components`` None keeps every dimension; ``threshold`` None stops at the enclosing radius, after which no
+    homology changes; ``pooling`` None means that the arrays were given.
+    """
+
+    pooling: str | None = None
+    site: str = "block"
+    max_length: int | None = None
+    centre: bool = True
+    scale: Literal["none", "median", "rms", "sphere"] = "none"
+    components: int | None = 50
+    distance: Literal["euclidean", "cosine"] = "euclidean"
+    subsample: int | None = None
+    seed: int = 42
+    engine: str = "redzed"
+    maxdim: int = 1
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.distance not in DISTANCES:
+            raise UnknownName("distance", str(self.distance), DISTANCES)
+        if self.scale not in SCALES:
+            raise UnknownName("scale", str(self.scale), SCALES)
+        if self.maxdim not in (0, 1, 2):
+            raise InvalidInput(f"maxdim is {self.maxdim}; expected 0 (clusters), 1 (and loops) or 2 (and voids)")
+        if self.components is not None and self.components < 1:
+            raise InvalidInput(
+                f"{self.components} principal components; expected 1 or more, or none to keep every dimension"
+            )
+        if self.subsample is not None and self.subsample < FEWEST_POINTS:
+            raise InvalidInput(f"a subsample of {self.subsample} points; expected at least {FEWEST_POINTS}")
+
+    @property
+    def digest(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the recipe as sorted JSON."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class CloudFacts:
+    """What must be known of a cloud before its numbers are believed.
+
+    ``scale`` is the median and ``rms_distance`` the root mean square of the pairwise distances after projection, before
+    any rescaling; ``variance_kept`` and ``largest_variance_share`` are shares from 0 to 1, the latter that of the one
+    coordinate with the most variance before projection; ``norm`` is the median norm of the points as they came.
+    """
+
+    points: int
+    dimension: int
+    components: int
+    variance_kept: float
+    distinct_points: int
+    scale: float
+    rms_distance: float
+    largest_variance_share: float
+    norm: float
+
+    @property
+    def undefined(self) -> str:
+        """Why no ratio can stand on this cloud; empty when one can."""
+        if self.distinct_points < FEWEST_POINTS:
+            return f"{self.distinct_points} distinct point{'s' if self.distinct_points != 1 else ''} of {self.points}"
+        return "" if self.scale > 0 else "more than half of the pairwise distances are zero"
+
+    @property
+    def doubtful(self) -> str:
+        """Why a number of this cloud is marked and never the basis of a sentence; empty when it is sound."""
+        reasons = [self.undefined] if self.undefined else []
+        if not self.undefined and 2 * self.distinct_points < self.points:
+            reasons.append(f"{self.distinct_points} distinct points of {self.points}")
+        if self.largest_variance_share > 0.5:
+            reasons.append(f"one dimension holds {self.largest_variance_share:.0%} of the variance")
+        return "; ".join(reasons)
+
+    @property
+    def note(self) -> str:
+        """What is worth knowing without being a doubt."""
+        return "no more points than components: the projection is an isometry" if self.points <= self.components else ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Diagrams:
+    """Persistence diagrams over Z/2, in the diameter convention: births and deaths are distances between points.
+
+    ``finite[k]`` holds the bars of dimension k, sorted by birth and death, without those of length zero; ``essential[k]``
+    the births of the classes that never die. They stay apart, so that nobody invents a death.
+    """
+
+    finite: tuple[Bars, ...]
+    essential: tuple[Float[np.ndarray, " e"], ...]
+
+    @classmethod
+    def from_arrays(cls, arrays: Sequence[Bars]) -> Self:
+        """Split (m, 2) arrays, one a dimension, deaths of infinity marking the essential classes."""
+        split = [np.asarray(a, dtype=np.float64).reshape(-1, 2) for a in arrays]
+        finite = [a[np.isfinite(a[:, 1]) & (a[:, 1] > a[:, 0])] for a in split]
+        essential = [np.sort(a[~np.isfinite(a[:, 1]), 0]) for a in split]
+        ordered = (a[np.lexsort((a[:, 1], a[:, 0]))] for a in finite)
+        return cls(tuple(_read_only(a) for a in ordered), tuple(_read_only(a) for a in essential))
+
+    @property
+    def maxdim(self) -> int:
+        return len(self.finite) - 1
+
+    def scaled(self, factor: float) -> Self:
+        """The diagrams of the cloud with every distance multiplied by ``factor``."""
+        return type(self)(
+            tuple(_read_only(a * factor) for a in self.finite), tuple(_read_only(a * factor) for a in self.essential)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurement:
+    """One cloud measured: the atom that is stored. ``summary`` maps names such as ``H1_total_persistence`` to numbers."""
+
+    address: Address
+    recipe: Recipe
+    facts: CloudFacts
+    diagrams: Diagrams
+    summary: Mapping[str, Number]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "summary", MappingProxyType(dict(self.summary)))
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """H0 total persistence of ``peak`` over that of ``baseline`` and its exact factors: ratio = scale × shape.
+
+    ``scale`` is the ratio of the median pairwise distances, ``shape`` that of H0 total / scale, on ``points`` texts.
+    """
+
+    baseline: str
+    peak: str
+    points: int
+    ratio: float
+    scale: float
+    shape: float
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """The expansion of a profile against one baseline.
+
+    ``growth`` is None when the baseline is degenerate, then ``reason`` says why; a ``doubt`` marks a number that must not
+    carry a sentence. ``largest_shape`` is the growth to the block with the most H0 total / scale. ``matched`` is the
+    growth on one text for each distinct baseline point, the same texts in both layers, where the two differ.
+    """
+
+    baseline: str
+    growth: Growth | None
+    largest_shape: Growth | None
+    matched: Growth | None
+    reason: str = ""
+    doubt: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """Measurements along the layers of a model (or, later, the steps of a training run): one type for both.
+
+    ``profile["H0_total_persistence"]`` is an array along the layers, NaN where a number is undefined. ``language`` holds
+    loss, perplexity and the like of the same texts, ``notes`` what a reader of the numbers must know.
+    """
+
+    measurements: tuple[Measurement, ...]
+    along: Literal["layer", "step"] = "layer"
+    expansions: tuple[Expansion, ...] = ()
+    language: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.measurements:
+            raise InvalidInput("a profile needs at least one measurement; none was given")
+        object.__setattr__(self, "measurements", tuple(sorted(self.measurements, key=lambda m: m.address)))
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        return tuple(m.address for m in self.measurements)
+
+    @property
+    def model(self) -> str:
+        return self.measurements[0].address.model
+
+    @property
+    def data(self) -> str:
+        return self.measurements[0].address.data
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return tuple(m.address.layer for m in self.measurements)
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.measurements[0].recipe
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that ``profile[name]`` takes: the metrics, then the facts of the clouds."""
+        return (*self.measurements[0].summary, *(f.name for f in fields(CloudFacts)))
+
+    def __getitem__(self, name: str) -> Float[np.ndarray, " L"]:
+        if name not in self.names:
+            raise UnknownName("metric", name, self.names)
+        if name in self.measurements[0].summary:
+            found = [m.summary[name] for m in self.measurements]
+        else:
+            found = [getattr(m.facts, name) for m in self.measurements]
+        return np.array([math.nan if x is None else x for x in found], dtype=np.float64)
+
+    def at(self, layer: str) -> Measurement:
+        """The measurement of one layer."""
+        for measurement in self.measurements:
+            if measurement.address.layer == layer:
+                return measurement
+        raise UnknownName("layer", layer, self.layers)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One flat row a layer, ready for a table or a CSV file."""
+        for m in self.measurements:
+            yield {**asdict(m.address), **m.summary, **asdict(m.facts), "doubt": m.facts.doubtful}
+
+    def to_frame(self) -> Any:
+        """The rows as a pandas DataFrame indexed by layer; needs pandas, which the ``models`` extra brings."""
+        from todacomm.errors import MissingExtra
+
+        try:
+            import pandas as pd
+        except ModuleNotFoundError:
+            raise MissingExtra("pandas", "models", "Profile.to_frame()") from None
+        return pd.DataFrame(list(self.rows())).set_index("layer")
