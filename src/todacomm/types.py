@@ -101,6 +101,10 @@ class Activations:
     pooling: str
     notes: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        shape = next(iter(self.layers.values())).shape if self.layers else (0, 0)
+        return f"Activations({self.model}, {self.texts.name}, {self.pooling}: {len(self.layers)} layers of {shape[0]} × {shape[1]})"
+
     def clouds(self) -> Iterator["PointCloud"]:
         """One cloud a layer, in the order of depth."""
         for layer in sorted(self.layers, key=layer_key):
@@ -146,6 +150,9 @@ class PointCloud:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    def __repr__(self) -> str:
+        return f"PointCloud({self.address}: {len(self.points)} points in {self.points.shape[1]} dimensions)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +259,13 @@ class Diagrams:
         ordered = (a[np.lexsort((a[:, 1], a[:, 0]))] for a in finite)
         return cls(tuple(_read_only(a) for a in ordered), tuple(_read_only(a) for a in essential))
 
+    def __repr__(self) -> str:
+        counts = (
+            f"H{k}: {len(a)} finite, {len(e)} essential"
+            for k, (a, e) in enumerate(zip(self.finite, self.essential, strict=True))
+        )
+        return f"Diagrams({'; '.join(counts)})"
+
     @property
     def maxdim(self) -> int:
         return len(self.finite) - 1
@@ -275,6 +289,9 @@ class Measurement:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "summary", MappingProxyType(dict(self.summary)))
+
+    def __repr__(self) -> str:
+        return f"Measurement({self.address}: {self.facts.points} points; {self.diagrams!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,12 +326,27 @@ class Expansion:
     doubt: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model is, read from the model itself: ``kind`` is causal or masked, ``norm_place`` pre-LN or post-LN."""
+
+    name: str
+    kind: Literal["causal", "masked"]
+    norm_place: Literal["pre-LN", "post-LN"]
+    parameters: int
+    blocks: int
+    width: int
+    revision: str
+    weights_sha256: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
     """Measurements along the layers of a model (or, later, the steps of a training run): one type for both.
 
     ``profile["H0_total_persistence"]`` is an array along the layers, NaN where a number is undefined. ``language`` holds
-    loss, perplexity and the like of the same texts, ``notes`` what a reader of the numbers must know.
+    loss, perplexity and the like of the same texts, ``notes`` what a reader of the numbers must know, ``card`` the model
+    where there is one.
     """
 
     measurements: tuple[Measurement, ...]
@@ -322,11 +354,15 @@ class Profile:
     expansions: tuple[Expansion, ...] = ()
     language: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    card: ModelCard | None = None
 
     def __post_init__(self) -> None:
         if not self.measurements:
             raise InvalidInput("a profile needs at least one measurement; none was given")
         object.__setattr__(self, "measurements", tuple(sorted(self.measurements, key=lambda m: m.address)))
+
+    def __repr__(self) -> str:
+        return f"Profile({self.model} on {self.data}: {len(self.measurements)} {self.along}s, {self.layers[0]} … {self.layers[-1]})"
 
     @property
     def addresses(self) -> tuple[Address, ...]:

@@ -1,0 +1,129 @@
+"""Profiles → Comparison: one row a profile, and what forbids reading two rows side by side."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from todacomm.errors import InvalidInput
+from todacomm.types import Number, Profile, is_block
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One profile in one line; a number that is undefined is None."""
+
+    model: str
+    data: str
+    pooling: str
+    kind: str
+    norm_place: str
+    parameters: int | None
+    baseline: str
+    expansion: Number
+    scale_growth: Number
+    shape_growth: Number
+    peak_layer: str
+    largest_shape_growth: Number
+    largest_shape_layer: str
+    h1_peak: Number
+    h1_peak_layer: str
+    bits_per_byte: Number
+    doubt: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Several profiles side by side, with what a reader must know and the models that failed."""
+
+    profiles: tuple[Profile, ...]
+    rows: tuple[ModelRow, ...]
+    warnings: tuple[str, ...] = ()
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+
+def compare(profiles: Sequence[Profile], *, failures: Mapping[str, str] | None = None) -> Comparison:
+    """Set profiles side by side, on the same baseline for all: ``embedding`` where every profile has it sound.
+
+    Otherwise each is set on its first sound layer, and a warning says so. Raises InvalidInput without a profile.
+    """
+    if not profiles:
+        raise InvalidInput("nothing to compare: no profile was given")
+    which = 0 if all(sound_embedding(p) for p in profiles) else 1
+    rows = tuple(row(p, which) for p in profiles)
+    return Comparison(tuple(profiles), rows, tuple(warnings(profiles, rows)), dict(failures or {}))
+
+
+def sound_embedding(profile: Profile) -> bool:
+    """Whether the embedding was measured and can carry a ratio."""
+    return "embedding" in profile.layers and not profile.at("embedding").facts.doubtful
+
+
+def row(profile: Profile, which: int) -> ModelRow:
+    """The row of one profile on baseline ``which`` of its expansions (0: embedding, 1: the first sound layer)."""
+    expansion = profile.expansions[which] if profile.expansions else None
+    growth = expansion.growth if expansion else None
+    shapeliest = expansion.largest_shape if expansion else None
+    h1_layer, h1 = peak_of(profile, "H1_total_persistence")
+    card, language = profile.card, profile.language or {}
+    return ModelRow(
+        model=profile.model,
+        data=profile.data,
+        pooling=profile.recipe.pooling or "given",
+        kind=card.kind if card else "array",
+        norm_place=card.norm_place if card else "",
+        parameters=card.parameters if card else None,
+        baseline=expansion.baseline if expansion else "",
+        expansion=growth.ratio if growth else None,
+        scale_growth=growth.scale if growth else None,
+        shape_growth=growth.shape if growth else None,
+        peak_layer=growth.peak if growth else "",
+        largest_shape_growth=shapeliest.shape if shapeliest else None,
+        largest_shape_layer=shapeliest.peak if shapeliest else "",
+        h1_peak=h1,
+        h1_peak_layer=h1_layer,
+        bits_per_byte=language.get("bits_per_byte"),
+        doubt=(expansion.doubt or expansion.reason) if expansion else "no blocks were measured",
+    )
+
+
+def peak_of(profile: Profile, name: str) -> tuple[str, Number]:
+    """The block with the largest value of a metric, and that value; empty and None where it was not measured."""
+    found = [(m.summary[name] or 0.0, m.address.layer) for m in profile.measurements if name in m.summary]
+    blocks = [pair for pair in found if is_block(pair[1])] or found
+    if not blocks:
+        return "", None
+    value, layer = max(blocks, key=lambda pair: pair[0])
+    return layer, value
+
+
+def warnings(profiles: Sequence[Profile], rows: Sequence[ModelRow]) -> list[str]:
+    """What forbids reading the rows side by side without a second thought."""
+    found = [text for text in (differing(profiles, *question) for question in QUESTIONS) if text]
+    degenerate = [r.model for r in rows if r.baseline != "embedding"]
+    if degenerate:
+        found.append(
+            "The embedding is not a sound baseline for every model, so each model is set on its own first sound layer: "
+            + "; ".join(f"{r.model} ({r.pooling}) on {r.baseline or 'none'}" for r in rows)
+            + "."
+        )
+    return found
+
+
+QUESTIONS: tuple[tuple[str, Callable[[Profile], object], str], ...] = (
+    ("poolings", lambda p: p.recipe.pooling, "a last token and a mean of tokens are different clouds"),
+    ("numbers of points", lambda p: p.measurements[0].facts.points, "totals and counts grow with the number of points"),
+    ("distances", lambda p: p.recipe.distance, "their units differ"),
+    ("scales", lambda p: p.recipe.scale, "their units differ"),
+    ("numbers of components", lambda p: p.recipe.components, "more components keep more of the variance"),
+    ("sites", lambda p: p.recipe.site, "a sublayer's output is not the residual stream"),
+    ("datasets", lambda p: p.data, "the texts are not the same"),
+)
+
+
+def differing(profiles: Sequence[Profile], what: str, of: Callable[[Profile], object], because: str) -> str:
+    """A sentence where the profiles differ in ``of``; empty where they do not."""
+    values = {p.model: of(p) for p in profiles}
+    distinct = {of(p) for p in profiles}
+    if len(distinct) < 2:
+        return ""
+    listed = "; ".join(f"{model}: {value}" for model, value in values.items())
+    return f"Different {what} are compared ({listed}): {because}."

@@ -1,0 +1,79 @@
+"""Prepared clouds and measurements along a model → its expansion, split exactly into scale growth and shape growth."""
+
+from collections.abc import Mapping, Sequence
+
+from todacomm.cloud import PreparedCloud, median, spanning_tree_length
+from todacomm.types import Expansion, Growth, Measurement, is_block
+
+TOTAL, SHAPE = "H0_total_persistence", "H0_total_persistence_scaled"
+
+
+def expansions_of(measurements: Sequence[Measurement], clouds: Mapping[str, PreparedCloud]) -> tuple[Expansion, ...]:
+    """The expansion against two baselines: ``embedding``, and the first layer whose cloud is sound.
+
+    Expansion is the largest H0 total over the blocks ``layer_0`` … ``layer_{L-1}`` over H0 total at the baseline;
+    ``final`` stands after the norm and takes no part. Empty without a block.
+    """
+    layers = {m.address.layer: m for m in measurements}
+    blocks = [m for m in measurements if is_block(m.address.layer)]
+    if not blocks:
+        return ()
+    sound = next((layer for layer, m in layers.items() if layer != "final" and not m.facts.doubtful), None)
+    return (
+        expansion(layers.get("embedding"), "embedding", blocks, clouds, missing="the embedding layer was not measured"),
+        expansion(layers.get(sound or ""), sound or "", blocks, clouds, missing="no layer has a sound cloud"),
+    )
+
+
+def expansion(
+    baseline: Measurement | None,
+    name: str,
+    blocks: Sequence[Measurement],
+    clouds: Mapping[str, PreparedCloud],
+    *,
+    missing: str,
+) -> Expansion:
+    """The expansion from one baseline; without numbers, and with the reason, where the baseline is degenerate."""
+    if baseline is None:
+        return Expansion(name, None, None, None, reason=missing)
+    if baseline.facts.undefined:
+        return Expansion(name, None, None, None, reason=f"{name}: {baseline.facts.undefined}")
+    peak = max(blocks, key=lambda m: m.summary[TOTAL] or 0.0)
+    if peak.facts.undefined:
+        return Expansion(name, None, None, None, reason=f"{peak.address.layer}: {peak.facts.undefined}")
+    shapeliest = max(blocks, key=lambda m: m.summary[SHAPE] or 0.0)
+    doubts = {m.address.layer: m.facts.doubtful for m in (baseline, peak) if m.facts.doubtful}
+    return Expansion(
+        baseline=name,
+        growth=growth(baseline, peak),
+        largest_shape=growth(baseline, shapeliest),
+        matched=matched_growth(clouds.get(name), clouds.get(peak.address.layer)),
+        doubt="; ".join(f"{layer}: {doubt}" for layer, doubt in doubts.items()),
+    )
+
+
+def growth(baseline: Measurement, peak: Measurement) -> Growth:
+    """The growth between two measured layers, on all of their points."""
+    ratio, shape = (_ratio(peak, baseline, name) for name in (TOTAL, SHAPE))
+    return Growth(baseline.address.layer, peak.address.layer, baseline.facts.points, ratio, ratio / shape, shape)
+
+
+def _ratio(peak: Measurement, baseline: Measurement, name: str) -> float:
+    above, below = peak.summary[name], baseline.summary[name]
+    return above / below if above is not None and below else float("nan")
+
+
+def matched_growth(baseline: PreparedCloud | None, peak: PreparedCloud | None) -> Growth | None:
+    """The growth on one text for each distinct baseline point, the same texts in both layers.
+
+    None where both layers have equally many distinct points, and where fewer than three are left.
+    """
+    if baseline is None or peak is None or baseline.facts.distinct_points == peak.facts.distinct_points:
+        return None
+    chosen = baseline.first_of_each_kind()
+    below, above = baseline.restricted(chosen), peak.restricted(chosen)
+    if len(chosen) < 3 or not (median(below) > 0 and median(above) > 0):
+        return None
+    ratio = spanning_tree_length(above) / spanning_tree_length(below)
+    scale = median(above) / median(below)
+    return Growth(baseline.address.layer, peak.address.layer, len(chosen), ratio, scale, ratio / scale)

@@ -1,0 +1,226 @@
+"""Records on disk: JSON and safetensors, written beside and renamed; docs/format.md is their contract."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from todacomm.errors import CannotWrite, InvalidRecord
+from todacomm.types import (
+    Activations,
+    Address,
+    CloudFacts,
+    Diagrams,
+    Expansion,
+    Growth,
+    Measurement,
+    ModelCard,
+    Profile,
+    Recipe,
+)
+
+SCHEMA = 1
+SUMMARIES, METRICS, DIAGRAMS, MANIFEST = "tda_summaries.json", "metrics.json", "diagrams.safetensors", "manifest.json"
+
+
+def write_atomically(path: Path, content: bytes | str) -> Path:
+    """Write beside ``path``, then rename, so that no reader ever sees half a file. Raises CannotWrite."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        part.replace(path)
+    except OSError as problem:
+        part.unlink(missing_ok=True)
+        raise CannotWrite(
+            f"cannot write {path}: {problem.strerror}. Choose another place with --output-dir"
+        ) from problem
+    return path
+
+
+def to_json(content: object) -> str:
+    """JSON with a stable layout; NaN and infinity, which JSON does not have, are refused."""
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, or an InvalidRecord that says what is wrong with it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InvalidRecord(f"{path} is missing: is {path.parent} the directory of a finished run?") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as problem:
+        raise InvalidRecord(f"{path} cannot be read: {problem}. Run the model again to replace it") from problem
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Path:
+    """A safetensors file; the metadata is one JSON string under ``todacomm``, so that equal content is equal bytes."""
+    from safetensors.numpy import save
+
+    packed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return write_atomically(path, save(packed, metadata={"todacomm": json.dumps(metadata, sort_keys=True)}))
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file by name, or an InvalidRecord."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as problem:
+        raise InvalidRecord(f"{path} cannot be read as safetensors: {problem}") from problem
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """What a run writes besides figures and texts: the profile, and the manifest of how it was made."""
+
+    profile: Profile
+    manifest: Mapping[str, Any]
+
+
+def write_record(directory: Path, record: Record, activations: Activations | None) -> None:
+    """Write a run: summaries, metrics, diagrams, activations where given, and the manifest last."""
+    profile = record.profile
+    write_atomically(directory / SUMMARIES, to_json(summaries(profile)))
+    write_atomically(directory / METRICS, to_json(profile.language or {"reason": "not measured"}))
+    write_arrays(directory / DIAGRAMS, packed_diagrams(profile), {"schema": SCHEMA})
+    if activations is not None:
+        write_activations(directory / "activations", activations)
+    write_atomically(directory / MANIFEST, to_json(manifest_of(record)))
+
+
+def write_activations(directory: Path, activations: Activations) -> Path:
+    """``<digest>.safetensors``: layer → (n, d) float32; the digest is that of texts, pooling and model."""
+    import hashlib
+
+    key = f"{activations.model}\0{activations.texts.sha256}\0{activations.pooling}\0{sorted(activations.layers)}"
+    name = hashlib.sha256(key.encode()).hexdigest()[:16]
+    metadata = {"schema": SCHEMA, "model": activations.model, "pooling": activations.pooling}
+    return write_arrays(directory / f"{name}.safetensors", activations.layers, metadata)
+
+
+def summaries(profile: Profile) -> dict[str, dict[str, Any]]:
+    """Layer → every metric and every fact of its cloud, in the order of depth."""
+    return {m.address.layer: layer_record(m) for m in profile.measurements}
+
+
+def layer_record(measurement: Measurement) -> dict[str, Any]:
+    """One layer as JSON: schema, metrics, facts, and the marks that a reader must see."""
+    marks = {"doubt": measurement.facts.doubtful, "note": measurement.facts.note}
+    return {"schema": SCHEMA, **measurement.summary, **asdict(measurement.facts), **marks}
+
+
+def packed_diagrams(profile: Profile) -> dict[str, np.ndarray]:
+    """``layer/H1`` → (m, 2) bars and ``layer/H1_essential`` → (e,) births, float64."""
+    packed = {}
+    for m in profile.measurements:
+        for k, (bars, births) in enumerate(zip(m.diagrams.finite, m.diagrams.essential, strict=True)):
+            packed[f"{m.address.layer}/H{k}"] = bars
+            packed[f"{m.address.layer}/H{k}_essential"] = births
+    return packed
+
+
+def manifest_of(record: Record) -> dict[str, Any]:
+    """Everything of a profile that the other files do not hold, and how it was made."""
+    profile = record.profile
+    return {
+        "schema": SCHEMA,
+        "model": profile.model,
+        "data": profile.data,
+        "layers": list(profile.layers),
+        "recipe": asdict(profile.recipe),
+        "recipe_digest": profile.recipe.digest,
+        "card": asdict(profile.card) if profile.card else None,
+        "expansions": [asdict(e) for e in profile.expansions],
+        "notes": list(profile.notes),
+        **record.manifest,
+    }
+
+
+def read_record(directory: Path) -> Record:
+    """The run stored in ``directory``; InvalidRecord names the file that is missing, damaged or of a newer schema."""
+    manifest = read_json(directory / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+        found = manifest.get("schema") if isinstance(manifest, dict) else None
+        raise InvalidRecord(f"{directory / MANIFEST} has schema {found}; this todacomm reads schema {SCHEMA}")
+    layers, arrays = read_json(directory / SUMMARIES), read_arrays(directory / DIAGRAMS)
+    try:
+        profile = profile_from(manifest, layers, read_json(directory / METRICS), arrays)
+    except (KeyError, TypeError) as problem:
+        raise InvalidRecord(f"{directory}: its files do not fit together ({problem}); run the model again") from problem
+    return Record(profile, manifest)
+
+
+def profile_from(
+    manifest: Mapping[str, Any], layers: Mapping[str, Any], language: Any, arrays: Mapping[str, np.ndarray]
+) -> Profile:
+    """The profile that `write_record` wrote."""
+    recipe = Recipe(**manifest["recipe"])
+    facts = CloudFacts.__dataclass_fields__
+    outside = {*facts, "schema", "doubt", "note"}
+    measurements = tuple(
+        Measurement(
+            Address(manifest["model"], manifest["data"], layer),
+            recipe,
+            CloudFacts(**{name: row[name] for name in facts}),
+            diagrams_from(layer, arrays, recipe.maxdim),
+            {name: value for name, value in row.items() if name not in outside},
+        )
+        for layer, row in layers.items()
+    )
+    return Profile(
+        measurements,
+        expansions=tuple(expansion_from(row) for row in manifest["expansions"]),
+        language=language,
+        notes=tuple(manifest["notes"]),
+        card=ModelCard(**manifest["card"]) if manifest["card"] else None,
+    )
+
+
+def diagrams_from(layer: str, arrays: Mapping[str, np.ndarray], maxdim: int) -> Diagrams:
+    """The diagrams of one layer, out of the arrays that `packed_diagrams` made."""
+    dimensions = range(maxdim + 1)
+    finite = tuple(arrays[f"{layer}/H{k}"] for k in dimensions)
+    return Diagrams(finite, tuple(arrays[f"{layer}/H{k}_essential"] for k in dimensions))
+
+
+def expansion_from(row: Mapping[str, Any]) -> Expansion:
+    """An Expansion out of its JSON."""
+    growths = {key: Growth(**row[key]) if row[key] else None for key in ("growth", "largest_shape", "matched")}
+    return Expansion(baseline=row["baseline"], reason=row["reason"], doubt=row["doubt"], **growths)
+
+
+def find_experiment(name: str, output_dir: Path) -> Path:
+    """The directory that ``name`` means: a path, or the newest experiment of that name under ``output_dir``."""
+    given = Path(name)
+    if given.is_dir():
+        return given
+    known = sorted(p for p in output_dir.glob("*_*") if (p / "runs").is_dir())
+    found = [p for p in known if stem_of(p) in (name, f"{name}_tda")]
+    if not found:
+        from todacomm.errors import UnknownName
+
+        hint = f"Looked in {output_dir}; `todacomm run --model {name}` makes one, a directory may be given too."
+        raise UnknownName("run", name, dict.fromkeys(stem_of(p).removesuffix("_tda") for p in known), hint=hint)
+    return max(found, key=lambda p: p.name.removeprefix(stem_of(p)))
+
+
+def stem_of(directory: Path) -> str:
+    """The name of an experiment without its timestamp."""
+    return "_".join(directory.name.split("_")[:-2])
+
+
+def read_experiment(directory: Path) -> list[Record]:
+    """Every run of an experiment in order, or the one run that ``directory`` is."""
+    if (directory / MANIFEST).exists():
+        return [read_record(directory)]
+    runs = sorted((directory / "runs").glob("run_*"), key=lambda p: int(p.name.split("_")[1]))
+    if not runs:
+        raise InvalidRecord(f"{directory} holds no runs: expected {directory / 'runs' / 'run_0'}")
+    return [read_record(run) for run in runs]

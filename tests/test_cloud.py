@@ -1,0 +1,143 @@
+"""From a cloud as it came to the distances that are measured."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist
+
+from todacomm.cloud import prepare, spanning_tree_length
+from todacomm.errors import InvalidCloud, InvalidInput
+from todacomm.types import Address, PointCloud, Recipe
+
+HERE = Address("model", "data", "layer_3")
+
+
+def prepared(points, **settings):
+    return prepare(PointCloud(points, HERE), Recipe(**settings))
+
+
+def test_projection_keeps_the_share_of_variance_that_an_eigendecomposition_gives(rng):
+    points = rng.normal(size=(80, 30)) * np.linspace(3, 0.1, 30)
+    eigenvalues = np.linalg.eigvalsh(np.cov(points.T))[::-1]
+    facts = prepared(points, components=5).facts
+    assert facts.variance_kept == pytest.approx(eigenvalues[:5].sum() / eigenvalues.sum())
+    assert facts.components == 5
+
+
+def test_projection_is_an_isometry_with_enough_components(rng):
+    points = rng.normal(size=(20, 100))
+    found = prepared(points, components=50)
+    np.testing.assert_allclose(found.condensed, pdist(points), rtol=1e-9)
+    assert found.facts.variance_kept == pytest.approx(1)
+    assert "isometry" in found.facts.note
+
+
+def test_no_projection_with_components_none(rng):
+    points = rng.normal(size=(60, 80))
+    assert prepared(points, components=None).facts.components == 80
+
+
+@pytest.mark.parametrize("scale", ["none", "median", "rms", "sphere"])
+def test_scale_sets_the_unit(rng, scale):
+    found = prepared(5 + 3 * rng.normal(size=(60, 8)), scale=scale)
+    if scale == "median":
+        assert np.median(found.condensed) == pytest.approx(1)
+    if scale == "rms":
+        assert np.sqrt((found.condensed**2).mean()) == pytest.approx(1)
+    if scale == "sphere":
+        np.testing.assert_allclose(np.linalg.norm(found.points, axis=1), 1)
+    if scale == "none":
+        assert np.median(found.condensed) == pytest.approx(found.facts.scale)
+
+
+def test_scale_free_recipes_do_not_see_a_factor(rng):
+    points = rng.normal(size=(40, 6))
+    for scale in ("median", "rms", "sphere"):
+        np.testing.assert_allclose(
+            prepared(points, scale=scale).condensed, prepared(50 * points, scale=scale).condensed, rtol=1e-9
+        )
+
+
+def test_cosine_distance_is_that_of_the_centred_points(rng):
+    points = rng.normal(size=(30, 6)) + 9
+    centred = points - points.mean(axis=0)
+    np.testing.assert_allclose(prepared(points, distance="cosine").condensed, pdist(centred, "cosine"), atol=1e-12)
+
+
+def test_distinct_points_are_counted_through_float32_rounding(rng):
+    kinds = 100 + rng.normal(size=(7, 20))
+    points = kinds[rng.permutation(np.arange(70) % 7)]
+    noise = 1 + np.finfo(np.float32).eps * rng.choice([-1, 0, 1], size=points.shape)
+    found = prepared((points * noise).astype(np.float32))
+    assert found.facts.distinct_points == 7
+    assert len(found.first_of_each_kind()) == 7
+    assert "7 distinct points of 70" in found.facts.doubtful
+
+
+def test_points_that_are_close_but_different_are_counted_apart(rng):
+    points = np.repeat(rng.normal(size=(10, 5)), 2, axis=0)
+    points[1::2] += 1e-4
+    assert prepared(points).facts.distinct_points == 20
+
+
+def test_one_point_many_times_is_undefined(rng):
+    found = prepared(np.tile(rng.normal(size=(1, 9)), (50, 1)).astype(np.float32))
+    assert found.facts.distinct_points == 1
+    assert found.facts.undefined == "1 distinct point of 50"
+    assert found.facts.variance_kept == 1
+    assert prepared(np.ones((5, 2)), distance="cosine", scale="sphere").facts.distinct_points == 1
+
+
+def test_a_massive_dimension_is_a_doubt(rng):
+    points = rng.normal(size=(60, 20))
+    assert prepared(points).facts.doubtful == ""
+    points[:, 3] *= 30
+    assert "one dimension holds" in prepared(points).facts.doubtful
+
+
+def test_a_restriction_has_the_distances_of_its_points(rng):
+    points = rng.normal(size=(25, 3))
+    chosen = np.array([2, 7, 8, 19, 24])
+    np.testing.assert_allclose(prepared(points).restricted(chosen), pdist(points[chosen]))
+
+
+def test_a_subsample_is_drawn_by_seed_without_replacement(rng):
+    points = rng.normal(size=(50, 4))
+    first, again, other = (prepared(points, subsample=20, seed=s) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first.points, again.points)
+    assert not np.array_equal(first.points, other.points)
+    assert first.facts.distinct_points == 20
+    with pytest.raises(InvalidInput, match="subsample of 51 points was asked for, but there are 50"):
+        prepared(points, subsample=51)
+
+
+def test_spanning_tree_of_points_on_a_line():
+    assert spanning_tree_length(pdist(np.array([[0.0], [1.0], [3.0], [7.0]]))) == 7
+
+
+@pytest.mark.parametrize("settings", [{"scale": "sphere"}, {"distance": "cosine"}])
+def test_a_point_at_the_centre_is_refused_where_it_has_no_direction(settings):
+    points = np.array([[-1.0, 0], [1, 0], [0, 0]])
+    with pytest.raises(InvalidCloud, match="1 points stand at the centre"):
+        prepared(points, **settings)
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (np.zeros(5), r"expected numbers of shape \(n points, d features\), found shape \(5,\)"),
+        (np.zeros((2, 5)), "2 points in 5 dimensions; a point cloud needs at least 3"),
+        (np.array([["a", "b"]] * 4), "found shape .* of type <U1"),
+        (np.array([[1.0, np.nan], [0, 1], [np.inf, 0], [1, 1]]), "layer_3: 2 of 4 points hold NaN or infinity"),
+    ],
+)
+def test_an_array_that_is_no_cloud_is_refused(points, message):
+    with pytest.raises(InvalidCloud, match=message):
+        PointCloud(points, HERE)
+
+
+def test_a_cloud_is_read_only_and_the_callers_array_is_not(rng):
+    array = rng.normal(size=(5, 2))
+    cloud = PointCloud(array, HERE)
+    with pytest.raises(ValueError, match="read-only"):
+        cloud.points[0, 0] = 1
+    array[0, 0] = 1
