@@ -1,7 +1,7 @@
 """Point cloud and recipe → Measurement; clouds along a model → Profile. Pure: no disk, no clock, no printing."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,19 +9,13 @@ import numpy as np
 
 from todacomm.cloud import PreparedCloud, prepare
 from todacomm.engines import cross_check, persistence
-from todacomm.errors import InvalidCloud, InvalidInput
+from todacomm.errors import InvalidCloud, InvalidInput, UnknownName
 from todacomm.expansion import expansions_of
 from todacomm.metrics import summarise
+from todacomm.progress import Track, silent
 from todacomm.types import Activations, Address, Measurement, PointCloud, Profile, Recipe
 
-Track = Callable[..., Iterable[Any]]  # (iterable, description, total) -> the same items, shown as they pass
-
 CHECKED_SHARE = 0.1
-
-
-def silent(iterable: Iterable[Any], description: str, total: int | None = None) -> Iterable[Any]:  # noqa: ARG001
-    """The `Track` that shows nothing."""
-    return iterable
 
 
 def measure_prepared(cloud: PreparedCloud, recipe: Recipe) -> Measurement:
@@ -111,16 +105,19 @@ def measure(
     """
     if recipe is not None and settings:
         raise InvalidInput(f"give a recipe or its settings, not both; found both, settings {', '.join(settings)}")
-    return measure_profile(as_clouds(data, name), recipe or recipe_of(settings), track=track)[0]
+    return measure_arrays(data, name=name, recipe=recipe or recipe_of(settings), track=track)[0]
+
+
+def measure_arrays(data: Any, *, name: str, recipe: Recipe, track: Track = silent) -> tuple[Profile, Checked]:
+    """`measure`, and which layers the reference engine has confirmed."""
+    return measure_profile(as_clouds(data, name), recipe, track=track)
 
 
 def recipe_of(settings: Mapping[str, Any]) -> Recipe:
-    """A Recipe from keyword settings; an unknown one raises InvalidInput that lists those there are."""
+    """A Recipe from keyword settings; an unknown one raises UnknownName that lists those there are."""
     known = Recipe.__dataclass_fields__
     for key in settings:
         if key not in known:
-            from todacomm.errors import UnknownName
-
             raise UnknownName("setting of a recipe", key, known)
     return Recipe(**settings)
 
