@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
         part.replace(path)
     except OSError as problem:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # there may be no directory to look in
+            part.unlink()
         raise CannotWrite(
             f"cannot write {path}: {problem.strerror}. Choose another place with --output-dir"
         ) from problem

@@ -1,0 +1,111 @@
+"""Records: what is written is what is read, and a damaged one says so."""
+
+import json
+
+import numpy as np
+import pytest
+
+from todacomm.errors import CannotWrite, InvalidRecord, UnknownName
+from todacomm.measurement import measure
+from todacomm.store import (
+    DIAGRAMS,
+    MANIFEST,
+    SUMMARIES,
+    Record,
+    find_experiment,
+    read_experiment,
+    read_record,
+    stem_of,
+    summaries,
+    write_atomically,
+    write_record,
+)
+
+
+@pytest.fixture
+def profile(rng):
+    layers = {
+        "embedding": 0.2 * rng.normal(size=(40, 8)),
+        "layer_0": rng.normal(size=(40, 8)),
+        "layer_1": np.ones((40, 8)),
+    }
+    return measure(layers, name="model", maxdim=2)
+
+
+def test_a_record_is_read_as_it_was_written(profile, tmp_path):
+    write_record(tmp_path / "run", Record(profile, {"seconds": {}}), None)
+    found = read_record(tmp_path / "run").profile
+    assert found.layers == profile.layers
+    assert found.recipe == profile.recipe
+    assert found.expansions == profile.expansions
+    for name in profile.names:
+        np.testing.assert_array_equal(found[name], profile[name])
+    for ours, theirs in zip(found.measurements, profile.measurements, strict=True):
+        for a, b in zip(ours.diagrams.finite, theirs.diagrams.finite, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_equal_profiles_are_equal_bytes(profile, tmp_path):
+    for name in ("one", "two"):
+        write_record(tmp_path / name, Record(profile, {}), None)
+    for file in (SUMMARIES, DIAGRAMS, "metrics.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_summaries_are_json_without_nan_and_carry_their_schema_and_marks(profile):
+    found = json.loads(json.dumps(summaries(profile), allow_nan=False))
+    assert found["layer_1"]["distinct_points"] == 1
+    assert found["layer_1"]["doubt"] == "1 distinct point of 40"
+    assert found["layer_1"]["H0_total_persistence_scaled"] is None
+    assert found["embedding"]["schema"] == 1
+    assert found["embedding"]["H0_count"] == 39
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda run: (run / SUMMARIES).unlink(), "tda_summaries.json is missing"),
+        (lambda run: (run / MANIFEST).write_text("{"), "manifest.json cannot be read"),
+        (lambda run: (run / MANIFEST).write_text('{"schema": 99}'), "has schema 99; this todacomm reads schema 1"),
+        (lambda run: (run / DIAGRAMS).write_bytes(b"\0" * 20), "cannot be read as safetensors"),
+        (lambda run: (run / SUMMARIES).write_text('{"layer_9": {}}'), "do not fit together"),
+    ],
+)
+def test_a_damaged_record_names_the_file_and_the_fault(profile, tmp_path, damage, message):
+    write_record(tmp_path / "run", Record(profile, {}), None)
+    damage(tmp_path / "run")
+    with pytest.raises(InvalidRecord, match=message):
+        read_record(tmp_path / "run")
+
+
+def test_a_name_means_its_newest_experiment(tmp_path):
+    for name in (
+        "gpt2_tda_20260101_120000",
+        "gpt2_tda_20260102_090000",
+        "my_gpt2_tda_20270101_000000",
+        "mine_20260101_000000",
+    ):
+        (tmp_path / name / "runs").mkdir(parents=True)
+    assert find_experiment("gpt2", tmp_path).name == "gpt2_tda_20260102_090000"
+    assert find_experiment("mine", tmp_path).name == "mine_20260101_000000"
+    assert find_experiment(str(tmp_path / "mine_20260101_000000"), tmp_path).name == "mine_20260101_000000"
+    assert stem_of(tmp_path / "my_gpt2_tda_20270101_000000") == "my_gpt2_tda"
+    with pytest.raises(UnknownName, match="'gtp2' is not a run.*Did you mean 'gpt2'"):
+        find_experiment("gtp2", tmp_path)
+
+
+def test_runs_are_read_in_their_order(profile, tmp_path):
+    for number in (0, 2, 10, 1):
+        write_record(tmp_path / "runs" / f"run_{number}", Record(profile, {"number": number}), None)
+    assert [record.manifest["number"] for record in read_experiment(tmp_path)] == [0, 1, 2, 10]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidRecord, match="holds no runs"):
+        read_experiment(tmp_path / "empty")
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    write_atomically(tmp_path / "sub" / "a.txt", "text")
+    assert [p.name for p in (tmp_path / "sub").iterdir()] == ["a.txt"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWrite, match="cannot write .*Choose another place"):
+        write_atomically(tmp_path / "file" / "below.txt", "text")
