@@ -24,3 +24,24 @@ def engine(request):
 @pytest.fixture(params=sorted(metrics))
 def metric(request):
     return metrics[request.param]
+
+
+@pytest.fixture
+def todacomm(capsys, monkeypatch, tmp_path):
+    """Run the command line in this process, in an empty directory; gives its exit code and what it printed."""
+    from todacomm.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["todacomm", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as left:
+            code = left.code or 0
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run

@@ -1,3 +1,86 @@
-"""todacomm."""
+"""A study is a set of point clouds with addresses (model, data, layer, step); everything after the cloud is the same code.
+
+The names below stand in the order in which data flows; each is loaded when it is first used, so that importing todacomm
+loads neither torch nor matplotlib.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from todacomm._version import __version__
+
+if TYPE_CHECKING:
+    from todacomm.comparison import Comparison, compare
+    from todacomm.engines import persistence
+    from todacomm.errors import TodacommError
+    from todacomm.experiment import run
+    from todacomm.extraction import activations
+    from todacomm.measurement import measure
+    from todacomm.report import plots
+    from todacomm.sources import texts
+    from todacomm.types import (
+        Activations,
+        Address,
+        Diagrams,
+        Expansion,
+        Measurement,
+        PointCloud,
+        Profile,
+        Recipe,
+        Texts,
+    )
+
+_PLACES = {
+    "texts": "sources",
+    "Texts": "types",
+    "activations": "extraction",
+    "Activations": "types",
+    "Address": "types",
+    "PointCloud": "types",
+    "Recipe": "types",
+    "persistence": "engines",
+    "Diagrams": "types",
+    "measure": "measurement",
+    "Measurement": "types",
+    "run": "experiment",
+    "Profile": "types",
+    "Expansion": "types",
+    "compare": "comparison",
+    "Comparison": "comparison",
+    "plots": "report",
+    "TodacommError": "errors",
+}
+
+__all__ = [
+    "Activations",
+    "Address",
+    "Comparison",
+    "Diagrams",
+    "Expansion",
+    "Measurement",
+    "PointCloud",
+    "Profile",
+    "Recipe",
+    "Texts",
+    "TodacommError",
+    "__version__",
+    "activations",
+    "compare",
+    "measure",
+    "persistence",
+    "plots",
+    "run",
+    "texts",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'todacomm' has no attribute '{name}'")
+    if name == "plots":
+        return import_module("todacomm.report.plots")
+    return getattr(import_module(f"todacomm.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*_PLACES, "__version__"]

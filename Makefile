@@ -1,0 +1,48 @@
+# The two commands of the README, and those of a contributor. Each makes its own environment in .venv.
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu takes torch from there: a CPU build of 200 MB in place of CUDA's.
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_INDEX ?=
+export HF_HUB_DISABLE_TELEMETRY = 1
+
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+           $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: demo test quick slow check bench clean
+
+demo: $(BIN)/.models ## install, measure the four shipped models, say where the report is
+	$(BIN)/todacomm run
+
+test: $(BIN)/.test quick slow ## install and pass every test
+
+quick: $(BIN)/.test ## the quick tests
+	$(BIN)/python -m pytest -q -m "not slow"
+
+slow: $(BIN)/.test ## real weights, whole studies, faults
+	$(BIN)/python -m pytest -q -m slow
+
+check: $(BIN)/.test ## format, lint, types, quick tests: what to run before each push
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m "not slow"
+
+bench: $(BIN)/.test ## print the benchmark tables
+	$(BIN)/python benchmarks/engines.py
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(BIN)/.models: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing into $(VENV): torch is the large part; this takes a few minutes the first time."
+	$(INSTALL) -e '.[models]'
+	@touch $@
+
+$(BIN)/.test: $(BIN)/.models
+	$(INSTALL) -e '.[models,gguf,test]'
+	@touch $@

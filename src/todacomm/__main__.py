@@ -1,0 +1,5 @@
+"""``python -m todacomm`` is ``todacomm``."""
+
+from todacomm.cli import main
+
+main()

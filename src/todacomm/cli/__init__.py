@@ -1,0 +1,55 @@
+"""The command line: each command parses, calls one function and prints."""
+
+import typer
+
+from todacomm.cli import catalogue, compare, console, measure, run
+from todacomm.errors import TodacommError
+
+HELP = """The shape of what a neural network has learned, layer by layer: persistent homology of its activations.
+
+[bold]todacomm run[/] measures the four small models that ship with it; it needs no model hub and a few minutes.
+[bold]todacomm measure cloud.npy[/] measures an array that you have. Every command explains itself with --help.
+"""
+
+app = typer.Typer(
+    name="todacomm",
+    help=HELP,
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+app.command("run")(run.run)
+app.command("measure")(measure.measure)
+app.command("compare")(compare.compare)
+app.command("list-models")(catalogue.list_models)
+app.command("list-configs")(catalogue.list_configs)
+app.command("init")(catalogue.init)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        catalogue.print_versions()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print versions, device and engine, and leave."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; an error of ours is told in one paragraph, without a traceback."""
+    try:
+        app()
+    except TodacommError as problem:
+        console.tell(problem)
+        raise SystemExit(console.WRONG_INPUT) from None
+    except KeyboardInterrupt:
+        console.err.print("[yellow]interrupted[/]: what was finished stays, nothing is half-written")
+        raise SystemExit(console.INTERRUPTED) from None

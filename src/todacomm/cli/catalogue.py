@@ -1,0 +1,77 @@
+"""``todacomm list-models``, ``list-configs``, ``init`` and ``--version``: what there is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from todacomm.cli import console
+
+
+def list_models() -> None:
+    """List the models that have a name: four that ship with todacomm, and presets of the hub.
+
+    A preset is a name for a hub id; any other model goes by its id or its directory: todacomm run --hf-model ID.
+    """
+    from rich.table import Table
+
+    from todacomm.models import PRESETS, SHIPPED
+
+    table = Table("name", "where", box=None, pad_edge=False, header_style="bold")
+    for name in SHIPPED:
+        table.add_row(name, "ships with todacomm, works offline")
+    for name, hub_id in PRESETS.items():
+        table.add_row(name, f"hub: {hub_id}")
+    console.out.print(table)
+    console.out.print("\nAny other: todacomm run --hf-model owner/name, or a directory with a model in it.")
+
+
+def list_configs() -> None:
+    """List the study files that ship; todacomm run --config NAME runs one."""
+    from rich.table import Table
+
+    from todacomm.study import shipped_studies
+
+    table = Table("name", "what it measures", box=None, pad_edge=False, header_style="bold")
+    for name, description in shipped_studies().items():
+        table.add_row(name, description)
+    console.out.print(table)
+    console.out.print("\nRun one: todacomm run --config NAME. Start your own: todacomm init study.yaml")
+
+
+def init(path: Annotated[Path, typer.Argument(help="The study file to write.")] = Path("study.yaml")) -> None:
+    """Write a study file in which every option stands with its default and what it means."""
+    from todacomm.errors import CannotWrite
+    from todacomm.store import write_atomically
+    from todacomm.study import template
+
+    if path.exists():
+        raise CannotWrite(f"{path} is there already, and nothing is overwritten: give another name")
+    write_atomically(path, template())
+    console.out.print(f"Written to {path}. Run it: todacomm run --config {path}")
+
+
+def print_versions() -> None:
+    """Versions, device and engine, and a warning where files of 0.1.0 lie beside this package."""
+    from todacomm.versions import predecessor_warning, versions
+
+    found = versions()
+    console.out.print(f"todacomm {found.pop('todacomm')}")
+    for name, version in found.items():
+        console.out.print(f"  {name} {version or 'not installed'}")
+    console.out.print(f"  device {device()}")
+    console.out.print("  engine redzed, checked against ripser")
+    warning = predecessor_warning()
+    if warning:
+        console.err.print(f"[yellow]warning:[/] {console.escaped(warning)}")
+
+
+def device() -> str:
+    """The device that ``--device auto`` takes."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return "none: torch is not installed, arrays can be measured"
+    if torch.cuda.is_available():
+        return f"cuda ({torch.cuda.get_device_name()})"
+    return "mps" if torch.backends.mps.is_available() else f"cpu ({torch.get_num_threads()} threads)"

@@ -1,0 +1,43 @@
+"""``todacomm compare``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from todacomm.cli import console, options
+
+
+def compare(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            help="Experiment or run directories, or names of models whose newest run is meant.", metavar="RUN..."
+        ),
+    ],
+    output_dir: Annotated[
+        Path, typer.Option(help="Where experiments are kept and the comparison goes.", rich_help_panel=options.OUTPUT)
+    ] = Path("experiments"),
+    output: Annotated[str | None, typer.Option(help="Name of the comparison.", rich_help_panel=options.OUTPUT)] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Set finished runs side by side; no model is loaded.
+
+    [bold]Examples[/]
+      todacomm compare gpt2 bert
+      todacomm compare experiments/gpt2_tda_20260101_120000 experiments/bert_tda_20260101_120500
+    """
+    from todacomm.errors import InvalidInput
+    from todacomm.execution import write_comparison
+    from todacomm.store import find_experiment, read_experiment
+
+    wanted = [part for name in names for part in name.split(",") if part]
+    if len(wanted) < 2:
+        raise InvalidInput(f"{len(wanted)} run given; a comparison needs at least two")
+    profiles = [record.profile for name in wanted for record in read_experiment(find_experiment(name, output_dir))]
+    directory = write_comparison(profiles, output_dir, name=output)
+    if json:
+        console.out.out((directory / "comparison.json").read_text(encoding="utf-8"), end="")
+    elif not quiet:
+        console.show_comparison(directory, profiles)

@@ -1,0 +1,59 @@
+"""``todacomm measure``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from todacomm.cli import console, options, tables
+
+PANEL = "Output"
+
+
+def measure(
+    path: Annotated[
+        Path, typer.Argument(help="An array file: .npy, .npz or .safetensors, each array (n points, d features).")
+    ],
+    components: options.Components = "50",
+    distance: options.Distance = "euclidean",
+    scale: options.Scale = "none",
+    maxdim: options.MaxDim = 1,
+    engine: options.Engine = "redzed",
+    subsample: options.Subsample = None,
+    seed: options.Seed = 42,
+    output: Annotated[
+        Path | None, typer.Option(help="Write records, figures and a reading of them here.", rich_help_panel=PANEL)
+    ] = None,
+    csv: options.Csv = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Measure arrays that you have: one cloud, or one for each layer. Needs no torch and no model.
+
+    [bold]Examples[/]
+      todacomm measure cloud.npy
+      todacomm measure activations.safetensors --scale median --maxdim 2 --output measured/
+    """
+    from todacomm.arrays import read_layers
+    from todacomm.measurement import measure_arrays
+    from todacomm.types import Recipe
+
+    recipe = Recipe(
+        components=options.components_of(components),
+        distance=distance,  # type: ignore[arg-type]  # checked by Recipe
+        scale=scale,  # type: ignore[arg-type]  # checked by Recipe
+        maxdim=maxdim,
+        engine=engine,
+        subsample=subsample,
+        seed=seed,
+    )
+    layers = read_layers(path)
+    with console.tracker(quiet=quiet or csv or json) as track:
+        profile, checked = measure_arrays(layers, name=path.stem, recipe=recipe, track=track)
+    if output is not None:
+        from todacomm.execution import write_measured
+
+        write_measured(output, profile, checked, source=path)
+    tables.show([profile], csv=csv, json=json, quiet=quiet)
+    if output is not None and not (csv or json):
+        console.out.print(f"Written to {output}")

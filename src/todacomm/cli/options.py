@@ -1,0 +1,57 @@
+"""Options that several commands share, each with the help that it shows."""
+
+from typing import Annotated
+
+import typer
+
+from todacomm.errors import InvalidInput
+
+MEASUREMENT, OUTPUT = "Measurement", "Output"
+
+Components = Annotated[
+    str, typer.Option("--pca", metavar="N|none", help="Principal components to keep.", rich_help_panel=MEASUREMENT)
+]
+Distance = Annotated[
+    str, typer.Option(metavar="euclidean|cosine", help="Distance between points.", rich_help_panel=MEASUREMENT)
+]
+Scale = Annotated[
+    str,
+    typer.Option(
+        metavar="none|median|rms|sphere",
+        help="Divide by the median or RMS distance, or put the centred points on the unit sphere.",
+        rich_help_panel=MEASUREMENT,
+    ),
+]
+MaxDim = Annotated[
+    int,
+    typer.Option(metavar="0|1|2", help="Highest homology: 0 clusters, 1 loops, 2 voids.", rich_help_panel=MEASUREMENT),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        metavar="redzed|ripser",
+        help="Computes the homology; a tenth of the layers is compared with ripser in any case.",
+        rich_help_panel=MEASUREMENT,
+    ),
+]
+Subsample = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Measure N points drawn by the seed.", rich_help_panel=MEASUREMENT),
+]
+Seed = Annotated[int, typer.Option(help="Decides every random choice.", rich_help_panel=MEASUREMENT)]
+Csv = Annotated[
+    bool, typer.Option("--csv", help="Print one CSV row a layer instead of the table.", rich_help_panel=OUTPUT)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.", rich_help_panel=OUTPUT)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no table.", rich_help_panel=OUTPUT)]
+
+
+def components_of(text: str) -> int | None:
+    """``none`` keeps every dimension; otherwise a positive whole number."""
+    if text == "none":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise InvalidInput(
+            f"--pca {text}: expected a number of components of 1 or more, or none to keep every dimension"
+        )
+    return int(text)

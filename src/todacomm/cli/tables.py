@@ -1,0 +1,48 @@
+"""What a command prints at its end: a table, or CSV or JSON in its place."""
+
+import csv as csv_module
+import json as json_module
+import sys
+from collections.abc import Sequence
+
+from todacomm.cli import console
+from todacomm.types import Profile
+
+
+def show(profiles: Sequence[Profile], *, csv: bool, json: bool, quiet: bool) -> None:
+    """Print the profiles in the form asked for; JSON goes before CSV, both before the table."""
+    if json:
+        json_module.dump([as_json(p) for p in profiles], sys.stdout, indent=2, ensure_ascii=False)
+        sys.stdout.write("\n")
+    elif csv:
+        write_csv(profiles)
+    elif not quiet:
+        for profile in profiles:
+            show_table(profile)
+
+
+def as_json(profile: Profile) -> dict[str, object]:
+    """The model, the data and one record a layer."""
+    from todacomm.store import summaries
+
+    where = {"model": profile.model, "data": profile.data, "pooling": profile.recipe.pooling}
+    return {**where, "language": profile.language, "layers": summaries(profile)}
+
+
+def write_csv(profiles: Sequence[Profile]) -> None:
+    """One row a layer, the columns of all profiles; an undefined number is an empty cell."""
+    rows = [{"pooling": p.recipe.pooling, **row} for p in profiles for row in p.rows()]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv_module.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def show_table(profile: Profile) -> None:
+    """The table of one profile with its marks explained underneath."""
+    from todacomm.report.table import legend, summary_table
+
+    console.out.print(summary_table(profile))
+    below = legend(profile)
+    if below:
+        console.out.print(console.escaped(below))
