@@ -1,0 +1,157 @@
+"""The figures that show bars themselves: Betti curves and persistence diagrams."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from todacomm.metrics import betti_curve
+from todacomm.report import reading, style
+from todacomm.report.panels import FINAL_NOTE, explain, figure, heading, legend_lines, panel_grid, plain_number
+from todacomm.types import Measurement, Profile
+
+MOST_DIAGRAMS = 12
+
+
+def depth_colours(count: int) -> tuple[Colormap, Normalize]:
+    """A colour for each position along the depth, without the palest end of the map."""
+    trimmed = ListedColormap(colormaps[style.DEPTH](np.linspace(0, 0.9, 256)))
+    return trimmed, Normalize(0, max(count - 1, 1))
+
+
+def _drawable(profile: Profile) -> list[tuple[int, Measurement]]:
+    return [(i, m) for i, m in enumerate(profile.measurements) if not m.facts.undefined]
+
+
+def _longest_death(measurements: Iterable[Measurement], dimensions: Iterable[int]) -> float:
+    """The largest death of these dimensions in units of each cloud's median distance; 1 where there is no bar."""
+    pairs = [(m, k) for m in measurements for k in dimensions]
+    deaths = (m.diagrams.finite[k][:, 1].max(initial=0) / reading.median_distance(m) for m, k in pairs)
+    return float(max(deaths, default=0.0)) or 1.0
+
+
+def draw_betti(axes: Axes, profile: Profile, dimension: int) -> None:
+    """The Betti curve of each layer over the filtration value in units of the layer's median distance."""
+    colours, depth = depth_colours(len(profile.measurements))
+    layers = _drawable(profile)
+    width = 1.0 if len(layers) <= 16 else 0.7
+    grid = np.linspace(0, 1.04 * _longest_death([m for _, m in layers], [dimension]), 400)
+    for i, m in layers:
+        bars = m.diagrams.scaled(1 / reading.median_distance(m))
+        curve = betti_curve(bars.finite[dimension], bars.essential[dimension], grid)
+        dashes = "--" if m.facts.doubtful else "-"
+        axes.plot(grid, curve, dashes, color=colours(depth(i)), linewidth=width, drawstyle="steps-post")
+    axes.set(xlabel="filtration value / median distance", ylabel=f"Betti number β{dimension}", xlim=(0, grid[-1]))
+
+
+def _depth_bar(drawn: Figure, profile: Profile, panels: Sequence[Axes]) -> None:
+    colours, depth = depth_colours(len(profile.measurements))
+    bar = drawn.colorbar(ScalarMappable(depth, colours), ax=list(panels), pad=0.015, aspect=28)
+    places, labels = style.layer_ticks(reading.positions(profile), most=14)
+    bar.set_ticks(places, labels=labels)
+    bar.set_label("layer")
+    bar.outline.set_visible(False)
+
+
+@figure(
+    "betti_curves",
+    title="Betti curves",
+    caption="How many clusters (β0) and loops (β1) the cloud has when points closer than the filtration value are "
+    "joined. The value is in units of each layer's median distance, so that curves of layers of different size lie on "
+    "one axis: curves that fall together have one shape.",
+    of_one_cloud=True,
+)
+def betti_curves(profile: Profile) -> Figure:
+    """The Betti curves of every layer, coloured by depth."""
+    drawn, panels = panel_grid(profile, 1, profile.recipe.maxdim + 1, height=2.6)
+    for dimension, axes in enumerate(panels[0]):
+        draw_betti(axes, profile, dimension)
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    panels[0][0].set_yscale("log")
+    panels[0][0].set_ylim(bottom=0.8)
+    panels[0][0].yaxis.set_major_formatter(FuncFormatter(plain_number))
+    if len(profile.measurements) > 1:
+        _depth_bar(drawn, profile, panels[0])
+    explain(drawn, [line.replace("hollow ○", "dashed,", 1) for line in legend_lines(profile)])
+    return drawn
+
+
+def chosen_layers(profile: Profile, most: int = MOST_DIAGRAMS) -> list[Measurement]:
+    """At most ``most`` defined layers, evenly spread, the first, the peak and the last among them."""
+    layers = [m for _, m in _drawable(profile)]
+    if len(layers) <= most:
+        return layers
+    places = {round(x) for x in np.linspace(0, len(layers) - 1, most)}
+    top = reading.peak(profile)
+    if top is not None and (i := layers.index(top)) not in places:
+        inner = places - {0, len(layers) - 1}
+        places = places - {min(inner, key=lambda x: abs(x - i))} | {i}
+    return [layers[i] for i in sorted(places)]
+
+
+def draw_diagram(axes: Axes, measurement: Measurement, *, limit: float) -> None:
+    """Birth against death of every finite bar, in units of the cloud's median distance, with the diagonal."""
+    axes.plot([0, limit], [0, limit], color=style.GREY, linewidth=0.7, zorder=1)
+    scaled = measurement.diagrams.scaled(1 / reading.median_distance(measurement))
+    for dimension, bars in enumerate(scaled.finite):
+        colour, marker, size = style.HOMOLOGY[dimension], style.MARKERS[dimension], 9 if len(bars) < 150 else 5
+        axes.scatter(
+            bars[:, 0], bars[:, 1], s=size, c=colour, marker=marker, alpha=0.55, linewidths=0, label=f"H{dimension}"
+        )
+    axes.set(xlim=(-0.04 * limit, limit), ylim=(-0.04 * limit, limit), aspect="equal")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+
+
+def _panel_title(profile: Profile, measurement: Measurement) -> str:
+    top = reading.peak(profile)
+    word = " (peak)" if measurement is top and len(profile.measurements) > 1 else ""
+    sign = " ○" if measurement.facts.doubtful else ""
+    return f"{style.elided(measurement.address.layer, 22)}{word}{sign}"
+
+
+@figure(
+    "persistence_diagrams",
+    title="Persistence diagrams",
+    caption="Each dot is one bar: born at the distance on the horizontal axis, dead at the one on the vertical axis, in "
+    "units of the layer's median distance. Far above the diagonal means long-lived. H0 bars are all born at 0; the "
+    "cluster that never dies has no dot.",
+    of_one_cloud=True,
+)
+def persistence_diagrams(profile: Profile) -> Figure:
+    """Small multiples of birth against death, on shared axes."""
+    layers = chosen_layers(profile)
+    columns = min(4, max(len(layers), 1))
+    rows = -(-max(len(layers), 1) // columns)
+    side = style.WIDTH / columns if columns > 1 else 3.9
+    drawn = Figure(figsize=(style.WIDTH if columns > 1 else 4.6, side * rows + 0.6))
+    drawn.suptitle(heading(profile), fontsize=9)
+    panels = drawn.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    limit = 1.05 * _longest_death(layers, range(profile.recipe.maxdim + 1))
+    for axes, m in zip(panels.flat, layers, strict=False):
+        draw_diagram(axes, m, limit=limit)
+        axes.set_title(_panel_title(profile, m))
+    _finish_diagrams(panels, len(layers))
+    explain(drawn, [line for line in legend_lines(profile) if line != FINAL_NOTE], width=132 if columns > 1 else 80)
+    return drawn
+
+
+def _finish_diagrams(panels: Any, used: int) -> None:
+    """Empty panels away, one legend under the diagonal of the first, axis names once."""
+    for spare in panels.flat[used:]:
+        spare.set_axis_off()
+    for above in panels.flat[max(used - panels.shape[1], 0) : used]:
+        above.tick_params(labelbottom=True)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("death")
+    for axes in panels.flat[max(used - panels.shape[1], 0) : used]:
+        axes.set_xlabel("birth")
+    if used:
+        panels.flat[0].legend(loc="lower right", handletextpad=0.1, borderaxespad=0.1, markerscale=1.8)

@@ -1,0 +1,181 @@
+"""What the figures of a profile share: the registry, the axes along the layers, small print, saving.
+
+Every figure is a `matplotlib.figure.Figure`: no pyplot, no state that outlives the call.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from todacomm.metrics import metrics
+from todacomm.registry import Registry
+from todacomm.report import reading, style
+from todacomm.types import Profile
+
+LOG_RANGE = 50  # a panel whose values span more than this factor is drawn on a log axis
+FINAL_NOTE = "final: after the last norm, shown but no part of peaks and ratios"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure: its file name, its title, how to read it, and whether one cloud alone has something to show in it."""
+
+    name: str
+    title: str
+    caption: str
+    of_one_cloud: bool
+    draw: Callable[[Profile], Figure]
+
+
+drawings: Registry[Drawing] = Registry("figure")
+
+
+def figure(
+    name: str, *, title: str, caption: str, of_one_cloud: bool = False
+) -> Callable[[Callable[[Profile], Figure]], Callable[[Profile], Figure]]:
+    """Register a function of a profile under the name of its file; it is drawn in our style wherever it is called."""
+
+    def enrol(function: Callable[[Profile], Figure]) -> Callable[[Profile], Figure]:
+        def draw(profile: Profile) -> Figure:
+            with style.styled():
+                return function(profile)
+
+        drawings.add(name, Drawing(name, title, caption, of_one_cloud, draw))
+        return draw
+
+    return enrol
+
+
+def save(drawn: Figure, path: Path) -> Path:
+    """Write a PNG that depends on nothing but what is drawn: no date, no version of the writer."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with style.styled():
+        drawn.savefig(path, dpi=style.DPI, metadata={"Software": None})
+    return path
+
+
+def heading(profile: Profile) -> str:
+    """What every figure says on top: model, data, number of points."""
+    return (
+        f"{style.elided(profile.model)} · {style.elided(profile.data, 36)} · n = {profile.measurements[0].facts.points}"
+    )
+
+
+def explain(drawn: Figure, lines: Iterable[str], *, width: int = 132) -> None:
+    """Small print under the panels."""
+    text = style.wrapped([line.replace("$", r"\$") for line in lines], width)
+    if text:
+        drawn.supxlabel(text, x=0.01, ha="left", fontsize=6.5, color="#3A3A3A", linespacing=1.35)
+
+
+def label_layers(axes: Axes, profile: Profile, *, most: int, name: str = "layer") -> None:
+    """Ticks along the depth, thinned to what a panel can carry; long names are turned."""
+    places, labels = style.layer_ticks(reading.positions(profile), most=most)
+    long = max(map(len, labels), default=0) > 5
+    axes.set_xticks(places, labels, rotation=35 if long else 0, ha="right" if long else "center")
+    axes.set_xlabel("step" if profile.along == "step" else name)
+    room = max(0.4, 0.025 * len(profile.measurements))
+    axes.set_xlim(-room, len(profile.measurements) - 1 + room)
+
+
+def plain_number(value: float, _: int | None = None) -> str:
+    """A tick of a log axis without powers of ten."""
+    return f"{value:,.10g}"
+
+
+def log_axis(axes: Axes, values: Sequence[float] | Float[np.ndarray, " v"]) -> None:
+    """A log y axis with readable ticks: 1, 2, 5 over two decades, plain numbers within a factor of four, powers beyond."""
+    span, axis = max(values) / min(values), axes.yaxis
+    axes.set_yscale("log")
+    axis.set_minor_formatter(NullFormatter())
+    if span < 4:
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_minor_locator(NullLocator())
+    else:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if span < 200 else (1.0,), numticks=9))
+    if span < 1e5:
+        axis.set_major_formatter(FuncFormatter(plain_number))
+
+
+def defined_only(profile: Profile, values: Float[np.ndarray, " L"]) -> Float[np.ndarray, " L"]:
+    """NaN where no ratio can stand on the cloud, so that it is left out of the line."""
+    return np.where([bool(m.facts.undefined) for m in profile.measurements], np.nan, values)
+
+
+def _doubtful(profile: Profile) -> Bool[np.ndarray, " L"]:
+    return np.array([bool(m.facts.doubtful) for m in profile.measurements])
+
+
+def _after_norm(profile: Profile) -> bool:
+    return profile.layers[-1] == "final" and len(profile.layers) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one line is told from the others, by colour and by marker, and its name in the legend."""
+
+    colour: str
+    marker: str = "o"
+    label: str = ""
+
+
+def draw_along(axes: Axes, profile: Profile, values: Float[np.ndarray, " L"], look: Look) -> None:
+    """One line along the layers: hollow markers where doubtful, a gap where undefined, dotted to ``final``."""
+    y, x, hollow = defined_only(profile, values), np.arange(len(values)), _doubtful(profile)
+    stop = len(values) - 1 if _after_norm(profile) else len(values)
+    size = 4.0 if len(values) <= 16 else 2.8
+    axes.plot(x[:stop], y[:stop], color=look.colour, zorder=2)
+    axes.plot(x[stop - 1 :], y[stop - 1 :], color=look.colour, linestyle=":", linewidth=1, zorder=2)
+    for chosen, face in ((~hollow & ~np.isnan(y), look.colour), (hollow & ~np.isnan(y), "white")):
+        if chosen.any():  # an empty line that is not clipped would count as lying at the corner of the figure
+            drawn = axes.plot(x[chosen], y[chosen], look.marker, color=look.colour, markersize=size, zorder=3)[0]
+            drawn.set(markerfacecolor=face, clip_on=False)
+    if look.label:
+        axes.plot([], [], color=look.colour, marker=look.marker, markersize=size, label=look.label)
+
+
+def frame_values(axes: Axes, values: Float[np.ndarray, " L"]) -> None:
+    """The value axis: from zero, or a log axis where the values span several orders; a word where there are none."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        axes.text(
+            0.5, 0.5, "undefined on every layer", ha="center", va="center", transform=axes.transAxes, color=style.GREY
+        )
+        axes.set_yticks([])
+    elif known.min() > 0 and known.max() / known.min() > LOG_RANGE:
+        log_axis(axes, known)
+    else:
+        axes.set_ylim(0, 1.08 * known.max() or 1.0)
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=bool((known == known.round()).all() and known.max() > 4)))
+
+
+def draw_metric(axes: Axes, profile: Profile, dimension: int, name: str, *, scaled: bool = False) -> None:
+    """One metric of one homology dimension along the layers, with its unit on the axis."""
+    entry = metrics[name]
+    key = f"H{dimension}_{name}_scaled" if scaled else f"H{dimension}_{name}"
+    values = profile[key]
+    unit = "/ median distance" if scaled else f"({style.distance_unit(profile)})" if entry.degree else ""
+    draw_along(axes, profile, values, Look(style.HOMOLOGY[dimension]))
+    frame_values(axes, defined_only(profile, values))
+    axes.set_ylabel(f"H{dimension} {entry.label}\n{unit}".strip())
+
+
+def legend_lines(profile: Profile) -> list[str]:
+    """What the hollow markers, the gaps and ``final`` mean, for the small print."""
+    hollow = [line.replace("○ doubtful", "hollow ○ doubtful", 1) for line in reading.mark_lines(profile)]
+    shown = [line.replace("× undefined", "not drawn, undefined", 1) for line in hollow]
+    return [*shown, FINAL_NOTE if _after_norm(profile) else ""]
+
+
+def panel_grid(profile: Profile, rows: int, columns: int, *, height: float) -> tuple[Figure, Any]:
+    """A figure with its heading and rows × columns of panels, ``height`` inches a row."""
+    drawn = Figure(figsize=(style.WIDTH, height * rows + 0.65))
+    drawn.suptitle(heading(profile), fontsize=9)
+    return drawn, drawn.subplots(rows, columns, squeeze=False)

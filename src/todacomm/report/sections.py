@@ -1,0 +1,58 @@
+"""The documents on one profile, made of the registered sections.
+
+Keys of the context, all optional: ``figures`` (paths of PNG files), ``checked`` (layers that the reference engine
+confirmed), ``warnings`` (sentences), ``provenance`` and ``versions`` (name → text), ``command`` and ``config`` (to run it
+again), ``directory`` (where the document will lie, for links to the figures).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from todacomm.report import topology_sections, trust_sections  # importing them registers their sections, in this order
+from todacomm.report.pieces import Context, Document, parts_of, to_markdown, together
+from todacomm.report.reading import counted, plural, single
+from todacomm.types import Profile
+
+__all__ = [
+    "document",
+    "experiment_document",
+    "experiment_report",
+    "interpretation",
+    "topology_sections",
+    "trust_sections",
+]
+
+
+def interpretation(profile: Profile, context: Context | None = None) -> str:
+    """The plain-language reading (``tda_interpretation.md``)."""
+    given = dict(context or {})
+    given.pop("figures", None)
+    return to_markdown(document(profile, given, brief=True), Path())
+
+
+def experiment_report(profile: Profile, context: Context) -> str:
+    """The whole report (``experiment_report.md``); figures are linked relative to ``context["directory"]``."""
+    return to_markdown(document(profile, context), Path(context.get("directory", ".")))
+
+
+def document(profile: Profile, context: Context, *, brief: bool = False) -> Document:
+    """The pieces of both, and of the page."""
+    title = f"{profile.model}: topology of {counted(profile)}" + ("" if single(profile) else ", layer by layer")
+    return Document(title, subtitle(profile), parts_of(profile, context, brief=brief))
+
+
+def experiment_document(runs: Sequence[tuple[Profile, Context]]) -> Document:
+    """One document on the runs of one model: several datasets or poolings."""
+    if len(runs) == 1:
+        return document(*runs[0])
+    first = runs[0][0]
+    labelled = [(f"{p.data}, pooling {p.recipe.pooling or 'given'}", parts_of(p, context)) for p, context in runs]
+    return Document(
+        f"{first.model}: {plural(len(runs), 'run')}", "; ".join(subtitle(p) for p, _ in runs), together(labelled)
+    )
+
+
+def subtitle(profile: Profile) -> str:
+    """Where the cloud comes from, in one line."""
+    pooled = f"pooling {profile.recipe.pooling}, " if profile.recipe.pooling else ""
+    return f"{profile.data}, {pooled}{plural(len(profile.measurements), profile.along)}, engine {profile.recipe.engine}"

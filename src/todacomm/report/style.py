@@ -1,0 +1,116 @@
+"""One palette, one style and one way to label layers for every figure; loads no matplotlib by itself."""
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from todacomm.types import Profile, layer_key
+
+# Okabe and Ito 2008, https://jfly.uni-koeln.de/color/ : distinct for every common colour vision; grey for the yellow, which is too pale for a line.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+HOMOLOGY = ("#0072B2", "#D55E00", "#009E73")  # H0, H1, H2
+GREY = "#6E6E6E"
+DEPTH = "cividis"  # embedding dark, last layer bright; perceptually uniform
+WIDTH = 7.2  # inches: two columns of a journal, one of a report
+DPI = 200
+LINE_STYLES = ("-", "--", ":", "-.")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+STYLE: dict[str, Any] = {
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "white",
+    "savefig.dpi": DPI,
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": GREY,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.5,
+    "xtick.color": "#3A3A3A",
+    "ytick.color": "#3A3A3A",
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-3, 5),
+    "axes.formatter.use_mathtext": True,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Matplotlib's defaults with our style on top, whatever the reader's own settings; restored afterwards."""
+    from matplotlib import style
+
+    with style.context(["default", STYLE]):
+        yield
+
+
+def elided(text: str, most: int = 48) -> str:
+    """A name that fits: cut in the middle, its dollars shielded from mathematical typesetting."""
+    kept = text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-most // 2 :]}"
+    return kept.replace("$", r"\$")
+
+
+def short(layer: str) -> str:
+    """The tick label of a layer: emb, 0 … L-1, final; any other name is cut in the middle."""
+    if layer == "embedding":
+        return "emb"
+    return layer.removeprefix("layer_") if re.fullmatch(r"layer_\d+", layer) else elided(layer, 14)
+
+
+def step_of(count: int, most: int) -> int:
+    """The smallest of 1, 2, 5, 10, 20, 50 … that leaves at most ``most`` of ``count`` labels."""
+    magnitude = 1
+    while True:
+        for step in (magnitude, 2 * magnitude, 5 * magnitude):
+            if count <= step * most:
+                return step
+        magnitude *= 10
+
+
+def _numbered(layers: Sequence[str], most: int) -> list[int]:
+    """The positions of the blocks that get a label: multiples of a round number, clear of embedding and final."""
+    step = step_of(len(layers), most)
+    blocks = [(x, layer_key(layer)[1]) for x, layer in enumerate(layers) if layer_key(layer)[0] == 1]
+    room = 0.6 * step
+    ends = [x for x, layer in enumerate(layers) if layer_key(layer)[0] in (0, 2)]
+    wanted = [x for x, number in blocks if number % step == 0 or step == 1]
+    return [x for x in wanted if step == 1 or all(abs(x - end) > room for end in ends)]
+
+
+def layer_ticks(layers: Sequence[str], *, most: int) -> tuple[list[int], list[str]]:
+    """Positions and labels along the depth: embedding and final always, the blocks thinned to about ``most``."""
+    if any(layer_key(layer)[0] == 3 for layer in layers):
+        kept = list(range(0, len(layers), step_of(len(layers), most)))
+    else:
+        ends = [x for x, layer in enumerate(layers) if layer_key(layer)[0] in (0, 2)]
+        kept = sorted({*ends, *_numbered(layers, most)})
+    return kept, [short(layers[x]) for x in kept]
+
+
+def distance_unit(profile: Profile) -> str:
+    """The unit of a degree-1 number of this profile, for an axis label."""
+    recipe = profile.recipe
+    if recipe.scale in ("median", "rms"):
+        return f"scale-free, / {recipe.scale}"
+    if recipe.distance == "cosine":
+        return "1 − cosine"
+    return "on the unit sphere" if recipe.scale == "sphere" else "activation units"
+
+
+def wrapped(lines: Sequence[str], width: int = 118) -> str:
+    """Sentences under a figure, wrapped to its width."""
+    return "\n".join(textwrap.fill(line, width) for line in lines if line)

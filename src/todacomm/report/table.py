@@ -1,0 +1,80 @@
+"""Tables for the terminal, at most 100 columns wide."""
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from todacomm.comparison import Comparison, ModelRow
+from todacomm.report import reading
+from todacomm.report.reading import H0_SHAPE, H0_TOTAL, H1_TOTAL, number, share, summary_of
+from todacomm.report.style import elided
+from todacomm.types import Measurement, Profile
+
+COLUMNS = {"H0 total": H0_TOTAL, "H0 / scale": H0_SHAPE, "H1 total": H1_TOTAL, "H1 max": "H1_max_lifetime"}
+
+
+def _framed(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+def summary_table(profile: Profile) -> Table:
+    """One row a layer: distinct points, variance kept, scale, H0 and H1, and the mark of a doubtful layer."""
+    title = f"{elided(profile.model, 56)} · {elided(profile.data, 30)}"
+    table = _framed(escape(title.replace(r"\$", "$")))
+    columns = {head: key for head, key in COLUMNS.items() if key in profile.names}
+    table.add_column("layer" if profile.along == "layer" else "step", overflow="fold", max_width=24, min_width=9)
+    for head in ("distinct", "variance", "scale", *columns):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=1)
+    for name, m in zip(reading.positions(profile), profile.measurements, strict=True):
+        table.add_row(
+            escape(name), *_cells(m, list(columns.values())), reading.mark(m), style="dim" if reading.mark(m) else ""
+        )
+    return table
+
+
+def _cells(m: Measurement, keys: list[str]) -> list[str]:
+    facts = m.facts
+    numbers = (None if key == H0_SHAPE and facts.undefined else summary_of(m, key) for key in keys)
+    return [f"{facts.distinct_points:,}", share(facts.variance_kept), number(facts.scale), *map(number, numbers)]
+
+
+def legend(profile: Profile) -> str:
+    """What the marks under a table mean, with layers and reasons; empty when every layer is sound."""
+    return "\n".join(reading.mark_lines(profile))
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """One row a model; dataset and pooling only where they differ."""
+    found = {f: list(dict.fromkeys(getattr(r, f) for r in comparison.rows)) for f in ("data", "pooling")}
+    several = {f for f, values in found.items() if len(values) > 1}
+    table = _framed(escape(" · ".join(["Comparison", *(values[0] for f, values in found.items() if f not in several)])))
+    for head in ("model", *sorted(several)):
+        table.add_column(head, overflow="fold", max_width=30 if head == "model" else 12)
+    for head in ("expansion", "= scale", "× shape"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("peak", no_wrap=True)
+    for head in ("shape max", "bits/byte"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=1)
+    for row in comparison.rows:
+        table.add_row(
+            escape(row.model), *(escape(str(getattr(row, f))) for f in sorted(several)), *_comparison_cells(row)
+        )
+    return table
+
+
+def _comparison_cells(row: ModelRow) -> list[str]:
+    factors = [number(x, 3) for x in (row.expansion, row.scale_growth, row.shape_growth)]
+    mark = "" if not row.doubt else "○" if row.expansion is not None else "×"
+    return [*factors, row.peak_layer or "–", number(row.largest_shape_growth, 3), number(row.bits_per_byte), mark]
+
+
+def comparison_legend(comparison: Comparison) -> str:
+    """The doubt of each marked row, and the models that failed."""
+    doubts = [
+        f"{'○' if r.expansion is not None else '×'} {r.model} ({r.pooling}): {r.doubt}"
+        for r in comparison.rows
+        if r.doubt
+    ]
+    return "\n".join([*doubts, *(f"failed: {model}: {message}" for model, message in comparison.failures.items())])

@@ -1,0 +1,165 @@
+"""What is said of how far the numbers can be trusted: variance, distinct points, doubts, language, notes, terms, origin."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from todacomm.report import reading
+from todacomm.report.pieces import Bullets, Code, Context, Paragraph, Piece, Table, Terms, section
+from todacomm.report.reading import layer_list, number, plural, share
+from todacomm.types import Measurement, Profile
+
+TERMS = (
+    ("Point cloud", "one point for each text: what the model holds of that text at one layer."),
+    ("Bar", "a feature of the cloud that appears at one distance (birth) and goes at a larger one (death); its lifetime is the difference."),
+    ("H0", "clusters: every point starts as one, and a bar ends where two clusters meet. A long bar is a wide gap."),
+    ("H1", "loops: a bar lives from the distance at which a ring of points closes to the one at which it is filled."),
+    ("Total persistence", "the sum of all lifetimes. For H0 it is the length of the shortest tree that joins all points."),
+    ("Scale", "the median distance between two points of the cloud, after projection. Twice as large activations: twice the scale and twice every lifetime."),
+    ("Over the scale", "a length divided by the scale: what is left is shape, which no change of size can move."),
+    ("Expansion", "the largest H0 total of the blocks over the H0 total of the baseline; it is scale growth × shape growth, exactly."),
+    ("Variance kept", "the share of the variance that is left after projection on the principal components; what is lost was not measured."),
+    ("Doubtful (○)", "fewer than half of the points are distinct, or one dimension holds more than half of the variance: the number is given, nothing is concluded from it."),
+    ("Undefined (×)", "fewer than three distinct points, or no scale: a ratio would say nothing."),
+    ("Bits per byte", "how many bits the model needs for one byte of the texts: lower is better, whatever the tokenizer."),
+)  # fmt: skip
+
+
+@section("variance", title="What the projection kept")
+def variance(profile: Profile, _: Context) -> Iterator[Piece]:
+    """The range of the kept variance over the layers."""
+    facts = profile.measurements[0].facts
+    if profile.recipe.components is None or facts.components >= facts.dimension:
+        yield Paragraph("Every dimension was kept: no variance is lost.")
+        return
+    low = min(profile.measurements, key=lambda m: m.facts.variance_kept)
+    high = max(profile.measurements, key=lambda m: m.facts.variance_kept)
+    yield Paragraph(f"{plural(facts.components, 'principal component')} {kept(low, high)}.")
+
+
+def kept(low: Measurement, high: Measurement) -> str:
+    """The share that the components keep, with the layers of least and most."""
+    least, most = share(low.facts.variance_kept), share(high.facts.variance_kept)
+    if least == most:
+        return f"keep {least} of the variance" if low is high else f"keep {least} of the variance of every layer"
+    return f"keep between {least} ({low.address.layer}) and {most} ({high.address.layer}) of the variance"
+
+
+@section("distinct", title="Distinct points")
+def distinct(profile: Profile, _: Context) -> Iterator[Piece]:
+    """Where several texts became one point."""
+    points = profile.measurements[0].facts.points
+    fewer: dict[int, list[str]] = {}
+    for m in profile.measurements:
+        if m.facts.distinct_points < m.facts.points:
+            fewer.setdefault(m.facts.distinct_points, []).append(m.address.layer)
+    if not fewer:
+        yield Paragraph(
+            f"All {points:,} points are distinct" + (" at every layer." if len(profile.layers) > 1 else ".")
+        )
+        return
+    told = "; ".join(f"{number(count)} at {layer_list(names)}" for count, names in fewer.items())
+    rest = len(profile.layers) - sum(map(len, fewer.values()))
+    other = f"; all {points:,} at the other {plural(rest, profile.along)}" if rest else ""
+    yield Paragraph(f"Distinct points of {points:,}: {told}{other}. Points that coincide add no bar.")
+
+
+@section("doubts", title="Doubtful and undefined layers")
+def doubts(profile: Profile, _: Context) -> Iterator[Piece]:
+    """Which layers carry no sentence, and why."""
+    found = [("doubtful", d) for d in reading.doubts(profile)] + [("undefined", d) for d in reading.undefined(profile)]
+    if not found:
+        yield Paragraph(
+            f"None: {'at every layer' if len(profile.layers) > 1 else 'in this cloud'} at least half of the points are "
+            "distinct and no dimension holds more than half of the variance."
+        )
+        return
+    yield Bullets(tuple(f"{layer_list(names)}: {word} ({reason})." for word, (names, reason) in found))
+
+
+def reported(name: str, value: object) -> str:
+    """A number of the language metrics as text."""
+    if value is None:
+        return "undefined"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return share(float(value), 2) if "accuracy" in name or "share" in name else number(value)
+
+
+@section("language", title="The model on the same texts")
+def language(profile: Profile, _: Context) -> Iterator[Piece]:
+    """Loss, perplexity, bits per byte and accuracy; or why there are none."""
+    values = profile.language
+    if values is None:
+        return
+    numbers = {k: v for k, v in values.items() if isinstance(v, int | float) or v is None}
+    if all(v is None for v in numbers.values()):
+        yield Paragraph(f"Undefined ({values.get('reason') or 'no reason was recorded'}).")
+        return
+    yield Paragraph(sentence_of_language(profile, values))
+    rows = tuple((name.replace("_", " "), reported(name, value)) for name, value in values.items() if told(value))
+    yield Table(("Quantity", "Value"), rows)
+
+
+def told(value: object) -> bool:
+    """Whether a value of the language metrics applies and fits a cell."""
+    return isinstance(value, str | int | float) and value != ""
+
+
+def sentence_of_language(profile: Profile, values: Mapping[str, Any]) -> str:
+    """Bits per byte of a causal model, which can be set beside another's; pseudo-perplexity of a masked one."""
+    bits, pseudo = values.get("bits_per_byte"), values.get("pseudo_perplexity")
+    if bits is not None:
+        return (
+            f"{profile.model} needs {number(bits)} bits per byte of these texts. Perplexity counts tokens: it can be "
+            "compared only between models with the same tokenizer, bits per byte between any two causal models."
+        )
+    if pseudo is not None:
+        return (
+            f"{profile.model} has a pseudo-perplexity of {number(pseudo)} on these texts, each token masked alone. It "
+            "counts tokens and sees both sides of each: it is no perplexity of a causal model, and bits per byte are "
+            "undefined for it."
+        )
+    return f"Bits per byte are undefined ({values.get('reason') or 'they do not apply to this model'})."
+
+
+@section("notes", title="Notes")
+def notes(profile: Profile, _: Context) -> Iterator[Piece]:
+    """What a reader of the numbers must know."""
+    found = [*profile.notes, *(f"{layer_list(names)}: {note}." for names, note in reading.facts_notes(profile))]
+    if found:
+        yield Bullets(tuple(found))
+
+
+@section("terms", title="How to read this", record=object, closing=True)
+def terms(_: object, __: Context) -> Iterator[Piece]:
+    """Each word in one line."""
+    yield Terms(TERMS)
+
+
+@section("reproduce", title="How to run it again", record=object, brief=False, closing=True)
+def reproduce(_: object, context: Context) -> Iterator[Piece]:
+    """The command, and the configuration behind it."""
+    if context.get("command"):
+        yield Code(str(context["command"]), "sh")
+    if context.get("config"):
+        yield Code(str(context["config"]), "yaml")
+
+
+@section("origin", title="Where the numbers come from", record=object, brief=False, closing=True)
+def origin(profile: object, context: Context) -> Iterator[Piece]:
+    """Digests, revisions and versions."""
+    found = {**card_of(profile), **context.get("provenance", {}), **context.get("versions", {})}
+    if found:
+        yield Table(
+            ("What", "Which"), tuple((str(k), str(v)) for k, v in found.items() if v not in (None, "")), words=2
+        )
+
+
+def card_of(record: object) -> dict[str, str]:
+    """What identifies the weights and the recipe."""
+    if not isinstance(record, Profile):
+        return {}
+    recipe = {"recipe": record.recipe.digest}
+    if record.card is None:
+        return recipe
+    return {"revision": record.card.revision, "weights (SHA-256)": record.card.weights_sha256, **recipe}

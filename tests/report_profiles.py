@@ -1,0 +1,91 @@
+"""Profiles for the tests of the report: ripser's diagrams of small random clouds, facts computed beside them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from ripser import ripser
+from scipy.spatial.distance import pdist, squareform
+
+from todacomm.expansion import expansions_of
+from todacomm.metrics import summarise
+from todacomm.types import Address, CloudFacts, Diagrams, Measurement, Profile, Recipe
+
+
+def facts_of(points: np.ndarray, **changes) -> CloudFacts:
+    distances = pdist(points)
+    distinct = len(np.unique(points, axis=0))
+    facts = CloudFacts(
+        points=len(points),
+        dimension=4 * points.shape[1],
+        components=points.shape[1],
+        variance_kept=0.93,
+        distinct_points=distinct,
+        scale=float(np.median(distances)),
+        rms_distance=float(np.sqrt((distances**2).mean())),
+        largest_variance_share=0.1,
+        norm=float(np.median(np.linalg.norm(points, axis=1))),
+    )
+    return replace(facts, **changes)
+
+
+def measurement(points: np.ndarray, address: Address, recipe: Recipe | None = None, **changes) -> Measurement:
+    recipe = recipe or Recipe(pooling="last", components=points.shape[1])
+    facts = facts_of(points, **changes)
+    distinct = np.unique(points, axis=0) / (facts.scale if recipe.scale == "median" else 1)
+    found = ripser(squareform(pdist(distinct)), distance_matrix=True, maxdim=recipe.maxdim)["dgms"]
+    diagrams = Diagrams.from_arrays(found)
+    unit = 1.0 if recipe.scale == "median" else facts.scale
+    return Measurement(address, recipe, facts, diagrams, summarise(diagrams, scale=unit))
+
+
+def profile_of(measurements: Sequence[Measurement], **more) -> Profile:
+    return Profile(tuple(measurements), expansions=expansions_of(measurements, {}), **more)
+
+
+def layer_names(count: int, *, final: bool = True) -> list[str]:
+    return ["embedding", *(f"layer_{i}" for i in range(count)), *(["final"] if final else [])]
+
+
+def cloud(depth: int, layers: int, *, n: int, d: int, seed: int, growth_of_scale: float) -> np.ndarray:
+    """Gaussian with a loop that opens with depth; its size grows with depth."""
+    rng = np.random.default_rng(seed + depth)
+    share = depth / max(layers - 1, 1)
+    points = rng.standard_normal((n, d)) * np.linspace(1, 1 - 0.8 * share, d)
+    angle = rng.uniform(0, 2 * np.pi, n)
+    points[:, :2] += 6 * share * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return (points * growth_of_scale**share).astype(np.float64)
+
+
+def a_profile(  # noqa: PLR0913 -- each test names the one thing that it varies
+    count: int = 6,
+    *,
+    n: int = 40,
+    d: int = 6,
+    model: str = "tiny-test",
+    seed: int = 0,
+    growth_of_scale: float = 12.0,
+    final: bool = True,
+    distinct: int | None = None,
+    massive: Sequence[str] = (),
+    recipe: Recipe | None = None,
+    data: str = "wikitext2",
+    **more,
+) -> Profile:
+    """A profile of ``count`` blocks; ``distinct`` points at the embedding, ``massive`` layers with one loud dimension."""
+    names = layer_names(count, final=final)
+    measurements = []
+    for depth, name in enumerate(names):
+        shrink = 0.3 if name == "final" else 1.0
+        points = shrink * cloud(depth, len(names), n=n, d=d, seed=seed, growth_of_scale=growth_of_scale)
+        if name == "embedding" and distinct:
+            points = points[np.arange(n) % distinct]
+        changes = {"largest_variance_share": 0.5 + 0.4 * depth / len(names)} if name in massive else {}
+        kept = 0.99 - 0.2 * depth / len(names)
+        measurements.append(measurement(points, Address(model, data, name), recipe, variance_kept=kept, **changes))
+    return profile_of(measurements, **more)
+
+
+def a_cloud(n: int = 60, layer: str = "cloud") -> Profile:
+    points = cloud(3, 4, n=n, d=5, seed=1, growth_of_scale=1.0)
+    return profile_of([measurement(points, Address("ring.npy", "arrays", layer), Recipe(components=5))])
