@@ -52,6 +52,23 @@ def compare(profiles: Sequence[Profile], *, failures: Mapping[str, str] | None =
     return Comparison(tuple(profiles), rows, tuple(warnings(profiles, rows)), dict(failures or {}))
 
 
+def groups_of(profiles: Sequence[Profile]) -> dict[str, list[Profile]]:
+    """The profiles that are set side by side: those of one dataset and pooling, where every model has the same ones.
+
+    Where models were pooled differently (by their kind), all are one group, which the comparison warns of.
+    """
+    kinds: dict[tuple[str, str], list[Profile]] = {}
+    for profile in profiles:
+        kinds.setdefault((profile.data, profile.recipe.pooling or "given"), []).append(profile)
+    models = [{p.model for p in group} for group in kinds.values()]
+    if any(m != models[0] for m in models):
+        by_data: dict[str, list[Profile]] = {}
+        for profile in profiles:
+            by_data.setdefault(profile.data, []).append(profile)
+        return by_data
+    return {f"{data}_{pooling}": group for (data, pooling), group in kinds.items()}
+
+
 def sound_embedding(profile: Profile) -> bool:
     """Whether the embedding was measured and can carry a ratio."""
     return "embedding" in profile.layers and not profile.at("embedding").facts.doubtful
@@ -86,12 +103,12 @@ def row(profile: Profile, which: int) -> ModelRow:
 
 
 def peak_of(profile: Profile, name: str) -> tuple[str, Number]:
-    """The block with the largest value of a metric, and that value; empty and None where it was not measured."""
-    found = [(m.summary[name] or 0.0, m.address.layer) for m in profile.measurements if name in m.summary]
-    blocks = [pair for pair in found if is_block(pair[1])] or found
-    if not blocks:
+    """The sound block with the largest value of a metric, and that value; empty and None where there is none."""
+    blocks = [m for m in profile.measurements if is_block(m.address.layer) and not m.facts.doubtful]
+    found = [(m.summary[name], m.address.layer) for m in blocks if m.summary.get(name) is not None]
+    if not found:
         return "", None
-    value, layer = max(blocks, key=lambda pair: pair[0])
+    value, layer = max(found, key=lambda pair: pair[0] or 0.0)
     return layer, value
 
 
@@ -121,9 +138,10 @@ QUESTIONS: tuple[tuple[str, Callable[[Profile], object], str], ...] = (
 
 def differing(profiles: Sequence[Profile], what: str, of: Callable[[Profile], object], because: str) -> str:
     """A sentence where the profiles differ in ``of``; empty where they do not."""
-    values = {p.model: of(p) for p in profiles}
-    distinct = {of(p) for p in profiles}
-    if len(distinct) < 2:
+    holders: dict[object, list[str]] = {}
+    for profile in profiles:
+        holders.setdefault(of(profile), []).append(profile.model)
+    if len(holders) < 2:
         return ""
-    listed = "; ".join(f"{model}: {value}" for model, value in values.items())
+    listed = "; ".join(f"{value}: {', '.join(dict.fromkeys(models))}" for value, models in holders.items())
     return f"Different {what} are compared ({listed}): {because}."
