@@ -1,5 +1,9 @@
 """Fixtures shared by all tests; those parametrised by a registry enrol whatever registers."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: two threads that wait for each other are slower than one
+
 import numpy as np
 import pytest
 from hypothesis import settings

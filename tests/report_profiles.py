@@ -9,7 +9,8 @@ from scipy.spatial.distance import pdist, squareform
 
 from todacomm.expansion import expansions_of
 from todacomm.metrics import summarise
-from todacomm.types import Address, CloudFacts, Diagrams, Measurement, Profile, Recipe
+from todacomm.recipe import Recipe
+from todacomm.types import Address, CloudFacts, Diagrams, Measurement, Profile
 
 
 def facts_of(points: np.ndarray, **changes) -> CloudFacts:

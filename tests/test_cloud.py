@@ -6,7 +6,8 @@ from scipy.spatial.distance import pdist
 
 from todacomm.cloud import prepare, spanning_tree_length
 from todacomm.errors import InvalidCloud, InvalidInput
-from todacomm.types import Address, PointCloud, Recipe
+from todacomm.recipe import Recipe
+from todacomm.types import Address, PointCloud
 
 HERE = Address("model", "data", "layer_3")
 

@@ -11,7 +11,7 @@ import todacomm
 
 ROOT = Path(todacomm.__file__).parent
 STRATA = [
-    {"errors", "registry", "types", "progress", "_version"},
+    {"errors", "registry", "recipe", "types", "progress", "_version"},
     {"pooling", "cloud", "engines", "metrics"},
     {"models", "checkpoints", "families", "loading", "batching", "extraction", "language", "zoo"},
     {"expansion", "measurement", "comparison"},

@@ -6,7 +6,8 @@ import pytest
 from todacomm.cloud import prepare
 from todacomm.errors import InvalidCloud, InvalidInput, UnknownName
 from todacomm.measurement import measure, measure_profile
-from todacomm.types import Activations, Address, PointCloud, Recipe, Texts
+from todacomm.recipe import Recipe
+from todacomm.types import Activations, Address, PointCloud, Texts
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from rich.console import Console
 from report_profiles import a_cloud, a_profile
 from todacomm.comparison import compare
 from todacomm.errors import UnknownName
+from todacomm.recipe import Recipe
 from todacomm.report.comparison_sections import comparison_report
 from todacomm.report.pieces import (
     Bullets,
@@ -37,7 +38,7 @@ from todacomm.report.render import (
     write_reports,
 )
 from todacomm.report.table import comparison_legend, comparison_table, legend, summary_table
-from todacomm.types import ModelCard, Profile, Recipe
+from todacomm.types import ModelCard, Profile
 
 EVIL = '<script>alert("x")</script>'
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from report_profiles import a_cloud, a_profile, layer_names, measurement, profile_of
+from todacomm.recipe import Recipe
 from todacomm.report import along_plots, diagram_plots, reading, style
 from todacomm.report.comparison_plots import (
     chosen_expansions,
@@ -18,7 +19,7 @@ from todacomm.report.comparison_plots import (
     write_comparison_figures,
 )
 from todacomm.report.plots import drawings, write_figures
-from todacomm.types import Address, Recipe
+from todacomm.types import Address
 
 NAMES = {"tda_summary", "layer_persistence", "scale_shape", "betti_curves", "persistence_diagrams"}
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from report_profiles import a_cloud, a_profile, layer_names, measurement, profile_of
+from todacomm.recipe import Recipe
 from todacomm.report import reading
 from todacomm.report.pieces import Paragraph, section, sections
 from todacomm.report.sections import experiment_report, interpretation
 from todacomm.report.topology_sections import which_factor
-from todacomm.types import Address, Expansion, Growth, ModelCard, Profile, Recipe
+from todacomm.types import Address, Expansion, Growth, ModelCard, Profile
 
 CARD = ModelCard("tiny", "causal", "pre-LN", 1234567, 6, 128, "r1", "ab" * 32)
 

@@ -12,6 +12,7 @@ from todacomm.engines import engines
 from todacomm.errors import InvalidStudy, UnknownName
 from todacomm.models import PRESETS, SHIPPED
 from todacomm.pooling import poolings
+from todacomm.recipe import DISTANCES, SCALES
 from todacomm.sources import sources
 from todacomm.study import (
     DEFAULT_STUDY,
@@ -27,7 +28,6 @@ from todacomm.study import (
     shipped_studies,
     template,
 )
-from todacomm.types import DISTANCES, SCALES
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_the_defaults_are_those_of_the_command_line():
     assert (study.max_length, study.min_tokens, study.seed, study.engine) == (128, 1, 42, "redzed")
     switches = {key: value for key, value in study if isinstance(value, bool)}
     assert [key for key, on in switches.items() if on] == ["language", "cache"]
-    assert len(switches) == 6
+    assert len(switches) == 5
 
 
 def test_a_study_is_frozen_and_hashable():

@@ -16,19 +16,10 @@ if TYPE_CHECKING:
     from todacomm.experiment import run
     from todacomm.extraction import activations
     from todacomm.measurement import measure
+    from todacomm.recipe import Recipe
     from todacomm.report import plots
     from todacomm.sources import texts
-    from todacomm.types import (
-        Activations,
-        Address,
-        Diagrams,
-        Expansion,
-        Measurement,
-        PointCloud,
-        Profile,
-        Recipe,
-        Texts,
-    )
+    from todacomm.types import Activations, Address, Diagrams, Expansion, Measurement, PointCloud, Profile, Texts
 
 _PLACES = {
     "texts": "sources",
@@ -37,7 +28,7 @@ _PLACES = {
     "Activations": "types",
     "Address": "types",
     "PointCloud": "types",
-    "Recipe": "types",
+    "Recipe": "recipe",
     "persistence": "engines",
     "Diagrams": "types",
     "measure": "measurement",

@@ -9,7 +9,8 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist, squareform
 
 from todacomm.errors import InvalidCloud, InvalidInput
-from todacomm.types import Address, CloudFacts, Distances, PointCloud, Points, Recipe
+from todacomm.recipe import Recipe
+from todacomm.types import Address, CloudFacts, Distances, PointCloud, Points
 
 Condensed = Float[np.ndarray, " pairs"]
 

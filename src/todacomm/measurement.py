@@ -13,7 +13,8 @@ from todacomm.errors import InvalidCloud, InvalidInput, UnknownName
 from todacomm.expansion import expansions_of
 from todacomm.metrics import summarise
 from todacomm.progress import Track, silent
-from todacomm.types import Activations, Address, Measurement, PointCloud, Profile, Recipe
+from todacomm.recipe import Recipe
+from todacomm.types import Activations, Address, Measurement, PointCloud, Profile
 
 CHECKED_SHARE = 0.1
 

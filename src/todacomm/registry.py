@@ -1,6 +1,7 @@
 """The one mechanism behind every extension point: a mapping from names to functions, filled by a decorator."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from typing import TypeVar
 
@@ -29,11 +30,13 @@ class Registry(Mapping[str, T]):
         return lambda entry: self.add(name, entry)
 
     def __getitem__(self, name: str) -> T:
-        if name not in self._entries:
+        if name not in self:
             raise UnknownName(self.kind, name, self._entries)
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
+        if name not in self._entries:
+            load_plugins()
         return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
@@ -43,9 +46,13 @@ class Registry(Mapping[str, T]):
         return len(self._entries)
 
 
-def load_plugins() -> list[str]:
-    """Import every module of the entry-point group, so that it registers; returns their names."""
-    found = entry_points(group=PLUGINS)
+@cache
+def load_plugins() -> tuple[str, ...]:
+    """Import every module of the entry-point group, once, so that it registers; returns their names.
+
+    Called when a name is not known, so that third parties cost nothing to those who use none.
+    """
+    found = tuple(entry_points(group=PLUGINS))
     for entry in found:
         entry.load()
-    return [entry.name for entry in found]
+    return tuple(entry.name for entry in found)

@@ -19,8 +19,9 @@ from typing import Any, Self
 import numpy as np
 
 from todacomm.errors import InvalidInput, InvalidTexts, MissingExtra, UnknownName
+from todacomm.recipe import FEWEST_POINTS
 from todacomm.registry import Registry
-from todacomm.types import FEWEST_POINTS, Texts
+from todacomm.types import Texts
 
 HUB = "hf:"
 HUB_FORM = "hf:owner/name[/config][:split][:field]"

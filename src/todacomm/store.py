@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from todacomm.errors import CannotWrite, InvalidRecord
+from todacomm.recipe import Recipe
 from todacomm.types import (
     Activations,
     Address,
@@ -21,7 +22,6 @@ from todacomm.types import (
     Measurement,
     ModelCard,
     Profile,
-    Recipe,
 )
 
 SCHEMA = 1

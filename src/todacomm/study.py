@@ -14,8 +14,8 @@ from todacomm.engines import engines
 from todacomm.errors import InvalidStudy, UnknownName
 from todacomm.models import SHIPPED
 from todacomm.pooling import poolings
+from todacomm.recipe import DISTANCES, FEWEST_POINTS, SCALES, Recipe
 from todacomm.sources import HUB_FORM, sources
-from todacomm.types import DISTANCES, FEWEST_POINTS, SCALES, Recipe
 
 DEFAULT_STUDY = "encoder-decoder"  # what `todacomm run` measures when nothing is named
 SITES = ("block", "attention", "mlp")

@@ -4,7 +4,6 @@ Texts ──► Activations ──► PointCloud ──► Diagrams ──► Me
 """
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,16 +16,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from todacomm.errors import InvalidCloud, InvalidInput, InvalidTexts, UnknownName
+from todacomm.recipe import FEWEST_POINTS, Recipe
 
 Points = Float[np.ndarray, "n d"]
 Distances = Float[np.ndarray, "n n"]
 Bars = Float[np.ndarray, "m 2"]
 Mask = Bool[np.ndarray, "b t"]
 Number = float | None  # None: undefined, with the reason beside it
-
-DISTANCES = ("euclidean", "cosine")
-SCALES = ("none", "median", "rms", "sphere")
-FEWEST_POINTS = 3
 
 
 def layer_key(layer: str) -> tuple[int, int, str]:
@@ -153,48 +149,6 @@ class PointCloud:
 
     def __repr__(self) -> str:
         return f"PointCloud({self.address}: {len(self.points)} points in {self.points.shape[1]} dimensions)"
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a cloud is made and measured; equal recipes on equal data give comparable numbers.
-
-    The order is: subsample, centre, sphere (if asked), project, then median or rms (if asked).
-    ``components`` None keeps every dimension; ``threshold`` None stops at the enclosing radius, after which no
-    homology changes; ``pooling`` None means that the arrays were given.
-    """
-
-    pooling: str | None = None
-    site: str = "block"
-    max_length: int | None = None
-    centre: bool = True
-    scale: Literal["none", "median", "rms", "sphere"] = "none"
-    components: int | None = 50
-    distance: Literal["euclidean", "cosine"] = "euclidean"
-    subsample: int | None = None
-    seed: int = 42
-    engine: str = "redzed"
-    maxdim: int = 1
-    threshold: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.distance not in DISTANCES:
-            raise UnknownName("distance", str(self.distance), DISTANCES)
-        if self.scale not in SCALES:
-            raise UnknownName("scale", str(self.scale), SCALES)
-        if self.maxdim not in (0, 1, 2):
-            raise InvalidInput(f"maxdim is {self.maxdim}; expected 0 (clusters), 1 (and loops) or 2 (and voids)")
-        if self.components is not None and self.components < 1:
-            raise InvalidInput(
-                f"{self.components} principal components; expected 1 or more, or none to keep every dimension"
-            )
-        if self.subsample is not None and self.subsample < FEWEST_POINTS:
-            raise InvalidInput(f"a subsample of {self.subsample} points; expected at least {FEWEST_POINTS}")
-
-    @property
-    def digest(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the recipe as sorted JSON."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

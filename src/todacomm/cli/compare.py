@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from todacomm.cli import console, options
+from todacomm.cli import console, options, tables
 
 
 def compare(
@@ -40,4 +40,4 @@ def compare(
     if json:
         console.out.out((directory / "comparison.json").read_text(encoding="utf-8"), end="")
     elif not quiet:
-        console.show_comparison(directory, profiles)
+        tables.show_comparison(directory, profiles)

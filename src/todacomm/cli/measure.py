@@ -36,7 +36,7 @@ def measure(
     """
     from todacomm.arrays import read_layers
     from todacomm.measurement import measure_arrays
-    from todacomm.types import Recipe
+    from todacomm.recipe import Recipe
 
     recipe = Recipe(
         components=options.components_of(components),

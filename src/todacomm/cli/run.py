@@ -246,6 +246,6 @@ def show(outcome: "Outcome", *, csv: bool, json: bool, quiet: bool) -> None:
         for experiment in outcome.experiments:
             console.out.print(f"Report: {experiment / 'reports' / 'report.html'}", soft_wrap=True)
         if outcome.comparison:
-            console.out.print(f"Comparison: {outcome.comparison / 'report.html'}", soft_wrap=True)
+            tables.show_comparison(outcome.comparison, outcome.profiles)
     for model, failure in outcome.failures.items():
         console.err.print(f"[bold red]failed:[/] {console.escaped(f'{model}: {failure.message}')}")

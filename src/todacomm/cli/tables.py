@@ -4,6 +4,7 @@ import csv as csv_module
 import json as json_module
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from todacomm.cli import console
 from todacomm.types import Profile
@@ -46,3 +47,17 @@ def show_table(profile: Profile) -> None:
     below = legend(profile)
     if below:
         console.out.print(console.escaped(below))
+
+
+def show_comparison(directory: Path, profiles: Sequence[Profile]) -> None:
+    """The table of each group of profiles, its warnings, and where the comparison is."""
+    from todacomm.comparison import compare, groups_of
+    from todacomm.report.table import comparison_legend, comparison_table
+
+    for group in groups_of(profiles).values():
+        comparison = compare(group)
+        console.out.print(comparison_table(comparison))
+        for line in (comparison_legend(comparison), *comparison.warnings):
+            if line:
+                console.out.print(console.escaped(line), soft_wrap=True)
+    console.out.print(f"Comparison: {directory / 'report.html'}", soft_wrap=True)

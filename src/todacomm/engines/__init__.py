@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from todacomm.errors import EngineDisagreement, InvalidInput
+from todacomm.recipe import FEWEST_POINTS
 from todacomm.registry import Registry
-from todacomm.types import FEWEST_POINTS, Bars, Diagrams, Distances
+from todacomm.types import Bars, Diagrams, Distances
 
 Engine = Callable[..., Diagrams]  # (distances, *, maxdim: int, threshold: float) -> Diagrams
 

@@ -19,7 +19,8 @@ def _framed(title: str) -> Table:
 
 def summary_table(profile: Profile) -> Table:
     """One row a layer: distinct points, variance kept, scale, H0 and H1, and the mark of a doubtful layer."""
-    title = f"{elided(profile.model, 56)} · {elided(profile.data, 30)}"
+    pooled = f" · pooling {profile.recipe.pooling}" if profile.recipe.pooling else ""
+    title = f"{elided(profile.model, 56)} · {elided(profile.data, 30)}{pooled}"
     table = _framed(escape(title.replace(r"\$", "$")))
     columns = {head: key for head, key in COLUMNS.items() if key in profile.names}
     table.add_column("layer" if profile.along == "layer" else "step", overflow="fold", max_width=24, min_width=9)
@@ -67,7 +68,8 @@ def comparison_table(comparison: Comparison) -> Table:
 def _comparison_cells(row: ModelRow) -> list[str]:
     factors = [number(x, 3) for x in (row.expansion, row.scale_growth, row.shape_growth)]
     mark = "" if not row.doubt else "○" if row.expansion is not None else "×"
-    return [*factors, row.peak_layer or "–", number(row.largest_shape_growth, 3), number(row.bits_per_byte), mark]
+    bits = "–" if row.bits_per_byte is None else number(row.bits_per_byte)
+    return [*factors, row.peak_layer or "–", number(row.largest_shape_growth, 3), bits, mark]
 
 
 def comparison_legend(comparison: Comparison) -> str:

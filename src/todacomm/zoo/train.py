@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -65,6 +66,7 @@ def untokenised(line: str) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that are not blank, stripped."""
     return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
@@ -82,7 +84,7 @@ def train_tokenizer(lines: list[str], vocabulary: int) -> PreTrainedTokenizerFas
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", START), ("</s>", END)]
     )
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         pad_token="<pad>",
         bos_token="<s>",
@@ -100,7 +102,7 @@ def build(cell: str, plan: Plan) -> PreTrainedModel:
     torch.manual_seed(plan.seed)
     place, kind = cell.split("-")
     decoder = kind == "decoder"
-    shared = {
+    shared: dict[str, Any] = {
         "vocab_size": plan.vocabulary,
         "hidden_size": plan.width,
         "num_hidden_layers": plan.blocks,
@@ -176,6 +178,7 @@ def loss_of(model: PreTrainedModel, inputs: torch.Tensor, labels: torch.Tensor) 
 
 
 def optimiser_of(model: PreTrainedModel, plan: Plan) -> torch.optim.Optimizer:
+    """AdamW with weight decay on matrices alone."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
@@ -196,7 +199,7 @@ def train(model: PreTrainedModel, batches: Iterator[torch.Tensor], plan: Plan) -
         inputs, labels = shifted(ids) if model.config.is_decoder else masked(ids, plan, generator)
         with torch.autocast("cpu", torch.bfloat16):
             loss = loss_of(model, inputs, labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -232,7 +235,7 @@ def main(arguments: list[str]) -> None:
             log.write(line + "\n")
             log.flush()
             print(line, flush=True)  # noqa: T201 - a script's progress
-    model.half().save_pretrained(given.output)
+    model.half().save_pretrained(given.output)  # type: ignore[no-untyped-call]
     tokenizer.save_pretrained(given.output)
 
 

@@ -1,0 +1,159 @@
+"""One model on one dataset, in memory: load, extract, measure. `run` is ``todacomm run`` as a function."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from todacomm import sources
+from todacomm.errors import InvalidInput
+from todacomm.measurement import Checked, measure_profile
+from todacomm.models import resolve
+from todacomm.progress import Track, silent
+from todacomm.recipe import Recipe
+from todacomm.study import Study
+from todacomm.types import Activations, ModelCard, Profile, Texts
+
+if TYPE_CHECKING:
+    from todacomm.loading import LoadedModel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """A profile, what it was made from, what the reference engine confirmed, and the seconds that each stage took."""
+
+    profile: Profile
+    activations: Activations
+    checked: Checked
+    seconds: Mapping[str, float]
+
+
+def run(
+    model: Any, *, texts: Texts | str | None = None, tokenizer: Any = None, track: Track = silent, **settings: Any
+) -> Profile:
+    """The profile of a model: its layers measured on texts.
+
+    ``model`` is a name as of ``todacomm list-models``, a hub id, a directory, or a network that you hold, then with its
+    ``tokenizer``. ``texts`` are `Texts` (all of them are used) or the name of a dataset. Settings are the options of
+    ``todacomm run``: ``run("tiny-preln-decoder", pooling="mean", components=20)``. Nothing is written to disk.
+    """
+    study = Study(**_study_settings(texts, settings))
+    pooling = study.pooling[0] if study.pooling else None
+    given = texts if isinstance(texts, Texts) else load_texts(study, study.datasets[0])
+    return profile_of(load(model, study, tokenizer=tokenizer), given, study, pooling=pooling, track=track).profile
+
+
+def _study_settings(texts: Texts | str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of `run` as those of a Study; one model and one dataset are given as arguments."""
+    for key in ("models", "datasets"):
+        if key in settings:
+            raise InvalidInput(
+                f"run() measures one model on one dataset; '{key}' is for a Study: use its arguments instead"
+            )
+    found = dict(settings)
+    if isinstance(texts, Texts):
+        found["samples"] = len(texts)
+    elif texts is not None:
+        found["datasets"] = (texts,)
+    if isinstance(found.get("pooling"), (list, tuple)) and len(found["pooling"]) != 1:
+        raise InvalidInput(f"run() takes one pooling, found {len(found['pooling'])}; call it once for each")
+    return found
+
+
+def load_texts(study: Study, dataset: str) -> Texts:
+    """The texts of a dataset: ``study.samples``, or all in their order where some may be passed over as too short."""
+    enough = sources.texts(dataset, study.samples, shuffle=study.shuffle, seed=study.seed)
+    if study.min_tokens <= 1:
+        return enough
+    return sources.texts(dataset, shuffle=study.shuffle, seed=study.seed)
+
+
+def load(model: Any, study: Study, *, tokenizer: Any = None) -> "LoadedModel":
+    """Load a model by name, or adopt one that the caller holds."""
+    from todacomm.loading import adopt, load_model
+
+    if not isinstance(model, (str, Path)):
+        return adopt(model, tokenizer)
+    return load_model(
+        resolve(str(model), revision=study.revision),
+        device=study.device,
+        dtype=study.dtype,
+        trust_remote_code=study.trust_remote_code,
+        allow_pickle=study.allow_pickle,
+        num_layers=study.num_layers,
+    )
+
+
+def profile_of(
+    model: "LoadedModel", texts: Texts, study: Study, *, pooling: str | None, track: Track = silent
+) -> Result:
+    """Extract the layers of a loaded model and measure them."""
+    from todacomm.extraction import extract
+
+    begun = time.perf_counter()
+    activations, language = extract(
+        model,
+        texts,
+        samples=study.samples,
+        pooling=pooling,
+        layers=study.layers,
+        site=study.site,
+        max_length=study.max_length,
+        min_tokens=study.min_tokens,
+        batch_size=study.batch_size,
+        subsample=study.subsample,
+        seed=study.seed,
+        language=study.language,
+        track=track,
+    )
+    extracted = time.perf_counter()
+    profile, checked = measure_profile(activations.clouds(), recipe_of(study, activations), track=track)
+    profile = replace(
+        profile,
+        language=language.as_dict() if language else {"reason": "not asked for"},
+        notes=tuple(notes_of(activations)),
+        card=card_of(model),
+    )
+    seconds = {"extraction": extracted - begun, "homology": time.perf_counter() - extracted}
+    return Result(profile, activations, checked, seconds)
+
+
+def recipe_of(study: Study, activations: Activations) -> Recipe:
+    """The recipe of a study for one set of activations; a subsample of tokens was drawn before the forward pass."""
+    recipe = study.recipe(activations.pooling)
+    return replace(recipe, subsample=None) if activations.pooling == "tokens" else recipe
+
+
+def card_of(model: "LoadedModel") -> ModelCard:
+    """What the model is, as read from the model."""
+    return ModelCard(
+        name=model.name,
+        kind=model.kind,
+        norm_place="pre-LN" if model.anatomy.final_norm is not None else "post-LN",
+        parameters=model.parameters,
+        blocks=model.blocks,
+        width=model.anatomy.width,
+        revision=model.revision,
+        weights_sha256=model.weights_sha256,
+    )
+
+
+def notes_of(activations: Activations) -> list[str]:
+    """What a reader of the numbers must know of the texts, as sentences."""
+    facts, notes = activations.notes, []
+    if facts.get("truncated_texts"):
+        share = facts["truncated_share"]
+        notes.append(
+            f"{facts['truncated_texts']} of {facts['texts']} texts ({share:.0%}) were cut at {facts['max_length']} tokens."
+        )
+    if facts.get("skipped_texts"):
+        notes.append(f"{facts['skipped_texts']} texts had too few tokens and were passed over.")
+    if facts.get("tokens"):
+        notes.append(
+            f"Each point is one token: {facts['tokens']} were drawn by the seed, the same ones in every layer."
+        )
+    groups = activations.texts.groups
+    if groups and len(set(groups)) < len(groups):
+        notes.append(f"The texts come from {len(set(groups))} articles, so they are not independent of one another.")
+    return notes

@@ -1,0 +1,259 @@
+"""Studies on the shipped models, small enough for the quick suite: what is written, what fails, what is the same twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from safetensors.numpy import load_file
+from scipy.cluster.hierarchy import linkage
+
+import todacomm as td
+from todacomm.cloud import prepare
+from todacomm.comparison import groups_of
+from todacomm.execution import execute
+from todacomm.store import read_experiment
+from todacomm.study import Study, load_study
+from todacomm.types import PointCloud
+
+ENCODER, DECODER = "tiny-postln-encoder", "tiny-preln-decoder"
+FIGURES = {
+    "tda_summary.png",
+    "layer_persistence.png",
+    "betti_curves.png",
+    "persistence_diagrams.png",
+    "scale_shape.png",
+}
+
+
+def one_line(text):
+    return " ".join(text.split())
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("study")
+    study = Study(models=(DECODER, ENCODER), samples=12, pooling=("mean", "last"), output_dir=str(directory))
+    return execute(study, command="todacomm run")
+
+
+@pytest.fixture(scope="module")
+def experiment(outcome):
+    return outcome.experiments[0]
+
+
+def test_the_tree_is_whole(experiment):
+    assert experiment.name.startswith("tiny-preln-decoder_tda_")
+    assert {p.name for p in experiment.iterdir()} == {"experiment_config.yaml", "runs", "reports"}
+    assert {p.name for p in (experiment / "reports").iterdir()} == {"experiment_report.md", "report.html"}
+    for number in (0, 1):
+        run = experiment / "runs" / f"run_{number}"
+        assert {p.name for p in run.iterdir()} == {
+            "tda_summaries.json",
+            "metrics.json",
+            "diagrams.safetensors",
+            "activations",
+            "manifest.json",
+            "tda_interpretation.md",
+            "visualizations",
+        }
+        assert {p.name for p in (run / "visualizations").iterdir()} == FIGURES
+        assert not list(experiment.rglob("*.part"))
+
+
+def test_the_report_speaks_of_every_run(experiment):
+    report = (experiment / "reports" / "experiment_report.md").read_text(encoding="utf-8")
+    assert "pooling mean" in report
+    assert "pooling last" in report
+    assert report.startswith("# tiny-preln-decoder")
+    for figure in FIGURES:
+        assert f"../runs/run_0/visualizations/{figure}" in report
+        assert f"../runs/run_1/visualizations/{figure}" in report
+
+
+def test_the_configuration_runs_again(experiment):
+    study = load_study(experiment / "experiment_config.yaml")
+    assert study.models == (DECODER,)
+    assert study.pooling == ("mean", "last")
+    assert yaml.safe_load((experiment / "experiment_config.yaml").read_text(encoding="utf-8"))["samples"] == 12
+
+
+def test_the_stored_activations_give_the_stored_numbers(experiment):
+    run = experiment / "runs" / "run_0"
+    layers = load_file(next((run / "activations").iterdir()))
+    stored = json.loads((run / "tda_summaries.json").read_text(encoding="utf-8"))
+    assert list(stored) == ["embedding", *(f"layer_{i}" for i in range(6)), "final"]
+    again = td.measure(layers)
+    for layer, row in stored.items():
+        assert row["points"] == 12
+        measured = again.at(layer)
+        assert row["H1_total_persistence"] == measured.summary["H1_total_persistence"]
+        ready = prepare(PointCloud(layers[layer], measured.address), measured.recipe)
+        tree = linkage(ready.condensed, "single")[:, 2].sum()
+        assert row["H0_total_persistence"] == pytest.approx(tree, rel=1e-5)
+
+
+def test_post_norm_models_have_no_final_layer(outcome):
+    layers = json.loads((outcome.experiments[1] / "runs" / "run_0" / "tda_summaries.json").read_text(encoding="utf-8"))
+    assert "final" not in layers
+    assert "layer_5" in layers
+
+
+def test_the_manifest_says_how_it_was_made(experiment):
+    manifest = json.loads((experiment / "runs" / "run_0" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["schema"] == 1
+    assert manifest["card"]["kind"] == "causal"
+    assert manifest["card"]["norm_place"] == "pre-LN"
+    assert manifest["card"]["blocks"] == 6
+    assert len(manifest["card"]["weights_sha256"]) == 64
+    assert manifest["texts"] == {"name": "wikitext2", "count": 12, "sha256": td.texts("wikitext2", 12).sha256}
+    assert manifest["recipe"]["pooling"] == "mean"
+    assert manifest["cross_checked"]
+    assert manifest["versions"]["todacomm"] == td.__version__
+    assert manifest["seconds"]["extraction"] > 0
+
+
+def test_language_metrics_are_those_of_the_kind(outcome):
+    decoder, encoder = (
+        json.loads((e / "runs/run_0/metrics.json").read_text(encoding="utf-8")) for e in outcome.experiments
+    )
+    assert decoder["perplexity"] == pytest.approx(np.exp(decoder["loss"]))
+    assert 0 < decoder["bits_per_byte"] < 8
+    assert encoder["masked_loss"] > 0
+    assert encoder["loss"] is None
+
+
+def test_the_comparison_sets_like_beside_like(outcome):
+    record = json.loads((outcome.comparison / "comparison.json").read_text(encoding="utf-8"))
+    assert set(record["groups"]) == {"wikitext2_mean", "wikitext2_last"}
+    for group in record["groups"].values():
+        assert [row["model"] for row in group["rows"]] == [DECODER, ENCODER]
+        assert not any("poolings" in warning for warning in group["warnings"])
+    assert {p.name for p in outcome.comparison.iterdir()} >= {"comparison.md", "report.html", "comparison.json"}
+    assert len(list(outcome.comparison.rglob("comparison_expansion.png"))) == 2
+
+
+def test_poolings_by_kind_are_compared_with_a_warning(outcome, todacomm, tmp_path):
+    experiments = []
+    for model in (DECODER, ENCODER):
+        study = Study(models=(model,), samples=12, output_dir=str(tmp_path), language=False)
+        experiments += execute(study).experiments
+    code, out, _ = todacomm("compare", *experiments, "--output-dir", tmp_path, "--json")
+    assert code == 0
+    groups = json.loads(out)["groups"]
+    assert list(groups) == ["wikitext2"]
+    assert "Different poolings are compared" in groups["wikitext2"]["warnings"][0]
+
+
+def test_compare_takes_names_and_comma_lists(outcome, todacomm):
+    code, out, _ = todacomm(
+        "compare", f"{DECODER},{ENCODER}", "--output-dir", outcome.experiments[0].parent, "--output", "mine"
+    )
+    assert code == 0
+    assert DECODER in one_line(out)
+    assert list(outcome.experiments[0].parent.glob("comparison_mine_*"))
+
+
+def test_one_seed_gives_equal_bytes(experiment, tmp_path):
+    study = load_study(experiment / "experiment_config.yaml").but(output_dir=str(tmp_path))
+    again = execute(study).experiments[0]
+    for name in ("tda_summaries.json", "metrics.json", "diagrams.safetensors"):
+        for run in ("run_0", "run_1"):
+            assert (experiment / "runs" / run / name).read_bytes() == (again / "runs" / run / name).read_bytes(), name
+
+
+def test_a_failed_model_of_several_is_reported_and_the_others_finish(todacomm, tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
+    code, out, err = todacomm("run", "--models", f"./broken,{ENCODER}", "--samples", 12, "--pool", "mean")
+    assert code == 1
+    assert ENCODER in out
+    assert "failed: broken" in one_line(err)
+    comparison = next(Path("experiments").glob("comparison_*"))
+    record = json.loads((comparison / "comparison.json").read_text(encoding="utf-8"))
+    assert "broken" in record["failures"]
+    assert "Traceback" in record["failures"]["broken"]["details"]
+    assert "broken" in (comparison / "comparison.md").read_text(encoding="utf-8")
+    assert not list(Path("experiments").glob("broken*"))
+
+
+def test_two_datasets_are_two_runs(todacomm):
+    code, _, _ = todacomm(
+        "run",
+        "--model",
+        DECODER,
+        "--datasets",
+        "wikitext2,squad",
+        "--samples",
+        10,
+        "--layers",
+        "embedding,layer_5",
+        "--quiet",
+    )
+    assert code == 0
+    experiment = next(Path("experiments").glob("tiny*"))
+    assert [record.profile.data for record in read_experiment(experiment)] == ["wikitext2", "squad"]
+    assert read_experiment(experiment)[0].profile.layers == ("embedding", "layer_5")
+
+
+def test_two_datasets_of_one_name_are_refused(todacomm, tmp_path):
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "texts.txt").write_text("one\ntwo\nthree\n", encoding="utf-8")
+    code, _, err = todacomm("run", "--model", DECODER, "--datasets", "a/texts.txt,b/texts.txt", "--samples", 3)
+    assert code == 2
+    assert "are both called 'texts'" in one_line(err)
+
+
+def test_sublayers_and_tokens_can_be_measured(tmp_path):
+    texts = td.texts("wikitext2", 12)
+    mlp = td.run(DECODER, texts=texts, site="mlp", language=False)
+    assert mlp.layers == tuple(f"layer_{i}" for i in range(6))
+    tokens = td.run(DECODER, texts=texts, pooling="tokens", subsample=40, language=False)
+    assert tokens["points"].tolist() == [40] * 8
+    assert any("Each point is one token" in note for note in tokens.notes)
+
+
+def test_run_takes_a_model_that_the_caller_holds():
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from todacomm.models import resolve
+
+    directory = resolve("tiny-postln-decoder").location
+    held = AutoModelForCausalLM.from_pretrained(directory).float()
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    texts = td.texts("wikitext2", 12)
+    ours, named = td.run(held, tokenizer=tokenizer, texts=texts), td.run("tiny-postln-decoder", texts=texts)
+    np.testing.assert_allclose(ours["H0_total_persistence"], named["H0_total_persistence"], rtol=1e-5)
+
+
+def test_groups_keep_different_poolings_apart_only_where_all_models_have_them(outcome):
+    profiles = list(outcome.profiles)
+    assert list(groups_of(profiles)) == ["wikitext2_mean", "wikitext2_last"]
+    assert list(groups_of(profiles[1:])) == ["wikitext2"]
+
+
+@pytest.mark.slow
+def test_an_interrupt_leaves_what_was_finished_and_nothing_half(tmp_path):
+    command = [sys.executable, "-m", "todacomm", "run", "--model", DECODER, "--pool", "mean,last", "--samples", "400"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=os.environ.copy()) as running:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("experiments/*/runs/run_0/manifest.json")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.3)
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert [record.profile.recipe.pooling for record in read_experiment(next(tmp_path.glob("experiments/*")))] == [
+        "mean"
+    ]
+    assert not list(tmp_path.rglob("*.part"))
