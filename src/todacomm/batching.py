@@ -1,0 +1,222 @@
+"""From texts to batches: tokenise, choose the texts that can be measured, sort by length, pad, and place on the device.
+
+The padding is written here, not by the tokenizer: a tokenizer without a pad token (GPT-2) works, and nobody's tokenizer
+is changed. A content token is one that stands for some of the text; the tokenizer's own additions ([CLS], </s>) are
+special.
+"""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+
+from todacomm.checkpoints import quietly
+from todacomm.errors import InvalidInput, InvalidTexts
+from todacomm.families import text_config
+from todacomm.loading import LoadedModel
+from todacomm.progress import Track, silent
+from todacomm.types import Mask, Texts
+
+Side = Literal["right", "left"]
+SANE_WINDOW = 10**9  # a tokenizer that knows no window says 10^30
+CHUNK = 512  # texts tokenised at a time, so that a large dataset is read only as far as needed
+AUTO_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}  # of a batch, padding included, when its size is chosen here
+LOGIT_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """One text as the model reads it; ``index`` is its place among the chosen texts.
+
+    ``offsets`` are the first and past-the-last character of each token, None for a tokenizer that does not know them.
+    """
+
+    index: int
+    text: str
+    ids: Int[np.ndarray, " t"]
+    special: Bool[np.ndarray, " t"]
+    offsets: Int[np.ndarray, "t 2"] | None
+    truncated: bool
+
+    @property
+    def content(self) -> Int[np.ndarray, " c"]:
+        """The places of the content tokens."""
+        return np.flatnonzero(~self.special)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """The texts that are measured, ``places`` where they stood in the dataset, and how many were passed over."""
+
+    encoded: tuple[Encoded, ...]
+    places: tuple[int, ...]
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Texts padded to one length; ``real`` marks their tokens, ``content`` those that are not special."""
+
+    rows: tuple[Encoded, ...]
+    ids: Int[np.ndarray, "b t"]
+    real: Mask
+    content: Mask
+
+    @property
+    def starts(self) -> list[int]:
+        """The column of the first token of each row."""
+        return [int(row.argmax()) for row in self.real]
+
+
+def choose(model: LoadedModel, texts: Texts, *, samples: int | None, min_tokens: int, max_length: int) -> Chosen:
+    """The first ``samples`` texts (None: all) with at least ``min_tokens`` content tokens, truncated to the window.
+
+    Raises `InvalidTexts`, which says how many there are, when there are fewer.
+    """
+    if min_tokens < 1 or (samples is not None and samples < 1):
+        raise InvalidInput(f"--min-tokens {min_tokens}, --samples {samples}: expected 1 or more")
+    limit = longest(model, max_length)
+    kept: list[Encoded] = []
+    places: list[int] = []
+    read = 0
+    for encoded in _encode(model.tokenizer, texts.items, limit):
+        read = encoded.index + 1
+        if len(encoded.content) >= min_tokens:
+            places.append(encoded.index)
+            kept.append(replace(encoded, index=len(kept)))
+        if len(kept) == samples:
+            break
+    if not kept or (samples is not None and len(kept) < samples):
+        wanted = "at least one was" if samples is None else f"{samples} were"
+        raise InvalidTexts(
+            f"{texts.name}: {len(kept)} of {len(texts)} texts have at least {min_tokens} content "
+            f"token{'s' if min_tokens > 1 else ''} for {model.name}, but {wanted} asked for; lower --samples or "
+            "--min-tokens, or give more texts"
+        )
+    return Chosen(tuple(kept), tuple(places), read - len(kept))
+
+
+def longest(model: LoadedModel, max_length: int) -> int:
+    """The most tokens of a text: ``max_length``, or the window of the model where that is smaller."""
+    window = getattr(text_config(model.network), "max_position_embeddings", None)
+    limits = [max_length, getattr(model.tokenizer, "model_max_length", SANE_WINDOW)]
+    if isinstance(window, int) and window > 0:
+        limits.append(window - _reserved_positions(model.base))
+    limit = int(min(limits))
+    added = model.tokenizer.num_special_tokens_to_add()
+    if limit <= added:
+        raise InvalidInput(
+            f"--max-length {limit}: {model.name} adds {added} special tokens, so expected {added + 1} or more"
+        )
+    return limit
+
+
+def token_budget(model: LoadedModel, *, with_logits: bool) -> int:
+    """The tokens of an automatic batch; fewer where the logits of all of them would be too large."""
+    most = AUTO_TOKENS.get(model.device.split(":")[0], 2048)
+    return max(1, min(most, LOGIT_BYTES // (4 * vocabulary(model)))) if with_logits else most
+
+
+def vocabulary(model: LoadedModel) -> int:
+    """The number of rows of the input embedding."""
+    return int(model.network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How texts become batches: ``size`` rows, or as many as a budget of tokens holds; the side of the padding; a callback."""
+
+    size: int | Literal["auto"] = "auto"
+    side: Side = "right"
+    track: Track = silent
+
+    def __post_init__(self) -> None:
+        if self.size != "auto" and self.size < 1:
+            raise InvalidInput(f"--batch-size {self.size}; expected 1 or more, or auto")
+
+    def batches(self, encoded: Sequence[Encoded], padding: int, budget: int, description: str) -> Iterator["Batch"]:
+        """Padded batches of texts of similar length, longest first, so that memory runs out at once or not at all."""
+        groups = list(self._groups(encoded, budget))
+        for group in self.track(groups, description, len(groups)):
+            yield pad(group, padding, self.side)
+
+    def _groups(self, encoded: Sequence[Encoded], budget: int) -> Iterator[list[Encoded]]:
+        rows = sorted(encoded, key=lambda e: (-len(e), e.index))
+        while rows:
+            n = self.size if self.size != "auto" else max(1, budget // len(rows[0]))
+            yield rows[:n]
+            rows = rows[n:]
+
+
+def pad(rows: Sequence[Encoded], pad_id: int, side: Side = "right") -> Batch:
+    """One rectangular batch."""
+    t = max(len(row) for row in rows)
+    ids = np.full((len(rows), t), pad_id, dtype=np.int64)
+    real, content = (np.zeros(ids.shape, dtype=bool) for _ in range(2))
+    for i, row in enumerate(rows):
+        place = slice(t - len(row), t) if side == "left" else slice(0, len(row))
+        ids[i, place], real[i, place], content[i, place] = row.ids, True, ~row.special
+    return Batch(tuple(rows), ids, real, content)
+
+
+def pad_id(model: LoadedModel) -> int:
+    """The id written where there is no text: the model's own, else the tokenizer's, else its end of text, else 0.
+
+    It is masked out everywhere, but RoBERTa and its kin count positions by comparing with the id they were built with.
+    """
+    own = getattr(_counting_embedding(model.base), "padding_idx", getattr(model.network.config, "pad_token_id", None))
+    candidates = (own, model.tokenizer.pad_token_id, model.tokenizer.eos_token_id)
+    return next((c for c in candidates if isinstance(c, int) and 0 <= c < vocabulary(model)), 0)
+
+
+def inputs(module: nn.Module, batch: Batch) -> dict[str, Any]:
+    """The keyword arguments of a forward pass: ids, attention mask, and the positions where padding would move them."""
+    device = next(module.parameters()).device
+    real = torch.from_numpy(batch.real).to(device)
+    given: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(device), "attention_mask": real.long()}
+    accepted = inspect.signature(module.forward).parameters
+    if "use_cache" in accepted:
+        given["use_cache"] = False
+    if not batch.real[:, 0].all() and "position_ids" in accepted and not _reserved_positions(module):
+        given["position_ids"] = _positions(real)
+    return given
+
+
+def _positions(real: Tensor) -> Tensor:
+    return (real.long().cumsum(dim=1) - 1).clamp(min=0)
+
+
+def _counting_embedding(base: nn.Module) -> nn.Module | None:
+    """The embedding that finds the positions itself, past its padding id, from the ids (RoBERTa, MPNet, ESM)."""
+    return next((m for m in base.modules() if hasattr(m, "create_position_ids_from_inputs_embeds")), None)
+
+
+def _reserved_positions(base: nn.Module) -> int:
+    counting = _counting_embedding(base)
+    return 0 if counting is None else int(getattr(counting, "padding_idx", 0) or 0) + 1
+
+
+def _encode(tokenizer: Any, items: Sequence[str], limit: int) -> Iterator[Encoded]:
+    fast = bool(getattr(tokenizer, "is_fast", False))
+    options = {"return_special_tokens_mask": True, "return_offsets_mapping": fast, "return_attention_mask": False}
+    remaining = iter(items)
+    place = 0
+    while chunk := list(islice(remaining, CHUNK)):
+        with quietly():  # a text longer than the window is reported by us, once
+            whole = tokenizer(chunk, truncation=False, return_attention_mask=False)["input_ids"]
+            cut = tokenizer(chunk, truncation=True, max_length=limit, **options)
+        for i, text in enumerate(chunk):
+            offsets = np.array(cut["offset_mapping"][i]).reshape(-1, 2) if fast else None
+            special = np.array(cut["special_tokens_mask"][i], dtype=bool)
+            ids = np.array(cut["input_ids"][i], dtype=np.int64)
+            yield Encoded(place, text, ids, special, offsets, len(whole[i]) > len(ids))
+            place += 1

@@ -1,0 +1,247 @@
+"""How well a model predicts the texts that are measured: loss, perplexity, bits per byte, accuracy.
+
+All numbers are over content tokens; the losses are in nats per predicted token. Masks and scored tokens are drawn by the
+seed and the text, so that neither the batches nor the order of the texts change a number.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from todacomm.batching import Batch, Batching, Encoded, inputs, pad_id, token_budget
+from todacomm.families import evaluating
+from todacomm.loading import LoadedModel
+
+MASKED_SHARE = 0.15
+SCORED = 2  # tokens of each text that the pseudo-perplexity scores
+NO_MASK = "the tokenizer has no mask token"
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageMetrics:
+    """What a model makes of the texts; None where a number does not apply, and ``reason`` where none does.
+
+    Causal: ``loss`` over ``tokens`` predicted tokens, ``perplexity`` = exp(loss), ``bits_per_byte`` = total nats / ln 2
+    / ``bytes``, the UTF-8 bytes of the text that was predicted. Masked: ``masked_loss`` and ``accuracy`` over ``tokens``
+    tokens (15 % of each text, masked together, at least one); ``pseudo_perplexity`` from ``scored_tokens`` tokens, each
+    masked alone (Salazar et al. 2020, https://doi.org/10.18653/v1/2020.acl-main.240), weighted by the lengths of their
+    texts so that its logarithm is an unbiased estimate of the mean over all ``content_tokens`` tokens.
+    """
+
+    kind: Literal["causal", "masked"]
+    loss: float | None = None
+    perplexity: float | None = None
+    bits_per_byte: float | None = None
+    masked_loss: float | None = None
+    pseudo_perplexity: float | None = None
+    accuracy: float | None = None
+    tokens: int | None = None
+    bytes: int | None = None
+    scored_tokens: int | None = None
+    content_tokens: int | None = None
+    reason: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record; JSON-able (an infinite number becomes None)."""
+        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Targets:
+    """Which positions of a batch predict, row and column, and the ids that they should predict."""
+
+    rows: Int[np.ndarray, " m"]
+    columns: Int[np.ndarray, " m"]
+    ids: Int[np.ndarray, " m"]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums over the tokens scored so far, in float64; one entry a token, by text."""
+
+    nats: dict[int, list[float]] = field(default_factory=dict)
+    correct: int = 0
+    tokens: int = 0
+
+    def add(self, batch: Batch, targets: Targets, scores: tuple[np.ndarray, np.ndarray]) -> None:
+        """Count one batch; ``scores`` are the nats and the hits of its targets."""
+        for row, nats in zip(targets.rows, scores[0], strict=True):
+            self.nats.setdefault(batch.rows[row].index, []).append(float(nats))
+        self.correct += int(scores[1].sum())
+        self.tokens += len(targets.ids)
+
+    @property
+    def mean(self) -> float | None:
+        """Nats per token, summed text by text in their order; None without a token."""
+        values = [nats for index in sorted(self.nats) for nats in self.nats[index]]
+        return math.fsum(values) / self.tokens if self.tokens else None
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.correct / self.tokens if self.tokens else None
+
+
+def predicted(batch: Batch) -> Targets:
+    """For a causal model: each content token is predicted from the token before it, where there is one."""
+    follows = batch.content[:, 1:] & batch.real[:, :-1]
+    rows, columns = np.nonzero(follows)
+    return Targets(rows, columns, batch.ids[rows, columns + 1])
+
+
+def scored(logits: Float[Tensor, "m v"], ids: Int[np.ndarray, " m"]) -> tuple[np.ndarray, np.ndarray]:
+    """Nats of each target and whether it is the likeliest token; log-softmax in float32."""
+    wanted = torch.from_numpy(ids).to(logits.device)
+    nats = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="none")
+    return nats.double().cpu().numpy(), (logits.argmax(dim=-1) == wanted).cpu().numpy()
+
+
+def logits_at(model: LoadedModel, batch: Batch, targets: Targets) -> Float[Tensor, "m v"]:
+    """One forward pass; the output embedding, the costly part of the head, sees only the positions of ``targets``."""
+    rows, columns = (torch.from_numpy(a) for a in (targets.rows, targets.columns))
+    with _gathered(model, rows, columns):
+        output = model.network(**inputs(model.network, batch))
+    logits: Tensor = output.logits if hasattr(output, "logits") else output[0]
+    # a model that multiplies by the embedding matrix without calling the module gives the logits of all positions
+    return logits[0] if logits.shape[:2] == (1, len(rows)) else logits[rows, columns]
+
+
+@contextmanager
+def _gathered(model: LoadedModel, rows: Tensor, columns: Tensor) -> Iterator[None]:
+    def hook(_module: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (args[0][rows, columns][None], *args[1:])
+
+    head = model.network.get_output_embeddings()  # type: ignore[operator]
+    handle = head.register_forward_pre_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def causal_metrics(tally: Tally, encoded: Sequence[Encoded]) -> LanguageMetrics:
+    """The metrics of a causal model from the sums over all batches."""
+    loss = tally.mean
+    content = sum(len(e.content) for e in encoded)
+    if loss is None:
+        return LanguageMetrics("causal", content_tokens=content, tokens=0, reason="no text has a token to predict")
+    spans = [predicted_bytes(e) for e in encoded]
+    total = sum(s for s in spans if s is not None) if None not in spans else None
+    bits = loss * tally.tokens / math.log(2) / total if total else None
+    return LanguageMetrics(
+        "causal",
+        loss=loss,
+        perplexity=_exp(loss),
+        bits_per_byte=bits,
+        accuracy=tally.accuracy,
+        tokens=tally.tokens,
+        bytes=total,
+        content_tokens=content,
+    )
+
+
+def predicted_bytes(encoded: Encoded) -> int | None:
+    """The UTF-8 bytes from the end of what was given to the end of the last predicted token; None without offsets.
+
+    The stretch is taken as a whole, for offsets of single tokens may leave out spaces or name a character twice.
+    """
+    if encoded.offsets is None:
+        return None
+    content = encoded.content
+    free = content[0] == 0  # without a token before it, the first content token is given, not predicted
+    start = int(encoded.offsets[content[0], 1]) if free else 0
+    return len(encoded.text[start : int(encoded.offsets[content[-1], 1])].encode())
+
+
+def masked_metrics(
+    model: LoadedModel,
+    encoded: Sequence[Encoded],
+    *,
+    seed: int,
+    batching: Batching | None = None,
+) -> LanguageMetrics:
+    """The metrics of a masked model: one pass with 15 % of the tokens masked together, two with one token masked alone."""
+    if model.tokenizer.mask_token_id is None:
+        return LanguageMetrics("masked", reason=NO_MASK)
+    joint, alone = _drawn(encoded, seed)
+    batching = batching or Batching()
+    together = _masked_pass(model, joint, "masked-token loss", batching)
+    scored_alone = _masked_pass(model, alone, "pseudo-perplexity", batching)
+    content = sum(len(e.content) for e in encoded)
+    return LanguageMetrics(
+        "masked",
+        masked_loss=together.mean,
+        pseudo_perplexity=_exp(_mean_over_corpus(scored_alone, alone)),
+        accuracy=together.accuracy,
+        tokens=together.tokens,
+        scored_tokens=scored_alone.tokens,
+        content_tokens=content,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Masked:
+    """One text to be read with the tokens at ``places`` masked."""
+
+    encoded: Encoded
+    places: Int[np.ndarray, " m"]
+
+
+def _drawn(encoded: Sequence[Encoded], seed: int) -> tuple[list[Masked], list[Masked]]:
+    """Each text with 15 % of its content masked, and each text once for each of its scored tokens."""
+    joint: list[Masked] = []
+    alone: list[Masked] = []
+    for e in encoded:
+        rng = np.random.default_rng([seed, int.from_bytes(hashlib.sha256(e.text.encode()).digest()[:8])])
+        content = e.content
+        masked = rng.choice(content, max(1, round(MASKED_SHARE * len(content))), replace=False)
+        single = rng.choice(content, min(SCORED, len(content)), replace=False)
+        joint.append(Masked(e, np.sort(masked)))
+        alone += [Masked(e, place[None]) for place in np.sort(single)]
+    return joint, alone
+
+
+def _mean_over_corpus(tally: Tally, alone: Sequence[Masked]) -> float:
+    """The mean nats of a token of the corpus: the mean of the scored tokens of each text, weighted by its length."""
+    texts: dict[int, list[float]] = {}
+    for item, masked in enumerate(alone):
+        texts.setdefault(masked.encoded.index, []).extend(tally.nats[item])
+    lengths = {m.encoded.index: len(m.encoded.content) for m in alone}
+    return math.fsum(lengths[i] * math.fsum(n) / len(n) for i, n in texts.items()) / sum(lengths.values())
+
+
+def _masked_pass(model: LoadedModel, items: Sequence[Masked], description: str, batching: Batching) -> Tally:
+    """Nats and hits of the masked tokens; the texts of the tally are the places in ``items``."""
+    tally, mask_id = Tally(), int(model.tokenizer.mask_token_id)
+    rows = [replace(m.encoded, index=i, ids=_with_mask(m, mask_id)) for i, m in enumerate(items)]
+    with evaluating(model.network):
+        for batch in batching.batches(rows, pad_id(model), token_budget(model, with_logits=False), description):
+            targets = _masked_targets(batch, items)
+            tally.add(batch, targets, scored(logits_at(model, batch, targets), targets.ids))
+    return tally
+
+
+def _with_mask(masked: Masked, mask_id: int) -> Int[np.ndarray, " t"]:
+    ids = masked.encoded.ids.copy()
+    ids[masked.places] = mask_id
+    return ids
+
+
+def _masked_targets(batch: Batch, items: Sequence[Masked]) -> Targets:
+    hidden = [items[row.index] for row in batch.rows]
+    rows = np.repeat(np.arange(len(hidden)), [len(m.places) for m in hidden])
+    columns = np.concatenate([m.places + start for m, start in zip(hidden, batch.starts, strict=True)])
+    ids = np.concatenate([m.encoded.ids[m.places] for m in hidden])
+    return Targets(rows, columns, ids)
+
+
+def _exp(loss: float) -> float:
+    """The exponential; infinite where a float cannot hold it."""
+    return math.exp(loss) if loss < 700 else math.inf

@@ -1,0 +1,265 @@
+"""Load a model of the hub, of a directory or of the package, or adopt one that the caller already holds.
+
+No code of a checkpoint runs unless it was asked for: weights come from safetensors or GGUF, pickle and remote code are
+refused by default. What kind of model it is (causal or masked) is read from its configuration, never from a class name:
+an ESM with ``is_decoder`` has no other class than EsmForMaskedLM.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from todacomm import checkpoints
+from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable
+from todacomm.models import ModelSource
+
+try:
+    import torch
+    import transformers
+    from torch import nn
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+except ModuleNotFoundError:
+    raise MissingExtra("torch and transformers", "models", "Loading a model") from None
+
+from todacomm.families import Anatomy, anatomy, base_of, number_of_blocks
+
+Kind = Literal["causal", "masked"]
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+NO_HEAD = "the checkpoint has no language-modelling head"
+NOT_IN_STREAM = ("pooler", "contact_head")  # parts of a base model that no hidden state passes through
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A network ready to be measured, with its tokenizer and where it came from.
+
+    ``headless`` is the reason why there are no language metrics, empty where the network has a head. ``weights_sha256``
+    is over the bytes of the weight files, or, for an adopted network, over its state dict.
+    """
+
+    name: str
+    network: nn.Module
+    tokenizer: Any
+    kind: Kind
+    headless: str
+    anatomy: Anatomy
+    device: str
+    dtype: str
+    revision: str
+    weights_sha256: str
+
+    @property
+    def blocks(self) -> int:
+        return len(self.anatomy.blocks)
+
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.network.parameters())
+
+    @property
+    def base(self) -> nn.Module:
+        """The network without its head."""
+        return self.anatomy.base
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a record says about the model; JSON-able."""
+        shown = ("name", "kind", "headless", "device", "dtype", "revision", "weights_sha256", "blocks", "parameters")
+        architecture = type(self.network).__name__
+        return {
+            **{name: getattr(self, name) for name in shown},
+            "architecture": architecture,
+            "width": self.anatomy.width,
+        }
+
+
+def load_model(
+    source: ModelSource,
+    *,
+    device: str = "auto",
+    dtype: str = "float32",
+    trust_remote_code: bool = False,
+    allow_pickle: bool = False,
+    gguf_file: str | None = None,
+    num_layers: int | None = None,
+) -> LoadedModel:
+    """Load the model and its tokenizer, in evaluation mode, on ``device``.
+
+    Raises `ModelUnavailable` (hub out of reach, gated, not there, incomplete), `UnsafeModel` (pickle weights, remote
+    code), `InvalidInput` (device, dtype, encoder-decoder, a ``num_layers`` that the model does not have) and
+    `MissingExtra` (GGUF without its reader).
+    """
+    placed, precision = _device(device), _dtype(dtype)
+    gguf_file = gguf_file or checkpoints.only_gguf(source)
+    if gguf_file and importlib.util.find_spec("gguf") is None:
+        raise MissingExtra("gguf", "gguf", f"Reading {gguf_file}")
+    asked = {"revision": source.revision, "trust_remote_code": trust_remote_code, "gguf_file": gguf_file}
+    options = {key: value for key, value in asked.items() if value is not None}
+    with checkpoints.quietly(hide_stderr=bool(gguf_file)), checkpoints.explained(source):
+        config = _config(source, options)
+        kind = kind_of(config, source.name)
+        checkpoints.check_weights(source, gguf_file, allow_pickle=allow_pickle)
+        tokenizer = _tokenizer(source, options)
+        network, headless = _network(source, config, kind, {**options, "dtype": precision}, allow_pickle=allow_pickle)
+    _check_depth(network, source.name, num_layers)
+    network = network.to(placed).eval()
+    digest = checkpoints.weights_sha256(source, gguf_file) or _state_sha256(network)
+    return LoadedModel(
+        source.name,
+        network,
+        tokenizer,
+        kind,
+        headless,
+        anatomy(network),
+        placed,
+        dtype,
+        checkpoints.commit(source),
+        digest,
+    )
+
+
+def adopt(network: nn.Module, tokenizer: Any, *, name: str | None = None) -> LoadedModel:
+    """Take a network and a tokenizer that the caller already holds; neither is changed.
+
+    Raises `InvalidInput` for a network without a transformers configuration, or without a tokenizer.
+    """
+    number_of_blocks(network)  # says what to do where there is no configuration
+    if tokenizer is None:
+        raise InvalidInput(f"{type(network).__name__}: a model that you hold needs its tokenizer: tokenizer=...")
+    config = network.config
+    kind = kind_of(config, type(network).__name__)
+    path = Path(getattr(config, "_name_or_path", "") or "").name
+    first = next(network.parameters())
+    dtype = str(first.dtype).removeprefix("torch.")
+    head = getattr(network, "get_output_embeddings", lambda: None)()
+    headless = NO_HEAD if head is None or base_of(network) is network else ""
+    return LoadedModel(
+        name or path or type(network).__name__,
+        network,
+        tokenizer,
+        kind,
+        headless,
+        anatomy(network),
+        str(first.device),
+        dtype,
+        "",
+        _state_sha256(network),
+    )
+
+
+def kind_of(config: Any, name: str) -> Kind:
+    """``causal`` (reads from left to right) or ``masked`` (reads both ways), from the configuration alone.
+
+    Raises `InvalidInput` for an encoder-decoder and for what is no language model.
+    """
+    if getattr(config, "is_encoder_decoder", False):
+        raise InvalidInput(
+            f"{name} is an encoder-decoder ({config.model_type}); todacomm measures decoder-only and encoder-only "
+            "models. For its parts, name modules yourself with td.activations(module, batches, sites=[...])"
+        )
+    remote = getattr(config, "auto_map", None) or {}
+    if getattr(config, "is_decoder", False):
+        return "causal"
+    if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES or "AutoModelForMaskedLM" in remote:
+        return "masked"
+    if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or "AutoModelForCausalLM" in remote:
+        return "causal"
+    raise InvalidInput(
+        f"{name} is of type '{config.model_type}', neither a causal nor a masked language model; "
+        "name modules yourself with td.activations(module, batches, sites=[...])"
+    )
+
+
+def _device(asked: str) -> str:
+    if asked not in DEVICES:
+        raise InvalidInput(f"device '{asked}'; expected one of {', '.join(DEVICES)}")
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if asked == "auto":
+        return next(device for device, there in present.items() if there)
+    if not present[asked]:
+        there = ", ".join(device for device, found in present.items() if found)
+        raise InvalidInput(f"device '{asked}' is not there: torch {torch.__version__} finds {there}; use --device auto")
+    return asked
+
+
+def _dtype(asked: str) -> torch.dtype:
+    if asked not in DTYPES:
+        raise InvalidInput(f"dtype '{asked}'; expected one of {', '.join(DTYPES)}")
+    return DTYPES[asked]
+
+
+def _config(source: ModelSource, options: Mapping[str, Any]) -> Any:
+    """The configuration; a type that only remote code knows is refused before anything of it is imported."""
+    if "gguf_file" not in options and not options["trust_remote_code"]:
+        raw, _ = PreTrainedConfig.get_config_dict(source.location, revision=source.revision)
+        if raw.get("model_type") not in CONFIG_MAPPING:
+            if raw.get("auto_map"):
+                raise checkpoints.remote_code(source)
+            raise ModelUnavailable(
+                f"{source.name}: its configuration names the model type '{raw.get('model_type')}', which transformers "
+                f"{transformers.__version__} does not know; is it a transformers model, or does it need a newer version?"
+            )
+    return AutoConfig.from_pretrained(source.location, **options)
+
+
+def _tokenizer(source: ModelSource, options: Mapping[str, Any]) -> Any:
+    tokenizer = AutoTokenizer.from_pretrained(source.location, **options)
+    # transformers 5 makes an empty tokenizer where the files are missing: every word would be unknown
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)):
+        raise ModelUnavailable(
+            f"{source.name}: no tokenizer at {source.location}; expected tokenizer.json (or vocab.txt, tokenizer.model)"
+        )
+    return tokenizer
+
+
+def _network(
+    source: ModelSource, config: Any, kind: Kind, options: Mapping[str, Any], *, allow_pickle: bool
+) -> tuple[Any, str]:
+    """The network and the reason why it has no head (empty where it has one)."""
+    headed: Any = AutoModelForMaskedLM if _only_masked_class(config, kind) else AutoModelForCausalLM
+    safely = {} if "gguf_file" in options else {"use_safetensors": None if allow_pickle else True}
+    network, report = headed.from_pretrained(
+        source.location, config=config, output_loading_info=True, weights_only=True, **safely, **options
+    )
+    prefix = f"{network.base_model_prefix}."
+    missing = sorted(report["missing_keys"])
+    needed = [k for k in missing if k.startswith(prefix) and k.removeprefix(prefix).split(".")[0] not in NOT_IN_STREAM]
+    if needed:
+        raise ModelUnavailable(
+            f"{source.name}: the weights at {source.location} lack {len(needed)} of the tensors of "
+            f"{type(network).__name__} (the first is {needed[0]}): the checkpoint is incomplete or of another model"
+        )
+    headless = any(not k.startswith(prefix) for k in missing)
+    return (base_of(network), NO_HEAD) if headless else (network, "")
+
+
+def _only_masked_class(config: Any, kind: Kind) -> bool:
+    # a decoder of a type without a causal class (ESM) has its next-token logits in the masked one
+    remote = getattr(config, "auto_map", None) or {}
+    causal = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or "AutoModelForCausalLM" in remote
+    return kind == "masked" or not causal
+
+
+def _check_depth(network: nn.Module, name: str, asked: int | None) -> None:
+    there = number_of_blocks(network)
+    if asked is not None and asked != there:
+        raise InvalidInput(
+            f"--num-layers {asked}, but {name} has {there} layers; leave it out, the model is asked itself"
+        )
+
+
+def _state_sha256(network: nn.Module) -> str:
+    """The SHA-256 over names, types, shapes and bytes of the state dict, in the order of the names."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
