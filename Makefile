@@ -29,8 +29,9 @@ check: $(BIN)/.test ## format, lint, types, quick tests: what to run before each
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -m "not slow"
 
-bench: $(BIN)/.test ## print the benchmark tables
-	$(BIN)/python benchmarks/engines.py
+bench: $(BIN)/.test ## print the CPU time of starting up, and the tables of the shipped models
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/zoo.py
 
 clean:
 	rm -rf $(VENV) build dist

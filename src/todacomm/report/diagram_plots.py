@@ -150,8 +150,8 @@ def _finish_diagrams(panels: Any, used: int) -> None:
     for above in panels.flat[max(used - panels.shape[1], 0) : used]:
         above.tick_params(labelbottom=True)
     for axes in panels[:, 0]:
-        axes.set_ylabel("death")
+        axes.set_ylabel("death / median distance", fontsize=7)
     for axes in panels.flat[max(used - panels.shape[1], 0) : used]:
-        axes.set_xlabel("birth")
+        axes.set_xlabel("birth / median distance", fontsize=7)
     if used:
         panels.flat[0].legend(loc="lower right", handletextpad=0.1, borderaxespad=0.1, markerscale=1.8)

@@ -1,0 +1,55 @@
+"""The documents are true: what they show runs, what is generated is fresh, what they link to is there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+DOCUMENTS = sorted(
+    [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/*.md")]
+)
+
+
+def test_how_it_works_runs():
+    session = {}
+    for block in FENCE.findall((ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")):
+        exec(compile(block, "how-it-works.md", "exec"), session)  # noqa: S102 - our own page
+
+
+def test_the_first_python_of_the_readme_prints_what_it_says(capsys):
+    block = FENCE.findall((ROOT / "README.md").read_text(encoding="utf-8"))[0]
+    exec(compile(block, "README.md", "exec"), {})  # noqa: S102 - our own page
+    assert capsys.readouterr().out.strip() == block.strip().rsplit("# ", 1)[1]
+
+
+def test_the_command_line_reference_is_fresh():
+    made = subprocess.run([sys.executable, ROOT / "docs" / "make_cli.py"], capture_output=True, text=True, check=True)
+    assert made.stdout == (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), (
+        "run: python docs/make_cli.py > docs/cli.md"
+    )
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_link_leads_somewhere(path):
+    for target in LINK.findall(path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_architecture_fits_on_a_page():
+    assert len((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").splitlines()) <= 80
+    assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 60
+
+
+def test_the_commands_of_the_readme_exist():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"^make (\w+)", readme, re.MULTILINE)):
+        assert f"\n{target}:" in makefile
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme)) - {"--config"}
+    reference = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert not {option for option in options if f"`{option}`" not in reference}
