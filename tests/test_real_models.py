@@ -12,6 +12,7 @@ from todacomm.batching import Encoded, pad, pad_id
 from todacomm.cloud import prepare
 from todacomm.engines import assert_agreement, persistence
 from todacomm.experiment import load, profile_of
+from todacomm.families import evaluating
 from todacomm.language import Tally, logits_at, predicted, scored
 from todacomm.study import Study
 
@@ -46,7 +47,8 @@ def test_the_decoder_has_the_perplexity_that_others_measured(decoder):
         batch = pad([row], pad_id(decoder), "right")
         targets = predicted(batch)
         assert len(targets.ids) == 511
-        tally.add(batch, targets, scored(logits_at(decoder, batch, targets), targets.ids))
+        with evaluating(decoder.network):
+            tally.add(batch, targets, scored(logits_at(decoder, batch, targets), targets.ids))
     assert math.exp(tally.mean) == pytest.approx(30.4, abs=0.3)
 
 
