@@ -77,7 +77,7 @@ def prepare(cloud: PointCloud, recipe: Recipe) -> PreparedCloud:
     return PreparedCloud(cloud.address, points / unit, condensed / unit, kinds, facts)
 
 
-def subsample(points: Points, recipe: Recipe) -> Points:
+def subsample(points: Points, recipe: Recipe) -> Float[np.ndarray, "k d"]:
     """``recipe.subsample`` of the points, drawn by the recipe's seed without replacement, in their old order."""
     if recipe.subsample is None or recipe.subsample == len(points):
         return points
@@ -99,7 +99,7 @@ def on_sphere(points: Points, address: Address) -> Points:
     return points / norms
 
 
-def project(points: Points, components: int | None) -> tuple[Points, float]:
+def project(points: Points, components: int | None) -> tuple[Float[np.ndarray, "n k"], float]:
     """The points on their first principal components, and the share of the variance that these keep.
 
     The directions come from the centred points, the points are rotated and not moved. Each direction is turned so that

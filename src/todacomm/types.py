@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import total_ordering
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -81,10 +81,10 @@ class Texts:
         """The digest of the texts in their order (a NUL after each)."""
         return hashlib.sha256(b"".join(item.encode() + b"\0" for item in self.items)).hexdigest()
 
-    def take(self, indices: Sequence[int]) -> Self:
+    def take(self, indices: Sequence[int]) -> "Texts":
         """The texts at ``indices``, in that order, with their groups."""
         groups = None if self.groups is None else tuple(self.groups[i] for i in indices)
-        return type(self)(self.name, tuple(self.items[i] for i in indices), groups)
+        return Texts(self.name, tuple(self.items[i] for i in indices), groups)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,11 +201,11 @@ class Diagrams:
     the births of the classes that never die. They stay apart, so that nobody invents a death.
     """
 
-    finite: tuple[Bars, ...]
-    essential: tuple[Float[np.ndarray, " e"], ...]
+    finite: tuple[Float[np.ndarray, "_ 2"], ...]
+    essential: tuple[Float[np.ndarray, " _"], ...]
 
     @classmethod
-    def from_arrays(cls, arrays: Sequence[Bars]) -> Self:
+    def from_arrays(cls, arrays: Sequence[np.ndarray]) -> "Diagrams":
         """Split (m, 2) arrays, one a dimension, deaths of infinity marking the essential classes."""
         split = [np.asarray(a, dtype=np.float64).reshape(-1, 2) for a in arrays]
         finite = [a[np.isfinite(a[:, 1]) & (a[:, 1] > a[:, 0])] for a in split]
@@ -224,9 +224,9 @@ class Diagrams:
     def maxdim(self) -> int:
         return len(self.finite) - 1
 
-    def scaled(self, factor: float) -> Self:
+    def scaled(self, factor: float) -> "Diagrams":
         """The diagrams of the cloud with every distance multiplied by ``factor``."""
-        return type(self)(
+        return Diagrams(
             tuple(_read_only(a * factor) for a in self.finite), tuple(_read_only(a * factor) for a in self.essential)
         )
 

@@ -38,7 +38,7 @@ def ripser(distances: Distances, *, maxdim: int, threshold: float) -> Diagrams:
 
 
 def persistence(
-    distances: Distances, *, engine: str = "redzed", maxdim: int = 1, threshold: float | None = None
+    distances: np.ndarray, *, engine: str = "redzed", maxdim: int = 1, threshold: float | None = None
 ) -> Diagrams:
     """The persistence diagrams of a distance matrix, dimensions 0 to ``maxdim``.
 
@@ -50,7 +50,7 @@ def persistence(
     return engines[engine](matrix, maxdim=maxdim, threshold=limit)
 
 
-def checked(distances: Distances) -> Distances:
+def checked(distances: np.ndarray) -> Distances:
     """The matrix in float32, or an InvalidInput that says what is wrong with it."""
     matrix = np.ascontiguousarray(distances, dtype=np.float32)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < FEWEST_POINTS:
