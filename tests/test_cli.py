@@ -76,7 +76,8 @@ def test_measure_writes_records_figures_and_a_reading(todacomm, arrays):
     }
     code, _, err = todacomm("measure", "layers.npz", "--output", "measured")
     assert code == 2
-    assert "measured is not empty; give --output a new directory" in one_line(err)
+    assert "measured is not an empty directory; give --output a new one" in one_line(err)
+    assert todacomm("measure", "layers.npz", "--output", "circle.npy")[0] == 2
 
 
 def test_list_models_names_every_model(todacomm):
@@ -158,6 +159,7 @@ BAD_INPUT = [
         "'ripsr' is not an engine that todacomm knows. Did you mean 'ripser'?",
     ),
     (("measure", "good.npy", "--maxdim", "3"), "maxdim is 3; expected 0 (clusters), 1 (and loops) or 2 (and voids)"),
+    (("measure", "good.npy", "--seed", "-1"), "seed -1; expected 0 or more"),
     (("measure", "good.npy", "--subsample", "99"), "a subsample of 99 points was asked for, but there are 8"),
     (("run", "--model", "gtp2"), "'gtp2' is not a model that todacomm knows. Did you mean 'gpt2'?"),
     (("run", "--dataset", "wikitxt2"), "'wikitxt2' is not a dataset that todacomm knows. Did you mean 'wikitext2'?"),
@@ -174,6 +176,8 @@ BAD_INPUT = [
     (("run", "--hf-model", "./empty"), "empty"),
     (("run", "--config", "odd.yaml"), "line 2"),
     (("run", "--config", "none.yaml"), "there is no study file 'none.yaml'. Studies that ship: "),
+    (("run", "--model", "tiny-preln-decoder", "--revision", "v1"), "revisions are of hub models"),
+    (("compare", "a", "b", "--output", "c/d"), "--output c/d: expected a name without slashes"),
     (("compare", "gpt2"), "1 run given; a comparison needs at least two"),
     (("compare", "gpt2,bert"), "'gpt2' is not a run that todacomm knows."),
 ]

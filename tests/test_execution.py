@@ -183,6 +183,55 @@ def test_a_failed_model_of_several_is_reported_and_the_others_finish(todacomm, t
     assert not list(Path("experiments").glob("broken*"))
 
 
+def test_an_error_of_another_library_is_told_and_finished_runs_stay(tmp_path, monkeypatch, todacomm):
+    from todacomm import execution
+
+    real, calls = execution.profile_of, []
+
+    def once(*arguments, **settings):
+        calls.append(settings["pooling"])
+        if len(calls) == 2:
+            raise RuntimeError("not enough memory")
+        return real(*arguments, **settings)
+
+    monkeypatch.setattr(execution, "profile_of", once)
+    code, _, err = todacomm(
+        "run", "--model", DECODER, "--pool", "mean,last", "--samples", 10, "--layers", "layer_5", "--quiet"
+    )
+    assert code == 2
+    assert "RuntimeError: not enough memory" in one_line(err)
+    assert len(read_experiment(next(Path("experiments").glob("*")))) == 1
+
+
+def test_a_report_that_cannot_be_written_does_not_take_the_run_with_it(tmp_path, monkeypatch):
+    from todacomm import execution
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(execution, "write_experiment_reports", full)
+    study = Study(models=(DECODER,), samples=10, layers=("layer_5",), pooling=("mean",), output_dir=str(tmp_path))
+    with pytest.raises(td.TodacommError, match="No space left"):
+        execute(study)
+    assert len(read_experiment(next(tmp_path.iterdir()))) == 1
+
+
+def test_the_same_run_twice_is_no_comparison(outcome, todacomm):
+    code, _, err = todacomm("compare", outcome.experiments[0], outcome.experiments[0])
+    assert code == 2
+    assert "the same run is given twice" in one_line(err)
+
+
+def test_settings_that_would_change_nothing_are_refused():
+    texts = td.texts("wikitext2", 10)
+    with pytest.raises(td.TodacommError, match=r"output_dir: run\(\) measures one model"):
+        td.run(DECODER, texts=texts, output_dir="here")
+    with pytest.raises(td.TodacommError, match="samples: all of the texts given are measured"):
+        td.run(DECODER, texts=texts, samples=5)
+    with pytest.raises(td.TodacommError, match="device: the model is loaded already"):
+        td.run(object(), tokenizer=object(), texts=texts, device="cpu")
+
+
 def test_two_datasets_are_two_runs(todacomm):
     code, _, _ = todacomm(
         "run",

@@ -132,3 +132,44 @@ def test_a_profile_is_a_table(layers):
 def test_a_measurement_with_one_seed_is_the_same_twice(layers):
     one, two = (measure(layers, subsample=30, seed=5) for _ in range(2))
     assert [m.summary for m in one.measurements] == [m.summary for m in two.measurements]
+
+
+@pytest.mark.parametrize("scale", ["none", "median", "rms"])
+def test_the_growth_does_not_depend_on_a_rescaling_of_each_cloud(layers, scale):
+    plain, rescaled = (measure(layers, scale=s).expansions[0] for s in ("none", scale))
+    for ours, theirs in ((plain.growth, rescaled.growth), (plain.largest_shape, rescaled.largest_shape)):
+        assert (ours.peak, ours.baseline) == (theirs.peak, theirs.baseline)
+        assert (ours.ratio, ours.scale) == pytest.approx((theirs.ratio, theirs.scale), rel=1e-5)
+
+
+def test_the_matched_growth_does_not_depend_on_a_rescaling_either(rng):
+    kinds = rng.normal(size=(20, 6))
+    which = np.concatenate([np.arange(20), rng.integers(20, size=40)])
+    layers = {"embedding": kinds[which], "layer_0": 3 * kinds[which] + 0.1 * rng.normal(size=(60, 6))}
+    plain, rescaled = (measure(layers, scale=s).expansions[0].matched for s in ("none", "median"))
+    assert plain.ratio == pytest.approx(rescaled.ratio, rel=1e-9)
+
+
+def test_layers_with_different_numbers_of_points_have_no_expansion(rng):
+    for sizes in ((30, 20), (20, 30)):
+        layers = {name: rng.normal(size=(n, 5)) for name, n in zip(("embedding", "layer_0"), sizes, strict=True)}
+        expansion = measure(layers).expansions[0]
+        assert expansion.growth is None
+        assert expansion.reason == "the layers have different numbers of points"
+
+
+@pytest.mark.parametrize("settings", [{}, {"scale": "median"}, {"scale": "sphere"}, {"distance": "cosine"}])
+def test_copies_that_differ_by_rounding_are_one_point_under_every_recipe(rng, settings):
+    one = rng.normal(size=(1, 30))
+    copies = (one * (1 + 1e-7 * rng.normal(size=(100, 30)))).astype(np.float32)
+    expansion, _ = (
+        profile := measure({"embedding": copies, "layer_0": rng.normal(size=(100, 30))}, **settings)
+    ).expansions
+    assert profile["distinct_points"][0] == 1
+    assert expansion.growth is None
+
+
+@pytest.mark.parametrize("settings", [{"seed": -1}, {"threshold": 0.0}, {"threshold": float("nan")}])
+def test_a_recipe_refuses_numbers_that_mean_nothing(settings):
+    with pytest.raises(InvalidInput, match="expected"):
+        Recipe(**settings)

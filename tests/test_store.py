@@ -90,6 +90,8 @@ def test_a_name_means_its_newest_experiment(tmp_path):
     assert find_experiment("mine", tmp_path).name == "mine_20260101_000000"
     assert find_experiment(str(tmp_path / "mine_20260101_000000"), tmp_path).name == "mine_20260101_000000"
     assert stem_of(tmp_path / "my_gpt2_tda_20270101_000000") == "my_gpt2_tda"
+    (tmp_path / "microsoft--phi-1_5_tda_20260101_000000" / "runs").mkdir(parents=True)
+    assert find_experiment("microsoft/phi-1_5", tmp_path).name == "microsoft--phi-1_5_tda_20260101_000000"
     with pytest.raises(UnknownName, match="'gtp2' is not a run.*Did you mean 'gpt2'"):
         find_experiment("gtp2", tmp_path)
 
@@ -97,6 +99,7 @@ def test_a_name_means_its_newest_experiment(tmp_path):
 def test_runs_are_read_in_their_order(profile, tmp_path):
     for number in (0, 2, 10, 1):
         write_record(tmp_path / "runs" / f"run_{number}", Record(profile, {"number": number}), None)
+    (tmp_path / "runs" / "run_3.part").mkdir()
     assert [record.manifest["number"] for record in read_experiment(tmp_path)] == [0, 1, 2, 10]
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidRecord, match="holds no runs"):

@@ -20,7 +20,8 @@ class PreparedCloud:
     """A cloud ready to be measured.
 
     ``points`` (n, k) float64 after the recipe, ``condensed`` the n(n-1)/2 distances in ``scipy.spatial.distance.pdist``
-    order, ``kinds`` the label of the distinct point that each point is, ``facts`` what must be known of the cloud.
+    order, both divided by ``unit`` (the median or RMS distance, or 1), ``kinds`` the label of the distinct point that each
+    point is, ``facts`` what must be known of the cloud.
     """
 
     address: Address
@@ -28,6 +29,7 @@ class PreparedCloud:
     condensed: Condensed
     kinds: Int[np.ndarray, " n"]
     facts: CloudFacts
+    unit: float = 1.0
 
     @property
     def distances(self) -> Distances:
@@ -58,10 +60,15 @@ def prepare(cloud: PointCloud, recipe: Recipe) -> PreparedCloud:
     """
     raw = subsample(cloud.points, recipe).astype(np.float64)
     centred = raw - raw.mean(axis=0) if recipe.centre else raw
-    shaped = on_sphere(centred, cloud.address) if recipe.scale == "sphere" else centred
-    points, kept = project(shaped, recipe.components)
-    condensed = pairwise(points, recipe.distance, cloud.address)
-    kinds = distinct(condensed, len(points), tolerance(condensed, raw, recipe))
+    points, kept = project(centred, recipe.components)
+    condensed = pdist(points)
+    kinds = distinct(condensed, len(points), within=tolerance(condensed, raw))
+    if kinds.max() == 1:  # what is left is rounding: it has neither direction nor length
+        points, condensed = np.zeros_like(points), np.zeros_like(condensed)
+    elif recipe.scale == "sphere" or recipe.distance == "cosine":
+        shaped = on_sphere(centred, cloud.address) if recipe.scale == "sphere" else centred
+        points, kept = project(shaped, recipe.components)
+        condensed = pairwise(points, recipe.distance, cloud.address)
     facts = CloudFacts(
         points=len(raw),
         dimension=raw.shape[1],
@@ -74,7 +81,7 @@ def prepare(cloud: PointCloud, recipe: Recipe) -> PreparedCloud:
         norm=float(np.median(np.linalg.norm(raw, axis=1))),
     )
     unit = {"median": facts.scale, "rms": facts.rms_distance}.get(recipe.scale, 1.0) or 1.0
-    return PreparedCloud(cloud.address, points / unit, condensed / unit, kinds, facts)
+    return PreparedCloud(cloud.address, points / unit, condensed / unit, kinds, facts, unit)
 
 
 def subsample(points: Points, recipe: Recipe) -> Float[np.ndarray, "k d"]:
@@ -128,17 +135,20 @@ def pairwise(points: Points, distance: str, address: Address) -> Condensed:
     return pdist(points)
 
 
-def tolerance(condensed: Condensed, raw: Points, recipe: Recipe) -> float:
+def tolerance(condensed: Condensed, raw: Points) -> float:
     """How far apart two points may be and still count as one: 1e-6 of the median distance, or the float32 rounding of
     the activations (4 units in the last place of their root mean square norm), whichever is more.
     """
-    rounding = 0.0 if recipe.distance == "cosine" or recipe.scale == "sphere" else 4 * float(np.finfo(np.float32).eps)
-    return max(1e-6 * median(condensed), float(rounding * np.sqrt((raw**2).sum(axis=1).mean())))
+    rounding = 4 * float(np.finfo(np.float32).eps) * float(np.sqrt((raw**2).sum(axis=1).mean()))
+    return max(1e-6 * median(condensed), rounding)
 
 
-def distinct(condensed: Condensed, n: int, within: float) -> Int[np.ndarray, " n"]:
-    """Labels 1 … k of the distinct points: chains of steps no longer than ``within`` make one."""
-    if not len(condensed):
+def distinct(condensed: Condensed, n: int, *, within: float) -> Int[np.ndarray, " n"]:
+    """Labels 1 … k of the distinct points: chains of steps no longer than ``within`` make one.
+
+    Counted on Euclidean distances, before any sphere or angle, which blow rounding up to full size.
+    """
+    if n < 2:
         return np.ones(n, dtype=np.int64)
     return np.asarray(fcluster(linkage(condensed, "single"), within, criterion="distance"), dtype=np.int64)
 

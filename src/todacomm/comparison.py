@@ -24,6 +24,7 @@ class ModelRow:
     peak_layer: str
     largest_shape_growth: Number
     largest_shape_layer: str
+    largest_shape_doubt: str
     h1_peak: Number
     h1_peak_layer: str
     bits_per_byte: Number
@@ -47,7 +48,7 @@ def compare(profiles: Sequence[Profile], *, failures: Mapping[str, str] | None =
     """
     if not profiles:
         raise InvalidInput("nothing to compare: no profile was given")
-    which = 0 if all(sound_embedding(p) for p in profiles) else 1
+    which = baseline_index(profiles)
     rows = tuple(row(p, which) for p in profiles)
     return Comparison(tuple(profiles), rows, tuple(warnings(profiles, rows)), dict(failures or {}))
 
@@ -67,6 +68,11 @@ def groups_of(profiles: Sequence[Profile]) -> dict[str, list[Profile]]:
             by_data.setdefault(profile.data, []).append(profile)
         return by_data
     return {f"{data}_{pooling}": group for (data, pooling), group in kinds.items()}
+
+
+def baseline_index(profiles: Sequence[Profile]) -> int:
+    """Which expansion of each profile is compared: 0 (``embedding``) where it is sound for all, else 1 (first sound layer)."""
+    return 0 if all(sound_embedding(p) for p in profiles) else 1
 
 
 def sound_embedding(profile: Profile) -> bool:
@@ -95,6 +101,7 @@ def row(profile: Profile, which: int) -> ModelRow:
         peak_layer=growth.peak if growth else "",
         largest_shape_growth=shapeliest.shape if shapeliest else None,
         largest_shape_layer=shapeliest.peak if shapeliest else "",
+        largest_shape_doubt=profile.at(shapeliest.peak).facts.doubtful if shapeliest else "",
         h1_peak=h1,
         h1_peak_layer=h1_layer,
         bits_per_byte=language.get("bits_per_byte"),
@@ -125,8 +132,20 @@ def warnings(profiles: Sequence[Profile], rows: Sequence[ModelRow]) -> list[str]
     return found
 
 
+def blocks_of(profile: Profile) -> str:
+    """Which of its blocks a profile has measured; ``all`` where none is missing."""
+    measured = [layer for layer in profile.layers if is_block(layer)]
+    complete = profile.card is not None and len(measured) == profile.card.blocks
+    return "all" if complete or profile.card is None else ", ".join(measured)
+
+
 QUESTIONS: tuple[tuple[str, Callable[[Profile], object], str], ...] = (
-    ("poolings", lambda p: p.recipe.pooling, "a last token and a mean of tokens are different clouds"),
+    ("poolings", lambda p: p.recipe.pooling, "the clouds are of different things"),
+    ("choices of blocks", blocks_of, "a peak is one over the blocks that were measured"),
+    ("texts", lambda p: p.texts_sha256[:12], "the points are not of the same texts"),
+    ("lengths of text", lambda p: p.recipe.max_length, "longer texts are cut elsewhere"),
+    ("centrings", lambda p: p.recipe.centre, "cosines are taken from another origin"),
+    ("thresholds", lambda p: p.recipe.threshold, "bars beyond a threshold are missing"),
     ("numbers of points", lambda p: p.measurements[0].facts.points, "totals and counts grow with the number of points"),
     ("distances", lambda p: p.recipe.distance, "their units differ"),
     ("scales", lambda p: p.recipe.scale, "their units differ"),

@@ -8,6 +8,7 @@ TodacommError
 │   └── InvalidStudy   a study file with an unknown or mistyped key
 ├── ModelUnavailable   a hub that cannot be reached, a gated model, a directory that is not a model
 ├── UnsafeModel        a pickle weight file or remote code that was not asked for
+├── ModelFailed        a model that stopped with an error of another library, such as memory that ran out
 ├── MissingExtra       an optional dependency that is not installed
 ├── EngineDisagreement two engines gave different diagrams of one cloud
 ├── InvalidRecord      a stored run that is missing, damaged or of a newer schema
@@ -55,6 +56,10 @@ class InvalidStudy(InvalidInput):
 
 class ModelUnavailable(TodacommError):
     """A model that cannot be loaded."""
+
+
+class ModelFailed(TodacommError):
+    """A model that stopped with an error of another library while it was measured."""
 
 
 class UnsafeModel(TodacommError):

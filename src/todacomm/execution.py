@@ -16,14 +16,14 @@ from typing import Any
 
 from todacomm._version import __version__
 from todacomm.comparison import Comparison, compare, groups_of
-from todacomm.errors import CannotWrite, InvalidInput, TodacommError
+from todacomm.errors import CannotWrite, InvalidInput, ModelFailed, TodacommError
 from todacomm.experiment import Result, load, load_texts, profile_of
 from todacomm.measurement import Checked
 from todacomm.models import resolve
 from todacomm.progress import Track, silent
 from todacomm.report.plots import write_figures
 from todacomm.report.render import interpretation_markdown, write_comparison_reports, write_experiment_reports
-from todacomm.store import Record, to_json, write_atomically, write_record
+from todacomm.store import Record, safe, to_json, write_atomically, write_record
 from todacomm.study import Study, dump_study
 from todacomm.types import Profile, Texts
 from todacomm.versions import versions
@@ -57,17 +57,18 @@ def execute(study: Study, *, command: str = "", track: Track = silent, say: Say 
     and the others go on; the only model's failure is raised.
     """
     names = {name: resolve(name, revision=study.revision).name for name in study.models}
+    refuse_one_name("models", names)
     texts = {dataset: load_texts(study, dataset) for dataset in study.datasets}
-    refuse_one_name(texts)
+    refuse_one_name("datasets", {dataset: found.name for dataset, found in texts.items()})
     output_dir = writable(Path(study.output_dir))
     experiments, profiles, failures = [], [], {}
     for model, name in names.items():
-        one = study.but(models=(model,))
+        one = study.but(models=(model,), output=named(study.output, name, several=len(names) > 1))
         try:
             directory, found = run_model(one, name, texts, output_dir, command=command, track=track, say=say)
         except FAILURES as problem:
             if len(names) == 1:
-                raise
+                raise told(problem) from problem
             failures[name] = Failure(str(problem), traceback.format_exc())
             say(f"{name} failed: {problem}")
             continue
@@ -79,15 +80,27 @@ def execute(study: Study, *, command: str = "", track: Track = silent, say: Say 
     return Outcome(tuple(experiments), tuple(profiles), comparison, failures)
 
 
-def refuse_one_name(texts: Mapping[str, Texts]) -> None:
-    """Raise InvalidInput where two datasets would have the same address."""
+def told(problem: BaseException) -> TodacommError:
+    """What went wrong while a model was measured, as an error that the command line tells without a traceback."""
+    if isinstance(problem, TodacommError):
+        return problem
+    return ModelFailed(
+        f"{type(problem).__name__}: {problem}. Where memory ran out, try fewer --samples or --batch-size 1"
+    )
+
+
+def named(output: str | None, model: str, *, several: bool) -> str | None:
+    """``--output`` for one model; of several each adds its own name, so that they can be told apart."""
+    return f"{output}_{safe(model)}" if output and several else output
+
+
+def refuse_one_name(kind: str, names: Mapping[str, str]) -> None:
+    """Raise InvalidInput where two models or two datasets would have the same address."""
     first: dict[str, str] = {}
-    for dataset, found in texts.items():
-        if found.name in first:
-            raise InvalidInput(
-                f"the datasets {first[found.name]} and {dataset} are both called '{found.name}'; rename one of the files"
-            )
-        first[found.name] = dataset
+    for given, name in names.items():
+        if name in first:
+            raise InvalidInput(f"the {kind} {first[name]} and {given} are both called '{name}'; rename one of them")
+        first[name] = given
 
 
 def writable(directory: Path) -> Path:
@@ -123,11 +136,6 @@ def run_model(
     return directory, profiles
 
 
-def safe(name: str) -> str:
-    """A model name as part of a file name."""
-    return name.replace("/", "--")
-
-
 def new_directory(parent: Path, stem: str) -> Path:
     """A new directory ``<stem>_<timestamp>``; one that is there already is never written into."""
     while True:
@@ -147,14 +155,14 @@ def new_experiment(parent: Path, stem: str) -> Iterator[Path]:
     try:
         yield directory
     finally:
-        if not (directory / "experiment_config.yaml").exists():
+        if not any((directory / "runs").glob("run_*/manifest.json")):
             shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager
 def in_part(directory: Path) -> Iterator[Path]:
     """A place to write into that becomes ``directory`` when all went well and vanishes when it did not."""
-    part = directory.with_name(f"{directory.name}.part")
+    part = directory.resolve().with_name(f"{directory.resolve().name}.part")
     try:
         part.mkdir(parents=True)
         yield part
@@ -194,8 +202,8 @@ def manifest_of(result: Result, about: Mapping[str, Any], seconds: Mapping[str, 
 def write_experiment(directory: Path, study: Study, profiles: Sequence[Profile]) -> None:
     """The reports on the runs so far as Markdown and as one HTML page, and the configuration."""
     configuration = dump_study(study, version=__version__)
-    write_experiment_reports(directory, profiles, config=configuration)
     write_atomically(directory / "experiment_config.yaml", configuration)
+    write_experiment_reports(directory, profiles, config=configuration)
 
 
 def write_comparison(
@@ -203,6 +211,7 @@ def write_comparison(
 ) -> Path:
     """``comparison_<name>_<timestamp>/``: JSON, Markdown, HTML and figures."""
     models = list(dict.fromkeys(p.model for p in profiles))
+    writable(output_dir)
     stem = name or ("_vs_".join(map(safe, models)) if len(models) < 4 else f"{len(models)}_models")
     directory = new_directory(output_dir, f"comparison_{stem}")
     told = {model: failure.message for model, failure in (failures or {}).items()}
@@ -223,8 +232,8 @@ def comparison_record(comparisons: Mapping[str, Comparison], failures: Mapping[s
 
 def write_measured(directory: Path, profile: Profile, checked: Checked, *, source: Path) -> None:
     """The records, figures and interpretation of arrays that were measured, into a new directory."""
-    if directory.exists() and any(directory.iterdir()):
-        raise CannotWrite(f"{directory} is not empty; give --output a new directory")
+    if directory.is_file() or (directory.is_dir() and any(directory.iterdir())):
+        raise CannotWrite(f"{directory} is not an empty directory; give --output a new one")
     manifest = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "source": str(source),

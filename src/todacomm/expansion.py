@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from todacomm.cloud import PreparedCloud, median, spanning_tree_length
+from todacomm.recipe import FEWEST_POINTS
 from todacomm.types import Expansion, Growth, Measurement, is_block
 
-TOTAL, SHAPE = "H0_total_persistence", "H0_total_persistence_scaled"
+SHAPE = "H0_total_persistence_scaled"
 
 
 def expansions_of(measurements: Sequence[Measurement], clouds: Mapping[str, PreparedCloud]) -> tuple[Expansion, ...]:
@@ -38,10 +39,12 @@ def expansion(
         return Expansion(name, None, None, None, reason=missing)
     if baseline.facts.undefined:
         return Expansion(name, None, None, None, reason=f"{name}: {baseline.facts.undefined}")
-    peak = max(blocks, key=lambda m: m.summary[TOTAL] or 0.0)
+    if any(m.facts.points != baseline.facts.points for m in blocks):
+        return Expansion(name, None, None, None, reason="the layers have different numbers of points")
+    peak = max(blocks, key=total_of)
     if peak.facts.undefined:
         return Expansion(name, None, None, None, reason=f"{peak.address.layer}: {peak.facts.undefined}")
-    shapeliest = max(blocks, key=lambda m: m.summary[SHAPE] or 0.0)
+    shapeliest = max(blocks, key=shape_of)
     doubts = {m.address.layer: m.facts.doubtful for m in (baseline, peak) if m.facts.doubtful}
     return Expansion(
         baseline=name,
@@ -54,13 +57,19 @@ def expansion(
 
 def growth(baseline: Measurement, peak: Measurement) -> Growth:
     """The growth between two measured layers, on all of their points."""
-    ratio, shape = (_ratio(peak, baseline, name) for name in (TOTAL, SHAPE))
-    return Growth(baseline.address.layer, peak.address.layer, baseline.facts.points, ratio, ratio / shape, shape)
+    scale = peak.facts.scale / baseline.facts.scale
+    shape = shape_of(peak) / shape_of(baseline)
+    return Growth(baseline.address.layer, peak.address.layer, baseline.facts.points, scale * shape, scale, shape)
 
 
-def _ratio(peak: Measurement, baseline: Measurement, name: str) -> float:
-    above, below = peak.summary[name], baseline.summary[name]
-    return above / below if above is not None and below else float("nan")
+def shape_of(measurement: Measurement) -> float:
+    """H0 total over the median distance; 0 where it is undefined."""
+    return measurement.summary[SHAPE] or 0.0
+
+
+def total_of(measurement: Measurement) -> float:
+    """H0 total in the units of the activations, also where the recipe has divided the distances by their median or RMS."""
+    return shape_of(measurement) * measurement.facts.scale
 
 
 def matched_growth(baseline: PreparedCloud | None, peak: PreparedCloud | None) -> Growth | None:
@@ -71,8 +80,8 @@ def matched_growth(baseline: PreparedCloud | None, peak: PreparedCloud | None) -
     if baseline is None or peak is None or baseline.facts.distinct_points == peak.facts.distinct_points:
         return None
     chosen = baseline.first_of_each_kind()
-    below, above = baseline.restricted(chosen), peak.restricted(chosen)
-    if len(chosen) < 3 or not (median(below) > 0 and median(above) > 0):
+    below, above = baseline.restricted(chosen) * baseline.unit, peak.restricted(chosen) * peak.unit
+    if len(chosen) < FEWEST_POINTS or not (median(below) > 0 and median(above) > 0):
         return None
     ratio = spanning_tree_length(above) / spanning_tree_length(below)
     scale = median(above) / median(below)

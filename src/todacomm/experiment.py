@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,27 +39,35 @@ def run(
     ``tokenizer``. ``texts`` are `Texts` (all of them are used) or the name of a dataset. Settings are the options of
     ``todacomm run``: ``run("tiny-preln-decoder", pooling="mean", components=20)``. Nothing is written to disk.
     """
-    study = Study(**_study_settings(texts, settings))
+    study = Study(**_study_settings(model, texts, settings))
     pooling = study.pooling[0] if study.pooling else None
     given = texts if isinstance(texts, Texts) else load_texts(study, study.datasets[0])
     return profile_of(load(model, study, tokenizer=tokenizer), given, study, pooling=pooling, track=track).profile
 
 
-def _study_settings(texts: Texts | str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of `run` as those of a Study; one model and one dataset are given as arguments."""
-    for key in ("models", "datasets"):
-        if key in settings:
-            raise InvalidInput(
-                f"run() measures one model on one dataset; '{key}' is for a Study: use its arguments instead"
-            )
+OF_A_STUDY = {"models", "datasets", "output", "output_dir", "cache"}
+OF_LOADING = {"device", "dtype", "num_layers", "revision", "trust_remote_code", "allow_pickle"}
+
+
+def _study_settings(model: Any, texts: Texts | str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of `run` as those of a Study; those that would do nothing are refused."""
     found = dict(settings)
+    _refuse(OF_A_STUDY & found.keys(), "run() measures one model on one dataset and writes nothing")
+    if not isinstance(model, (str, Path)):
+        _refuse(OF_LOADING & found.keys(), "the model is loaded already")
     if isinstance(texts, Texts):
+        _refuse({"samples", "shuffle"} & found.keys(), "all of the texts given are measured")
         found["samples"] = len(texts)
     elif texts is not None:
         found["datasets"] = (texts,)
     if isinstance(found.get("pooling"), (list, tuple)) and len(found["pooling"]) != 1:
         raise InvalidInput(f"run() takes one pooling, found {len(found['pooling'])}; call it once for each")
     return found
+
+
+def _refuse(keys: AbstractSet[str], because: str) -> None:
+    if keys:
+        raise InvalidInput(f"{', '.join(sorted(keys))}: {because}, so this would change nothing; leave it out")
 
 
 def load_texts(study: Study, dataset: str) -> Texts:
@@ -114,15 +123,17 @@ def profile_of(
         language=language.as_dict() if language else {"reason": "not asked for"},
         notes=tuple(notes_of(activations)),
         card=card_of(model),
+        texts_sha256=activations.texts.sha256,
     )
     seconds = {"extraction": extracted - begun, "homology": time.perf_counter() - extracted}
     return Result(profile, activations, checked, seconds)
 
 
 def recipe_of(study: Study, activations: Activations) -> Recipe:
-    """The recipe of a study for one set of activations; a subsample of tokens was drawn before the forward pass."""
+    """The recipe of a study for one set of activations; of tokens, as many as were drawn before the forward pass."""
     recipe = study.recipe(activations.pooling)
-    return replace(recipe, subsample=None) if activations.pooling == "tokens" else recipe
+    drawn = len(next(iter(activations.layers.values())))
+    return replace(recipe, subsample=drawn) if activations.pooling == "tokens" else recipe
 
 
 def card_of(model: "LoadedModel") -> ModelCard:
@@ -150,9 +161,7 @@ def notes_of(activations: Activations) -> list[str]:
     if facts.get("skipped_texts"):
         notes.append(f"{facts['skipped_texts']} texts had too few tokens and were passed over.")
     if facts.get("tokens"):
-        notes.append(
-            f"Each point is one token: {facts['tokens']} were drawn by the seed, the same ones in every layer."
-        )
+        notes.append(f"Each point is one token: {facts['tokens']}, the same ones in every layer.")
     groups = activations.texts.groups
     if groups and len(set(groups)) < len(groups):
         notes.append(f"The texts come from {len(set(groups))} articles, so they are not independent of one another.")

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from todacomm.errors import InvalidInput
+from todacomm.models import SITES
 
-SITES = ("block", "attention", "mlp")
 PROBE = (2, 3)  # texts × tokens of the forward pass that finds the modules
 LIBRARY_CALL = "name the modules yourself with td.activations(module, batches, sites=[...])"
 DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from todacomm import checkpoints
 from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable
-from todacomm.models import ModelSource
+from todacomm.models import DEVICES, DTYPES, ModelSource
 
 try:
     import torch
@@ -32,8 +32,6 @@ except ModuleNotFoundError:
 from todacomm.families import Anatomy, anatomy, base_of, number_of_blocks
 
 Kind = Literal["causal", "masked"]
-DEVICES = ("auto", "cpu", "cuda", "mps")
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 NO_HEAD = "the checkpoint has no language-modelling head"
 NOT_IN_STREAM = ("pooler", "contact_head")  # parts of a base model that no hidden state passes through
 
@@ -193,7 +191,8 @@ def _device(asked: str) -> str:
 def _dtype(asked: str) -> torch.dtype:
     if asked not in DTYPES:
         raise InvalidInput(f"dtype '{asked}'; expected one of {', '.join(DTYPES)}")
-    return DTYPES[asked]
+    found: torch.dtype = getattr(torch, asked)
+    return found
 
 
 def _config(source: ModelSource, options: Mapping[str, Any]) -> Any:

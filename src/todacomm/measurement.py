@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ def measure_profile(clouds: Iterable[PointCloud], recipe: Recipe, *, track: Trac
 
 def with_expansions(profile: Profile, prepared: Mapping[str, PreparedCloud]) -> Profile:
     """The profile with its expansions, which need the clouds as well as the numbers."""
-    return Profile(profile.measurements, profile.along, expansions_of(profile.measurements, prepared))
+    return replace(profile, expansions=expansions_of(profile.measurements, prepared))
 
 
 def refuse_points(measurements: list[Measurement]) -> None:

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
-from todacomm.errors import ModelUnavailable, UnknownName
+from todacomm.errors import InvalidInput, ModelUnavailable, UnknownName
 
 PRESETS: Mapping[str, str] = MappingProxyType(
     {
@@ -31,6 +31,9 @@ PRESETS: Mapping[str, str] = MappingProxyType(
     }
 )
 SHIPPED = ("tiny-postln-encoder", "tiny-postln-decoder", "tiny-preln-encoder", "tiny-preln-decoder")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("float32", "float16", "bfloat16")
+SITES = ("block", "attention", "mlp")  # the residual stream, or what a sublayer adds to it
 FREELY = "Any hub id (owner/name) or local directory goes by --hf-model."
 
 
@@ -56,17 +59,25 @@ def resolve(name: str, *, revision: str | None = None) -> ModelSource:
     is missing from the installation.
     """
     if name in SHIPPED:
-        return _shipped(name)
+        return _without_revision(_shipped(name), revision)
     if name in PRESETS:
         return ModelSource(name, PRESETS[name], revision)
     path = Path(name).expanduser()
     if path.is_dir():
-        return ModelSource(path.resolve().name, str(path), revision)
+        return _without_revision(ModelSource(path.resolve().name, str(path)), revision)
     if path.is_file():
         raise ModelUnavailable(f"{name} is a file; give the directory that holds the model: {path.parent}")
     if len(parts := name.split("/")) == 2 and all(parts) and parts[0] not in (".", "..", "~"):
         return ModelSource(name, name, revision)
     raise UnknownName("model", name, (*SHIPPED, *PRESETS), hint=FREELY)
+
+
+def _without_revision(source: ModelSource, revision: str | None) -> ModelSource:
+    if revision is not None:
+        raise InvalidInput(
+            f"revision {revision} was asked for, but {source.name} is a directory; revisions are of hub models"
+        )
+    return source
 
 
 def _shipped(name: str) -> ModelSource:

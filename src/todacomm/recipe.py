@@ -45,6 +45,12 @@ class Recipe:
             raise InvalidInput(
                 f"{self.components} principal components; expected 1 or more, or none to keep every dimension"
             )
+        if self.seed < 0:
+            raise InvalidInput(f"seed {self.seed}; expected 0 or more")
+        if self.threshold is not None and not self.threshold > 0:
+            raise InvalidInput(
+                f"a threshold of {self.threshold}; expected a distance above 0, or none for the enclosing radius"
+            )
         if self.subsample is not None and self.subsample < FEWEST_POINTS:
             raise InvalidInput(f"a subsample of {self.subsample} points; expected at least {FEWEST_POINTS}")
 

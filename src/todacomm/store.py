@@ -1,7 +1,9 @@
 """Records on disk: JSON and safetensors, written beside and renamed; docs/format.md is their contract."""
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -38,9 +40,7 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
     except OSError as problem:
         with suppress(OSError):  # there may be no directory to look in
             part.unlink()
-        raise CannotWrite(
-            f"cannot write {path}: {problem.strerror}. Choose another place with --output-dir"
-        ) from problem
+        raise CannotWrite(f"cannot write {path}: {problem.strerror}. Choose another place") from problem
     return path
 
 
@@ -98,11 +98,9 @@ def write_record(directory: Path, record: Record, activations: Activations | Non
 
 
 def write_activations(directory: Path, activations: Activations) -> Path:
-    """``<digest>.safetensors``: layer → (n, d) float32; the digest is that of texts, pooling and model."""
-    import hashlib
-
-    key = f"{activations.model}\0{activations.texts.sha256}\0{activations.pooling}\0{sorted(activations.layers)}"
-    name = hashlib.sha256(key.encode()).hexdigest()[:16]
+    """``<digest>.safetensors``: layer → (n, d) float32; the digest is that of the arrays."""
+    arrays = b"".join(np.ascontiguousarray(activations.layers[layer]).tobytes() for layer in sorted(activations.layers))
+    name = hashlib.sha256(arrays).hexdigest()[:16]
     metadata = {"schema": SCHEMA, "model": activations.model, "pooling": activations.pooling}
     return write_arrays(directory / f"{name}.safetensors", activations.layers, metadata)
 
@@ -141,6 +139,7 @@ def manifest_of(record: Record) -> dict[str, Any]:
         "card": asdict(profile.card) if profile.card else None,
         "expansions": [asdict(e) for e in profile.expansions],
         "notes": list(profile.notes),
+        "texts_sha256": profile.texts_sha256,
         **record.manifest,
     }
 
@@ -182,6 +181,7 @@ def profile_from(
         language=language,
         notes=tuple(manifest["notes"]),
         card=ModelCard(**manifest["card"]) if manifest["card"] else None,
+        texts_sha256=manifest["texts_sha256"],
     )
 
 
@@ -201,16 +201,21 @@ def expansion_from(row: Mapping[str, Any]) -> Expansion:
 def find_experiment(name: str, output_dir: Path) -> Path:
     """The directory that ``name`` means: a path, or the newest experiment of that name under ``output_dir``."""
     given = Path(name)
-    if given.is_dir():
+    if (given / "runs").is_dir() or (given / MANIFEST).exists():
         return given
     known = sorted(p for p in output_dir.glob("*_*") if (p / "runs").is_dir())
-    found = [p for p in known if stem_of(p) in (name, f"{name}_tda")]
+    found = [p for p in known if stem_of(p) in (safe(name), f"{safe(name)}_tda")]
     if not found:
         from todacomm.errors import UnknownName
 
         hint = f"Looked in {output_dir}; `todacomm run --model {name}` makes one, a directory may be given too."
         raise UnknownName("run", name, dict.fromkeys(stem_of(p).removesuffix("_tda") for p in known), hint=hint)
     return max(found, key=lambda p: p.name.removeprefix(stem_of(p)))
+
+
+def safe(name: str) -> str:
+    """A model name as part of a file name."""
+    return name.replace("/", "--")
 
 
 def stem_of(directory: Path) -> str:
@@ -222,7 +227,8 @@ def read_experiment(directory: Path) -> list[Record]:
     """Every run of an experiment in order, or the one run that ``directory`` is."""
     if (directory / MANIFEST).exists():
         return [read_record(directory)]
-    runs = sorted((directory / "runs").glob("run_*"), key=lambda p: int(p.name.split("_")[1]))
+    whole = [p for p in (directory / "runs").glob("run_*") if re.fullmatch(r"run_\d+", p.name)]
+    runs = sorted(whole, key=lambda p: int(p.name.removeprefix("run_")))
     if not runs:
         raise InvalidRecord(f"{directory} holds no runs: expected {directory / 'runs' / 'run_0'}")
     return [read_record(run) for run in runs]

@@ -12,15 +12,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from todacomm.engines import engines
 from todacomm.errors import InvalidStudy, UnknownName
-from todacomm.models import SHIPPED
+from todacomm.models import DEVICES, DTYPES, SHIPPED, SITES
 from todacomm.pooling import poolings
 from todacomm.recipe import DISTANCES, FEWEST_POINTS, SCALES, Recipe
 from todacomm.sources import HUB_FORM, sources
 
 DEFAULT_STUDY = "encoder-decoder"  # what `todacomm run` measures when nothing is named
-SITES = ("block", "attention", "mlp")
-DEVICES = ("auto", "cpu", "cuda", "mps")
-DTYPES = ("float32", "float16", "bfloat16")
 ALL = "all"
 NONE = "none"  # how the absence of a value is written in YAML
 
@@ -152,7 +149,7 @@ class Study(BaseModel):
     trust_remote_code: bool = Field(default=False, description="true runs Python code that comes with a model")
     allow_pickle: bool = Field(default=False, description="true reads weights from pickle files (tensors only)")
     language: bool = Field(default=True, description="loss, perplexity and accuracy of the models on the same texts")
-    cache: bool = Field(default=True, description="keep the pooled activations for the next run")
+    cache: bool = Field(default=True, description="keep the pooled activations beside the records")
     output: Annotated[MaybeText, AfterValidator(_file_name)] = Field(
         default=None, description="name of the experiment; none names it after the model"
     )

@@ -140,7 +140,7 @@ class PointCloud:
         if broken:
             raise InvalidCloud(
                 f"{self.address}: {broken} of {len(array)} points hold NaN or infinity; "
-                "was the model run in half precision? Try --dtype float32, or remove these rows"
+                "remove these rows, or find where they come from: a model in half precision overflows"
             )
         object.__setattr__(self, "points", _read_only(array))
 
@@ -190,7 +190,12 @@ class CloudFacts:
     @property
     def note(self) -> str:
         """What is worth knowing without being a doubt."""
-        return "no more points than components: the projection is an isometry" if self.points <= self.components else ""
+        notes = []
+        if self.points <= self.components:
+            notes.append("no more points than components: the projection is an isometry")
+        if self.variance_kept < 0.5:
+            notes.append(f"the projection kept {self.variance_kept:.0%} of the variance")
+        return "; ".join(notes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -300,7 +305,7 @@ class Profile:
 
     ``profile["H0_total_persistence"]`` is an array along the layers, NaN where a number is undefined. ``language`` holds
     loss, perplexity and the like of the same texts, ``notes`` what a reader of the numbers must know, ``card`` the model
-    where there is one.
+    where there is one, ``texts_sha256`` the digest of the texts.
     """
 
     measurements: tuple[Measurement, ...]
@@ -309,6 +314,7 @@ class Profile:
     language: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
     card: ModelCard | None = None
+    texts_sha256: str = ""
 
     def __post_init__(self) -> None:
         if not self.measurements:

@@ -50,6 +50,7 @@ def main() -> None:
     except TodacommError as problem:
         console.tell(problem)
         raise SystemExit(console.WRONG_INPUT) from None
-    except KeyboardInterrupt:
-        console.err.print("[yellow]interrupted[/]: what was finished stays, nothing is half-written")
-        raise SystemExit(console.INTERRUPTED) from None
+    except SystemExit as left:  # typer makes this of Ctrl-C
+        if left.code == console.INTERRUPTED:
+            console.err.print("[yellow]interrupted[/]: what was finished stays, nothing is half-written")
+        raise

@@ -28,14 +28,19 @@ def compare(
       todacomm compare gpt2 bert
       todacomm compare experiments/gpt2_tda_20260101_120000 experiments/bert_tda_20260101_120500
     """
-    from todacomm.errors import InvalidInput
+    from todacomm.errors import InvalidInput, InvalidStudy
     from todacomm.execution import write_comparison
     from todacomm.store import find_experiment, read_experiment
 
     wanted = [part for name in names for part in name.split(",") if part]
+    if output is not None and ("/" in output or output in ("", ".", "..")):
+        raise InvalidStudy(f"--output {output}: expected a name without slashes; the directory is --output-dir")
     if len(wanted) < 2:
         raise InvalidInput(f"{len(wanted)} run given; a comparison needs at least two")
-    profiles = [record.profile for name in wanted for record in read_experiment(find_experiment(name, output_dir))]
+    found = [find_experiment(name, output_dir) for name in wanted]
+    if len({directory.resolve() for directory in found}) < len(found):
+        raise InvalidInput("the same run is given twice; a comparison needs different ones")
+    profiles = [record.profile for directory in found for record in read_experiment(directory)]
     directory = write_comparison(profiles, output_dir, name=output)
     if json:
         console.out.out((directory / "comparison.json").read_text(encoding="utf-8"), end="")

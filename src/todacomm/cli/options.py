@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from todacomm.engines import engines
 from todacomm.errors import InvalidInput
 
 MEASUREMENT, OUTPUT = "Measurement", "Output"
@@ -29,8 +30,8 @@ MaxDim = Annotated[
 Engine = Annotated[
     str,
     typer.Option(
-        metavar="redzed|ripser",
-        help="Computes the homology; a tenth of the layers is compared with ripser in any case.",
+        metavar="|".join(engines),
+        help="Computes the homology; with redzed, a tenth of the layers is computed by ripser too.",
         rich_help_panel=MEASUREMENT,
     ),
 ]

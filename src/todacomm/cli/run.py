@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from todacomm.cli import console, options, tables
+from todacomm.engines import engines
 from todacomm.errors import InvalidInput
+from todacomm.models import DEVICES, DTYPES, SITES
+from todacomm.pooling import poolings
 
 if TYPE_CHECKING:
     from todacomm.execution import Outcome
@@ -67,7 +70,7 @@ def run(
     site: Annotated[
         str | None,
         typer.Option(
-            metavar="block|attention|mlp",
+            metavar="|".join(SITES),
             help="The residual stream, or what that sublayer adds to it (default block).",
             rich_help_panel=LAYERS,
         ),
@@ -75,7 +78,7 @@ def run(
     pool: Annotated[
         str | None,
         typer.Option(
-            metavar="last|cls|mean|max|tokens",
+            metavar="|".join(poolings),
             help="One vector a text; several by commas (default by kind: last for causal, cls for masked).",
             rich_help_panel=LAYERS,
         ),
@@ -104,7 +107,7 @@ def run(
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option(metavar="redzed|ripser", help="Default redzed.", rich_help_panel=options.MEASUREMENT),
+        typer.Option(metavar="|".join(engines), help="Default redzed.", rich_help_panel=options.MEASUREMENT),
     ] = None,
     subsample: options.Subsample = None,
     seed: Annotated[
@@ -120,11 +123,11 @@ def run(
         ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(metavar="auto|cpu|cuda|mps", help="Default auto.", rich_help_panel=MACHINE)
+        str | None, typer.Option(metavar="|".join(DEVICES), help="Default auto.", rich_help_panel=MACHINE)
     ] = None,
     dtype: Annotated[
         str | None,
-        typer.Option(metavar="float32|float16|bfloat16", help="Default float32.", rich_help_panel=MACHINE),
+        typer.Option(metavar="|".join(DTYPES), help="Default float32.", rich_help_panel=MACHINE),
     ] = None,
     batch_size: Annotated[
         str | None, typer.Option(metavar="auto|N", help="Texts at a time (default auto).", rich_help_panel=MACHINE)

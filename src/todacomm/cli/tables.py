@@ -4,10 +4,11 @@ import csv as csv_module
 import json as json_module
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from todacomm.cli import console
-from todacomm.types import Profile
+from todacomm.types import Expansion, Profile
 
 
 def show(profiles: Sequence[Profile], *, csv: bool, json: bool, quiet: bool) -> None:
@@ -27,7 +28,8 @@ def as_json(profile: Profile) -> dict[str, object]:
     from todacomm.store import summaries
 
     where = {"model": profile.model, "data": profile.data, "pooling": profile.recipe.pooling}
-    return {**where, "language": profile.language, "layers": summaries(profile)}
+    expansions = [asdict(expansion) for expansion in profile.expansions]
+    return {**where, "expansions": expansions, "language": profile.language, "layers": summaries(profile)}
 
 
 def write_csv(profiles: Sequence[Profile]) -> None:
@@ -44,9 +46,19 @@ def show_table(profile: Profile) -> None:
     from todacomm.report.table import legend, summary_table
 
     console.out.print(summary_table(profile))
-    below = legend(profile)
-    if below:
-        console.out.print(console.escaped(below))
+    for line in (legend(profile), *map(growth_line, profile.expansions[:1])):
+        if line:
+            console.out.print(console.escaped(line), soft_wrap=True)
+
+
+def growth_line(expansion: Expansion) -> str:
+    """The expansion against the embedding with its factors, or why there is none."""
+    growth = expansion.growth
+    if growth is None:
+        return f"expansion undefined ({expansion.reason})"
+    doubt = f"  ○ doubtful: {expansion.doubt}" if expansion.doubt else ""
+    factors = f"{growth.ratio:.3g} = scale growth {growth.scale:.3g} × shape growth {growth.shape:.3g}"
+    return f"expansion {growth.baseline} → {growth.peak}: {factors}{doubt}"
 
 
 def show_comparison(directory: Path, profiles: Sequence[Profile]) -> None:
