@@ -1,16 +1,19 @@
-"""Profiles for the tests of the report: ripser's diagrams of small random clouds, facts computed beside them."""
+"""Profiles for the tests of the report, and the terminal that shows them: ripser's diagrams of small random clouds, facts computed beside them."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 from ripser import ripser
 from scipy.spatial.distance import pdist, squareform
 
 from todacomm.expansion import expansions_of
 from todacomm.metrics import summarise
 from todacomm.recipe import Recipe
-from todacomm.types import Address, CloudFacts, Diagrams, Measurement, Profile
+from todacomm.types import Address, CloudFacts, Diagrams, Measurement, ModelCard, Profile
 
 
 def facts_of(points: np.ndarray, **changes) -> CloudFacts:
@@ -33,11 +36,11 @@ def facts_of(points: np.ndarray, **changes) -> CloudFacts:
 def measurement(points: np.ndarray, address: Address, recipe: Recipe | None = None, **changes) -> Measurement:
     recipe = recipe or Recipe(pooling="last", components=points.shape[1])
     facts = facts_of(points, **changes)
-    distinct = np.unique(points, axis=0) / (facts.scale if recipe.scale == "median" else 1)
+    unit = {"median": facts.scale, "rms": facts.rms_distance}.get(recipe.scale, 1.0)
+    distinct = np.unique(points, axis=0) / unit
     found = ripser(squareform(pdist(distinct)), distance_matrix=True, maxdim=recipe.maxdim)["dgms"]
     diagrams = Diagrams.from_arrays(found)
-    unit = 1.0 if recipe.scale == "median" else facts.scale
-    return Measurement(address, recipe, facts, diagrams, summarise(diagrams, scale=unit))
+    return Measurement(address, recipe, facts, diagrams, summarise(diagrams, scale=facts.scale / unit))
 
 
 def profile_of(measurements: Sequence[Measurement], **more) -> Profile:
@@ -90,3 +93,27 @@ def a_profile(  # noqa: PLR0913 -- each test names the one thing that it varies
 def a_cloud(n: int = 60, layer: str = "cloud") -> Profile:
     points = cloud(3, 4, n=n, d=5, seed=1, growth_of_scale=1.0)
     return profile_of([measurement(points, Address("ring.npy", "arrays", layer), Recipe(components=5))])
+
+
+def four(pooling: str = "mean", **more) -> list[Profile]:
+    cells = [
+        ("post-LN", "masked", 1.2),
+        ("post-LN", "causal", 1.4),
+        ("pre-LN", "masked", 14.0),
+        ("pre-LN", "causal", 20.0),
+    ]
+    """Causal and masked models crossed with pre-LN and post-LN."""
+    return [
+        a_profile(
+            3, n=20, seed=i, model=f"{norm}-{kind}", growth_of_scale=growth, recipe=Recipe(pooling=pooling, components=6),
+            card=ModelCard(f"{norm}-{kind}", kind, norm, 1000, 3, 6, "", ""), language={"bits_per_byte": 1.0 + i}, **more,
+        )
+        for i, (norm, kind, growth) in enumerate(cells)
+    ]  # fmt: skip
+
+
+def rendered(table: Table, width: int = 100) -> str:
+    """What the terminal shows."""
+    console = Console(width=width, file=io.StringIO(), record=True, force_terminal=False)
+    console.print(table)
+    return console.export_text()

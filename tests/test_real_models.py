@@ -59,7 +59,7 @@ def test_the_decoder_is_read_from_the_model_itself(decoder_result):
     assert (profile.card.kind, profile.card.norm_place) == ("causal", "pre-LN")
     assert profile.layers == ("embedding", *(f"layer_{i}" for i in range(30)), "final")
     assert profile["points"].tolist() == [500] * 32
-    assert 15 < profile.language["perplexity"] < 60
+    assert 40 < profile.language["perplexity"] < 80
     assert profile.language["bits_per_byte"] < 2
     assert "distinct points of 500" in profile.expansions[0].doubt
 

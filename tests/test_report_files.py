@@ -1,21 +1,17 @@
 """Markdown, pages and terminal tables: escaped, self-contained, narrow enough."""
 
 import base64
-import io
 import json
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from report_profiles import a_cloud, a_profile
+from report_profiles import a_cloud, a_profile, four, rendered
 from todacomm.comparison import compare
 from todacomm.errors import UnknownName
 from todacomm.recipe import Recipe
-from todacomm.report.comparison_sections import comparison_report
 from todacomm.report.pieces import (
     Bullets,
     Code,
@@ -34,11 +30,12 @@ from todacomm.report.render import (
     interpretation_markdown,
     to_html,
     write_comparison_reports,
+    write_document,
     write_experiment_reports,
-    write_reports,
 )
-from todacomm.report.table import comparison_legend, comparison_table, legend, summary_table
-from todacomm.types import ModelCard, Profile
+from todacomm.report.sections import document
+from todacomm.report.table import legend, summary_table
+from todacomm.types import Profile
 
 EVIL = '<script>alert("x")</script>'
 
@@ -69,10 +66,8 @@ def assert_self_contained(html: str) -> None:
     assert not re.search(r"url\(|@import", html)
 
 
-def rendered(table, width: int = 100) -> str:
-    console = Console(width=width, file=io.StringIO(), record=True, force_terminal=False)
-    console.print(table)
-    return console.export_text()
+def write_reports(profile: Profile, context: dict, directory: Path) -> list[Path]:
+    return write_document(document(profile, context), directory, "experiment_report.md")
 
 
 @pytest.fixture(scope="module")
@@ -276,75 +271,6 @@ def test_without_h1_the_terminal_table_has_no_column_for_it():
     assert "H1" not in rendered(summary_table(a_profile(1, n=10, recipe=Recipe(maxdim=0, components=6))))
 
 
-def four(pooling: str = "mean", **more):
-    cells = [
-        ("post-LN", "masked", 1.2),
-        ("post-LN", "causal", 1.4),
-        ("pre-LN", "masked", 14.0),
-        ("pre-LN", "causal", 20.0),
-    ]
-    return [
-        a_profile(
-            3, n=20, seed=i, model=f"{norm}-{kind}", growth_of_scale=growth, recipe=Recipe(pooling=pooling, components=6),
-            card=ModelCard(f"{norm}-{kind}", kind, norm, 1000, 3, 6, "", ""), language={"bits_per_byte": 1.0 + i}, **more,
-        )
-        for i, (norm, kind, growth) in enumerate(cells)
-    ]  # fmt: skip
-
-
-def test_the_comparison_names_the_extremes_with_their_factors():
-    comparison = compare(four())
-    text = comparison_report(comparison)
-    ranked = sorted(comparison.rows, key=lambda r: r.expansion)
-    assert f"for {ranked[0].model} to" in text
-    assert f"for {ranked[-1].model}. They differ {ranked[-1].expansion / ranked[0].expansion:.3g} times" in text
-
-
-def test_crossed_models_show_which_factor_goes_with_the_larger_difference():
-    text = comparison_report(compare(four()))
-    assert text.index("With the place of the norm the mean expansion differs") < text.index(
-        "With the direction of attention"
-    )
-    assert "no test and no interval stands behind them" in text
-
-
-def test_models_that_are_not_crossed_give_no_factor():
-    text = comparison_report(compare([four()[0], four()[3]]))
-    assert "not crossed evenly" in text
-    assert "With the place of the norm" not in text
-
-
-def test_a_doubtful_row_is_marked_and_speaks_no_sentence():
-    profiles = [
-        *four()[:1],
-        a_profile(
-            3,
-            n=20,
-            model="loud",
-            massive=["layer_0", "layer_1", "layer_2"],
-            recipe=Recipe(pooling="mean", components=6),
-        ),
-    ]
-    text = comparison_report(compare(profiles))
-    assert "only post-LN-masked has a sound expansion" in text
-    assert re.search(r"^\| loud .*○ \|$", text, re.MULTILINE)
-
-
-def test_models_with_nothing_in_common_are_not_ranked():
-    text = comparison_report(compare([four("mean")[0], four("last")[1]]))
-    assert "No two of these share dataset and pooling, so none is ranked above another" in text
-    assert "runs from" not in text
-
-
-def test_several_poolings_are_told_apart_and_compared_within_each():
-    comparison = compare([*four("mean"), *four("last")])
-    text = comparison_report(comparison)
-    assert "On wikitext2, pooling last" in text
-    assert "On wikitext2, pooling mean" in text
-    assert "Different poolings are compared" in text
-    assert "| Pooling |" in text
-
-
 def test_the_comparison_page_is_self_contained_and_shows_failures(tmp_path):
     comparison = compare(four(), failures={"<b>gpt2</b>": "the hub cannot be reached"})
     markdown, html = write_comparison_reports(tmp_path, {"wikitext2_mean": comparison})
@@ -368,15 +294,11 @@ def test_several_comparisons_stand_in_one_document(tmp_path):
     assert all((tmp_path / target).is_file() for target in targets)
 
 
-def test_the_comparison_table_fits_and_explains_its_marks():
-    profiles = [*four("mean"), *four("last", distinct=1)]
-    comparison = compare(
-        [replace(p, expansions=()) if i == 2 else p for i, p in enumerate(profiles)], failures={"x": "no"}
-    )
-    text = rendered(comparison_table(comparison))
-    assert max(map(len, text.splitlines())) <= 100
-    assert "pooling" in text
-    assert "Comparison · wikitext2\n" in re.sub(r" +\n", "\n", text)
-    assert "Comparison · wikitext2 · mean" in rendered(comparison_table(compare(four("mean"))))
-    assert "× pre-LN-masked (mean): no blocks were measured" in comparison_legend(comparison)
-    assert "failed: x: no" in comparison_legend(comparison)
+@pytest.mark.parametrize("scale", ["median", "rms"])
+def test_the_terminal_table_gives_scale_free_numbers_once(scale):
+    text = rendered(summary_table(a_profile(2, n=12, recipe=Recipe(components=6, scale=scale))), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(head in text for head in ("H0/scale", "H1/scale", "H1 max/scale"))
+    assert "…" not in text
+    assert "H0 total" not in text
+    assert "H1 total" not in text

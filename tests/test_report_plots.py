@@ -259,3 +259,39 @@ def test_importing_the_package_or_its_texts_loads_no_matplotlib():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "False"
     )
+
+
+@pytest.mark.parametrize("scale", ["median", "rms"])
+def test_the_split_is_the_same_whatever_the_recipe_divides_by(scale):
+    plain, profile = (a_profile(4, n=20, recipe=Recipe(components=6, scale=s)) for s in ("none", scale))
+    drawn, expected = (along_plots.scale_shape(p).axes[0] for p in (profile, plain))
+    for marker in "os^":
+        assert dots_of(drawn, marker) == pytest.approx(dots_of(expected, marker))
+    growth = profile.expansions[0].growth
+    assert drawn.get_title() == expected.get_title()
+    assert f"at {growth.peak}: expansion {growth.ratio:.3g} = scale {growth.scale:.3g}" in drawn.get_title()
+    assert dots_of(drawn, "s").max() > 2
+
+
+def test_scale_free_totals_are_drawn_once_and_no_caption_speaks_of_another_row():
+    profile = a_profile(2, n=16, recipe=Recipe(components=6, scale="median"))
+    assert len(along_plots.layer_persistence(profile).axes) == 2
+    for drawing in drawings.values():
+        assert not {"above", "below"} & set(drawing.caption.lower().replace("far above", "").replace(",", "").split())
+
+
+def test_a_doubtful_block_of_the_largest_shape_growth_is_hollow_in_its_panel_alone(shapely):
+    sound, doubtful = shapely
+    panels = comparison_drawings["comparison_expansion"].draw([sound, doubtful]).axes
+    assert [panel.get_title() for panel in panels][-1] == "largest shape growth"
+    assert [dots(panel, hollow=True) for panel in panels] == [[], [], [], [1]]
+    assert [dots(panel, hollow=False) for panel in panels] == [[0, 1], [0, 1], [0, 1], [0]]
+
+
+@pytest.fixture
+def shapely():
+    """Two profiles; in the second the block with the largest shape growth is doubtful, and is not the peak."""
+    plain = a_profile(4, n=24, model="sound", growth_of_scale=40)
+    layer = plain.expansions[0].largest_shape.peak
+    assert layer != plain.expansions[0].growth.peak
+    return plain, a_profile(4, n=24, model="doubtful", growth_of_scale=40, massive=[layer])

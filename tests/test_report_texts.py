@@ -3,14 +3,15 @@
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from report_profiles import a_cloud, a_profile, layer_names, measurement, profile_of
 from todacomm.recipe import Recipe
 from todacomm.report import reading
-from todacomm.report.pieces import Paragraph, section, sections
-from todacomm.report.sections import experiment_report, interpretation
+from todacomm.report.pieces import Paragraph, section, sections, to_markdown
+from todacomm.report.sections import document, interpretation
 from todacomm.report.topology_sections import which_factor
 from todacomm.types import Address, Expansion, Growth, ModelCard, Profile
 
@@ -20,6 +21,10 @@ CARD = ModelCard("tiny", "causal", "pre-LN", 1234567, 6, 128, "r1", "ab" * 32)
 def part(text: str, title: str) -> str:
     """What stands under one title."""
     return re.split(r"^## ", text.split(f"## {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def full_report(profile: Profile, context: dict) -> str:
+    return to_markdown(document(profile, context), Path())
 
 
 def a_growth(scale: float, shape: float) -> Growth:
@@ -144,7 +149,7 @@ def test_the_largest_shape_growth_is_given_with_its_layer_and_its_doubt():
 
 def test_the_table_of_layers_holds_every_layer_with_its_numbers():
     profile = a_profile(3, n=20, distinct=2)
-    table = part(experiment_report(profile, {}), "Layer by layer")
+    table = part(full_report(profile, {}), "Layer by layer")
     rows = {line.split(" | ")[0].removeprefix("| "): line for line in table.splitlines() if line.startswith("| ")}
     assert set(profile.layers) < set(rows)
     assert reading.number(profile.at("layer_2").summary["H0_total_persistence"]) in rows["layer_2"]
@@ -236,11 +241,11 @@ def test_numbers_have_four_significant_digits(value, text):
     assert reading.number(value) == text
 
 
-def test_the_context_gives_command_configuration_versions_and_warnings():
+def test_the_context_gives_command_configuration_and_versions():
     context = {"command": "todacomm run --model x", "config": "model: x\n", "versions": {"python": "3.11"},
-               "warnings": ["3 texts were truncated."], "checked": ["layer_1"], "provenance": {"seed": 42}}  # fmt: skip
-    text = experiment_report(a_profile(2, n=12), context)
-    for said in ("```sh\ntodacomm run --model x\n```", "model: x", "| python | 3.11 |", "3 texts were truncated", "| seed | 42 |",
+               "checked": ["layer_1"], "provenance": {"seed": 42}}  # fmt: skip
+    text = full_report(a_profile(2, n=12), context)
+    for said in ("```sh\ntodacomm run --model x\n```", "model: x", "| python | 3.11 |", "| seed | 42 |",
                  "ripser, gave the same bars at layer_1"):  # fmt: skip
         assert said in text
 
@@ -264,3 +269,81 @@ def test_an_expansion_of_a_missing_embedding_says_so():
     assert isinstance(profile.expansions[0], Expansion)
     assert "the embedding layer was not measured" in interpretation(profile)
     assert "From layer_0" in interpretation(profile)
+
+
+def rescaled(scale: str) -> Profile:
+    return a_profile(4, n=20, recipe=Recipe(pooling="last", components=6, scale=scale))
+
+
+@pytest.mark.parametrize("scale", ["median", "rms"])
+def test_h0_peaks_where_the_expansion_says_whatever_the_recipe_divides_by(scale):
+    plain, profile = rescaled("none"), rescaled(scale)
+    raw, growth = plain["H0_total_persistence"], profile.expansions[0].growth
+    assert reading.peak(profile).address.layer == growth.peak == plain.layers[1 + int(raw[1:-1].argmax())]
+    text = part(interpretation(profile), "Where H0 peaks")
+    assert "H0 total persistence (activation units, before the rescaling) is smallest at" in text
+    assert f"peaks at {growth.peak} ({reading.number(raw[1:-1].max())}" in text
+    assert f"At final, after the last norm, H0 total is {reading.number(raw[-1])};" in text
+
+
+@pytest.mark.parametrize("scale", ["median", "rms"])
+def test_a_scale_free_number_stands_once(scale):
+    text = full_report(rescaled(scale), {})
+    header = next(line for line in part(text, "Layer by layer").splitlines() if line.startswith("| Layer"))
+    assert [head for head in header.split(" | ") if head.startswith("H")] == [
+        "H0 total / scale", "H1 bars", "H1 total / scale", "H1 longest / scale",
+    ]  # fmt: skip
+    assert "H1 total persistence (" not in part(text, "H1: cycles")
+    assert "H1 total over the median distance" in part(text, "H1: cycles")
+    one = Recipe(components=5, scale=scale)
+    text = part(interpretation(profile_of([measurement(a_points(), Address("m", "d", "cloud"), one)])), "The answer")
+    assert re.search(r"H0 total persistence is [\d.,]+ times the median distance", text)
+
+
+def test_measured_and_scale_free_totals_stand_side_by_side_otherwise():
+    header = part(full_report(rescaled("none"), {}), "Layer by layer")
+    assert "| H0 total | H0 total / scale |" in header
+    assert "H1 total persistence (activation units)" in interpretation(rescaled("none"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "point", "scale"),
+    [
+        ({"pooling": "last"}, "one point for each text:", "twice the scale and twice every lifetime"),
+        ({"pooling": "tokens"}, "one point for each token:", "twice the scale and twice every lifetime"),
+        ({}, "one point for each row of the array.", "twice the scale and twice every lifetime"),
+        ({"distance": "cosine"}, "row", "enters neither the scale nor a lifetime"),
+        ({"scale": "sphere"}, "row", "the same scale and the same lifetimes"),
+        ({"scale": "rms"}, "row", "division by the rms distance. Twice as large activations: twice the scale and,"),
+    ],
+)
+def test_terms_mean_what_the_recipe_makes_of_them(settings, point, scale):
+    text = part(interpretation(a_profile(1, n=12, recipe=Recipe(components=6, **settings))), "How to read this")
+    terms = dict(re.findall(r"^- \*\*(.+?)\*\*: (.*)$", text, re.MULTILINE))
+    assert list(terms)[:6] == ["Point cloud", "Bar", "H0", "H1", "Total persistence", "Scale"]
+    assert point in terms["Point cloud"]
+    assert scale in terms["Scale"]
+    assert "defined in the ToDACoMM article and its package todacomm 0.1.0" in terms["Expansion"]
+
+
+def test_layers_that_lost_most_of_their_variance_are_noted_once_and_not_doubted():
+    layers = [
+        measurement(a_points(), Address("m", "d", name), variance_kept=kept)
+        for name, kept in zip(layer_names(3, final=False), (0.9, 0.43, 0.45, 0.47), strict=True)
+    ]
+    text = interpretation(profile_of(layers))
+    doubts = part(text, "Doubtful and undefined layers")
+    assert doubts.startswith("\nNone: ")
+    assert "- Note on layer_0 to layer_2, no doubt: the projection kept 43 to 47" in doubts
+    assert text.count("the projection kept 4") == 1
+    assert "○" not in part(text, "The answer")
+
+
+def test_a_doubtful_layer_is_listed_before_the_notes():
+    profile = a_profile(2, n=12, massive=["layer_1"])
+    noted = [replace(m, facts=replace(m.facts, variance_kept=0.2, components=20)) for m in profile.measurements]
+    items = part(interpretation(profile_of(noted)), "Doubtful and undefined layers").strip().splitlines()
+    assert [item.split(":")[0] for item in items] == [
+        "- layer_1",
+        *["- Note on embedding, layer_0, layer_1 and final, no doubt"] * 2,
+    ]

@@ -27,9 +27,9 @@ SUMMARY_METRICS = ("count", "total_persistence", "max_lifetime")
 @figure(
     "tda_summary",
     title="Topology along the layers",
-    caption="Number of bars, sum of their lengths (total persistence) and longest bar, for H0 (clusters) above and H1 "
-    "(loops) below. Lengths are in the unit on the axis: where that is activation units, they also follow the size of "
-    "the activations.",
+    caption="Number of bars, sum of their lengths (total persistence) and longest bar, one row for each homology "
+    "dimension that was computed (H0: clusters, H1: loops, H2: voids). Lengths are in the unit on the axis: where that is "
+    "activation units, they also follow the size of the activations.",
 )
 def tda_summary(profile: Profile) -> Figure:
     """Count, total persistence and longest bar of every homology dimension over the layers."""
@@ -45,13 +45,13 @@ def tda_summary(profile: Profile) -> Figure:
 @figure(
     "layer_persistence",
     title="Total persistence, with and without the size of the cloud",
-    caption="Above, total persistence as measured; below, the same divided by the median distance of each layer's "
-    "cloud. A rise above that is absent below is growth of the activations, not a change of shape.",
+    caption="Total persistence of each homology dimension, with the unit on the axis: divided by the median distance of "
+    "each layer's cloud and, unless the recipe has rescaled the clouds, as measured. A rise as measured that is absent "
+    "after the division is growth of the activations, not a change of shape.",
 )
 def layer_persistence(profile: Profile) -> Figure:
-    """Total persistence of each homology dimension, and below it the scale-free twin."""
-    scale_free = profile.recipe.scale in ("median", "rms")
-    rows = (True,) if scale_free else (False, True)
+    """Total persistence of each homology dimension, and below it the scale-free twin; only that where all is scale-free."""
+    rows = (True,) if reading.rescaled(profile.recipe) else (False, True)
     drawn, panels = panel_grid(profile, len(rows), profile.recipe.maxdim + 1, height=2.1)
     for row, scaled in zip(panels, rows, strict=True):
         for dimension, axes in enumerate(row):
@@ -62,16 +62,13 @@ def layer_persistence(profile: Profile) -> Figure:
 
 
 def _growth_lines(profile: Profile, base: Measurement) -> dict[str, Float[np.ndarray, " L"]]:
-    """H0 total, scale and H0 total / scale of every layer over those of ``base``: the first is the product of the others."""
-    total = profile[reading.H0_TOTAL]
-    scale = np.array([reading.median_distance(m) for m in profile.measurements])
+    """H0 total, scale and H0 total / scale of every layer over those of ``base``, all before any rescaling.
+
+    The first is the product of the others.
+    """
     i = profile.measurements.index(base)
-    shape = np.divide(total, scale, out=np.full_like(total, np.nan), where=scale > 0)
-    return {
-        "H0 total (expansion)": total / total[i],
-        "scale growth": scale / scale[i],
-        "shape growth": shape / shape[i],
-    }
+    scale, shape = (profile[name] / profile[name][i] for name in ("scale", reading.H0_SHAPE))
+    return {"H0 total (expansion)": scale * shape, "scale growth": scale, "shape growth": shape}
 
 
 def _baseline_line(profile: Profile, base: Measurement) -> str:
@@ -100,8 +97,8 @@ def _mark_peak(axes: Axes, profile: Profile, lines: dict[str, Float[np.ndarray, 
     "scale_shape",
     title="Expansion, split into scale and shape",
     caption="H0 total persistence of each layer over that of the baseline (expansion) is exactly the product of two "
-    "factors: how much the median distance grew (scale) and how much the total grew at equal median distance (shape). "
-    "The dashed line marks the block with the most H0 total.",
+    "factors: how much the median distance grew (scale) and how much the total grew at equal median distance (shape), all "
+    "before any rescaling of the clouds. The dashed line marks the block with the most H0 total.",
 )
 def scale_shape(profile: Profile) -> Figure:
     """Expansion and its two factors over the layers, on a log axis."""

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from todacomm.comparison import sound_embedding
+from todacomm.comparison import baseline_index
 from todacomm.registry import Registry
 from todacomm.report import reading, style
 from todacomm.report.panels import LOG_RANGE, explain, log_axis, plain_number, save
-from todacomm.types import Expansion, Measurement, Number, Profile, is_block
+from todacomm.report.reading import doubtful_growth
+from todacomm.types import Expansion, Growth, Measurement, Number, Profile, is_block
 
 Draw = Callable[[Sequence[Profile]], Figure]
 
@@ -167,44 +168,51 @@ def comparison_profiles(profiles: Sequence[Profile]) -> Figure:
     return drawn
 
 
-FACTORS: tuple[tuple[str, Callable[[Expansion], float | None]], ...] = (
-    ("expansion", lambda e: e.growth.ratio if e.growth else None),
-    ("scale growth", lambda e: e.growth.scale if e.growth else None),
-    ("shape growth", lambda e: e.growth.shape if e.growth else None),
-    ("largest shape growth", lambda e: e.largest_shape.shape if e.largest_shape else None),
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """What one panel shows: a title, which growth of an expansion, and which of its numbers."""
+
+    title: str
+    growth: Callable[[Expansion], Growth | None]
+    number: Callable[[Growth], float]
+
+
+FACTORS = (
+    Factor("expansion", lambda e: e.growth, lambda g: g.ratio),
+    Factor("scale growth", lambda e: e.growth, lambda g: g.scale),
+    Factor("shape growth", lambda e: e.growth, lambda g: g.shape),
+    Factor("largest shape growth", lambda e: e.largest_shape, lambda g: g.shape),
 )
 
 
 def chosen_expansions(profiles: Sequence[Profile]) -> list[Expansion | None]:
     """One expansion a profile, all on the same kind of baseline: the embedding where it is sound for all, else the first sound layer."""
-    which = 0 if all(map(sound_embedding, profiles)) else -1
+    which = baseline_index(profiles)
     return [p.expansions[which] if p.expansions else None for p in profiles]
 
 
-def _dots(
-    axes: Axes, chosen: Sequence[Expansion | None], drawn_by: Sequence[Hand], of: Callable[[Expansion], float | None]
-) -> Float[np.ndarray, " k"]:
-    values = []
-    for y, (expansion, hand) in enumerate(zip(chosen, drawn_by, strict=True)):
-        value = of(expansion) if expansion is not None else None
-        if expansion is None or value is None or not value > 0:
-            axes.annotate(
-                "undefined",
-                (0.5, y),
-                xycoords=("axes fraction", "data"),
-                ha="center",
-                va="center",
-                fontsize=6.5,
-                color=style.GREY,
-            )
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One number of one model, hollow where it is doubtful."""
+
+    value: float
+    hollow: bool
+
+
+def _dots(axes: Axes, dots: Sequence[Dot | None], drawn_by: Sequence[Hand]) -> Float[np.ndarray, " k"]:
+    """One dot a row with its number above it, or a word where it is undefined; returns what was drawn."""
+    drawn = []
+    for y, (dot, hand) in enumerate(zip(dots, drawn_by, strict=True)):
+        if dot is None or not dot.value > 0:
+            where: Any = {"xycoords": ("axes fraction", "data"), "ha": "center", "va": "center"}
+            axes.annotate("undefined", (0.5, y), fontsize=6.5, color=style.GREY, **where)
             continue
-        face = "white" if expansion.doubt else hand.colour
-        axes.plot(value, y, hand.marker, color=hand.colour, markerfacecolor=face, markersize=6)
-        axes.annotate(
-            reading.number(value, 3), (value, y), (0, 5), textcoords="offset points", ha="center", fontsize=6.5
-        )
-        values.append(value)
-    return np.array(values)
+        face = "white" if dot.hollow else hand.colour
+        axes.plot(dot.value, y, hand.marker, color=hand.colour, markerfacecolor=face, markersize=6)
+        above: Any = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center"}
+        axes.annotate(reading.number(dot.value, 3), (dot.value, y), fontsize=6.5, **above)
+        drawn.append(dot.value)
+    return np.array(drawn)
 
 
 def factor_ticks(span: float) -> Locator:
@@ -234,15 +242,20 @@ def _factor_axis(axes: Axes, values: Float[np.ndarray, " k"], title: str) -> Non
     title="Expansion and its two factors",
     caption="For each model: H0 total at its peak over that of the baseline (expansion), and its two exact factors, "
     "growth of the median distance (scale) and growth of the total at equal median distance (shape); on the right the "
-    "largest shape growth of any block. Log axes; the line is 1, no change. Hollow dots are doubtful.",
+    "largest shape growth of any block. Log axes; the line is 1, no change. Hollow dots are doubtful: the baseline or the "
+    "block of that growth is.",
 )
 def comparison_expansion(profiles: Sequence[Profile]) -> Figure:
     """Dots on log axes: expansion, scale growth, shape growth, largest shape growth."""
     chosen, drawn_by = chosen_expansions(profiles), hands(profiles)
     drawn = Figure(figsize=(style.WIDTH, 0.95 + 0.34 * len(profiles)))
     row: Any = drawn.subplots(1, len(FACTORS), sharey=True)
-    for axes, (title, of) in zip(row, FACTORS, strict=True):
-        _factor_axis(axes, _dots(axes, chosen, drawn_by, of), title)
+    for axes, factor in zip(row, FACTORS, strict=True):
+        growths = [factor.growth(e) if e is not None else None for e in chosen]
+        dots = [
+            Dot(factor.number(g), doubtful_growth(p, g)) if g else None for p, g in zip(profiles, growths, strict=True)
+        ]
+        _factor_axis(axes, _dots(axes, dots, drawn_by), factor.title)
     row[0].set_yticks(range(len(profiles)), [hand.label for hand in drawn_by])
     row[0].set_ylim(len(profiles) - 0.5, -0.7)
     explain(drawn, [baselines(profiles, chosen)])

@@ -4,9 +4,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
-from todacomm.comparison import Comparison, ModelRow
+from todacomm.comparison import Comparison, ModelRow, peak_of
 from todacomm.report import sections  # registered first: its closing sections serve every record
 from todacomm.report.pieces import (
     Bullets,
@@ -18,20 +17,13 @@ from todacomm.report.pieces import (
     parts_of,
     picture_parts,
     section,
-    to_markdown,
     together,
 )
-from todacomm.report.reading import H1_SHAPE, H1_TOTAL, SAME, blocks, largest, number, plural
+from todacomm.report.reading import H1_SHAPE, SAME, number, plural, rescaled, row_doubts, row_mark
 from todacomm.report.topology_sections import UNTESTED
 from todacomm.types import Number, Profile
 
-__all__ = ["comparison_document", "comparison_report", "sections"]
-
-
-def comparison_report(comparison: Comparison, context: Context | None = None) -> str:
-    """The comparison as Markdown (``comparison.md``); figures are linked relative to ``context["directory"]``."""
-    given = context or {}
-    return to_markdown(comparison_document([("", comparison, given)]), Path(given.get("directory", ".")))
+__all__ = ["comparison_document", "sections"]
 
 
 def comparison_document(compared: Sequence[tuple[str, Comparison, Context]]) -> Document:
@@ -124,10 +116,11 @@ def table(comparison: Comparison, _: Context) -> Iterator[Piece]:
     """One row a profile, with the reasons of its marks."""
     chosen = columns(comparison)
     words = sum(1 for name in chosen if name in WORDS)
-    yield Table(tuple(chosen.values()), tuple(tuple(cell(r, name) for name in chosen) for r in comparison.rows), words)
-    doubtful = [f"{mark(r)} {r.model} ({r.pooling}): {r.doubt}." for r in comparison.rows if r.doubt]
+    pairs = list(zip(comparison.rows, comparison.profiles, strict=True))
+    yield Table(tuple(chosen.values()), tuple(tuple(cell(r, p, name) for name in chosen) for r, p in pairs), words)
+    doubtful = row_doubts(comparison.rows)
     if doubtful:
-        yield Bullets(tuple(doubtful))
+        yield Bullets(tuple(f"{line}." for line in doubtful))
     if len({r.kind for r in comparison.rows if r.bits_per_byte is not None}) > 1:
         yield Paragraph(
             "Bits per byte of causal models and of masked ones are different quantities: compare within a kind."
@@ -137,36 +130,61 @@ def table(comparison: Comparison, _: Context) -> Iterator[Piece]:
 WORDS = {"model": "Model", "data": "Texts", "pooling": "Pooling", "kind": "Kind", "norm_place": "Norm", "baseline": "Baseline", "peak_layer": "Peak"}  # fmt: skip
 NUMBERS = {
     "parameters": "Parameters", "expansion": "Expansion", "scale_growth": "Scale growth", "shape_growth": "Shape growth",
-    "largest_shape_growth": "Largest shape growth", "h1_peak": "H1 total, peak", "bits_per_byte": "Bits per byte",
+    "largest_shape_growth": "Largest shape growth", "h1_peak": "H1 total, peak",
+    "h1_shape": "H1 total / median distance, peak", "bits_per_byte": "Bits per byte",
     "mark": "Mark",
 }  # fmt: skip
+COMPUTED = ("h1_shape", "mark")  # no fields of a row
 
 
 def columns(comparison: Comparison) -> dict[str, str]:
-    """Fields and heads of the table; dataset and pooling only where they differ, empty columns left out."""
+    """Fields and heads of the table; dataset and pooling only where they differ, empty columns left out.
+
+    H1 total in the unit of a model stands only where a recipe leaves it a unit; its scale-free twin wherever there is H1.
+    """
     rows = comparison.rows
     several = {f for f in ("data", "pooling") if len({getattr(r, f) for r in rows}) > 1}
     words = {f: head for f, head in WORDS.items() if f not in ("data", "pooling") or f in several}
     kept = {**words, **NUMBERS}
-    return {f: head for f, head in kept.items() if f == "mark" or any(getattr(r, f) not in (None, "") for r in rows)}
+    if all(rescaled(p.recipe) for p in comparison.profiles):
+        kept.pop("h1_peak")
+    if not with_h1(comparison):
+        kept.pop("h1_shape")
+    return {f: h for f, h in kept.items() if f in COMPUTED or any(getattr(r, f) not in (None, "") for r in rows)}
 
 
-def mark(row: ModelRow) -> str:
-    """○ where a row is doubtful, × where its expansion is undefined."""
-    return "" if not row.doubt else "○" if row.expansion is not None else "×"
+def with_h1(comparison: Comparison) -> bool:
+    """Whether H1 was computed for any of the profiles."""
+    return any(p.recipe.maxdim > 0 for p in comparison.profiles)
 
 
-def cell(row: ModelRow, name: str) -> str:
-    """One field of a row as text; a layer stands beside its number."""
+def cell(row: ModelRow, profile: Profile, name: str) -> str:
+    """One field of a row as text; a layer stands beside its number, and ○ where it is doubtful."""
     if name == "mark":
-        return mark(row)
+        return row_mark(row)
+    if name in ("h1_peak", "h1_shape"):
+        return h1_cell(row, profile, scaled=name == "h1_shape")
     value = getattr(row, name)
     if isinstance(value, str):
         return value or "–"
     if name == "parameters":
         return "–" if value is None else f"{value:,}"
-    layer = {"largest_shape_growth": row.largest_shape_layer, "h1_peak": row.h1_peak_layer}.get(name, "")
-    return number(value) + (f" ({layer})" if layer and value is not None else "")
+    if name == "largest_shape_growth":
+        return at(value, row.largest_shape_layer) + (" ○" if row.largest_shape_doubt else "")
+    return number(value)
+
+
+def h1_cell(row: ModelRow, profile: Profile, *, scaled: bool) -> str:
+    """The largest H1 total of the sound blocks, over the median distance or in the unit that the recipe leaves it."""
+    if scaled:
+        layer, shape = peak_of(profile, H1_SHAPE)
+        return at(shape, layer)
+    return "–" if rescaled(profile.recipe) else at(row.h1_peak, row.h1_peak_layer)
+
+
+def at(value: Number, layer: str) -> str:
+    """A number with its layer."""
+    return number(value) + (f" ({layer})" if value is not None else "")
 
 
 @section("comparison-figures", title="Figures", record=Comparison)
@@ -269,22 +287,13 @@ def factor_sentence(factor: str, ratio: float, of: Sequence[Mean]) -> str:
 
 @section("comparison-h1", title="H1: cycles", record=Comparison)
 def h1(comparison: Comparison, _: Context) -> Iterator[Piece]:
-    """Where H1 peaks in each model, with and without the scale; it is not tested yet."""
-    rows = tuple(h1_row(profile) for profile in comparison.profiles if profile.recipe.maxdim > 0)
-    if rows:
-        head = ("Model", "Pooling", "Largest H1 total of the sound blocks", "Largest H1 total over the median distance")
-        yield Table(head, rows, words=2)
+    """How to read the columns of H1, and that it is not tested yet."""
+    if with_h1(comparison):
+        yield Paragraph(
+            "The columns of H1 give the largest value of the sound blocks. Compare models by H1 total over the median "
+            "distance: without the division it follows the size of the activations."
+        )
         yield Paragraph(UNTESTED.format("H1", "loops", "loop"), "warning")
-
-
-def h1_row(profile: Profile) -> tuple[str, ...]:
-    """The largest H1 total of the sound blocks with its layer, in the model's unit and over the median distance."""
-    sound = [m for m in blocks(profile.measurements) if not m.facts.doubtful]
-    tops = [(name, largest(sound, name)) for name in (H1_TOTAL, H1_SHAPE)]
-    told = (
-        f"{number(m.summary[name])} ({m.address.layer})" if m else "undefined (no block is sound)" for name, m in tops
-    )
-    return (profile.model, profile.recipe.pooling or "given", *told)
 
 
 @section("comparison-failures", title="What failed", record=Comparison)

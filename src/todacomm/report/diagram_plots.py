@@ -62,8 +62,8 @@ def _depth_bar(drawn: Figure, profile: Profile, panels: Sequence[Axes]) -> None:
 @figure(
     "betti_curves",
     title="Betti curves",
-    caption="How many clusters (β0) and loops (β1) the cloud has when points closer than the filtration value are "
-    "joined. The value is in units of each layer's median distance, so that curves of layers of different size lie on "
+    caption="How many clusters (β0), loops (β1) and voids (β2), as far as computed, the cloud has when points "
+    "closer than the filtration value are joined. The value is in units of each layer's median distance, so that curves of layers of different size lie on "
     "one axis: curves that fall together have one shape.",
     of_one_cloud=True,
 )

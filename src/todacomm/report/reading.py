@@ -5,11 +5,14 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from todacomm.report.style import distance_unit
-from todacomm.types import Expansion, Measurement, Number, Profile, is_block, layer_key
+from todacomm.comparison import ModelRow
+from todacomm.recipe import Recipe
+from todacomm.report.style import distance_unit, raw_distance_unit
+from todacomm.types import Expansion, Growth, Measurement, Number, Profile, is_block, layer_key
 
 SAME = 0.05  # ratios within ±5 % are called about the same
 H0_TOTAL, H0_SHAPE = "H0_total_persistence", "H0_total_persistence_scaled"
+H0_RAW = "H0_total_before_rescaling"  # of no summary: H0 total as it is before the recipe divides by a distance
 H1_TOTAL, H1_SHAPE = "H1_total_persistence", "H1_total_persistence_scaled"
 
 
@@ -51,9 +54,16 @@ def times(ratio: float) -> str:
 
 
 def summary_of(measurement: Measurement, name: str) -> Number:
-    """A number of the summary; None where it is undefined or was not measured."""
-    value = measurement.summary.get(name)
-    return None if value is None or math.isnan(value) else value
+    """A number of the summary, or H0_RAW; None where it is undefined or was not measured."""
+    value = measurement.summary.get(H0_SHAPE if name == H0_RAW else name)
+    if value is None or math.isnan(value):
+        return None
+    return value * measurement.facts.scale if name == H0_RAW else value
+
+
+def rescaled(recipe: Recipe) -> bool:
+    """Whether the recipe has divided every length by a distance of its cloud, so that no unit is left."""
+    return recipe.scale in ("median", "rms")
 
 
 def median_distance(measurement: Measurement) -> float:
@@ -81,18 +91,18 @@ def blocks(measurements: Iterable[Measurement]) -> list[Measurement]:
 def largest(measurements: Iterable[Measurement], name: str) -> Measurement | None:
     """The measurement with the largest value of ``name``; of several the shallowest."""
     known = [m for m in measurements if summary_of(m, name) is not None]
-    return max(known, key=lambda m: m.summary[name] or 0.0, default=None)
+    return max(known, key=lambda m: summary_of(m, name) or 0.0, default=None)
 
 
 def smallest(measurements: Iterable[Measurement], name: str) -> Measurement | None:
     """The measurement with the smallest value of ``name``; of several the shallowest."""
     known = [m for m in measurements if summary_of(m, name) is not None]
-    return min(known, key=lambda m: m.summary[name] or 0.0, default=None)
+    return min(known, key=lambda m: summary_of(m, name) or 0.0, default=None)
 
 
 def peak(profile: Profile) -> Measurement | None:
-    """The block with the most H0 total persistence among those that are defined."""
-    return largest((m for m in blocks(profile.measurements) if not m.facts.undefined), H0_TOTAL)
+    """The block with the most H0 total persistence, before any rescaling, among those that are defined."""
+    return largest((m for m in blocks(profile.measurements) if not m.facts.undefined), H0_RAW)
 
 
 def baseline(profile: Profile) -> Measurement | None:
@@ -156,7 +166,8 @@ def undefined(profile: Profile) -> list[tuple[list[str], str]]:
 
 def facts_notes(profile: Profile) -> list[tuple[list[str], str]]:
     """What is worth knowing of a cloud without being a doubt, by wording."""
-    return grouped_reasons((m.address.layer, m.facts.note) for m in profile.measurements if m.facts.note)
+    pairs = [(m.address.layer, m.facts.note) for m in profile.measurements if m.facts.note]
+    return grouped_reasons((layer, part) for layer, note in pairs for part in note.split("; "))
 
 
 def mark(measurement: Measurement) -> str:
@@ -164,6 +175,29 @@ def mark(measurement: Measurement) -> str:
     if measurement.facts.undefined:
         return "×"
     return "○" if measurement.facts.doubtful else ""
+
+
+def doubtful_growth(profile: Profile, growth: Growth) -> bool:
+    """Whether either of the two layers of a growth is doubtful."""
+    return any(profile.at(layer).facts.doubtful for layer in (growth.baseline, growth.peak))
+
+
+def row_mark(row: ModelRow) -> str:
+    """○ where a row of a comparison is doubtful, × where its expansion is undefined."""
+    return "" if not row.doubt else "○" if row.expansion is not None else "×"
+
+
+def row_doubts(rows: Iterable[ModelRow]) -> list[str]:
+    """What the marks in the rows of a comparison mean: one line a row, and one for another doubtful block."""
+    lines = []
+    for r in rows:
+        if r.doubt:
+            lines.append(f"{row_mark(r)} {r.model} ({r.pooling}): {r.doubt}")
+        told = f"{r.largest_shape_layer}: {r.largest_shape_doubt}" in r.doubt
+        if r.largest_shape_doubt and not told:
+            where = f"largest shape growth, at {r.largest_shape_layer}"
+            lines.append(f"○ {r.model} ({r.pooling}), {where}: {r.largest_shape_doubt}")
+    return lines
 
 
 def mark_lines(profile: Profile) -> list[str]:
@@ -191,3 +225,8 @@ def counted(profile: Profile) -> str:
 def unit(profile: Profile) -> str:
     """The unit of H0 and H1 totals, in brackets."""
     return f"({distance_unit(profile)})"
+
+
+def raw_unit(profile: Profile) -> str:
+    """The unit of H0_RAW, in brackets."""
+    return f"({raw_distance_unit(profile)}{', before the rescaling' if rescaled(profile.recipe) else ''})"

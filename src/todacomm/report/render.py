@@ -11,7 +11,7 @@ from todacomm.comparison import Comparison
 from todacomm.report.comparison_sections import comparison_document
 from todacomm.report.pieces import Context, Document, to_markdown
 from todacomm.report.reading import listed
-from todacomm.report.sections import document, experiment_document, interpretation
+from todacomm.report.sections import experiment_document, interpretation
 from todacomm.store import MANIFEST, read_json, write_atomically
 from todacomm.types import Profile
 
@@ -19,11 +19,6 @@ from todacomm.types import Profile
 def interpretation_markdown(profile: Profile) -> str:
     """The text of ``tda_interpretation.md``."""
     return interpretation(profile)
-
-
-def write_reports(profile: Profile, context: Context, directory: Path) -> list[Path]:
-    """``experiment_report.md`` and ``report.html`` on one profile, with what ``context`` gives (see sections.py)."""
-    return write_document(document(profile, context), Path(directory), "experiment_report.md")
 
 
 def write_experiment_reports(directory: Path, profiles: Sequence[Profile], *, config: str = "") -> list[Path]:

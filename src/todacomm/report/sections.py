@@ -1,8 +1,7 @@
 """The documents on one profile, made of the registered sections.
 
 Keys of the context, all optional: ``figures`` (paths of PNG files), ``checked`` (layers that the reference engine
-confirmed), ``warnings`` (sentences), ``provenance`` and ``versions`` (name → text), ``command`` and ``config`` (to run it
-again), ``directory`` (where the document will lie, for links to the figures).
+confirmed), ``provenance`` and ``versions`` (name → text), ``command`` and ``config`` (to run it again).
 """
 
 from collections.abc import Sequence
@@ -16,27 +15,19 @@ from todacomm.types import Profile
 __all__ = [
     "document",
     "experiment_document",
-    "experiment_report",
     "interpretation",
     "topology_sections",
     "trust_sections",
 ]
 
 
-def interpretation(profile: Profile, context: Context | None = None) -> str:
-    """The plain-language reading (``tda_interpretation.md``)."""
-    given = dict(context or {})
-    given.pop("figures", None)
-    return to_markdown(document(profile, given, brief=True), Path())
-
-
-def experiment_report(profile: Profile, context: Context) -> str:
-    """The whole report (``experiment_report.md``); figures are linked relative to ``context["directory"]``."""
-    return to_markdown(document(profile, context), Path(context.get("directory", ".")))
+def interpretation(profile: Profile) -> str:
+    """The plain-language reading (``tda_interpretation.md``): no figures, no context."""
+    return to_markdown(document(profile, {}, brief=True), Path())
 
 
 def document(profile: Profile, context: Context, *, brief: bool = False) -> Document:
-    """The pieces of both, and of the page."""
+    """The pieces of the whole report, of its page, and of the ``brief`` reading."""
     title = f"{profile.model}: topology of {counted(profile)}" + ("" if single(profile) else ", layer by layer")
     return Document(title, subtitle(profile), parts_of(profile, context, brief=brief))
 

@@ -103,12 +103,15 @@ def layer_ticks(layers: Sequence[str], *, most: int) -> tuple[list[int], list[st
 
 def distance_unit(profile: Profile) -> str:
     """The unit of a degree-1 number of this profile, for an axis label."""
-    recipe = profile.recipe
-    if recipe.scale in ("median", "rms"):
-        return f"scale-free, / {recipe.scale}"
-    if recipe.distance == "cosine":
+    scale = profile.recipe.scale
+    return f"scale-free, / {scale}" if scale in ("median", "rms") else raw_distance_unit(profile)
+
+
+def raw_distance_unit(profile: Profile) -> str:
+    """The unit of a distance before the recipe divides by the median or RMS distance."""
+    if profile.recipe.distance == "cosine":
         return "1 − cosine"
-    return "on the unit sphere" if recipe.scale == "sphere" else "activation units"
+    return "on the unit sphere" if profile.recipe.scale == "sphere" else "activation units"
 
 
 def wrapped(lines: Sequence[str], width: int = 118) -> str:

@@ -5,12 +5,24 @@ from rich.markup import escape
 from rich.table import Table
 
 from todacomm.comparison import Comparison, ModelRow
+from todacomm.metrics import SCALED
 from todacomm.report import reading
-from todacomm.report.reading import H0_SHAPE, H0_TOTAL, H1_TOTAL, number, share, summary_of
+from todacomm.report.reading import (
+    H0_SHAPE,
+    H0_TOTAL,
+    H1_SHAPE,
+    H1_TOTAL,
+    number,
+    row_doubts,
+    row_mark,
+    share,
+    summary_of,
+)
 from todacomm.report.style import elided
 from todacomm.types import Measurement, Profile
 
 COLUMNS = {"H0 total": H0_TOTAL, "H0 / scale": H0_SHAPE, "H1 total": H1_TOTAL, "H1 max": "H1_max_lifetime"}
+SCALE_FREE = {"H0/scale": H0_SHAPE, "H1/scale": H1_SHAPE, "H1 max/scale": "H1_max_lifetime_scaled"}
 
 
 def _framed(title: str) -> Table:
@@ -22,7 +34,8 @@ def summary_table(profile: Profile) -> Table:
     pooled = f" · pooling {profile.recipe.pooling}" if profile.recipe.pooling else ""
     title = f"{elided(profile.model, 56)} · {elided(profile.data, 30)}{pooled}"
     table = _framed(escape(title.replace(r"\$", "$")))
-    columns = {head: key for head, key in COLUMNS.items() if key in profile.names}
+    heads = SCALE_FREE if reading.rescaled(profile.recipe) else COLUMNS
+    columns = {head: key for head, key in heads.items() if key in profile.names}
     table.add_column("layer" if profile.along == "layer" else "step", overflow="fold", max_width=24, min_width=9)
     for head in ("distinct", "variance", "scale", *columns):
         table.add_column(head, justify="right", no_wrap=True)
@@ -36,7 +49,7 @@ def summary_table(profile: Profile) -> Table:
 
 def _cells(m: Measurement, keys: list[str]) -> list[str]:
     facts = m.facts
-    numbers = (None if key == H0_SHAPE and facts.undefined else summary_of(m, key) for key in keys)
+    numbers = (None if key.endswith(SCALED) and facts.undefined else summary_of(m, key) for key in keys)
     return [f"{facts.distinct_points:,}", share(facts.variance_kept), number(facts.scale), *map(number, numbers)]
 
 
@@ -67,16 +80,16 @@ def comparison_table(comparison: Comparison) -> Table:
 
 def _comparison_cells(row: ModelRow) -> list[str]:
     factors = [number(x, 3) for x in (row.expansion, row.scale_growth, row.shape_growth)]
-    mark = "" if not row.doubt else "○" if row.expansion is not None else "×"
+    shape = number(row.largest_shape_growth, 3) + (" ○" if row.largest_shape_doubt else "")
     bits = "–" if row.bits_per_byte is None else number(row.bits_per_byte)
-    return [*factors, row.peak_layer or "–", number(row.largest_shape_growth, 3), bits, mark]
+    return [*factors, row.peak_layer or "–", shape, bits, row_mark(row)]
 
 
 def comparison_legend(comparison: Comparison) -> str:
-    """The doubt of each marked row, and the models that failed."""
-    doubts = [
-        f"{'○' if r.expansion is not None else '×'} {r.model} ({r.pooling}): {r.doubt}"
-        for r in comparison.rows
-        if r.doubt
-    ]
-    return "\n".join([*doubts, *(f"failed: {model}: {message}" for model, message in comparison.failures.items())])
+    """The doubts of the marked rows, and the models that failed."""
+    return "\n".join(
+        [
+            *row_doubts(comparison.rows),
+            *(f"failed: {model}: {message}" for model, message in comparison.failures.items()),
+        ]
+    )

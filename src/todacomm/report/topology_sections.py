@@ -6,9 +6,11 @@ A section is one decorated function that gives pieces. A sentence stands on a so
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from todacomm.metrics import SCALED
 from todacomm.report import reading
 from todacomm.report.pieces import Bullets, Context, Paragraph, Piece, Table, picture_parts, section
 from todacomm.report.reading import (
+    H0_RAW,
     H0_SHAPE,
     H0_TOTAL,
     H1_SHAPE,
@@ -19,6 +21,8 @@ from todacomm.report.reading import (
     listed,
     number,
     plural,
+    raw_unit,
+    rescaled,
     share,
     single,
     summary_of,
@@ -78,15 +82,15 @@ def answer(profile: Profile, _: Context) -> Iterator[Piece]:
 
 def one_cloud(profile: Profile) -> str:
     """The numbers of the only cloud, or of the one with the most H0 total where no layer is a block."""
-    m = profile.measurements[0] if single(profile) else reading.largest(reading.sound(profile), H0_TOTAL)
+    m = profile.measurements[0] if single(profile) else reading.largest(reading.sound(profile), H0_RAW)
     if m is None:
         return "No layer is sound, so that no number carries a sentence."
     where = "" if single(profile) else f"The most H0 total persistence of the sound layers is at {m.address.layer}. "
-    total, scaled = summary_of(m, H0_TOTAL), summary_of(m, H0_SHAPE)
+    measured = "" if rescaled(profile.recipe) else f"{number(summary_of(m, H0_TOTAL))} {unit(profile)}, "
     return (
         f"{where}{plural(m.facts.points, 'point')} ({m.facts.distinct_points:,} distinct) in "
-        f"{plural(m.facts.dimension, 'dimension')}: H0 total persistence is {number(total)} {unit(profile)}, "
-        f"{number(scaled)} times the median distance.{first_homology(m)}"
+        f"{plural(m.facts.dimension, 'dimension')}: H0 total persistence is {measured}"
+        f"{number(summary_of(m, H0_SHAPE))} times the median distance.{first_homology(m)}"
     )
 
 
@@ -111,34 +115,37 @@ def distinct_expansions(profile: Profile) -> list[Expansion]:
     return list({e.baseline: e for e in reversed(profile.expansions)}.values())[::-1]
 
 
-@section("warnings", title="Read this first", brief=False)
-def warnings(_: Profile, context: Context) -> Iterator[Piece]:
-    """What the run itself warned of."""
-    if context.get("warnings"):
-        yield Bullets(tuple(map(str, context["warnings"])))
-
-
 @section("layers", title="Layer by layer", brief=False)
 def layers(profile: Profile, _: Context) -> Iterator[Piece]:
     """The table of all layers, with the legend of its marks."""
-    columns = columns_of(profile)
+    columns, scale_free = columns_of(profile), rescaled(profile.recipe)
     rows = tuple(tuple(cell(m, name) for name in columns) for m in profile.measurements)
     yield Table(tuple(columns.values()), rows)
     if legend := reading.mark_lines(profile):
         yield Bullets(tuple(legend))
     yield Paragraph(
-        f"Totals and the longest bar are in the unit of the distances {unit(profile)}"
-        + ("." if profile.recipe.scale in ("median", "rms") else "; compare layers by the column divided by the scale.")
+        "Totals and the longest bar are divided by the scale of their layer: they are free of any unit."
+        if scale_free
+        else f"Totals and the longest bar are in the unit of the distances {unit(profile)}; compare layers by the column "
+        "divided by the scale."
     )
 
 
+MEASURED = {
+    H0_TOTAL: "H0 total", H0_SHAPE: "H0 total / scale",
+    "H1_count": "H1 bars", H1_TOTAL: "H1 total", "H1_max_lifetime": "H1 longest",
+}  # fmt: skip
+SCALE_FREE = {
+    H0_SHAPE: "H0 total / scale",
+    "H1_count": "H1 bars", H1_SHAPE: "H1 total / scale", "H1_max_lifetime_scaled": "H1 longest / scale",
+}  # fmt: skip
+
+
 def columns_of(profile: Profile) -> dict[str, str]:
-    """Keys and heads of the columns of the table of layers; those of H1 only where it was computed."""
-    columns = {
-        "layer": "Layer", "distinct_points": "Distinct points", "variance_kept": "Variance kept", "scale": "Scale",
-        H0_TOTAL: "H0 total", H0_SHAPE: "H0 total / scale", "H1_count": "H1 bars", H1_TOTAL: "H1 total",
-        "H1_max_lifetime": "H1 longest", "mark": "Mark",
-    }  # fmt: skip
+    """Keys and heads of the columns of the table of layers; those of H1 only where it was computed, no total twice."""
+    numbers = SCALE_FREE if rescaled(profile.recipe) else MEASURED
+    facts = {"distinct_points": "Distinct points", "variance_kept": "Variance kept", "scale": "Scale"}
+    columns = {"layer": "Layer", **facts, **numbers, "mark": "Mark"}
     known = {"layer", "mark", *profile.names}
     return {key: head for key, head in columns.items() if key in known}
 
@@ -153,8 +160,7 @@ def cell(m: Measurement, name: str) -> str:
         return share(m.facts.variance_kept)
     if name in ("distinct_points", "scale"):
         return number(getattr(m.facts, name))
-    undefined = name == H0_SHAPE and m.facts.undefined
-    value = None if undefined else summary_of(m, name)
+    value = None if name.endswith(SCALED) and m.facts.undefined else summary_of(m, name)
     return number(value) if value is not None else f"undefined ({m.facts.undefined or 'no bar'})"
 
 
@@ -226,7 +232,7 @@ def peak(profile: Profile, _: Context) -> Iterator[Piece]:
     """The block with the most H0 total, the same without the scale, and what it is at ``final``."""
     if single(profile):
         return
-    wanted = {H0_TOTAL: f"H0 total persistence {unit(profile)}", H0_SHAPE: "H0 total over the median distance"}
+    wanted = {H0_RAW: f"H0 total persistence {raw_unit(profile)}", H0_SHAPE: "H0 total over the median distance"}
     yield Paragraph(" ".join(filter(None, (over_blocks(profile, wanted), after_norm(profile)))))
 
 
@@ -274,7 +280,7 @@ def after_norm(profile: Profile) -> str:
         return ""
     m = profile.at("final")
     doubt = f" (doubtful: {m.facts.doubtful})" if m.facts.doubtful else ""
-    return f"At final, after the last norm, H0 total is {number(summary_of(m, H0_TOTAL))}{doubt}; it takes no part in peaks and ratios."
+    return f"At final, after the last norm, H0 total is {number(summary_of(m, H0_RAW))}{doubt}; it takes no part in peaks and ratios."
 
 
 @section("expansion", title="Expansion = scale growth × shape growth")
@@ -303,15 +309,15 @@ def expansion_rows(profile: Profile, e: Expansion) -> Iterator[tuple[str, ...]]:
     yield growth_row(e.growth, f"{e.growth.peak}, peak of H0 total", mark)
     if e.largest_shape is not None:
         yield growth_row(
-            e.largest_shape, f"{e.largest_shape.peak}, largest shape growth", shape_mark(profile, e.largest_shape)
+            e.largest_shape, f"{e.largest_shape.peak}, largest shape growth", growth_mark(profile, e.largest_shape)
         )
     if e.matched is not None:
         yield growth_row(e.matched, f"{e.matched.peak}, matched texts", mark)
 
 
-def shape_mark(profile: Profile, growth: Growth) -> str:
+def growth_mark(profile: Profile, growth: Growth) -> str:
     """The mark of a growth between two layers: doubtful where either is."""
-    return "○" if any(profile.at(layer).facts.doubtful for layer in (growth.baseline, growth.peak)) else ""
+    return "○" if reading.doubtful_growth(profile, growth) else ""
 
 
 def expansion_sentence(profile: Profile, e: Expansion) -> str:
@@ -331,7 +337,7 @@ def largest_shape(profile: Profile, e: Expansion) -> str:
     """The largest shape growth over all blocks and its layer."""
     if e.largest_shape is None:
         return ""
-    doubtful = ", a doubtful layer" if shape_mark(profile, e.largest_shape) else ""
+    doubtful = ", a doubtful layer" if reading.doubtful_growth(profile, e.largest_shape) else ""
     return f" The largest shape growth of all blocks is {number(e.largest_shape.shape)}, at {e.largest_shape.peak}{doubtful}."
 
 
@@ -344,12 +350,13 @@ def matched(e: Expansion) -> str:
 
 @section("h1", title="H1: cycles")
 def h1(profile: Profile, _: Context) -> Iterator[Piece]:
-    """H1 over the blocks, with and without the scale, and that it is not tested yet."""
+    """H1 over the blocks, with and without the scale where the two differ, and that it is not tested yet."""
     if profile.recipe.maxdim < 1:
         yield Paragraph("Only H0 was computed (maxdim 0), so nothing is said of cycles.")
         return
+    measured = {} if rescaled(profile.recipe) else {H1_TOTAL: f"H1 total persistence {unit(profile)}"}
     wanted = {
-        H1_TOTAL: f"H1 total persistence {unit(profile)}",
+        **measured,
         H1_SHAPE: "H1 total over the median distance",
         "H1_max_lifetime_scaled": "the longest H1 bar over the median distance",
     }

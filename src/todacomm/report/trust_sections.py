@@ -3,25 +3,61 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from todacomm.comparison import Comparison
+from todacomm.recipe import Recipe
 from todacomm.report import reading
 from todacomm.report.pieces import Bullets, Code, Context, Paragraph, Piece, Table, Terms, section
-from todacomm.report.reading import layer_list, number, plural, share
+from todacomm.report.reading import layer_list, number, plural, rescaled, share
 from todacomm.types import Measurement, Profile
 
-TERMS = (
-    ("Point cloud", "one point for each text: what the model holds of that text at one layer."),
-    ("Bar", "a feature of the cloud that appears at one distance (birth) and goes at a larger one (death); its lifetime is the difference."),
-    ("H0", "clusters: every point starts as one, and a bar ends where two clusters meet. A long bar is a wide gap."),
-    ("H1", "loops: a bar lives from the distance at which a ring of points closes to the one at which it is filled."),
-    ("Total persistence", "the sum of all lifetimes. For H0 it is the length of the shortest tree that joins all points."),
-    ("Scale", "the median distance between two points of the cloud, after projection. Twice as large activations: twice the scale and twice every lifetime."),
-    ("Over the scale", "a length divided by the scale: what is left is shape, which no change of size can move."),
-    ("Expansion", "the largest H0 total of the blocks over the H0 total of the baseline; it is scale growth × shape growth, exactly."),
-    ("Variance kept", "the share of the variance that is left after projection on the principal components; what is lost was not measured."),
-    ("Doubtful (○)", "fewer than half of the points are distinct, or one dimension holds more than half of the variance: the number is given, nothing is concluded from it."),
-    ("Undefined (×)", "fewer than three distinct points, or no scale: a ratio would say nothing."),
-    ("Bits per byte", "how many bits the model needs for one byte of the texts: lower is better, whatever the tokenizer."),
-)  # fmt: skip
+FIXED_TERMS = {
+    "Bar": "a feature of the cloud that appears at one distance (birth) and goes at a larger one (death); its lifetime is the difference.",
+    "H0": "clusters: every point starts as one, and a bar ends where two clusters meet. A long bar is a wide gap.",
+    "H1": "loops: a bar lives from the distance at which a ring of points closes to the one at which it is filled.",
+    "Total persistence": "the sum of all lifetimes. For H0 it is the length of the shortest tree that joins all points.",
+    "Over the scale": "a length divided by the scale: what is left is shape, which no change of size can move.",
+    "Expansion": "the largest H0 total of the blocks over the H0 total of the baseline, both before any division by a distance; it is scale growth × shape growth, exactly (defined in the ToDACoMM article and its package todacomm 0.1.0).",
+    "Variance kept": "the share of the variance that is left after projection on the principal components; what is lost was not measured.",
+    "Doubtful (○)": "fewer than half of the points are distinct, or one dimension holds more than half of the variance: the number is given, nothing is concluded from it.",
+    "Undefined (×)": "fewer than three distinct points, or no scale: a ratio would say nothing.",
+    "Bits per byte": "how many bits the model needs for one byte of the texts: lower is better, whatever the tokenizer.",
+}  # fmt: skip
+ORDER = ("Point cloud", "Bar", "H0", "H1", "Total persistence", "Scale")  # then the others, as they stand above
+
+
+def terms_of(recipe: Recipe) -> tuple[tuple[str, str], ...]:
+    """Each word in one line, as it is meant for clouds of this recipe."""
+    meant = {**FIXED_TERMS, "Point cloud": point_term(recipe), "Scale": scale_term(recipe)}
+    return tuple((term, meant[term]) for term in dict.fromkeys((*ORDER, *FIXED_TERMS)))
+
+
+def point_term(recipe: Recipe) -> str:
+    """What one point is."""
+    if recipe.pooling is None:
+        return "one point for each row of the array."
+    of = "token" if recipe.pooling == "tokens" else "text"
+    return f"one point for each {of}: what the model holds of that {of} at one layer."
+
+
+def scale_term(recipe: Recipe) -> str:
+    """What the scale is, and what happens to it and to lifetimes where activations are larger."""
+    if recipe.distance == "cosine":
+        return (
+            "the median distance, 1 − cosine, between two points of the cloud, after projection. It knows angles only: "
+            "the size of the activations enters neither the scale nor a lifetime."
+        )
+    if recipe.scale == "sphere":
+        return (
+            "the median distance between two points of the cloud on the unit sphere, after projection. Twice as large "
+            "activations: the same scale and the same lifetimes."
+        )
+    measured = "the median distance between two points of the cloud, after projection"
+    if rescaled(recipe):
+        return (
+            f"{measured} and before the division by the {recipe.scale} distance. Twice as large activations: twice the "
+            "scale and, after the division, the same lifetimes."
+        )
+    return f"{measured}. Twice as large activations: twice the scale and twice every lifetime."
 
 
 @section("variance", title="What the projection kept")
@@ -65,15 +101,18 @@ def distinct(profile: Profile, _: Context) -> Iterator[Piece]:
 
 @section("doubts", title="Doubtful and undefined layers")
 def doubts(profile: Profile, _: Context) -> Iterator[Piece]:
-    """Which layers carry no sentence, and why."""
+    """Which layers carry no sentence, and why; and what is worth knowing of others."""
     found = [("doubtful", d) for d in reading.doubts(profile)] + [("undefined", d) for d in reading.undefined(profile)]
     if not found:
         yield Paragraph(
             f"None: {'at every layer' if len(profile.layers) > 1 else 'in this cloud'} at least half of the points are "
             "distinct and no dimension holds more than half of the variance."
         )
-        return
-    yield Bullets(tuple(f"{layer_list(names)}: {word} ({reason})." for word, (names, reason) in found))
+    notes = reading.facts_notes(profile)
+    lines = [f"{layer_list(names)}: {word} ({reason})." for word, (names, reason) in found]
+    lines += [f"Note on {layer_list(names)}, no doubt: {note}." for names, note in notes]
+    if lines:
+        yield Bullets(tuple(lines))
 
 
 def reported(name: str, value: object) -> str:
@@ -125,15 +164,15 @@ def sentence_of_language(profile: Profile, values: Mapping[str, Any]) -> str:
 @section("notes", title="Notes")
 def notes(profile: Profile, _: Context) -> Iterator[Piece]:
     """What a reader of the numbers must know."""
-    found = [*profile.notes, *(f"{layer_list(names)}: {note}." for names, note in reading.facts_notes(profile))]
-    if found:
-        yield Bullets(tuple(found))
+    if profile.notes:
+        yield Bullets(profile.notes)
 
 
 @section("terms", title="How to read this", record=object, closing=True)
-def terms(_: object, __: Context) -> Iterator[Piece]:
-    """Each word in one line."""
-    yield Terms(TERMS)
+def terms(record: Profile | Comparison, _: Context) -> Iterator[Piece]:
+    """Each word in one line; a comparison is read as its first profile."""
+    profile = record.profiles[0] if isinstance(record, Comparison) else record
+    yield Terms(terms_of(profile.recipe))
 
 
 @section("reproduce", title="How to run it again", record=object, brief=False, closing=True)
