@@ -11,7 +11,8 @@ from rich.console import Console
 from todacomm.errors import TodacommError
 from todacomm.progress import Track, silent
 
-out = Console(soft_wrap=False, highlight=False)
+PIPED_WIDTH = 110  # columns of a table that goes to a file or another program
+out = Console(soft_wrap=False, highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
