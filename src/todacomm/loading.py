@@ -97,8 +97,8 @@ def load_model(
     """
     placed, precision = _device(device), _dtype(dtype)
     gguf_file = gguf_file or checkpoints.only_gguf(source)
-    if gguf_file and importlib.util.find_spec("gguf") is None:
-        raise MissingExtra("gguf", "gguf", f"Reading {gguf_file}")
+    if gguf_file:
+        _require_gguf(gguf_file)
     asked = {"revision": source.revision, "trust_remote_code": trust_remote_code, "gguf_file": gguf_file}
     options = {key: value for key, value in asked.items() if value is not None}
     with checkpoints.quietly(hide_stderr=bool(gguf_file)), checkpoints.explained(source):
@@ -122,6 +122,12 @@ def load_model(
         checkpoints.commit(source),
         digest,
     )
+
+
+def _require_gguf(gguf_file: str) -> None:
+    for package in ("gguf", "accelerate"):  # transformers reads GGUF through both
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(package, "gguf", f"Reading {gguf_file}")
 
 
 def adopt(network: nn.Module, tokenizer: Any, *, name: str | None = None) -> LoadedModel:
