@@ -16,6 +16,20 @@ def test_blocks_and_final_norm_are_found_from_the_module_tree(name):
     assert found.width == 16
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_place_of_the_norm_is_read_from_what_the_blocks_do(name):
+    assert tiny(name).anatomy.norm_place == ("pre-LN" if name in PRE_NORM else "post-LN")
+
+
+def test_a_model_that_normalises_only_what_its_sublayers_add_is_neither():
+    config = hf.Olmo2Config(
+        vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, pad_token_id=0
+    )
+    found = anatomy(hf.Olmo2ForCausalLM(config).eval())
+    assert found.norm_place == "other"
+    assert found.final_norm is not None
+
+
 def test_both_places_of_the_norm_are_among_the_families():
     assert {"gpt2", "opt-pre", "esm"} <= set(PRE_NORM)
     assert {"bert", "opt-post", "opt-350m", "roformer"} <= set(POST_NORM)

@@ -141,7 +141,7 @@ def card_of(model: "LoadedModel") -> ModelCard:
     return ModelCard(
         name=model.name,
         kind=model.kind,
-        norm_place="pre-LN" if model.anatomy.final_norm is not None else "post-LN",
+        norm_place=model.anatomy.norm_place,
         parameters=model.parameters,
         blocks=model.blocks,
         width=model.anatomy.width,

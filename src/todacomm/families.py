@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from todacomm.errors import InvalidInput
 from todacomm.models import SITES
 
+NormPlace = Literal["pre-LN", "post-LN", "other"]
 PROBE = (2, 3)  # texts × tokens of the forward pass that finds the modules
 LIBRARY_CALL = "name the modules yourself with td.activations(module, batches, sites=[...])"
 DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
@@ -48,7 +49,11 @@ MLP = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anatomy:
-    """The blocks of a network in order, its final norm if it has one, their dotted names, and the width of the stream."""
+    """The blocks of a network in order, its final norm if it has one, their dotted names, and the width of the stream.
+
+    ``norm_place``: pre-LN where a norm of a block reads the stream that enters it; post-LN where none does and no final
+    norm follows; other where only what the sublayers add is normalised (OLMo 2).
+    """
 
     blocks: tuple[nn.Module, ...]
     blocks_path: str
@@ -56,6 +61,7 @@ class Anatomy:
     final_norm_path: str
     width: int
     base: nn.Module
+    norm_place: NormPlace
 
     def outputs(self, site: str) -> tuple[nn.Module, ...]:
         """For each block, the module whose output is the stream after it (``block``) or what ``attention`` or ``mlp`` adds.
@@ -86,7 +92,9 @@ def anatomy(network: nn.Module) -> Anatomy:
     path = ran[0]  # what lies inside a block, as the experts of a mixture, comes after it
     last = seen.output(candidates[path][-1])
     norm = next((p for p, m in norms.items() if not p.startswith(f"{path}.") and _received(seen, m, last)), "")
-    return Anatomy(candidates[path], path, norms.get(norm), norm, int(last.shape[-1]), base)
+    inside = [m for p, m in norms.items() if p.startswith(f"{path}.0.")]
+    place = _norm_place(seen, candidates[path][0], inside, final=bool(norm))
+    return Anatomy(candidates[path], path, norms.get(norm), norm, int(last.shape[-1]), base, place)
 
 
 def base_of(network: nn.Module) -> nn.Module:
@@ -209,6 +217,12 @@ def _is_stream(hidden: Tensor) -> bool:
 def _received(seen: Probe, module: nn.Module, hidden: Tensor) -> bool:
     entered = seen.entered.get(module)
     return entered is not None and entered.shape == hidden.shape and torch.equal(entered, hidden)
+
+
+def _norm_place(seen: Probe, block: nn.Module, inside: Sequence[nn.Module], *, final: bool) -> NormPlace:
+    if any(_received(seen, m, seen.entered[block]) for m in inside):
+        return "pre-LN"
+    return "other" if final else "post-LN"
 
 
 def _not_found(network: nn.Module, depth: int, candidates: list[str]) -> str:

@@ -287,11 +287,13 @@ class Expansion:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a model is, read from the model itself: ``kind`` is causal or masked, ``norm_place`` pre-LN or post-LN."""
+    """What a model is, read from the model itself: ``kind`` is causal or masked, ``norm_place`` pre-LN (a norm reads
+    the stream before each sublayer), post-LN (after it), or other (only what a sublayer adds is normalised).
+    """
 
     name: str
     kind: Literal["causal", "masked"]
-    norm_place: Literal["pre-LN", "post-LN"]
+    norm_place: Literal["pre-LN", "post-LN", "other"]
     parameters: int
     blocks: int
     width: int
