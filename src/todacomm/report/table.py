@@ -59,7 +59,7 @@ def legend(profile: Profile) -> str:
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """One row a model; dataset and pooling only where they differ."""
+    """One row a model; dataset and pooling only where they differ. "max ×" is the largest shape growth of any block."""
     found = {f: list(dict.fromkeys(getattr(r, f) for r in comparison.rows)) for f in ("data", "pooling")}
     several = {f for f, values in found.items() if len(values) > 1}
     table = _framed(escape(" · ".join(["Comparison", *(values[0] for f, values in found.items() if f not in several)])))
@@ -68,13 +68,14 @@ def comparison_table(comparison: Comparison) -> Table:
     for head in ("expansion", "= scale", "× shape"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("peak", no_wrap=True)
-    for head in ("shape max", "bits/byte"):
+    for head in ("max ×", "bits/byte"):
         table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, min_width=1)
+    marked = any(row_mark(row) for row in comparison.rows)
+    if marked:
+        table.add_column("", no_wrap=True, min_width=1)
     for row in comparison.rows:
-        table.add_row(
-            escape(row.model), *(escape(str(getattr(row, f))) for f in sorted(several)), *_comparison_cells(row)
-        )
+        where = (escape(str(getattr(row, f))) for f in sorted(several))
+        table.add_row(escape(row.model), *where, *_comparison_cells(row), *([row_mark(row)] if marked else []))
     return table
 
 
@@ -82,7 +83,7 @@ def _comparison_cells(row: ModelRow) -> list[str]:
     factors = [number(x, 3) for x in (row.expansion, row.scale_growth, row.shape_growth)]
     shape = number(row.largest_shape_growth, 3) + (" ○" if row.largest_shape_doubt else "")
     bits = "–" if row.bits_per_byte is None else number(row.bits_per_byte)
-    return [*factors, row.peak_layer or "–", shape, bits, row_mark(row)]
+    return [*factors, row.peak_layer or "–", shape, bits]
 
 
 def comparison_legend(comparison: Comparison) -> str:
