@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from todacomm.comparison import baseline_index, compare, groups_of
+from todacomm.comparison import baseline_index, compare, groups_of, told_apart
 from todacomm.errors import InvalidInput
 from todacomm.measurement import measure
 from todacomm.types import ModelCard
@@ -87,6 +87,13 @@ def test_what_forbids_reading_two_rows_side_by_side_is_said(profile, rng, change
 def test_a_warning_names_every_model(profile, other, rng):
     third = measure(layers_of(rng), name="three", scale="median")
     assert "none: one, two; median: three" in " ".join(compare([profile, other, third]).warnings)
+
+
+def test_one_model_in_several_runs_goes_by_the_names_of_the_runs(profile, other):
+    found = told_apart({"base": [profile], "tuned": [profile, other]})
+    assert [p.model for p in found] == ["base", "tuned", "two"]
+    assert found[1].measurements[0].address.model == "tuned"
+    np.testing.assert_array_equal(found[1]["H0_total_persistence"], profile["H0_total_persistence"])
 
 
 def test_nothing_to_compare_is_an_error():

@@ -1,7 +1,7 @@
 """Profiles → Comparison: one row a profile, and what forbids reading two rows side by side."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from todacomm.errors import InvalidInput
 from todacomm.types import Number, Profile, is_block
@@ -68,6 +68,25 @@ def groups_of(profiles: Sequence[Profile]) -> dict[str, list[Profile]]:
             by_data.setdefault(profile.data, []).append(profile)
         return by_data
     return {f"{data}_{pooling}": group for (data, pooling), group in kinds.items()}
+
+
+def told_apart(runs: Mapping[str, Sequence[Profile]]) -> list[Profile]:
+    """The profiles of named runs in one list; a model that several runs measured is called by the name of its run."""
+    owners: dict[str, set[str]] = {}
+    for run, profiles in runs.items():
+        for profile in profiles:
+            owners.setdefault(profile.model, set()).add(run)
+    return [
+        renamed(profile, run) if len(owners[profile.model]) > 1 else profile
+        for run, profiles in runs.items()
+        for profile in profiles
+    ]
+
+
+def renamed(profile: Profile, model: str) -> Profile:
+    """The profile under another model name."""
+    found = (replace(m, address=replace(m.address, model=model)) for m in profile.measurements)
+    return replace(profile, measurements=tuple(found))
 
 
 def baseline_index(profiles: Sequence[Profile]) -> int:

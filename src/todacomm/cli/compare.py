@@ -28,6 +28,7 @@ def compare(
       todacomm compare gpt2 bert
       todacomm compare experiments/gpt2_tda_20260101_120000 experiments/bert_tda_20260101_120500
     """
+    from todacomm.comparison import told_apart
     from todacomm.errors import InvalidInput, InvalidStudy
     from todacomm.execution import write_comparison
     from todacomm.store import find_experiment, read_experiment
@@ -40,7 +41,8 @@ def compare(
     found = [find_experiment(name, output_dir) for name in wanted]
     if len({directory.resolve() for directory in found}) < len(found):
         raise InvalidInput("the same run is given twice; a comparison needs different ones")
-    profiles = [record.profile for directory in found for record in read_experiment(directory)]
+    runs = {directory.name: [record.profile for record in read_experiment(directory)] for directory in found}
+    profiles = told_apart(runs)
     directory = write_comparison(profiles, output_dir, name=output)
     if json:
         console.out.out((directory / "comparison.json").read_text(encoding="utf-8"), end="")
