@@ -216,6 +216,18 @@ def test_a_report_that_cannot_be_written_does_not_take_the_run_with_it(tmp_path,
     assert len(read_experiment(next(tmp_path.iterdir()))) == 1
 
 
+def test_two_runs_of_one_model_are_compared_under_their_own_names(outcome, todacomm, tmp_path):
+    other = execute(
+        Study(models=(DECODER,), samples=12, pooling=("mean",), scale="rms", output_dir=str(tmp_path), language=False)
+    )
+    first, second = (e / "runs" / "run_0" for e in (outcome.experiments[0], other.experiments[0]))
+    code, out, _ = todacomm("compare", first, second, "--output-dir", tmp_path, "--json")
+    assert code == 0
+    (group,) = json.loads(out)["groups"].values()
+    assert [row["model"] for row in group["rows"]] == [str(first), str(second)]
+    assert any("Different scales" in warning for warning in group["warnings"])
+
+
 def test_the_same_run_twice_is_no_comparison(outcome, todacomm):
     code, _, err = todacomm("compare", outcome.experiments[0], outcome.experiments[0])
     assert code == 2

@@ -41,8 +41,11 @@ def compare(
     found = [find_experiment(name, output_dir) for name in wanted]
     if len({directory.resolve() for directory in found}) < len(found):
         raise InvalidInput("the same run is given twice; a comparison needs different ones")
-    runs = {directory.name: [record.profile for record in read_experiment(directory)] for directory in found}
-    profiles = told_apart(runs)
+    short = [directory.resolve().name for directory in found]
+    labels = [name if short.count(name) == 1 else given for name, given in zip(short, wanted, strict=True)]
+    profiles = told_apart(
+        {label: [r.profile for r in read_experiment(d)] for label, d in zip(labels, found, strict=True)}
+    )
     directory = write_comparison(profiles, output_dir, name=output)
     if json:
         console.out.out((directory / "comparison.json").read_text(encoding="utf-8"), end="")
