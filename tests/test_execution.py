@@ -318,3 +318,14 @@ def test_an_interrupt_leaves_what_was_finished_and_nothing_half(tmp_path):
         "mean"
     ]
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_texts_that_are_too_short_are_passed_over_and_the_next_ones_taken(tmp_path):
+    path = tmp_path / "mixed.txt"
+    path.write_text("\n".join(f"word {i}" + " and so on and on" * (i % 2) for i in range(20)), encoding="utf-8")
+    study = Study(models=(DECODER,), datasets=(str(path),), samples=10, min_tokens=6, pooling=("mean",), language=False)
+    (profile,) = execute(study.but(output_dir=str(tmp_path / "out"), layers=("layer_5",))).profiles
+    assert profile["points"].tolist() == [10]
+    assert any("10 texts had too few tokens" in note for note in profile.notes)
+    with pytest.raises(td.TodacommError, match="20"):
+        execute(study.but(samples=21, output_dir=str(tmp_path / "out")))

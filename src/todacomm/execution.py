@@ -69,7 +69,7 @@ def execute(study: Study, *, command: str = "", track: Track = silent, say: Say 
         except FAILURES as problem:
             if len(names) == 1:
                 raise told(problem) from problem
-            failures[name] = Failure(str(problem), traceback.format_exc())
+            failures[name] = Failure(str(told(problem)), traceback.format_exc())
             say(f"{name} failed: {problem}")
             continue
         experiments.append(directory)

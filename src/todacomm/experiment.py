@@ -72,10 +72,11 @@ def _refuse(keys: AbstractSet[str], because: str) -> None:
 
 def load_texts(study: Study, dataset: str) -> Texts:
     """The texts of a dataset: ``study.samples``, or all in their order where some may be passed over as too short."""
-    enough = sources.texts(dataset, study.samples, shuffle=study.shuffle, seed=study.seed)
     if study.min_tokens <= 1:
-        return enough
-    return sources.texts(dataset, shuffle=study.shuffle, seed=study.seed)
+        return sources.texts(dataset, study.samples, shuffle=study.shuffle, seed=study.seed)
+    found = sources.texts(dataset, shuffle=study.shuffle, seed=study.seed)
+    sources.check_enough(found, dataset, study.samples)
+    return found
 
 
 def load(model: Any, study: Study, *, tokenizer: Any = None) -> "LoadedModel":

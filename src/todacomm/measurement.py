@@ -26,11 +26,6 @@ def measure_prepared(cloud: PreparedCloud, recipe: Recipe) -> Measurement:
     return Measurement(cloud.address, recipe, cloud.facts, diagrams, summary)
 
 
-def measure_cloud(cloud: PointCloud, recipe: Recipe) -> Measurement:
-    """Measure one cloud: prepare it as the recipe says, compute its homology, summarise."""
-    return measure_prepared(prepare(cloud, recipe), recipe)
-
-
 @dataclass(frozen=True, slots=True)
 class Checked:
     """Which layers were computed by the reference engine as well; it agreed on all of them, or an error was raised."""
@@ -51,14 +46,9 @@ def measure_profile(clouds: Iterable[PointCloud], recipe: Recipe, *, track: Trac
         prepared[cloud.address.layer] = ready
         measurements.append(measure_prepared(ready, recipe))
     refuse_points(measurements)
-    profile = Profile(tuple(measurements))
     checked = check_some(prepared, recipe)
-    return with_expansions(profile, prepared), checked
-
-
-def with_expansions(profile: Profile, prepared: Mapping[str, PreparedCloud]) -> Profile:
-    """The profile with its expansions, which need the clouds as well as the numbers."""
-    return replace(profile, expansions=expansions_of(profile.measurements, prepared))
+    profile = Profile(tuple(measurements))  # in the order of depth
+    return replace(profile, expansions=expansions_of(profile.measurements, prepared)), checked
 
 
 def refuse_points(measurements: list[Measurement]) -> None:

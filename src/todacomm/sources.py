@@ -42,7 +42,7 @@ def texts(source: str, samples: int | None = None, *, shuffle: bool = False, see
     if samples is not None and samples < FEWEST_POINTS:
         raise InvalidInput(f"{samples} samples asked for; a point cloud needs at least {FEWEST_POINTS} texts")
     found = _all_texts(source)
-    _check_enough(found, source, samples)
+    check_enough(found, source, samples)
     order = np.random.default_rng(seed).permutation(len(found)) if shuffle else np.arange(len(found))
     return found.take(order[:samples].tolist())
 
@@ -58,7 +58,8 @@ def _all_texts(source: str) -> Texts:
     raise UnknownName("dataset", source, sources, hint=HINT)
 
 
-def _check_enough(found: Texts, source: str, samples: int | None) -> None:
+def check_enough(found: Texts, source: str, samples: int | None) -> None:
+    """Raise InvalidTexts, which says how many texts there are, where they are fewer than asked for or than a cloud needs."""
     if not len(found):
         raise InvalidTexts(f"the dataset '{source}' holds no text: it is empty, or all of it is blank")
     if len(found) < FEWEST_POINTS:
