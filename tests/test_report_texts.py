@@ -168,7 +168,7 @@ def test_singular_and_plural():
 def test_what_was_measured_names_model_texts_pooling_components_and_engine():
     text = part(interpretation(a_profile(2, n=16, card=CARD)), "What was measured")
     for said in ("causal language model with pre-LN blocks", "6 blocks of width 128", "1,234,567 parameters",
-                 "16 texts of wikitext2", "pooling: last", "6 principal components", "euclidean", "by redzed"):  # fmt: skip
+                 "16 texts of wikitext2", "pooling: last", "6 principal components", "euclidean", "by bitlink"):  # fmt: skip
         assert said in text
 
 

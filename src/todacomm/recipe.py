@@ -30,7 +30,7 @@ class Recipe:
     distance: Literal["euclidean", "cosine"] = "euclidean"
     subsample: int | None = None
     seed: int = 42
-    engine: str = "redzed"
+    engine: str = "bitlink"
     maxdim: int = 1
     threshold: float | None = None
 

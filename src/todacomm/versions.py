@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from todacomm._version import __version__
 
-DEPENDENCIES = ("numpy", "scipy", "redzed-tda", "ripser", "safetensors", "torch", "transformers", "datasets")
+DEPENDENCIES = ("numpy", "scipy", "numba", "redzed-tda", "ripser", "safetensors", "torch", "transformers", "datasets")
 PREDECESSOR = "pipeline"  # the second top-level package that todacomm 0.1.0 installs
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import pdist
 
 from shapes import distances
 from todacomm.engines import (
@@ -129,15 +130,15 @@ def test_disagreement_between_engines_is_an_error(rng):
 
 
 def test_the_cross_check_runs_the_engine_that_it_is_told(rng):
-    matrix = distances(rng.normal(size=(30, 3)))
+    condensed = pdist(rng.normal(size=(30, 3)))
 
     def halved(found, *, maxdim, threshold):
         return engines["ripser"](found, maxdim=maxdim, threshold=threshold).scaled(0.5)
 
-    cross_check(matrix, engine="redzed", rng=rng, where="here", largest=20)
+    cross_check(condensed, engine="redzed", rng=rng, where="here", largest=20)
     engines.add("halved", halved)
     try:
         with pytest.raises(EngineDisagreement):
-            cross_check(matrix, engine="halved", rng=rng, where="here")
+            cross_check(condensed, engine="halved", rng=rng, where="here")
     finally:
         engines._entries.pop("halved")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from todacomm.cli import console
+from todacomm.engines import DEFAULT
 
 
 def list_models() -> None:
@@ -60,7 +61,7 @@ def print_versions() -> None:
     for name, version in found.items():
         console.out.print(f"  {name} {version or 'not installed'}")
     console.out.print(f"  device {device()}")
-    console.out.print("  engine redzed, checked against ripser")
+    console.out.print(f"  engine {DEFAULT}, checked against ripser")
     warning = predecessor_warning()
     if warning:
         console.err.print(f"[yellow]warning:[/] {console.escaped(warning)}")

@@ -1,77 +1,116 @@
 """Distances to persistence diagrams: a registry of engines, one border check, one cross-check.
 
-Every engine computes Vietoris–Rips persistent homology over Z/2 in the diameter convention, from a symmetric (n, n)
-matrix of float32 distances, up to ``threshold``. The laws in tests/laws run for every engine that is registered.
+Every engine computes Vietoris–Rips persistent homology over Z/2 in the diameter convention, from condensed float32
+distances (``scipy.spatial.distance.pdist`` order), up to ``threshold``. The laws in tests/laws run for every engine that is
+registered.
 """
 
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Float32, Int, Shaped
 
+from todacomm.engines import bitlink
+from todacomm.engines.order import points_of
 from todacomm.errors import EngineDisagreement, InvalidInput
 from todacomm.recipe import FEWEST_POINTS
 from todacomm.registry import Registry
 from todacomm.types import Bars, Diagrams, Distances
 
-Engine = Callable[..., Diagrams]  # (distances, *, maxdim: int, threshold: float) -> Diagrams
+Condensed = Float32[np.ndarray, " pairs"]
+Engine = Callable[..., Diagrams]  # (condensed, *, maxdim: int, threshold: float) -> Diagrams
 
 engines: Registry[Engine] = Registry("engine")
-REFERENCE = "ripser"
+DEFAULT, REFERENCE = "bitlink", "ripser"
+
+
+@engines.register("bitlink")
+def own(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
+    """Our own: `todacomm.engines.bitlink`. H2, and a Python that numba does not serve yet, are left to RedZeD."""
+    if maxdim > 1 or not bitlink.available():
+        return redzed(condensed, maxdim=maxdim, threshold=threshold)
+    if maxdim:
+        return bitlink.homology(condensed, threshold=threshold).diagrams()
+    joined = bitlink.merges(condensed, threshold=threshold)
+    return Diagrams.from_arrays([bitlink.clusters(joined, points_of(len(condensed)))])
 
 
 @engines.register("redzed")
-def redzed(distances: Distances, *, maxdim: int, threshold: float) -> Diagrams:
+def redzed(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
     """RedZeD, active enumeration: Kapulkin and Kershaw 2026, https://arxiv.org/abs/2606.06310."""
     import redzed_tda as library
 
-    found: list[Bars] = library.rips(distances, maxdim=maxdim, threshold=threshold)  # type: ignore[assignment]
+    matrix, limit = _square(condensed, threshold)
+    found: list[Bars] = library.rips(matrix, maxdim=maxdim, threshold=limit)  # type: ignore[assignment]
     return Diagrams.from_arrays(found)
 
 
 @engines.register("ripser")
-def ripser(distances: Distances, *, maxdim: int, threshold: float) -> Diagrams:
+def ripser(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
     """Ripser, the reference: Bauer 2021, https://doi.org/10.1007/s41468-021-00071-5."""
     import ripser as library
 
-    found = library.ripser(distances, distance_matrix=True, maxdim=maxdim, thresh=threshold, coeff=2)
+    matrix, limit = _square(condensed, threshold)
+    found = library.ripser(matrix, distance_matrix=True, maxdim=maxdim, thresh=limit, coeff=2)
     return Diagrams.from_arrays(found["dgms"])
 
 
+def _square(condensed: Condensed, threshold: float) -> tuple[Distances, float]:
+    """The matrix that other engines take, and how far they need to go."""
+    from scipy.spatial.distance import squareform
+
+    matrix = squareform(condensed)
+    return matrix, min(threshold, enclosing_radius(matrix))
+
+
 def persistence(
-    distances: np.ndarray, *, engine: str = "redzed", maxdim: int = 1, threshold: float | None = None
+    distances: np.ndarray, *, engine: str = DEFAULT, maxdim: int = 1, threshold: float | None = None
 ) -> Diagrams:
-    """The persistence diagrams of a distance matrix, dimensions 0 to ``maxdim``.
+    """The persistence diagrams of distances, condensed or as a square matrix, dimensions 0 to ``maxdim``.
 
-    ``threshold`` None stops at the enclosing radius, after which homology does not change. Raises InvalidInput when the
-    matrix is not square, symmetric, finite, non-negative with a zero diagonal.
+    ``threshold`` None takes every distance that homology changes at. Raises InvalidInput when distances are negative or not
+    finite, and when a matrix is not square or symmetric, or has a diagonal that is not zero.
     """
-    matrix = checked(distances)
-    limit = enclosing_radius(matrix) if threshold is None else threshold
-    return engines[engine](matrix, maxdim=maxdim, threshold=limit)
+    limit = np.inf if threshold is None else threshold
+    return engines[engine](checked(distances), maxdim=maxdim, threshold=limit)
 
 
-def checked(distances: np.ndarray) -> Distances:
-    """The matrix in float32, or an InvalidInput that says what is wrong with it."""
-    matrix = np.ascontiguousarray(distances, dtype=np.float32)
+def checked(distances: np.ndarray) -> Condensed:
+    """The distances in float32, condensed, or an InvalidInput that says what is wrong with them."""
+    given = np.ascontiguousarray(distances, dtype=np.float32)
+    condensed = given if given.ndim == 1 else _upper(given)
+    if not np.isfinite(condensed).all():
+        broken = int((~np.isfinite(given)).sum())
+        raise InvalidInput(f"{broken} distances are NaN or infinite; expected finite numbers")
+    if len(condensed) and condensed.min() < 0:
+        raise InvalidInput("distances must not be negative, and the diagonal must be zero")
+    return condensed
+
+
+def _upper(matrix: np.ndarray) -> Condensed:
+    """The condensed form of a symmetric matrix."""
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < FEWEST_POINTS:
         raise InvalidInput(f"distances of shape {matrix.shape}; expected (n, n) with n of at least {FEWEST_POINTS}")
-    if not np.isfinite(matrix).all():
-        raise InvalidInput(
-            f"{int((~np.isfinite(matrix)).sum())} distances are NaN or infinite; expected finite numbers"
-        )
-    if (matrix < 0).any() or matrix.diagonal().any():
+    if matrix.diagonal().any() and not np.isnan(matrix).any():
         raise InvalidInput("distances must not be negative, and the diagonal must be zero")
-    if not np.array_equal(matrix, matrix.T):
+    if not np.array_equal(matrix, matrix.T, equal_nan=True):
         i, j = np.argwhere(matrix != matrix.T)[0]
         raise InvalidInput(
             f"distances are not symmetric: [{i}, {j}] is {matrix[i, j]} but [{j}, {i}] is {matrix[j, i]}"
         )
-    return matrix
+    return matrix[np.triu_indices(len(matrix), 1)]
 
 
 def enclosing_radius(distances: Distances) -> float:
     """The least r such that some point is within r of all others; the complex is a cone from there on."""
     return float(distances.max(axis=1).min())
+
+
+def among(condensed: Shaped[np.ndarray, " _"], chosen: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, " _"]:
+    """The condensed distances of some of the points, ascending indices."""
+    n = points_of(len(condensed))
+    u, v = (chosen[side] for side in np.triu_indices(len(chosen), 1))
+    return condensed[n * u - u * (u + 1) // 2 + v - u - 1]
 
 
 def assert_agreement(found: Diagrams, reference: Diagrams, *, scale: float, where: str) -> None:
@@ -90,13 +129,15 @@ def describe(bars: Bars) -> str:
     return f"{len(bars)} bars of total {float((bars[:, 1] - bars[:, 0]).sum()):.6g}"
 
 
-def cross_check(distances: Distances, *, engine: str, rng: np.random.Generator, where: str, largest: int = 600) -> None:
-    """Compute H0 and H1 of the distances with ``engine`` and with the reference, and compare.
+def cross_check(
+    condensed: np.ndarray, *, engine: str, rng: np.random.Generator, where: str, largest: int = 600
+) -> None:
+    """Compute H0 and H1 of condensed distances with ``engine`` and with the reference, and compare.
 
     Of more than ``largest`` points a random subset of that size is taken, for both engines alike.
     """
-    if len(distances) > largest:
-        chosen = np.sort(rng.choice(len(distances), largest, replace=False))
-        distances = np.ascontiguousarray(distances[np.ix_(chosen, chosen)])
-    ours, theirs = (persistence(distances, engine=name, maxdim=1) for name in (engine, REFERENCE))
-    assert_agreement(ours, theirs, scale=float(np.median(distances)) or 1.0, where=where)
+    n = points_of(len(condensed))
+    if n > largest:
+        condensed = among(condensed, np.sort(rng.choice(n, largest, replace=False)))
+    ours, theirs = (persistence(condensed, engine=name, maxdim=1) for name in (engine, REFERENCE))
+    assert_agreement(ours, theirs, scale=float(np.median(condensed)) or 1.0, where=where)

@@ -1,0 +1,337 @@
+"""Which loops an edge belongs to, edge by edge in the order of length; compiled, for `todacomm.engines.bitlink`.
+
+Annotations of edges (Boissonnat, Dey and Maria 2015, https://doi.org/10.1007/s00453-015-9999-4) over neighbourhoods kept
+as bit sets: ``rows[u]`` holds the neighbours of u, then, after ``width`` words, those across edges whose annotation may not
+be zero. An edge is the number ``length bits << 32 | u << 16 | v``, so that sorting the numbers sorts the edges by length.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from todacomm.engines.compiled import ONE, ends, first_bit, jit, join, unmark
+
+HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Knuth's multiplicative hashing
+
+# what run() comes back with
+ENDED, ROOM = 0, 1
+
+# places in State.count
+CLASSES, LIVE, MERGES, VALUES, POOL, MARKED = range(6)
+
+# columns of State.classes; FLAG is scratch of rewritten()
+BORN, DIED, APEX, RULE, FLAG = range(5)
+ABSENT, EVEN, ODD = 0, 2, 3  # of FLAG: not met; met, and the class cancels; met, and it stays
+
+
+class State(NamedTuple):
+    """What is known after some edges; arrays whose room runs out are replaced by longer ones between two calls.
+
+    ``rows`` (n, 2 · width) as above. ``values`` says where in ``pool`` the classes of an annotation stand, ascending; value
+    0 is the empty one. ``table`` maps marked edges to values. ``classes`` holds birth, death, the third vertex of the
+    triangle of death, and the rule: the value that a dead class is equal to, -1 while it lives.
+    """
+
+    rows: np.ndarray  # (n, 2 width) uint64
+    parent: np.ndarray  # (n,) int32: union-find
+    merges: np.ndarray  # (n,) int64: positions of edges that joined two components
+    table: np.ndarray  # (2^k, 2) int32: pair u << 16 | v or -1, and value
+    classes: np.ndarray  # (c, 5) int64
+    values: np.ndarray  # (v, 2) int64: begin and end in the pool
+    pool: np.ndarray  # (p,) int32
+    work: np.ndarray  # (c,) int32: scratch of rewritten()
+    link: np.ndarray  # (width,) uint64: scratch of inserted()
+    count: np.ndarray  # (6,) int64
+
+
+@jit
+def place(table: np.ndarray, u: int, v: int) -> int:
+    """Where the pair stands in the hash table, or the empty place for it (linear probing)."""
+    pair = min(u, v) << 16 | max(u, v)
+    last = np.uint64(len(table) - 1)
+    k = (np.uint64(pair) * HASH >> np.uint64(32)) & last
+    while table[k, 0] != pair and table[k, 0] != -1:
+        k = (k + ONE) & last
+    return k
+
+
+@jit
+def rehash(old: np.ndarray, new: np.ndarray) -> None:
+    """Fill an empty table with the entries of a smaller one."""
+    for j in range(len(old)):
+        if old[j, 0] != -1:
+            k = place(new, np.int64(old[j, 0] >> 16), np.int64(old[j, 0] & 0xFFFF))
+            new[k, 0], new[k, 1] = old[j, 0], old[j, 1]
+
+
+# Edges that need no algebra: nearly all of them. Small functions of their own, so that the compiler keeps them tight.
+
+
+@jit
+def pass_bare(keys: np.ndarray, i: int, stop: int, rows: np.ndarray) -> int:
+    """Insert edges while their link has vertices and no marked edge leads to it; the position of the first that differs."""
+    width = rows.shape[1] // 2
+    while i < stop:
+        u, v = ends(keys[i])
+        some, marked = np.uint64(0), np.uint64(0)
+        for k in range(width):
+            both = rows[u, k] & rows[v, k]
+            some |= both
+            marked |= both & (rows[u, width + k] | rows[v, width + k])
+        if some == 0 or marked != 0:
+            return i
+        join(rows, u, v, 0)
+        i += 1
+    return i
+
+
+@jit
+def pass_linked(keys: np.ndarray, i: int, stop: int, rows: np.ndarray) -> int:
+    """Insert edges while their link has vertices: enough where no class is alive."""
+    width = rows.shape[1] // 2
+    while i < stop:
+        u, v = ends(keys[i])
+        k = 0
+        while k < width and (rows[u, k] & rows[v, k]) == 0:
+            k += 1
+        if k == width:
+            return i
+        join(rows, u, v, 0)
+        i += 1
+    return i
+
+
+# Annotations
+
+
+@jit
+def new_value(s: State, begin: int, end: int) -> int:
+    """A value whose classes stand at pool[begin:end]."""
+    x = s.count[VALUES]
+    s.count[VALUES] = x + 1
+    s.values[x, 0], s.values[x, 1] = begin, end
+    s.count[POOL] = max(s.count[POOL], end)
+    return x
+
+
+@jit
+def gather(s: State, x: int, used: int) -> int:
+    """Add the classes of a value to those in s.work, modulo 2; how many are there now."""
+    for j in range(s.values[x, 0], s.values[x, 1]):
+        c = s.pool[j]
+        if s.classes[c, FLAG] == ABSENT:
+            s.work[used] = c
+            used += 1
+            s.classes[c, FLAG] = ODD
+        else:
+            s.classes[c, FLAG] ^= ODD ^ EVEN
+    return used
+
+
+@jit
+def rewrite(s: State, x: int) -> None:
+    """Express a value in classes that live, by the rules of those that died, which name older classes only."""
+    used = gather(s, x, 0)
+    i = 0
+    while i < used:
+        c = s.work[i]
+        i += 1
+        if s.classes[c, FLAG] == ODD and s.classes[c, RULE] != -1:
+            s.classes[c, FLAG] = EVEN
+            used = gather(s, s.classes[c, RULE], used)
+            i = 0  # a dead class before this one may have come back
+    begin = end = s.count[POOL]
+    for i in range(used):
+        c = s.work[i]
+        if s.classes[c, FLAG] == ODD:
+            k = end
+            while k > begin and s.pool[k - 1] > c:
+                s.pool[k] = s.pool[k - 1]
+                k -= 1
+            s.pool[k] = c
+            end += 1
+        s.classes[c, FLAG] = ABSENT
+    s.values[x, 0], s.values[x, 1] = begin, end
+    s.count[POOL] = end
+
+
+@jit
+def settled(s: State, x: int) -> int:
+    """The value, in classes that live; 0 where none is left."""
+    for j in range(s.values[x, 0], s.values[x, 1]):
+        if s.classes[s.pool[j], RULE] != -1:
+            rewrite(s, x)
+            break
+    return x if s.values[x, 1] > s.values[x, 0] else 0
+
+
+@jit
+def annotation(s: State, u: int, v: int) -> int:
+    """The settled value of the edge uv."""
+    width = s.rows.shape[1] // 2
+    if (s.rows[u, width + (v >> 6)] >> np.uint64(v & 63)) & ONE == 0:
+        return 0
+    x = settled(s, np.int64(s.table[place(s.table, u, v), 1]))
+    if x == 0:
+        unmark(s.rows, u, v)
+    return x
+
+
+@jit
+def added(s: State, x: int, y: int) -> int:
+    """The sum of two settled values modulo 2."""
+    if x == y:
+        return 0
+    if x == 0 or y == 0:
+        return x + y
+    i, i_end = s.values[x, 0], s.values[x, 1]
+    j, j_end = s.values[y, 0], s.values[y, 1]
+    begin = end = s.count[POOL]
+    while i < i_end or j < j_end:
+        if j == j_end or (i < i_end and s.pool[i] < s.pool[j]):
+            s.pool[end] = s.pool[i]
+            i, end = i + 1, end + 1
+        elif i == i_end or s.pool[j] < s.pool[i]:
+            s.pool[end] = s.pool[j]
+            j, end = j + 1, end + 1
+        else:
+            i, j = i + 1, j + 1
+    return new_value(s, begin, end) if end > begin else 0
+
+
+@jit
+def kill(s: State, x: int, position: int, apex: int) -> None:
+    """The youngest class of the value dies: from now on it is the sum of the others."""
+    begin, end = s.values[x, 0], s.values[x, 1]
+    c = s.pool[end - 1]
+    s.classes[c, RULE] = new_value(s, begin, end - 1)
+    s.classes[c, DIED], s.classes[c, APEX] = position, apex
+    s.count[LIVE] -= 1
+
+
+@jit
+def bear(s: State, position: int) -> int:
+    """A class is born; the value that is this class alone."""
+    c = s.count[CLASSES]
+    s.count[CLASSES] = c + 1
+    s.count[LIVE] += 1
+    s.classes[c, BORN], s.classes[c, DIED] = position, -1
+    s.classes[c, RULE], s.classes[c, FLAG] = -1, ABSENT
+    s.pool[s.count[POOL]] = c
+    return new_value(s, s.count[POOL], s.count[POOL] + 1)
+
+
+@jit
+def has_room(s: State) -> bool:
+    """Whether one more vertex of a link, or one more birth, can be dealt with."""
+    return (
+        len(s.pool) - s.count[POOL] >= 8 * s.count[LIVE] + 8
+        and len(s.values) - s.count[VALUES] >= 8
+        and len(s.classes) > s.count[CLASSES]
+        and len(s.table) >= 2 * s.count[MARKED] + 2
+    )
+
+
+@jit
+def from_link(s: State, position: int, u: int, v: int) -> int:
+    """The annotation of uv, read off the triangles with the vertices w in s.link; -1 where room ran out.
+
+    The triangle uvw makes it that of uw plus that of vw. Vertices of one component of the link give the same, so that one
+    of them is asked and its neighbours are left out; where two components differ, a class dies. Vertices that no marked
+    edge leads to give zero. Nothing is lost where room runs out: what died stays dead, and the edge is tried again.
+    """
+    width = s.rows.shape[1] // 2
+    x = -1
+    for k in range(width):
+        while True:
+            marked = s.link[k] & (s.rows[u, width + k] | s.rows[v, width + k])
+            if marked == 0:
+                break
+            if not has_room(s):
+                return -1
+            w = 64 * k + first_bit(marked)
+            s.link[k] &= ~(marked & (~marked + ONE))
+            for j in range(k, width):
+                s.link[j] &= ~s.rows[w, j]
+            y = added(s, annotation(s, u, w), annotation(s, v, w))
+            if x == -1:
+                x = y
+                continue
+            y = added(s, x, y)
+            if y:
+                kill(s, y, position, w)
+                x = settled(s, x) if x else 0
+    if x < 1:
+        return 0
+    for k in range(width):
+        if s.link[k]:
+            kill(s, x, position, 64 * k + first_bit(s.link[k]))
+            return 0
+    return x
+
+
+@jit
+def root(parent: np.ndarray, u: int) -> int:
+    """The representative of the component of u, by path halving."""
+    while parent[u] != u:
+        parent[u] = parent[parent[u]]
+        u = parent[u]
+    return u
+
+
+@jit
+def inserted(s: State, position: int, u: int, v: int) -> bool:
+    """Insert any edge; False where room ran out."""
+    width = s.rows.shape[1] // 2
+    if not has_room(s):
+        return False
+    some = np.uint64(0)
+    for k in range(width):
+        s.link[k] = s.rows[u, k] & s.rows[v, k]
+        some |= s.link[k]
+    x = 0
+    if some:
+        x = from_link(s, position, u, v)
+        if x == -1:
+            return False
+    else:
+        a, b = root(s.parent, u), root(s.parent, v)
+        if a == b:
+            x = bear(s, position)
+        else:
+            s.parent[a] = b
+            s.merges[s.count[MERGES]] = position
+            s.count[MERGES] += 1
+    if x:
+        k = place(s.table, u, v)
+        s.table[k, 0], s.table[k, 1] = min(u, v) << 16 | max(u, v), x
+        s.count[MARKED] += 1
+        join(s.rows, u, v, width)
+    join(s.rows, u, v, 0)
+    return True
+
+
+@jit
+def run(keys: np.ndarray, i: int, barren: int, offset: int, s: State) -> tuple[int, int]:
+    """Insert edges from keys[i] on, until they end or room runs out; which of these, and the next i.
+
+    Edges from keys[barren] on bear nothing, so that the end has come there once no class is alive. ``offset`` is the position
+    of keys[0] among all edges.
+    """
+    while i < len(keys):
+        if s.count[LIVE] == 0:
+            if i >= barren:
+                return ENDED, i
+            stop = min(len(keys), barren)
+            i = pass_linked(keys, i, stop, s.rows)
+            if i == stop:
+                continue
+        else:
+            i = pass_bare(keys, i, len(keys), s.rows)
+            if i == len(keys):
+                break
+        u, v = ends(keys[i])
+        if not inserted(s, offset + i, u, v):
+            return ROOM, i
+        i += 1
+    return ENDED, i
