@@ -44,7 +44,7 @@ def measurement(points: np.ndarray, address: Address, recipe: Recipe | None = No
 
 
 def profile_of(measurements: Sequence[Measurement], **more) -> Profile:
-    return Profile(tuple(measurements), expansions=expansions_of(measurements, {}), **more)
+    return Profile(tuple(measurements), expansions=expansions_of(measurements, {}.get), **more)
 
 
 def layer_names(count: int, *, final: bool = True) -> list[str]:

@@ -105,7 +105,7 @@ def test_init_writes_a_study_that_can_be_read_and_overwrites_nothing(todacomm):
 def test_version_names_engine_device_and_libraries(todacomm):
     code, out, err = todacomm("--version")
     assert code == 0
-    for part in ("todacomm 1.0.0.dev0", "torch", "device", "engine redzed", "numpy"):
+    for part in ("todacomm 1.0.0.dev0", "torch", "device", "engine bitlink", "numpy"):
         assert part in out
     assert not err
 

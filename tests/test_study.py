@@ -100,7 +100,7 @@ def test_the_defaults_are_those_of_the_command_line():
     assert study.models == SHIPPED
     assert (study.datasets, study.samples, study.layers) == (("wikitext2",), 500, "all")
     assert (study.pooling, study.site, study.components) == (None, "block", 50)
-    assert (study.max_length, study.min_tokens, study.seed, study.engine) == (128, 1, 42, "redzed")
+    assert (study.max_length, study.min_tokens, study.seed, study.engine) == (128, 1, 42, "bitlink")
     switches = {key: value for key, value in study if isinstance(value, bool)}
     assert [key for key, on in switches.items() if on] == ["language", "cache"]
     assert len(switches) == 5

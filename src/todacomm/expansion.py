@@ -1,15 +1,16 @@
 """Prepared clouds and measurements along a model → its expansion, split exactly into scale growth and shape growth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from todacomm.cloud import PreparedCloud, median, spanning_tree_length
 from todacomm.recipe import FEWEST_POINTS
 from todacomm.types import Expansion, Growth, Measurement, is_block
 
 SHAPE = "H0_total_persistence_scaled"
+Ready = Callable[[str], PreparedCloud | None]  # the prepared cloud of a layer, made when it is asked for
 
 
-def expansions_of(measurements: Sequence[Measurement], clouds: Mapping[str, PreparedCloud]) -> tuple[Expansion, ...]:
+def expansions_of(measurements: Sequence[Measurement], ready: Ready) -> tuple[Expansion, ...]:
     """The expansion against two baselines: ``embedding``, and the first layer whose cloud is sound.
 
     Expansion is the largest H0 total over the blocks ``layer_0`` … ``layer_{L-1}`` over H0 total at the baseline;
@@ -21,8 +22,8 @@ def expansions_of(measurements: Sequence[Measurement], clouds: Mapping[str, Prep
         return ()
     sound = next((layer for layer, m in layers.items() if layer != "final" and not m.facts.doubtful), None)
     return (
-        expansion(layers.get("embedding"), "embedding", blocks, clouds, missing="the embedding layer was not measured"),
-        expansion(layers.get(sound or ""), sound or "", blocks, clouds, missing="no layer has a sound cloud"),
+        expansion(layers.get("embedding"), "embedding", blocks, ready, missing="the embedding layer was not measured"),
+        expansion(layers.get(sound or ""), sound or "", blocks, ready, missing="no layer has a sound cloud"),
     )
 
 
@@ -30,7 +31,7 @@ def expansion(
     baseline: Measurement | None,
     name: str,
     blocks: Sequence[Measurement],
-    clouds: Mapping[str, PreparedCloud],
+    ready: Ready,
     *,
     missing: str,
 ) -> Expansion:
@@ -50,7 +51,7 @@ def expansion(
         baseline=name,
         growth=growth(baseline, peak),
         largest_shape=growth(baseline, shapeliest),
-        matched=matched_growth(clouds.get(name), clouds.get(peak.address.layer)),
+        matched=matched_growth(baseline, peak, ready),
         doubt="; ".join(f"{layer}: {doubt}" for layer, doubt in doubts.items()),
     )
 
@@ -72,17 +73,20 @@ def total_of(measurement: Measurement) -> float:
     return shape_of(measurement) * measurement.facts.scale
 
 
-def matched_growth(baseline: PreparedCloud | None, peak: PreparedCloud | None) -> Growth | None:
+def matched_growth(baseline: Measurement, peak: Measurement, ready: Ready) -> Growth | None:
     """The growth on one text for each distinct baseline point, the same texts in both layers.
 
-    None where both layers have equally many distinct points, and where fewer than three are left.
+    None where both layers have equally many distinct points, where fewer than three are left, and without the clouds.
     """
-    if baseline is None or peak is None or baseline.facts.distinct_points == peak.facts.distinct_points:
+    if baseline.facts.distinct_points == peak.facts.distinct_points:
         return None
-    chosen = baseline.first_of_each_kind()
-    below, above = baseline.restricted(chosen) * baseline.unit, peak.restricted(chosen) * peak.unit
+    first, second = ready(baseline.address.layer), ready(peak.address.layer)
+    if first is None or second is None:
+        return None
+    chosen = first.first_of_each_kind()
+    below, above = first.restricted(chosen) * first.unit, second.restricted(chosen) * second.unit
     if len(chosen) < FEWEST_POINTS or not (median(below) > 0 and median(above) > 0):
         return None
     ratio = spanning_tree_length(above) / spanning_tree_length(below)
     scale = median(above) / median(below)
-    return Growth(baseline.address.layer, peak.address.layer, len(chosen), ratio, scale, ratio / scale)
+    return Growth(first.address.layer, second.address.layer, len(chosen), ratio, scale, ratio / scale)

@@ -1,14 +1,15 @@
 """Point cloud and recipe → Measurement; clouds along a model → Profile. Pure: no disk, no clock, no printing."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from todacomm.cloud import PreparedCloud, prepare
-from todacomm.engines import cross_check, persistence
+from todacomm.engines import REFERENCE, cross_check, persistence
 from todacomm.errors import InvalidCloud, InvalidInput, UnknownName
 from todacomm.expansion import expansions_of
 from todacomm.metrics import summarise
@@ -21,7 +22,7 @@ CHECKED_SHARE = 0.1
 
 def measure_prepared(cloud: PreparedCloud, recipe: Recipe) -> Measurement:
     """The diagrams of a prepared cloud and every number of them."""
-    diagrams = persistence(cloud.distances, engine=recipe.engine, maxdim=recipe.maxdim, threshold=recipe.threshold)
+    diagrams = persistence(cloud.condensed, engine=recipe.engine, maxdim=recipe.maxdim, threshold=recipe.threshold)
     summary = summarise(diagrams, scale=cloud.median_distance)
     return Measurement(cloud.address, recipe, cloud.facts, diagrams, summary)
 
@@ -33,22 +34,68 @@ class Checked:
     layers: tuple[str, ...]
 
 
-def measure_profile(clouds: Iterable[PointCloud], recipe: Recipe, *, track: Track = silent) -> tuple[Profile, Checked]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """One cloud to be measured, how, and whether the reference engine computes it as well."""
+
+    cloud: PointCloud
+    recipe: Recipe
+    check: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """One cloud measured; ``confirmed`` where the reference engine was asked and agreed."""
+
+    measurement: Measurement
+    confirmed: bool
+
+
+Each = Callable[[Sequence[Task]], Iterable[Measured]]  # tasks → what they give, in their order
+
+
+def one_by_one(tasks: Sequence[Task]) -> Iterable[Measured]:
+    """The `Each` that measures one cloud after the other."""
+    return map(measure_task, tasks)
+
+
+def measure_task(task: Task) -> Measured:
+    """Prepare one cloud, measure it, and compare with the reference engine where that is asked for."""
+    ready = prepare(task.cloud, task.recipe)
+    found = measure_prepared(ready, task.recipe)
+    if task.check:
+        rng = np.random.default_rng(task.recipe.seed)
+        cross_check(ready.condensed, engine=task.recipe.engine, rng=rng, where=str(ready.address))
+    return Measured(found, task.check)
+
+
+def measure_profile(
+    clouds: Iterable[PointCloud], recipe: Recipe, *, track: Track = silent, each: Each = one_by_one
+) -> tuple[Profile, Checked]:
     """Measure every cloud, compare a random tenth of them with the reference engine, add the expansions.
 
-    Raises InvalidCloud where no cloud has two distinct points, EngineDisagreement where the engines differ.
+    ``each`` decides in what order, by how many threads or out of which memory the clouds are measured. Raises
+    InvalidCloud where no cloud has two distinct points, EngineDisagreement where the engines differ.
     """
     given = list(clouds)
-    prepared: dict[str, PreparedCloud] = {}
-    measurements = []
-    for cloud in track(given, "persistent homology", len(given)):
-        ready = prepare(cloud, recipe)
-        prepared[cloud.address.layer] = ready
-        measurements.append(measure_prepared(ready, recipe))
+    drawn = drawn_for_check([cloud.address.layer for cloud in given], recipe)
+    tasks = [Task(cloud, recipe, cloud.address.layer in drawn) for cloud in given]
+    found = list(track(each(tasks), "persistent homology", len(tasks)))
+    return assembled(found, {cloud.address.layer: cloud for cloud in given})
+
+
+def assembled(found: Sequence[Measured], clouds: Mapping[str, PointCloud]) -> tuple[Profile, Checked]:
+    """The profile of measured clouds with its expansions, and which layers were confirmed.
+
+    Of ``clouds`` only those at the ends of an expansion are prepared again, so that no more than these are in memory.
+    """
+    measurements = [one.measurement for one in found]
     refuse_points(measurements)
-    checked = check_some(prepared, recipe)
     profile = Profile(tuple(measurements))  # in the order of depth
-    return replace(profile, expansions=expansions_of(profile.measurements, prepared)), checked
+    ready = cache(lambda layer: prepare(clouds[layer], profile.recipe))
+    expansions = expansions_of(profile.measurements, ready)
+    confirmed = {one.measurement.address.layer for one in found if one.confirmed}
+    return replace(profile, expansions=expansions), Checked(tuple(x for x in profile.layers if x in confirmed))
 
 
 def refuse_points(measurements: list[Measurement]) -> None:
@@ -61,18 +108,13 @@ def refuse_points(measurements: list[Measurement]) -> None:
         )
 
 
-def check_some(prepared: Mapping[str, PreparedCloud], recipe: Recipe) -> Checked:
-    """Cross-check a tenth of the layers, at least one, drawn by the recipe's seed; none where the reference was used."""
-    if recipe.engine == "ripser" or not prepared:
-        return Checked(())
+def drawn_for_check(layers: Sequence[str], recipe: Recipe) -> set[str]:
+    """A tenth of the layers, at least one, drawn by the recipe's seed; none where the reference itself measures."""
+    if recipe.engine == REFERENCE or not layers:
+        return set()
     rng = np.random.default_rng(recipe.seed)
-    layers = list(prepared)
-    drawn = sorted(rng.choice(len(layers), max(1, math.ceil(CHECKED_SHARE * len(layers))), replace=False).tolist())
-    for i in drawn:
-        cross_check(
-            prepared[layers[i]].distances, engine=recipe.engine, rng=rng, where=str(prepared[layers[i]].address)
-        )
-    return Checked(tuple(layers[i] for i in drawn))
+    drawn = rng.choice(len(layers), max(1, math.ceil(CHECKED_SHARE * len(layers))), replace=False)
+    return {layers[i] for i in drawn.tolist()}
 
 
 def measure(
@@ -99,9 +141,11 @@ def measure(
     return measure_arrays(data, name=name, recipe=recipe or recipe_of(settings), track=track)[0]
 
 
-def measure_arrays(data: Any, *, name: str, recipe: Recipe, track: Track = silent) -> tuple[Profile, Checked]:
+def measure_arrays(
+    data: Any, *, name: str, recipe: Recipe, track: Track = silent, each: Each = one_by_one
+) -> tuple[Profile, Checked]:
     """`measure`, and which layers the reference engine has confirmed."""
-    return measure_profile(as_clouds(data, name), recipe, track=track)
+    return measure_profile(as_clouds(data, name), recipe, track=track, each=each)
 
 
 def recipe_of(settings: Mapping[str, Any]) -> Recipe:

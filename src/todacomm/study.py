@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from todacomm.engines import engines
+from todacomm.engines import DEFAULT, engines
 from todacomm.errors import InvalidStudy, UnknownName
 from todacomm.models import DEVICES, DTYPES, SHIPPED, SITES
 from todacomm.pooling import poolings
@@ -129,7 +129,7 @@ class Study(BaseModel):
         default=1, ge=0, le=2, description="highest homology dimension: 0 clusters, 1 and loops, 2 and voids"
     )
     engine: Annotated[str, AfterValidator(_one_of("engine", engines))] = Field(
-        default="redzed", description=f"what computes persistent homology: {' or '.join(engines)}"
+        default=DEFAULT, description=f"what computes persistent homology: {' or '.join(engines)}"
     )
     subsample: MaybePoints = Field(default=None, description="points drawn from each cloud; none measures all of them")
     seed: int = Field(default=42, ge=0, description="of every random choice")

@@ -18,7 +18,7 @@ def measure(
     distance: options.Distance = "euclidean",
     scale: options.Scale = "none",
     maxdim: options.MaxDim = 1,
-    engine: options.Engine = "redzed",
+    engine: options.Engine = "bitlink",
     subsample: options.Subsample = None,
     seed: options.Seed = 42,
     output: Annotated[

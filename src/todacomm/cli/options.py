@@ -31,7 +31,7 @@ Engine = Annotated[
     str,
     typer.Option(
         metavar="|".join(engines),
-        help="Computes the homology; with redzed, a tenth of the layers is computed by ripser too.",
+        help="Computes the homology; a tenth of the layers is computed by ripser too.",
         rich_help_panel=MEASUREMENT,
     ),
 ]

@@ -107,7 +107,7 @@ def run(
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option(metavar="|".join(engines), help="Default redzed.", rich_help_panel=options.MEASUREMENT),
+        typer.Option(metavar="|".join(engines), help="Default bitlink.", rich_help_panel=options.MEASUREMENT),
     ] = None,
     subsample: options.Subsample = None,
     seed: Annotated[
