@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from todacomm.engines.compiled import ONE, ends, first_bit, jit, join, unmark
+from todacomm.engines.compiled import ONE, ends, first_bit, inlined, jit, join, unmark
 
 HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Knuth's multiplicative hashing
 
@@ -21,6 +21,7 @@ CLASSES, LIVE, MERGES, VALUES, POOL, MARKED = range(6)
 
 # columns of State.classes; FLAG is scratch of rewritten()
 BORN, DIED, APEX, RULE, FLAG = range(5)
+NEVER = -1  # of DIED
 ABSENT, EVEN, ODD = 0, 2, 3  # of FLAG: not met; met, and the class cancels; met, and it stays
 
 
@@ -34,7 +35,7 @@ class State(NamedTuple):
 
     rows: np.ndarray  # (n, 2 width) uint64
     parent: np.ndarray  # (n,) int32: union-find
-    merges: np.ndarray  # (n,) int64: positions of edges that joined two components
+    merges: np.ndarray  # (n,) int64: keys of edges that joined two components
     table: np.ndarray  # (2^k, 2) int32: pair u << 16 | v or -1, and value
     classes: np.ndarray  # (c, 5) int64
     values: np.ndarray  # (v, 2) int64: begin and end in the pool
@@ -44,7 +45,7 @@ class State(NamedTuple):
     count: np.ndarray  # (6,) int64
 
 
-@jit
+@inlined
 def place(table: np.ndarray, u: int, v: int) -> int:
     """Where the pair stands in the hash table, or the empty place for it (linear probing)."""
     pair = min(u, v) << 16 | max(u, v)
@@ -69,7 +70,7 @@ def rehash(old: np.ndarray, new: np.ndarray) -> None:
 
 @jit
 def pass_bare(keys: np.ndarray, i: int, stop: int, rows: np.ndarray) -> int:
-    """Insert edges while their link has vertices and no marked edge leads to it; the position of the first that differs."""
+    """Insert edges while their link has vertices and no marked edge leads to it; the index of the first that differs."""
     width = rows.shape[1] // 2
     while i < stop:
         u, v = ends(keys[i])
@@ -104,7 +105,7 @@ def pass_linked(keys: np.ndarray, i: int, stop: int, rows: np.ndarray) -> int:
 # Annotations
 
 
-@jit
+@inlined
 def new_value(s: State, begin: int, end: int) -> int:
     """A value whose classes stand at pool[begin:end]."""
     x = s.count[VALUES]
@@ -155,7 +156,7 @@ def rewrite(s: State, x: int) -> None:
     s.count[POOL] = end
 
 
-@jit
+@inlined
 def settled(s: State, x: int) -> int:
     """The value, in classes that live; 0 where none is left."""
     for j in range(s.values[x, 0], s.values[x, 1]):
@@ -165,7 +166,7 @@ def settled(s: State, x: int) -> int:
     return x if s.values[x, 1] > s.values[x, 0] else 0
 
 
-@jit
+@inlined
 def annotation(s: State, u: int, v: int) -> int:
     """The settled value of the edge uv."""
     width = s.rows.shape[1] // 2
@@ -177,7 +178,7 @@ def annotation(s: State, u: int, v: int) -> int:
     return x
 
 
-@jit
+@inlined
 def added(s: State, x: int, y: int) -> int:
     """The sum of two settled values modulo 2."""
     if x == y:
@@ -199,29 +200,29 @@ def added(s: State, x: int, y: int) -> int:
     return new_value(s, begin, end) if end > begin else 0
 
 
-@jit
-def kill(s: State, x: int, position: int, apex: int) -> None:
+@inlined
+def kill(s: State, x: int, key: int, apex: int) -> None:
     """The youngest class of the value dies: from now on it is the sum of the others."""
     begin, end = s.values[x, 0], s.values[x, 1]
     c = s.pool[end - 1]
     s.classes[c, RULE] = new_value(s, begin, end - 1)
-    s.classes[c, DIED], s.classes[c, APEX] = position, apex
+    s.classes[c, DIED], s.classes[c, APEX] = key, apex
     s.count[LIVE] -= 1
 
 
-@jit
-def bear(s: State, position: int) -> int:
+@inlined
+def bear(s: State, key: int) -> int:
     """A class is born; the value that is this class alone."""
     c = s.count[CLASSES]
     s.count[CLASSES] = c + 1
     s.count[LIVE] += 1
-    s.classes[c, BORN], s.classes[c, DIED] = position, -1
+    s.classes[c, BORN], s.classes[c, DIED] = key, NEVER
     s.classes[c, RULE], s.classes[c, FLAG] = -1, ABSENT
     s.pool[s.count[POOL]] = c
     return new_value(s, s.count[POOL], s.count[POOL] + 1)
 
 
-@jit
+@inlined
 def has_room(s: State) -> bool:
     """Whether one more vertex of a link, or one more birth, can be dealt with."""
     return (
@@ -233,7 +234,7 @@ def has_room(s: State) -> bool:
 
 
 @jit
-def from_link(s: State, position: int, u: int, v: int) -> int:
+def from_link(s: State, key: int, u: int, v: int) -> int:
     """The annotation of uv, read off the triangles with the vertices w in s.link; -1 where room ran out.
 
     The triangle uvw makes it that of uw plus that of vw. Vertices of one component of the link give the same, so that one
@@ -259,18 +260,18 @@ def from_link(s: State, position: int, u: int, v: int) -> int:
                 continue
             y = added(s, x, y)
             if y:
-                kill(s, y, position, w)
+                kill(s, y, key, w)
                 x = settled(s, x) if x else 0
     if x < 1:
         return 0
     for k in range(width):
         if s.link[k]:
-            kill(s, x, position, 64 * k + first_bit(s.link[k]))
+            kill(s, x, key, 64 * k + first_bit(s.link[k]))
             return 0
     return x
 
 
-@jit
+@inlined
 def root(parent: np.ndarray, u: int) -> int:
     """The representative of the component of u, by path halving."""
     while parent[u] != u:
@@ -280,7 +281,7 @@ def root(parent: np.ndarray, u: int) -> int:
 
 
 @jit
-def inserted(s: State, position: int, u: int, v: int) -> bool:
+def inserted(s: State, key: int, u: int, v: int) -> bool:
     """Insert any edge; False where room ran out."""
     width = s.rows.shape[1] // 2
     if not has_room(s):
@@ -291,16 +292,16 @@ def inserted(s: State, position: int, u: int, v: int) -> bool:
         some |= s.link[k]
     x = 0
     if some:
-        x = from_link(s, position, u, v)
+        x = from_link(s, key, u, v)
         if x == -1:
             return False
     else:
         a, b = root(s.parent, u), root(s.parent, v)
         if a == b:
-            x = bear(s, position)
+            x = bear(s, key)
         else:
             s.parent[a] = b
-            s.merges[s.count[MERGES]] = position
+            s.merges[s.count[MERGES]] = key
             s.count[MERGES] += 1
     if x:
         k = place(s.table, u, v)
@@ -312,11 +313,10 @@ def inserted(s: State, position: int, u: int, v: int) -> bool:
 
 
 @jit
-def run(keys: np.ndarray, i: int, barren: int, offset: int, s: State) -> tuple[int, int]:
+def run(keys: np.ndarray, i: int, barren: int, s: State) -> tuple[int, int]:
     """Insert edges from keys[i] on, until they end or room runs out; which of these, and the next i.
 
-    Edges from keys[barren] on bear nothing, so that the end has come there once no class is alive. ``offset`` is the position
-    of keys[0] among all edges.
+    Edges from keys[barren] on bear nothing, so that the end has come there once no class is alive.
     """
     while i < len(keys):
         if s.count[LIVE] == 0:
@@ -331,7 +331,7 @@ def run(keys: np.ndarray, i: int, barren: int, offset: int, s: State) -> tuple[i
             if i == len(keys):
                 break
         u, v = ends(keys[i])
-        if not inserted(s, offset + i, u, v):
+        if not inserted(s, np.int64(keys[i]), u, v):
             return ROOM, i
         i += 1
     return ENDED, i

@@ -141,21 +141,19 @@ def _joins(coded: Coded) -> Codes:
 
 def _barcode(edges: Edges, coded: Coded) -> Barcode:
     """Take edges, shortest first, until no class is alive and none can be born."""
-    state, taken = _new_state(coded.n), list[Keys]()
+    state = _new_state(coded.n)
     share, longest = min(1.0, 0.22 + 30 / coded.n), edges.top  # of most clouds no class of H1 lives beyond this share
     bits = _cut(edges, share)
     while True:
-        keys = edges.take(bits)
-        state = _inserted(keys, sum(map(len, taken)), state, bearing=bits <= longest)
-        taken.append(keys)
+        state = _inserted(edges.take(bits), state, bearing=bits <= longest)
         if bits == edges.top or (bits >= longest and not _alive(state)):
             break
         if _alive(state):
-            share *= 1.8
+            share *= 1.5
             bits = max(bits, _cut(edges, share))
         else:
             longest = bits = min(_longest_bearing(coded, bits, state) or bits, edges.top)
-    return _read_off(state, taken, coded)
+    return _read_off(state, coded)
 
 
 def _cut(edges: Edges, share: float) -> int:
@@ -183,13 +181,13 @@ def _new_state(n: int) -> Any:
     return state
 
 
-def _inserted(keys: Keys, offset: int, state: Any, *, bearing: bool) -> Any:
+def _inserted(keys: Keys, state: Any, *, bearing: bool) -> Any:
     """The state after these edges, or after those that matter where none of them can bear a class."""
     from todacomm.engines import annotations
 
     i, barren = 0, len(keys) if bearing else 0
     while True:
-        why, i = annotations.run(keys, i, barren, offset, state)
+        why, i = annotations.run(keys, i, barren, state)
         if why == annotations.ENDED:
             return state
         state = _with_room(state)
@@ -245,31 +243,20 @@ def _longest_bearing(coded: Coded, bits: int, state: Any) -> int:
     return int(np.float32(found).view(np.uint32))
 
 
-def _read_off(state: Any, taken: list[Keys], coded: Coded) -> Barcode:
+def _read_off(state: Any, coded: Coded) -> Barcode:
     """The bars of positive length."""
     from todacomm.engines import annotations as a
 
-    joined = _keys_at(taken, state.merges[: state.count[a.MERGES]])
+    joined = state.merges[: state.count[a.MERGES]]
     classes = state.classes[: state.count[a.CLASSES]]
-    born = _keys_at(taken, classes[:, a.BORN])
-    bars = np.column_stack([coded.lengths_of(born), np.full(len(classes), np.inf)])
-    triangles = np.full((len(classes), 3), -1)
-    dead = classes[:, a.DIED] >= 0
-    died = _keys_at(taken, classes[dead, a.DIED])
-    bars[dead, 1] = coded.lengths_of(died)
-    triangles[dead] = np.column_stack([ends(died), classes[dead, a.APEX]])
-    lasting = bars[:, 1] > bars[:, 0]
-    return Barcode(coded.n, coded.lengths_of(joined), bars[lasting], ends(born)[lasting], triangles[lasting])
-
-
-def _keys_at(taken: list[Keys], positions: Int[np.ndarray, " k"]) -> Keys:
-    """The keys at these positions of all that were taken."""
-    found, begin = np.empty(len(positions), np.uint64), 0
-    for keys in taken:
-        here = (positions >= begin) & (positions < begin + len(keys))
-        found[here] = keys[positions[here] - begin]
-        begin += len(keys)
-    return found
+    born, died = classes[:, a.BORN], classes[:, a.DIED]
+    lasting = (died >> 32 > born >> 32) | (died == a.NEVER)
+    classes, born, died = classes[lasting], born[lasting], died[lasting]
+    bars = np.column_stack([coded.lengths_of(born), coded.lengths_of(np.maximum(died, born))])
+    triangles = np.column_stack([ends(died), classes[:, a.APEX]])
+    endless = died == a.NEVER
+    bars[endless, 1], triangles[endless] = np.inf, -1
+    return Barcode(coded.n, coded.lengths_of(joined), bars, ends(born), triangles)
 
 
 # Compilation
@@ -284,7 +271,7 @@ def ready() -> None:
         chosen = np.arange(5)
         tiny.among(chosen)
         state = _new_state(5)
-        _inserted(edges.keys, 0, state, bearing=True)
+        _inserted(edges.keys, state, bearing=True)
         _longest_bearing(tiny, 0, state)
         ChosenEdges(edges, chosen, LARGEST).take(LARGEST)
         _joins(tiny)

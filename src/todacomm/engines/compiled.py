@@ -17,13 +17,18 @@ VERTEX = np.uint64(0xFFFF)
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 
-def jit(function: Callable[..., Any]) -> Callable[..., Any]:
+def jit(function: Callable[..., Any], *, into_callers: bool = False) -> Callable[..., Any]:
     """Compile at the first call, and keep what was compiled where the user can write, if anywhere."""
     plain = inspect.unwrap(function)  # without the checks of types that tests put around every function
     try:
-        return njit(cache=True, **OPTIONS)(plain)
+        return njit(cache=True, forceinline=into_callers, **OPTIONS)(plain)
     except RuntimeError:  # numba found no directory to write to
-        return njit(**OPTIONS)(plain)
+        return njit(forceinline=into_callers, **OPTIONS)(plain)
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`jit` for a small function that takes many arrays: handing them over would cost more than what it does."""
+    return jit(function, into_callers=True)
 
 
 @intrinsic
@@ -46,20 +51,20 @@ def bits_set(_context: Any, _word: Any) -> Any:
     return types.int64(types.uint64), codegen
 
 
-@jit
+@inlined
 def ends(key: int) -> tuple[int, int]:
     """The two vertices of an edge."""
     return np.int64((key >> np.uint64(16)) & VERTEX), np.int64(key & VERTEX)
 
 
-@jit
+@inlined
 def join(rows: np.ndarray, u: int, v: int, offset: int) -> None:
     """Set the two bits of the pair, ``offset`` words into the rows."""
     rows[u, offset + (v >> 6)] |= ONE << np.uint64(v & 63)
     rows[v, offset + (u >> 6)] |= ONE << np.uint64(u & 63)
 
 
-@jit
+@inlined
 def unmark(rows: np.ndarray, u: int, v: int) -> None:
     """The annotation of uv is zero."""
     width = rows.shape[1] // 2

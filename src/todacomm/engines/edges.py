@@ -6,7 +6,7 @@ have the order of the distances.
 
 import numpy as np
 
-from todacomm.engines.compiled import ONE, bits_set, ends, jit
+from todacomm.engines.compiled import ONE, bits_set, ends, inlined, jit
 
 HUBS = 4  # points tried as witnesses of every pair at once
 BLOCK = 64  # pairs that are passed over together where those points witness all of them
@@ -18,14 +18,14 @@ def select(bits: np.ndarray, n: int, low: int, high: int, keys: np.ndarray) -> i
 
     ``keys`` needs room for one more than there are.
     """
-    found, p = np.uint64(0), 0
+    found, p, last = np.uint64(0), np.uint64(0), np.uint64(n)
     span = np.uint32(high - low)
-    for u in range(n):
-        first = np.uint64(u) << np.uint64(16)
-        for v in range(u + 1, n):
-            keys[found] = np.uint64(bits[p]) << np.uint64(32) | first | np.uint64(v)
+    for u in range(last):
+        first = u << np.uint64(16)
+        for v in range(u + ONE, last):
+            keys[found] = np.uint64(bits[p]) << np.uint64(32) | first | v
             found += np.uint64(np.uint32(bits[p] - low) <= span)
-            p += 1
+            p += ONE
     return np.int64(found)
 
 
@@ -84,7 +84,7 @@ def degrees(rows: np.ndarray, out: np.ndarray) -> None:
             out[u] += bits_set(rows[u, k])
 
 
-@jit
+@inlined
 def alone(r: float, low: float, near: np.ndarray, u: int, v: int) -> bool:
     """Whether the length r of uv exceeds ``low``, and none of the first hubs is nearer to u and to v than r."""
     first = min(max(near[0, u], near[0, v]), max(near[1, u], near[1, v]))
@@ -97,14 +97,14 @@ def unwitnessed(
     condensed: np.ndarray, begin: int, u: int, v: int, low: float, near: np.ndarray, pending: np.ndarray, found: int
 ) -> int:
     """Add to ``pending`` those of v … v + BLOCK that are `alone` with u; how many are there now."""
-    stop = min(near.shape[1], v + BLOCK)
+    first, stop, p = np.uint64(v), np.uint64(min(near.shape[1], v + BLOCK)), np.uint64(begin + v)
     some = False
-    for w in range(v, stop):
-        some |= alone(condensed[begin + w], low, near, u, w)
+    for k in range(stop - first):
+        some |= alone(condensed[p + k], low, near, u, first + k)
     if some:
-        for w in range(v, stop):
-            pending[found] = w
-            found += ONE * np.uint64(alone(condensed[begin + w], low, near, u, w))
+        for k in range(stop - first):
+            pending[found] = first + k
+            found += np.uint64(alone(condensed[p + k], low, near, u, first + k))
     return found
 
 

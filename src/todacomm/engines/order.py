@@ -28,9 +28,9 @@ class Coded(NamedTuple):
     codes: Codes
     values: Float64[np.ndarray, " v"] | None
 
-    def lengths_of(self, keys: Keys) -> Float64[np.ndarray, " _"]:
+    def lengths_of(self, keys: Int[np.ndarray, " _"]) -> Float64[np.ndarray, " _"]:
         """The distances of edges."""
-        return self.lengths((keys >> np.uint64(32)).astype(np.uint32))
+        return self.lengths((keys >> 32).astype(np.uint32))
 
     def lengths(self, bits: UInt32[np.ndarray, " k"]) -> Float64[np.ndarray, " k"]:
         """The distances that codes of these bits stand for."""
@@ -104,10 +104,9 @@ class SortedEdges(NamedTuple):
     condensed: Coded
 
 
-def ends(keys: Keys) -> Int[np.ndarray, "_ 2"]:
+def ends(keys: Int[np.ndarray, " _"]) -> Int[np.ndarray, "_ 2"]:
     """The two points of each edge."""
-    pairs = (keys & END).astype(np.int64)
-    return np.column_stack([pairs >> 16, pairs & 0xFFFF])
+    return np.column_stack([keys >> 16 & 0xFFFF, keys & 0xFFFF])
 
 
 class ChosenEdges:
