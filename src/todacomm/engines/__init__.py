@@ -8,7 +8,7 @@ registered.
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float32, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from todacomm.engines import bitlink
 from todacomm.engines.order import points_of
@@ -17,7 +17,7 @@ from todacomm.recipe import FEWEST_POINTS
 from todacomm.registry import Registry
 from todacomm.types import Bars, Diagrams, Distances
 
-Condensed = Float32[np.ndarray, " pairs"]
+Condensed = Float[np.ndarray, " pairs"]  # float32; own() keeps the precision of float64
 Engine = Callable[..., Diagrams]  # (condensed, *, maxdim: int, threshold: float) -> Diagrams
 
 engines: Registry[Engine] = Registry("engine")
@@ -59,8 +59,9 @@ def _square(condensed: Condensed, threshold: float) -> tuple[Distances, float]:
     """The matrix that other engines take, and how far they need to go."""
     from scipy.spatial.distance import squareform
 
-    matrix = squareform(condensed)
-    return matrix, min(threshold, enclosing_radius(matrix))
+    longest = float(condensed.max(initial=0.0, where=np.isfinite(condensed)))
+    matrix = squareform(np.minimum(condensed, np.float32(2 * longest + 1)).astype(np.float32, copy=False))
+    return matrix, min(threshold, enclosing_radius(matrix), longest)  # beyond the longest finite one there is no edge
 
 
 def persistence(
@@ -78,7 +79,7 @@ def persistence(
 def checked(distances: np.ndarray) -> Condensed:
     """The distances in float32, condensed, or an InvalidInput that says what is wrong with them."""
     given = np.ascontiguousarray(distances, dtype=np.float32)
-    condensed = given if given.ndim == 1 else _upper(given)
+    condensed = given if given.ndim == 1 else upper_triangle(given)
     if not np.isfinite(condensed).all():
         broken = int((~np.isfinite(given)).sum())
         raise InvalidInput(f"{broken} distances are NaN or infinite; expected finite numbers")
@@ -87,11 +88,11 @@ def checked(distances: np.ndarray) -> Condensed:
     return condensed
 
 
-def _upper(matrix: np.ndarray) -> Condensed:
-    """The condensed form of a symmetric matrix."""
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < FEWEST_POINTS:
-        raise InvalidInput(f"distances of shape {matrix.shape}; expected (n, n) with n of at least {FEWEST_POINTS}")
-    if matrix.diagonal().any() and not np.isnan(matrix).any():
+def upper_triangle(matrix: np.ndarray, *, fewest: int = FEWEST_POINTS) -> Shaped[np.ndarray, " pairs"]:
+    """The condensed form of a symmetric matrix with a zero diagonal, or an InvalidInput."""
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < fewest:
+        raise InvalidInput(f"distances of shape {matrix.shape}; expected (n, n) with n of at least {fewest}")
+    if np.nan_to_num(matrix.diagonal(), nan=0.0).any():
         raise InvalidInput("distances must not be negative, and the diagonal must be zero")
     if not np.array_equal(matrix, matrix.T, equal_nan=True):
         i, j = np.argwhere(matrix != matrix.T)[0]
