@@ -109,9 +109,10 @@ def resample(edges: SortedEdges, indices: Int[np.ndarray, " k"], *, threshold: f
 
     No distance is computed and nothing is sorted. Edges and triangles are indices of the full cloud.
     """
-    chosen = np.unique(np.asarray(indices, dtype=np.int64))
-    if not len(chosen) or chosen[0] < 0 or chosen[-1] >= edges.n:
+    drawn = np.asarray(indices, dtype=np.int64)
+    if not len(drawn) or drawn.min() < 0 or drawn.max() >= edges.n:
         raise InvalidInput(f"the indices of a resample must be some of 0 … {edges.n - 1}")
+    chosen = np.flatnonzero(np.bincount(drawn, minlength=edges.n))
     among = edges.condensed.among(chosen)
     found = _barcode(ChosenEdges(edges, chosen, edges.condensed.bits_of(threshold)), among)
     triangles = found.death_triangles
@@ -151,8 +152,10 @@ def _barcode(edges: Edges, coded: Coded) -> Barcode:
         if _alive(state):
             share *= 1.5
             bits = max(bits, _cut(edges, share))
-        else:
-            longest = bits = min(_longest_bearing(coded, bits, state) or bits, edges.top)
+            continue
+        longest = bits = min(_longest_bearing(coded, bits, state), edges.top)
+        if not longest:
+            break
     return _read_off(state, coded)
 
 
@@ -250,10 +253,12 @@ def _read_off(state: Any, coded: Coded) -> Barcode:
     joined = state.merges[: state.count[a.MERGES]]
     classes = state.classes[: state.count[a.CLASSES]]
     born, died = classes[:, a.BORN], classes[:, a.DIED]
-    lasting = (died >> 32 > born >> 32) | (died == a.NEVER)
-    classes, born, died = classes[lasting], born[lasting], died[lasting]
-    bars = np.column_stack([coded.lengths_of(born), coded.lengths_of(np.maximum(died, born))])
-    triangles = np.column_stack([ends(died), classes[:, a.APEX]])
+    lasting = np.flatnonzero((died >> 32 > born >> 32) | (died == a.NEVER))
+    born, died, apex = born[lasting], died[lasting], classes[lasting, a.APEX]
+    bars = np.empty((len(born), 2))
+    bars[:, 0], bars[:, 1] = coded.lengths_of(born), coded.lengths_of(np.maximum(died, born))
+    triangles = np.empty((len(born), 3), np.int64)
+    triangles[:, :2], triangles[:, 2] = ends(died), apex
     endless = died == a.NEVER
     bars[endless, 1], triangles[endless] = np.inf, -1
     return Barcode(coded.n, coded.lengths_of(joined), bars, ends(born), triangles)

@@ -106,7 +106,9 @@ class SortedEdges(NamedTuple):
 
 def ends(keys: Int[np.ndarray, " _"]) -> Int[np.ndarray, "_ 2"]:
     """The two points of each edge."""
-    return np.column_stack([keys >> 16 & 0xFFFF, keys & 0xFFFF])
+    found = np.empty((len(keys), 2), np.int64)
+    found[:, 0], found[:, 1] = keys >> 16 & 0xFFFF, keys & 0xFFFF
+    return found
 
 
 class ChosenEdges:
