@@ -17,7 +17,7 @@ HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Knuth's mult
 ENDED, ROOM = 0, 1
 
 # places in State.count
-CLASSES, LIVE, MERGES, VALUES, POOL, MARKED = range(6)
+CLASSES, LIVE, MERGES, VALUES, POOL, MARKED, ASKED, SOLE = range(8)
 
 # columns of State.classes; FLAG is scratch of rewritten()
 BORN, DIED, APEX, RULE, FLAG = range(5)
@@ -42,7 +42,7 @@ class State(NamedTuple):
     pool: np.ndarray  # (p,) int32
     work: np.ndarray  # (c,) int32: scratch of rewritten()
     link: np.ndarray  # (width,) uint64: scratch of inserted()
-    count: np.ndarray  # (6,) int64
+    count: np.ndarray  # (8,) int64
 
 
 @inlined
@@ -208,6 +208,7 @@ def kill(s: State, x: int, key: int, apex: int) -> None:
     s.classes[c, RULE] = new_value(s, begin, end - 1)
     s.classes[c, DIED], s.classes[c, APEX] = key, apex
     s.count[LIVE] -= 1
+    s.count[ASKED] = s.count[SOLE] = 0
 
 
 @inlined
@@ -218,15 +219,16 @@ def bear(s: State, key: int) -> int:
     s.count[LIVE] += 1
     s.classes[c, BORN], s.classes[c, DIED] = key, NEVER
     s.classes[c, RULE], s.classes[c, FLAG] = -1, ABSENT
+    s.count[ASKED] = s.count[SOLE] = 0
     s.pool[s.count[POOL]] = c
     return new_value(s, s.count[POOL], s.count[POOL] + 1)
 
 
 @inlined
 def has_room(s: State) -> bool:
-    """Whether one more vertex of a link, or one more birth, can be dealt with."""
+    """Whether one more vertex of a link, one more birth, or `purify`, which rewrites each value once, has room."""
     return (
-        len(s.pool) - s.count[POOL] >= 8 * s.count[LIVE] + 8
+        len(s.pool) - s.count[POOL] >= 8 * s.count[LIVE] + s.count[VALUES] + 8
         and len(s.values) - s.count[VALUES] >= 8
         and len(s.classes) > s.count[CLASSES]
         and len(s.table) >= 2 * s.count[MARKED] + 2
@@ -271,6 +273,54 @@ def from_link(s: State, key: int, u: int, v: int) -> int:
     return x
 
 
+# One class that outlives all others, as on a circle: marks, once they are exact, are its cocycle, and no value is looked up
+
+
+@jit
+def purify(s: State) -> None:
+    """Take away the marks of edges whose annotation is zero; those left stand for the one class alive."""
+    width = s.rows.shape[1] // 2
+    for u in range(len(s.rows)):
+        for k in range(width):
+            marked = s.rows[u, width + k]
+            while marked:
+                x = annotation(s, u, 64 * k + first_bit(marked))
+                marked &= marked - ONE
+                s.count[SOLE] = max(s.count[SOLE], x)
+
+
+@jit
+def is_alone(s: State) -> bool:
+    """Whether one class is alive and its marks are exact; they are made so once enough links were asked to be worth it."""
+    if s.count[LIVE] != 1:
+        return False
+    s.count[ASKED] += 1
+    if s.count[SOLE] == 0 and 8 * s.count[ASKED] > s.count[MARKED]:
+        purify(s)
+    return s.count[SOLE] != 0
+
+
+@jit
+def from_lone_link(s: State, key: int, u: int, v: int) -> int:
+    """`from_link` where one class is alive and its marks are exact."""
+    width = s.rows.shape[1] // 2
+    with_it, without = np.uint64(0), np.uint64(0)
+    for k in range(width):
+        odd = s.rows[u, width + k] ^ s.rows[v, width + k]
+        with_it |= s.link[k] & odd
+        without |= s.link[k] & ~odd
+    if with_it == 0:
+        return 0
+    if without == 0:
+        return s.count[SOLE]
+    for k in range(width):
+        odd = s.link[k] & (s.rows[u, width + k] ^ s.rows[v, width + k])
+        if odd:
+            kill(s, s.count[SOLE], key, 64 * k + first_bit(odd))
+            return 0
+    return 0
+
+
 @inlined
 def root(parent: np.ndarray, u: int) -> int:
     """The representative of the component of u, by path halving."""
@@ -292,7 +342,7 @@ def inserted(s: State, key: int, u: int, v: int) -> bool:
         some |= s.link[k]
     x = 0
     if some:
-        x = from_link(s, key, u, v)
+        x = from_lone_link(s, key, u, v) if is_alone(s) else from_link(s, key, u, v)
         if x == -1:
             return False
     else:

@@ -175,10 +175,10 @@ def _new_state(n: int) -> Any:
         table=np.full((1 << (4 * n + 64).bit_length(), 2), -1, np.int32),
         classes=np.empty((3 * n + 16, 5), np.int64),
         values=np.zeros((6 * n + 64, 2), np.int64),
-        pool=np.empty(8 * n + 256, np.int32),
+        pool=np.empty(16 * n + 256, np.int32),
         work=np.empty(3 * n + 16, np.int32),
         link=np.empty(width, np.uint64),
-        count=np.zeros(6, np.int64),
+        count=np.zeros(8, np.int64),
     )
     state.count[annotations.VALUES] = 1  # value 0 is empty
     return state
@@ -205,7 +205,7 @@ def _with_room(state: Any) -> Any:
             return array
         return np.concatenate([array, np.empty_like(array)])
 
-    classes, live, _, values, pool, marked = state.count.tolist()
+    classes, live, _, values, pool, marked, *_ = state.count.tolist()
     table = state.table
     if len(table) < 4 * marked + 4:
         table = np.full((4 * len(table), 2), -1, np.int32)
@@ -215,7 +215,7 @@ def _with_room(state: Any) -> Any:
         table=table,
         classes=held,
         values=longer(state.values, values + 8),
-        pool=longer(state.pool, pool + 8 * live + 8),
+        pool=longer(state.pool, pool + 8 * live + values + 8),
         work=np.empty(len(held), np.int32),
     )
 
