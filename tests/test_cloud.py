@@ -2,14 +2,19 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist
 
-from todacomm.cloud import prepare, spanning_tree_length
+from todacomm.cloud import distinct, prepare, spanning_tree_length
+from todacomm.distances import pairwise
 from todacomm.errors import InvalidCloud, InvalidInput
 from todacomm.recipe import Recipe
 from todacomm.types import Address, PointCloud
 
 HERE = Address("model", "data", "layer_3")
+FLOAT32 = 2.0**-23
 
 
 def prepared(points, **settings):
@@ -27,9 +32,33 @@ def test_projection_keeps_the_share_of_variance_that_an_eigendecomposition_gives
 def test_projection_is_an_isometry_with_enough_components(rng):
     points = rng.normal(size=(20, 100))
     found = prepared(points, components=50)
-    np.testing.assert_allclose(found.condensed, pdist(points), rtol=1e-9)
+    np.testing.assert_allclose(found.condensed, pdist(points), rtol=FLOAT32)
     assert found.facts.variance_kept == pytest.approx(1)
     assert "isometry" in found.facts.note
+
+
+def test_distances_are_those_of_the_points_and_in_float32(rng):
+    for settings in ({}, {"components": 5}, {"scale": "median"}, {"scale": "sphere"}, {"centre": False}):
+        found = prepared(3 + rng.normal(size=(60, 20)), **settings)
+        assert found.condensed.dtype == np.float32
+        np.testing.assert_allclose(found.condensed, pdist(found.points), rtol=3 * FLOAT32)
+        np.testing.assert_array_equal(found.distances, found.distances.T)
+
+
+def test_preparing_leaves_the_array_alone(rng):
+    points = rng.normal(size=(40, 6))
+    before = points.copy()
+    for settings in ({"scale": "rms"}, {"centre": False, "scale": "median"}, {"components": 3}, {"landmarks": 10}):
+        prepared(points, **settings)
+    np.testing.assert_array_equal(points, before)
+
+
+def test_without_centring_the_points_are_measured_as_they_are(rng):
+    points = 5 + rng.normal(size=(40, 6))
+    np.testing.assert_array_equal(prepared(points, centre=False).points, points)
+    np.testing.assert_allclose(
+        prepared(points, centre=False, distance="cosine").condensed, pdist(points, "cosine"), rtol=2 * FLOAT32
+    )
 
 
 def test_no_projection_with_components_none(rng):
@@ -54,14 +83,16 @@ def test_scale_free_recipes_do_not_see_a_factor(rng):
     points = rng.normal(size=(40, 6))
     for scale in ("median", "rms", "sphere"):
         np.testing.assert_allclose(
-            prepared(points, scale=scale).condensed, prepared(50 * points, scale=scale).condensed, rtol=1e-9
+            prepared(points, scale=scale).condensed, prepared(50 * points, scale=scale).condensed, rtol=4 * FLOAT32
         )
 
 
 def test_cosine_distance_is_that_of_the_centred_points(rng):
     points = rng.normal(size=(30, 6)) + 9
     centred = points - points.mean(axis=0)
-    np.testing.assert_allclose(prepared(points, distance="cosine").condensed, pdist(centred, "cosine"), atol=1e-12)
+    np.testing.assert_allclose(
+        prepared(points, distance="cosine").condensed, pdist(centred, "cosine"), rtol=2 * FLOAT32
+    )
 
 
 def test_distinct_points_are_counted_through_float32_rounding(rng):
@@ -78,6 +109,40 @@ def test_points_that_are_close_but_different_are_counted_apart(rng):
     points = np.repeat(rng.normal(size=(10, 5)), 2, axis=0)
     points[1::2] += 1e-4
     assert prepared(points).facts.distinct_points == 20
+
+
+def by_single_linkage(points, within):
+    """The definition: chains of steps no longer than ``within``."""
+    return fcluster(linkage(pdist(points), "single"), within, criterion="distance")
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 60), k=st.integers(1, 4), steps=st.sampled_from([0.05, 0.3, 1]))
+def test_distinct_points_are_the_clusters_of_single_linkage(seed, n, k, steps):
+    rng = np.random.default_rng(seed)
+    points = np.concatenate([rng.normal(size=(n, k)), np.cumsum(steps * rng.normal(size=(n, k)), axis=0)])
+    points = points[rng.integers(0, len(points), len(points))]
+    within = float(np.quantile(pdist(points), rng.uniform(0, 0.2)))
+    found = distinct(pairwise(points), points, within=within)
+    expected = by_single_linkage(points, within)
+    assert len(set(zip(found.tolist(), expected.tolist(), strict=True))) == found.max() == expected.max()
+    first = np.unique(found, return_index=True)[1]
+    assert (np.diff(first) > 0).all()
+
+
+def test_a_step_at_the_limit_is_decided_in_float64():
+    """Where float32 does not tell a distance from the limit."""
+    limit = 1 + 2.0**-40
+    for last, kinds in ((1.0, 2), (limit, 2), (1 + 2.0**-39, 3)):
+        points = np.array([[0.0], [last], [9.0]])
+        assert distinct(pairwise(points), points, within=limit).max() == kinds
+
+
+def test_kinds_are_joined_across_parts_of_the_distances(rng, monkeypatch):
+    monkeypatch.setattr("todacomm.cloud.CHUNK", 7)
+    chain = rng.permutation(30)[:, None] * 1.0
+    points = np.concatenate([chain, 100 + chain])
+    assert distinct(pairwise(points), points, within=1.0).max() == 2
+    assert distinct(pairwise(points), points, within=0.9).max() == 60
 
 
 def test_one_point_many_times_is_undefined(rng):
@@ -98,7 +163,7 @@ def test_a_massive_dimension_is_a_doubt(rng):
 def test_a_restriction_has_the_distances_of_its_points(rng):
     points = rng.normal(size=(25, 3))
     chosen = np.array([2, 7, 8, 19, 24])
-    np.testing.assert_allclose(prepared(points).restricted(chosen), pdist(points[chosen]))
+    np.testing.assert_allclose(prepared(points).restricted(chosen), pdist(points[chosen]), rtol=FLOAT32)
 
 
 def test_a_subsample_is_drawn_by_seed_without_replacement(rng):

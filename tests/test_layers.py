@@ -11,11 +11,14 @@ import todacomm
 
 ROOT = Path(todacomm.__file__).parent
 STRATA = [
-    {"errors", "registry", "recipe", "types", "progress", "_version"},
+    {"errors", "registry", "recipe", "types", "progress", "_version"}
+    | {"distances", "projection", "landmarks"},
     {"pooling", "cloud", "engines", "metrics"},
-    {"models", "checkpoints", "families", "loading", "batching", "extraction", "language", "zoo"},
-    {"expansion", "measurement", "comparison"},
-    {"arrays", "sources", "study", "store", "versions", "experiment"},
+    {"models", "checkpoints", "families", "loading", "batching", "extraction", "language", "zoo", "skeletons"},
+    {"expansion", "homology", "measurement", "comparison"},
+    {"arrays", "sources", "study", "store", "versions", "experiment"}
+    | {"cache", "digests", "kept", "jobs", "remote", "workers"}
+    | {"memory", "plan", "calibration", "planning", "fitting"},
     {"report"},
     {"execution", "cli", "__init__", "__main__"},
 ]

@@ -45,6 +45,19 @@ def test_a_record_is_read_as_it_was_written(profile, tmp_path):
             np.testing.assert_array_equal(a, b)
 
 
+def test_a_record_from_before_landmarks_is_read(profile, tmp_path):
+    write_record(tmp_path, Record(profile, {}), None)
+    layers, manifest = (json.loads((tmp_path / name).read_text()) for name in (SUMMARIES, MANIFEST))
+    for row in layers.values():
+        for key in ("landmarks_of", "covering_radius", "bar_error"):
+            assert row.pop(key) is None
+    assert manifest["recipe"].pop("landmarks") is None
+    (tmp_path / SUMMARIES).write_text(json.dumps(layers))
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    found = read_record(tmp_path).profile
+    assert found.measurements[0].facts == profile.measurements[0].facts
+
+
 def test_equal_profiles_are_equal_bytes(profile, tmp_path):
     for name in ("one", "two"):
         write_record(tmp_path / name, Record(profile, {}), None)

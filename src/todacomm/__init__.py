@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from todacomm.errors import TodacommError
     from todacomm.experiment import run
     from todacomm.extraction import activations
+    from todacomm.homology import rips
     from todacomm.measurement import measure
     from todacomm.recipe import Recipe
     from todacomm.report import plots
@@ -29,6 +30,7 @@ _PLACES = {
     "Address": "types",
     "PointCloud": "types",
     "Recipe": "recipe",
+    "rips": "homology",
     "persistence": "engines",
     "Diagrams": "types",
     "measure": "measurement",
@@ -60,6 +62,7 @@ __all__ = [
     "measure",
     "persistence",
     "plots",
+    "rips",
     "run",
     "texts",
 ]

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from todacomm.cloud import PreparedCloud, median, spanning_tree_length
+from todacomm.cloud import PreparedCloud, spanning_tree_length
+from todacomm.distances import median
 from todacomm.recipe import FEWEST_POINTS
 from todacomm.types import Expansion, Growth, Measurement, is_block
 
@@ -76,9 +77,10 @@ def total_of(measurement: Measurement) -> float:
 def matched_growth(baseline: Measurement, peak: Measurement, ready: Ready) -> Growth | None:
     """The growth on one text for each distinct baseline point, the same texts in both layers.
 
-    None where both layers have equally many distinct points, where fewer than three are left, and without the clouds.
+    None where both layers have equally many distinct points, where fewer than three are left, without the clouds, and where
+    landmarks were measured, which are other texts in each layer.
     """
-    if baseline.facts.distinct_points == peak.facts.distinct_points:
+    if baseline.facts.distinct_points == peak.facts.distinct_points or baseline.facts.landmarks_of is not None:
         return None
     first, second = ready(baseline.address.layer), ready(peak.address.layer)
     if first is None or second is None:

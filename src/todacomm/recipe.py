@@ -10,13 +10,14 @@ from todacomm.errors import InvalidInput, UnknownName
 DISTANCES = ("euclidean", "cosine")
 SCALES = ("none", "median", "rms", "sphere")
 FEWEST_POINTS = 3  # what a cloud needs
+MANY_POINTS = 10_000  # from here on landmarks are worth a word
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How a cloud is made and measured; equal recipes on equal data give comparable numbers.
 
-    The order is: subsample, centre, sphere (if asked), project, then median or rms (if asked).
+    The order is: subsample, centre, sphere (if asked), project, landmarks (if asked), then median or rms (if asked).
     ``components`` None keeps every dimension; ``threshold`` None stops at the enclosing radius, after which no
     homology changes; ``pooling`` None means that the arrays were given.
     """
@@ -33,6 +34,7 @@ class Recipe:
     engine: str = "bitlink"
     maxdim: int = 1
     threshold: float | None = None
+    landmarks: int | None = None
 
     def __post_init__(self) -> None:
         if self.distance not in DISTANCES:
@@ -53,6 +55,8 @@ class Recipe:
             )
         if self.subsample is not None and self.subsample < FEWEST_POINTS:
             raise InvalidInput(f"a subsample of {self.subsample} points; expected at least {FEWEST_POINTS}")
+        if self.landmarks is not None and self.landmarks < FEWEST_POINTS:
+            raise InvalidInput(f"{self.landmarks} landmarks; expected at least {FEWEST_POINTS}")
 
     @property
     def digest(self) -> str:

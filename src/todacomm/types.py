@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from todacomm.errors import InvalidCloud, InvalidInput, InvalidTexts, UnknownName
-from todacomm.recipe import FEWEST_POINTS, Recipe
+from todacomm.recipe import FEWEST_POINTS, MANY_POINTS, Recipe
 
 Points = Float[np.ndarray, "n d"]
 Distances = Float[np.ndarray, "n n"]
@@ -158,6 +158,8 @@ class CloudFacts:
     ``scale`` is the median and ``rms_distance`` the root mean square of the pairwise distances after projection, before
     any rescaling; ``variance_kept`` and ``largest_variance_share`` are shares from 0 to 1, the latter that of the one
     coordinate with the most variance before projection; ``norm`` is the median norm of the points as they came.
+    ``points`` may be landmarks, of ``landmarks_of`` points: each is within ``covering_radius`` of one, and no end of a bar is
+    further than ``bar_error`` from that of all points (of a bar up to twice as long there may be none), in the unit of ``scale``.
     """
 
     points: int
@@ -169,6 +171,9 @@ class CloudFacts:
     rms_distance: float
     largest_variance_share: float
     norm: float
+    landmarks_of: int | None = None
+    covering_radius: float | None = None
+    bar_error: float | None = None
 
     @property
     def undefined(self) -> str:
@@ -185,6 +190,9 @@ class CloudFacts:
             reasons.append(f"{self.distinct_points} distinct points of {self.points}")
         if self.largest_variance_share > 0.5:
             reasons.append(f"one dimension holds {self.largest_variance_share:.0%} of the variance")
+        if not self.undefined and (open_below := 2 * (self.bar_error or 0) / self.scale) >= 1:
+            below = math.ceil(100 * open_below)
+            reasons.append(f"{self.points} landmarks leave bars below {below}% of the median distance open")
         return "; ".join(reasons)
 
     @property
@@ -195,6 +203,12 @@ class CloudFacts:
             notes.append("no more points than components: the projection is an isometry")
         if self.variance_kept < 0.5:
             notes.append(f"the projection kept {self.variance_kept:.0%} of the variance")
+        if self.landmarks_of is not None and self.scale > 0:
+            error = f"{math.ceil(100 * (self.bar_error or 0) / self.scale)}% of the median distance"
+            which = f"{self.points} landmarks of {self.landmarks_of} points"
+            notes.append(f"{which}: every bar end is within {error} of that of the whole cloud")
+        if self.points > MANY_POINTS:
+            notes.append(f"{self.points} points are many: fewer landmarks stand for them, with a bound")
         return "; ".join(notes)
 
 

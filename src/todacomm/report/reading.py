@@ -72,6 +72,32 @@ def median_distance(measurement: Measurement) -> float:
     return total / scaled if total and scaled else measurement.facts.scale
 
 
+def bar_error(measurement: Measurement) -> float | None:
+    """How far an end of a bar can be from that of the whole cloud, in the unit of the diagrams; None without landmarks."""
+    facts = measurement.facts
+    if facts.bar_error is None or not facts.scale:
+        return facts.bar_error
+    return facts.bar_error / facts.scale * median_distance(measurement)
+
+
+def decided(measurement: Measurement, dimension: int) -> int:
+    """How many bars of landmarks are bars of the whole cloud: those longer than twice the error of their ends."""
+    bars = measurement.diagrams.finite[dimension]
+    return int((bars[:, 1] - bars[:, 0] > 2 * (bar_error(measurement) or 0)).sum())
+
+
+def landmark_lines(profile: Profile) -> list[str]:
+    """What the landmarks of a profile stand for, and how well; empty where all points were measured."""
+    found = [(m, error) for m in profile.measurements if (error := bar_error(m)) is not None]
+    if not found:
+        return []
+    most, error = max(found, key=lambda pair: pair[1])
+    where = "" if single(profile) else f" at every layer (the most at {most.address.layer})"
+    which = f"{plural(most.facts.points, 'landmark')} of {plural(most.facts.landmarks_of or 0, 'point')}"
+    within = f"every bar end is within {number(error)} of that of the whole cloud{where}"
+    return [f"{which}: {within}; a bar shorter than {number(2 * error)} may be of the landmarks alone"]
+
+
 def positions(profile: Profile) -> list[str]:
     """The names along the axis: layers, or steps of a training run."""
     return list(profile.layers) if profile.along == "layer" else [str(a.step) for a in profile.addresses]

@@ -30,14 +30,17 @@ def _framed(title: str) -> Table:
 
 
 def summary_table(profile: Profile) -> Table:
-    """One row a layer: distinct points, variance kept, scale, H0 and H1, and the mark of a doubtful layer."""
+    """One row a layer: distinct points, variance kept, scale, the covering radius of landmarks, H0 and H1, and the mark of a
+    doubtful layer.
+    """
     pooled = f" · pooling {profile.recipe.pooling}" if profile.recipe.pooling else ""
     title = f"{elided(profile.model, 56)} · {elided(profile.data, 30)}{pooled}"
     table = _framed(escape(title.replace(r"\$", "$")))
     heads = SCALE_FREE if reading.rescaled(profile.recipe) else COLUMNS
     columns = {head: key for head, key in heads.items() if key in profile.names}
     table.add_column("layer" if profile.along == "layer" else "step", overflow="fold", max_width=24, min_width=9)
-    for head in ("distinct", "variance", "scale", *columns):
+    radius = ["radius"] if profile.measurements[0].facts.covering_radius is not None else []
+    for head in ("distinct", "variance", "scale", *radius, *columns):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True, min_width=1)
     for name, m in zip(reading.positions(profile), profile.measurements, strict=True):
@@ -50,12 +53,19 @@ def summary_table(profile: Profile) -> Table:
 def _cells(m: Measurement, keys: list[str]) -> list[str]:
     facts = m.facts
     numbers = (None if key.endswith(SCALED) and facts.undefined else summary_of(m, key) for key in keys)
-    return [f"{facts.distinct_points:,}", share(facts.variance_kept), number(facts.scale), *map(number, numbers)]
+    radius = [] if facts.covering_radius is None else [number(facts.covering_radius, 3)]
+    return [
+        f"{facts.distinct_points:,}",
+        share(facts.variance_kept),
+        number(facts.scale),
+        *radius,
+        *map(number, numbers),
+    ]
 
 
 def legend(profile: Profile) -> str:
-    """What the marks under a table mean, with layers and reasons; empty when every layer is sound."""
-    return "\n".join(reading.mark_lines(profile))
+    """What the marks and the landmarks of a table mean, with layers and reasons; empty when there are none."""
+    return "\n".join((*reading.mark_lines(profile), *reading.landmark_lines(profile)))
 
 
 def comparison_table(comparison: Comparison) -> Table:

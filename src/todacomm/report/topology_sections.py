@@ -208,6 +208,9 @@ def made(profile: Profile) -> str:
         "centred" if recipe.centre else "not centred",
         "put on the unit sphere" if recipe.scale == "sphere" else "",
         projected,
+        ""
+        if facts.landmarks_of is None
+        else f"thinned to {plural(facts.points, 'landmark')} of {facts.landmarks_of:,}",
         f"divided by its {recipe.scale} distance" if recipe.scale in ("median", "rms") else "",
     ]
     site = "" if recipe.site == "block" else f" of what the {recipe.site} sublayer adds"

@@ -18,7 +18,7 @@ FIXED_TERMS = {
     "Over the scale": "a length divided by the scale: what is left is shape, which no change of size can move.",
     "Expansion": "the largest H0 total of the blocks over the H0 total of the baseline, both before any division by a distance; it is scale growth × shape growth, exactly (defined in the ToDACoMM article and its package todacomm 0.1.0).",
     "Variance kept": "the share of the variance that is left after projection on the principal components; what is lost was not measured.",
-    "Doubtful (○)": "fewer than half of the points are distinct, or one dimension holds more than half of the variance: the number is given, nothing is concluded from it.",
+    "Doubtful (○)": "fewer than half of the points are distinct, one dimension holds more than half of the variance, or landmarks leave even bars as long as the scale open: the number is given, nothing is concluded from it.",
     "Undefined (×)": "fewer than three distinct points, or no scale: a ratio would say nothing.",
     "Bits per byte": "how many bits the model needs for one byte of the texts: lower is better, whatever the tokenizer.",
 }  # fmt: skip
@@ -97,6 +97,33 @@ def distinct(profile: Profile, _: Context) -> Iterator[Piece]:
     rest = len(profile.layers) - sum(map(len, fewer.values()))
     other = f"; all {points:,} at the other {plural(rest, profile.along)}" if rest else ""
     yield Paragraph(f"Distinct points of {points:,}: {told}{other}. Points that coincide add no bar.")
+
+
+@section("landmarks", title="Landmarks")
+def landmarks(profile: Profile, _: Context) -> Iterator[Piece]:
+    """How far the points are from the landmarks that stand for them, and which bars that leaves certain."""
+    of = profile.measurements[0].facts.landmarks_of
+    if of is None:
+        return
+    yield Paragraph(
+        f"{plural(profile.measurements[0].facts.points, 'landmark')} of each cloud, each the point farthest from those chosen "
+        f"before, stand for its {plural(of, 'point')}. No point is farther than the covering radius (in the unit of the scale) "
+        "from a landmark, so no end of a bar is farther than the error beside it from that of the whole cloud, and each bar longer "
+        "than twice the error is a bar of the whole cloud (Chazal, de Silva and Oudot 2014). Shorter bars may be of the landmarks "
+        "alone; totals and counts are those of the landmarks."
+    )
+    heads = [f"H{k} bars that are certain" for k in range(profile.recipe.maxdim + 1)]
+    rows = tuple(
+        (name, *certainty(m)) for name, m in zip(reading.positions(profile), profile.measurements, strict=True)
+    )
+    yield Table((profile.along.capitalize(), "Covering radius", "Error of bar ends", *heads), rows)
+
+
+def certainty(measurement: Measurement) -> tuple[str, ...]:
+    """The covering radius, the error of the ends of bars, and how many bars of each dimension are longer than twice that."""
+    found = (measurement.facts.covering_radius, reading.bar_error(measurement))
+    bars = measurement.diagrams.finite
+    return (*map(number, found), *(f"{reading.decided(measurement, k):,} of {len(b):,}" for k, b in enumerate(bars)))
 
 
 @section("doubts", title="Doubtful and undefined layers")
