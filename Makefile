@@ -29,7 +29,7 @@ check: $(BIN)/.test ## format, lint, types, quick tests: what to run before each
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -m "not slow"
 
-bench: $(BIN)/.test ## print the CPU time of starting up, and the tables of the shipped models
+bench: $(BIN)/.test ## print every table of benchmarks/ that needs no download, half an hour; each script says what else it can
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/zoo.py
 
@@ -45,5 +45,5 @@ $(BIN)/.models: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(BIN)/.test: $(BIN)/.models
-	$(INSTALL) -e '.[models,gguf,test]'
+	$(INSTALL) -e '.[models,gguf,cluster,test]'
 	@touch $@
