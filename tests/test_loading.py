@@ -1,3 +1,4 @@
+import gc
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ from huggingface_hub import errors as hub
 from torch import nn
 
 from tiny_models import TEXTS, tiny, tokenizer
-from todacomm.errors import InvalidInput, ModelUnavailable, UnsafeModel
+from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable, UnsafeModel
 from todacomm.extraction import extract
 from todacomm.loading import adopt, load_model
 from todacomm.models import resolve
@@ -372,3 +373,39 @@ def test_a_pickle_of_the_hub_is_refused(cache, tmp_path):
     pickle_file.write_bytes(b"")
     with pytest.raises(UnsafeModel, match=r"pytorch_model.bin at owner/gpt2"):
         load_model(source, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert", "llama"])
+def test_a_model_spread_over_memory_and_disk_gives_the_same_bytes(saved, name):
+    whole = load(saved(name))
+    half = sum(p.numel() * 4 for p in whole.network.parameters()) // 2000
+    spread = load(saved(name), device="auto", device_map="auto", max_memory={"cpu": f"{half}KB"})
+    places = spread.network.hf_device_map
+    assert "disk" in places.values()
+    assert any(p.device.type == "meta" for p in spread.network.parameters())
+    assert spread.weights_sha256 == whole.weights_sha256
+    (a, ours), (b, theirs) = (extract(model, TEXTS, batch_size=2) for model in (whole, spread))
+    assert list(a.layers) == list(b.layers)
+    for layer in a.layers:
+        assert a.layers[layer].tobytes() == b.layers[layer].tobytes(), layer
+    assert ours == theirs
+
+
+def test_the_folder_of_a_spread_model_goes_with_it(saved, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    model = load(saved("gpt2"), device="auto", device_map="auto", max_memory={"cpu": "60KB"})
+    assert list(tmp_path.iterdir())
+    del model
+    gc.collect()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_device_beside_a_device_map_is_refused(saved):
+    with pytest.raises(InvalidInput, match=r"--device-map auto and --device cpu both say"):
+        load(saved("gpt2"), device_map="auto")
+
+
+def test_spreading_without_accelerate_names_the_extra(saved, monkeypatch):
+    monkeypatch.setattr("todacomm.placement.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"--device-map auto needs accelerate.*\[large\]"):
+        load(saved("gpt2"), device="auto", device_map="auto")

@@ -20,6 +20,7 @@ from todacomm.checkpoints import quietly
 from todacomm.errors import InvalidInput, InvalidTexts
 from todacomm.families import text_config
 from todacomm.loading import LoadedModel
+from todacomm.placement import input_device
 from todacomm.progress import Track, silent
 from todacomm.types import Mask, Texts
 
@@ -27,6 +28,8 @@ Side = Literal["right", "left"]
 SANE_WINDOW = 10**9  # a tokenizer that knows no window says 10^30
 CHUNK = 512  # texts tokenised at a time, so that a large dataset is read only as far as needed
 AUTO_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}  # of a batch, padding included, when its size is chosen here
+CACHED = 300_000  # numbers of one hidden state that stay in the cache of a core: 520 tokens of 576 numbers
+FEWEST_TOKENS = 256  # below it the work on a batch is more than that on its tokens
 LOGIT_BYTES = 512 * 2**20
 
 
@@ -121,8 +124,14 @@ def longest(model: LoadedModel, max_length: int) -> int:
 
 
 def token_budget(model: LoadedModel, *, with_logits: bool) -> int:
-    """The tokens of an automatic batch; fewer where the logits of all of them would be too large."""
-    most = AUTO_TOKENS.get(model.device.split(":")[0], 2048)
+    """The tokens of an automatic batch: as many as fill the device, on a CPU no more than its cache holds.
+
+    Fewer where the logits of all of them would be too large.
+    """
+    device = model.device.split(":")[0]
+    most = AUTO_TOKENS.get(device, 2048)
+    if device == "cpu":
+        most = min(most, max(FEWEST_TOKENS, CACHED // model.anatomy.width))
     return max(1, min(most, LOGIT_BYTES // (4 * vocabulary(model)))) if with_logits else most
 
 
@@ -180,9 +189,11 @@ def pad_id(model: LoadedModel) -> int:
 
 def inputs(module: nn.Module, batch: Batch) -> dict[str, Any]:
     """The keyword arguments of a forward pass: ids, attention mask, and the positions where padding would move them."""
-    device = next(module.parameters()).device
+    device = input_device(module)
     real = torch.from_numpy(batch.real).to(device)
-    given: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(device), "attention_mask": real.long()}
+    given: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(device)}
+    if not batch.real.all():  # without a mask attention takes its fast path
+        given["attention_mask"] = real.long()
     accepted = inspect.signature(module.forward).parameters
     if "use_cache" in accepted:
         given["use_cache"] = False
@@ -212,11 +223,15 @@ def _encode(tokenizer: Any, items: Sequence[str], limit: int) -> Iterator[Encode
     place = 0
     while chunk := list(islice(remaining, CHUNK)):
         with quietly():  # a text longer than the window is reported by us, once
-            whole = tokenizer(chunk, truncation=False, return_attention_mask=False)["input_ids"]
             cut = tokenizer(chunk, truncation=True, max_length=limit, **options)
         for i, text in enumerate(chunk):
             offsets = np.array(cut["offset_mapping"][i]).reshape(-1, 2) if fast else None
             special = np.array(cut["special_tokens_mask"][i], dtype=bool)
             ids = np.array(cut["input_ids"][i], dtype=np.int64)
-            yield Encoded(place, text, ids, special, offsets, len(whole[i]) > len(ids))
+            yield Encoded(place, text, ids, special, offsets, len(ids) == limit and _is_longer(tokenizer, text, limit))
             place += 1
+
+
+def _is_longer(tokenizer: Any, text: str, limit: int) -> bool:
+    with quietly():
+        return len(tokenizer(text, truncation=False, return_attention_mask=False)["input_ids"]) > limit

@@ -160,7 +160,8 @@ class Collector:
         def take(hidden: Tensor) -> None:
             whole = hidden.detach().reshape(*self.mask.shape, -1)
             used = self.mask.any(axis=1)  # a text may have no token in the subsample
-            points = self.plan.pooling(as_array(whole[torch.from_numpy(used).to(whole.device)]), self.mask[used])
+            chosen = whole if used.all() else whole[torch.from_numpy(used).to(whole.device)]
+            points = self.plan.pooling(as_array(chosen), self.mask[used])
             if layer not in self.clouds:
                 self.clouds[layer] = np.full((self.plan.points, points.shape[1]), np.nan, dtype=np.float32)
             self.clouds[layer][self.rows] = points

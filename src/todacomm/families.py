@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from todacomm.errors import InvalidInput
 from todacomm.models import SITES
+from todacomm.placement import input_device
 
 NormPlace = Literal["pre-LN", "post-LN", "other"]
 PROBE = (2, 3)  # texts × tokens of the forward pass that finds the modules
@@ -199,8 +200,7 @@ def probe(base: nn.Module, modules: Sequence[nn.Module]) -> Probe:
     seen = Probe()
     before = {m: _keeping(seen.entered, m) for m in modules}
     after = {m: _keeping(seen.left, m) for m in modules}
-    device = next(base.parameters()).device
-    ids = torch.arange(math.prod(PROBE), device=device).reshape(PROBE)
+    ids = torch.arange(math.prod(PROBE), device=input_device(base)).reshape(PROBE)
     with evaluating(base), hooked(before, after):
         base(input_ids=ids, attention_mask=torch.ones_like(ids))
     return seen

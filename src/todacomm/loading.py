@@ -5,12 +5,16 @@ refused by default. What kind of model it is (causal or masked) is read from its
 an ESM with ``is_decoder`` has no other class than EsmForMaskedLM.
 """
 
+import copy
 import hashlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
+
+from joblib import cpu_count
 
 from todacomm import checkpoints
 from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable
@@ -30,6 +34,7 @@ except ModuleNotFoundError:
     raise MissingExtra("torch and transformers", "models", "Loading a model") from None
 
 from todacomm.families import Anatomy, anatomy, base_of, number_of_blocks
+from todacomm.placement import forget_with, spread
 
 Kind = Literal["causal", "masked"]
 NO_HEAD = "the checkpoint has no language-modelling head"
@@ -79,7 +84,7 @@ class LoadedModel:
         }
 
 
-def load_model(
+def load_model(  # noqa: PLR0913 - every option of loading, each a keyword with a default
     source: ModelSource,
     *,
     device: str = "auto",
@@ -88,17 +93,23 @@ def load_model(
     allow_pickle: bool = False,
     gguf_file: str | None = None,
     num_layers: int | None = None,
+    weights_sha256: str = "",
+    device_map: str | None = None,
+    max_memory: Mapping[str | int, str] | None = None,
 ) -> LoadedModel:
-    """Load the model and its tokenizer, in evaluation mode, on ``device``.
+    """Load the model and its tokenizer, in evaluation mode, on ``device``; ``weights_sha256`` where it is known already.
 
-    Raises `ModelUnavailable` (hub out of reach, gated, not there, incomplete), `UnsafeModel` (pickle weights, remote
+    ``device_map="auto"`` spreads a model that does not fit one device, within ``max_memory`` of each: see
+    `todacomm.placement`. Raises `ModelUnavailable` (hub out of reach, gated, not there, incomplete), `UnsafeModel` (pickle weights, remote
     code), `InvalidInput` (device, dtype, encoder-decoder, a ``num_layers`` that the model does not have) and
     `MissingExtra` (GGUF without its reader).
     """
-    placed, precision = _device(device), _dtype(dtype)
+    placed, precision = device_of(device), _dtype(dtype)
+    torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))  # torch does not know the limits of a container
     gguf_file = gguf_file or checkpoints.only_gguf(source)
     if gguf_file:
         _require_gguf(gguf_file)
+    spreading = spread(device=device, gguf_file=gguf_file, max_memory=max_memory) if device_map == "auto" else {}
     asked = {"revision": source.revision, "trust_remote_code": trust_remote_code, "gguf_file": gguf_file}
     options = {key: value for key, value in asked.items() if value is not None}
     with checkpoints.quietly(hide_stderr=bool(gguf_file)), checkpoints.explained(source):
@@ -106,10 +117,12 @@ def load_model(
         kind = kind_of(config, source.name)
         checkpoints.check_weights(source, gguf_file, allow_pickle=allow_pickle)
         tokenizer = _tokenizer(source, options)
-        network, headless = _network(source, config, kind, {**options, "dtype": precision}, allow_pickle=allow_pickle)
+        placing = {**options, "dtype": precision, **spreading}
+        network, headless = _network(source, config, kind, placing, allow_pickle=allow_pickle)
+    forget_with(network, spreading)
     _check_depth(network, source.name, num_layers)
-    network = network.to(placed).eval()
-    digest = checkpoints.weights_sha256(source, gguf_file) or _state_sha256(network)
+    network = network.eval() if spreading else network.to(placed).eval()
+    digest = weights_sha256 or checkpoints.weights_sha256(source, gguf_file) or _state_sha256(network)
     return LoadedModel(
         source.name,
         network,
@@ -182,7 +195,8 @@ def kind_of(config: Any, name: str) -> Kind:
     )
 
 
-def _device(asked: str) -> str:
+def device_of(asked: str) -> str:
+    """The device that an option names; raises `InvalidInput` for one that is not there."""
     if asked not in DEVICES:
         raise InvalidInput(f"device '{asked}'; expected one of {', '.join(DEVICES)}")
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -212,11 +226,36 @@ def _config(source: ModelSource, options: Mapping[str, Any]) -> Any:
                 f"{source.name}: its configuration names the model type '{raw.get('model_type')}', which transformers "
                 f"{transformers.__version__} does not know; is it a transformers model, or does it need a newer version?"
             )
-    return AutoConfig.from_pretrained(source.location, **options)
+    return copy.deepcopy(_described(AutoConfig, source, options))
+
+
+def _described(auto: Any, source: ModelSource, options: Mapping[str, Any]) -> Any:
+    """What ``auto`` makes of the description of a model; that of a GGUF file is read once, for it takes seconds."""
+    if source.directory is None or "gguf_file" not in options:
+        return auto.from_pretrained(source.location, **options)
+    stamp = (source.directory / options["gguf_file"]).stat().st_mtime_ns
+    return _described_once(auto, source.location, stamp, tuple(sorted(options.items())))
+
+
+@lru_cache(maxsize=4)
+def _described_once(auto: Any, location: str, _stamp: int, options: tuple[tuple[str, Any], ...]) -> Any:
+    return auto.from_pretrained(location, **dict(options))
+
+
+def described(source: ModelSource, *, trust_remote_code: bool, gguf_file: str | None) -> tuple[Any, Kind, Any]:
+    """The configuration, the kind and the tokenizer of a model that is on this machine; its weights are not looked at.
+
+    Nothing is fetched. Raises what transformers raises: to be called within `checkpoints.explained`.
+    """
+    asked = {"revision": source.revision, "trust_remote_code": trust_remote_code, "gguf_file": gguf_file}
+    asked["local_files_only"] = True if source.directory is None else None
+    options = {key: value for key, value in asked.items() if value is not None}
+    config = _config(source, options)
+    return config, kind_of(config, source.name), _tokenizer(source, options)
 
 
 def _tokenizer(source: ModelSource, options: Mapping[str, Any]) -> Any:
-    tokenizer = AutoTokenizer.from_pretrained(source.location, **options)
+    tokenizer = _described(AutoTokenizer, source, options)
     # transformers 5 makes an empty tokenizer where the files are missing: every word would be unknown
     if len(tokenizer) <= len(set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)):
         raise ModelUnavailable(
@@ -229,7 +268,7 @@ def _network(
     source: ModelSource, config: Any, kind: Kind, options: Mapping[str, Any], *, allow_pickle: bool
 ) -> tuple[Any, str]:
     """The network and the reason why it has no head (empty where it has one)."""
-    headed: Any = AutoModelForMaskedLM if _only_masked_class(config, kind) else AutoModelForCausalLM
+    headed: Any = AutoModelForMaskedLM if only_masked_class(config, kind) else AutoModelForCausalLM
     safely = {} if "gguf_file" in options else {"use_safetensors": None if allow_pickle else True}
     network, report = headed.from_pretrained(
         source.location, config=config, output_loading_info=True, weights_only=True, **safely, **options
@@ -246,7 +285,8 @@ def _network(
     return (base_of(network), NO_HEAD) if headless else (network, "")
 
 
-def _only_masked_class(config: Any, kind: Kind) -> bool:
+def only_masked_class(config: Any, kind: Kind) -> bool:
+    """Whether the network of a configuration has no causal class, only a masked one."""
     # a decoder of a type without a causal class (ESM) has its next-token logits in the masked one
     remote = getattr(config, "auto_map", None) or {}
     causal = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or "AutoModelForCausalLM" in remote

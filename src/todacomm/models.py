@@ -33,6 +33,7 @@ PRESETS: Mapping[str, str] = MappingProxyType(
 SHIPPED = ("tiny-postln-encoder", "tiny-postln-decoder", "tiny-preln-encoder", "tiny-preln-decoder")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("float32", "float16", "bfloat16")
+DEVICE_MAPS = ("none", "auto")
 SITES = ("block", "attention", "mlp")  # the residual stream, or what a sublayer adds to it
 FREELY = "Any hub id (owner/name) or local directory goes by --hf-model."
 
