@@ -5,6 +5,7 @@ python docs/make_cli.py > docs/cli.md
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import typer.main
 from typer.core import TyperOption
@@ -38,12 +39,20 @@ def rows(command: object) -> Iterator[str]:
             yield f"| {names}{shape} | {as_cell(parameter.help or '')} | {default} |"
 
 
+def commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command with its whole name; a group stands before those in it."""
+    for name, command in group.commands.items():
+        yield before + name, command
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before}{name} ")
+
+
 def page() -> Iterator[str]:
     """The lines of docs/cli.md."""
     yield "# The command line\n"
     yield "Made by `python docs/make_cli.py`; a test fails when it is stale.\n"
     yield plain(HELP) + "\n"
-    for name, command in typer.main.get_group(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in commands(typer.main.get_group(app)):
         head, _, examples = plain(command.help or "").partition("Examples\n")
         yield f"## todacomm {name}\n\n{head.strip()}\n"
         if examples:

@@ -1,8 +1,13 @@
 """Fixtures shared by all tests; those parametrised by a registry enrol whatever registers."""
 
 import os
+import tempfile
+import uuid
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: two threads that wait for each other are slower than one
+CACHES = tempfile.TemporaryDirectory(prefix="todacomm_test_cache_")
+os.environ["TODACOMM_CACHE"] = str(Path(CACHES.name) / "shared")  # of fixtures that serve many tests
 
 import numpy as np
 import pytest
@@ -13,6 +18,14 @@ from todacomm.metrics import metrics
 
 settings.register_profile("todacomm", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("todacomm")
+
+
+@pytest.fixture(autouse=True)
+def cache_place(monkeypatch):
+    """An empty place for the cache of each test; the user's own is never touched."""
+    place = Path(CACHES.name) / uuid.uuid4().hex
+    monkeypatch.setenv("TODACOMM_CACHE", str(place))
+    return place
 
 
 @pytest.fixture

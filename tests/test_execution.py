@@ -183,24 +183,39 @@ def test_a_failed_model_of_several_is_reported_and_the_others_finish(todacomm, t
     assert not list(Path("experiments").glob("broken*"))
 
 
-def test_an_error_of_another_library_is_told_and_finished_runs_stay(tmp_path, monkeypatch, todacomm):
-    from todacomm import execution
+def failing(monkeypatch, second):
+    """Let the second reading of a study end in an error."""
+    from todacomm import jobs
 
-    real, calls = execution.profile_of, []
+    real, calls = jobs.read, []
 
     def once(*arguments, **settings):
         calls.append(settings["pooling"])
         if len(calls) == 2:
-            raise RuntimeError("not enough memory")
+            raise second
         return real(*arguments, **settings)
 
-    monkeypatch.setattr(execution, "profile_of", once)
+    monkeypatch.setattr(jobs, "read", once)
+
+
+def test_an_error_of_another_library_is_told_and_the_other_jobs_are_done(monkeypatch, todacomm):
+    failing(monkeypatch, RuntimeError("not enough memory"))
     code, _, err = todacomm(
-        "run", "--model", DECODER, "--pool", "mean,last", "--samples", 10, "--layers", "layer_5", "--quiet"
+        "run", "--model", DECODER, "--pool", "mean,last,max", "--samples", 10, "--layers", "layer_5", "--quiet"
     )
-    assert code == 2
-    assert "RuntimeError: not enough memory" in one_line(err)
-    assert len(read_experiment(next(Path("experiments").glob("*")))) == 1
+    assert code == 1
+    assert f"failed: {DECODER}: wikitext2, pooling last: RuntimeError: not enough memory" in one_line(err)
+    (experiment,) = Path("experiments").glob("*")
+    assert [record.profile.recipe.pooling for record in read_experiment(experiment)] == ["mean", "max"]
+    assert "Traceback" not in err
+
+
+def test_a_fault_of_ours_is_not_taken_for_a_failed_job(monkeypatch, tmp_path):
+    failing(monkeypatch, KeyError("a mistake"))
+    study = Study(models=(DECODER,), samples=10, layers=("layer_5",), pooling=("mean", "last"))
+    with pytest.raises(KeyError, match="a mistake"):
+        execute(study.but(output_dir=str(tmp_path)))
+    assert len(read_experiment(next(tmp_path.iterdir()))) == 1
 
 
 def test_a_report_that_cannot_be_written_does_not_take_the_run_with_it(tmp_path, monkeypatch):

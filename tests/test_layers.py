@@ -11,10 +11,20 @@ import todacomm
 
 ROOT = Path(todacomm.__file__).parent
 STRATA = [
-    {"errors", "registry", "recipe", "types", "progress", "_version"}
-    | {"distances", "projection", "landmarks"},
+    {"errors", "registry", "recipe", "types", "progress", "_version"} | {"distances", "projection", "landmarks"},
     {"pooling", "cloud", "engines", "metrics"},
-    {"models", "checkpoints", "families", "loading", "batching", "extraction", "language", "zoo", "skeletons"},
+    {
+        "models",
+        "checkpoints",
+        "families",
+        "loading",
+        "placement",
+        "batching",
+        "extraction",
+        "language",
+        "zoo",
+        "skeletons",
+    },
     {"expansion", "homology", "measurement", "comparison"},
     {"arrays", "sources", "study", "store", "versions", "experiment"}
     | {"cache", "digests", "kept", "jobs", "remote", "workers"}

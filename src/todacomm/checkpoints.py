@@ -11,7 +11,7 @@ import logging
 import os
 import pickle
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from todacomm.errors import InvalidInput, ModelUnavailable, TodacommError, UnsafeModel
@@ -74,15 +74,25 @@ def weights_sha256(source: ModelSource, gguf_file: str | None) -> str:
 
     For a single file this is the digest that the hub shows for it.
     """
-    directory = source.directory or _snapshot(source)
+    directory = directory_of(source)
     if directory is None:
         return ""
+    return sha256_of(weight_files(directory, gguf_file))
+
+
+def sha256_of(paths: Iterable[Path]) -> str:
+    """The SHA-256 over the bytes of files, one after the other."""
     digest = hashlib.sha256()
-    for path in weight_files(directory, gguf_file):
+    for path in paths:
         with path.open("rb") as stream:
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
     return digest.hexdigest()
+
+
+def directory_of(source: ModelSource) -> Path | None:
+    """Where the files of a model are on this machine; None for a model of the hub that was never loaded here."""
+    return source.directory or _snapshot(source)
 
 
 def weight_files(directory: Path, gguf_file: str | None = None) -> list[Path]:

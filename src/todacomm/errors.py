@@ -5,10 +5,12 @@ TodacommError
 ├── InvalidInput       an option, an array or a text that cannot be measured as it is
 │   ├── InvalidCloud   not finite, fewer than three points, all points equal, or not an array of n rows
 │   ├── InvalidTexts   too few texts, an unreadable dataset, a missing field
-│   └── InvalidStudy   a study file with an unknown or mistyped key
+│   ├── InvalidStudy   a study file with an unknown or mistyped key
+│   └── TooLarge       what does not fit into the memory there is
 ├── ModelUnavailable   a hub that cannot be reached, a gated model, a directory that is not a model
 ├── UnsafeModel        a pickle weight file or remote code that was not asked for
 ├── ModelFailed        a model that stopped with an error of another library, such as memory that ran out
+├── ClusterUnavailable a scheduler that cannot be reached, was lost, or has no workers
 ├── MissingExtra       an optional dependency that is not installed
 ├── EngineDisagreement two engines gave different diagrams of one cloud
 ├── InvalidRecord      a stored run that is missing, damaged or of a newer schema
@@ -54,12 +56,20 @@ class InvalidStudy(InvalidInput):
     """A study file that does not say what to do."""
 
 
+class TooLarge(InvalidInput):
+    """What does not fit into the memory there is, told before anything is computed."""
+
+
 class ModelUnavailable(TodacommError):
     """A model that cannot be loaded."""
 
 
 class ModelFailed(TodacommError):
     """A model that stopped with an error of another library while it was measured."""
+
+
+class ClusterUnavailable(TodacommError):
+    """A scheduler that cannot be reached, was lost while it worked, or has no workers."""
 
 
 class UnsafeModel(TodacommError):

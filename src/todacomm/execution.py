@@ -4,40 +4,37 @@ A run is written under a name that ends in ``.part`` and renamed when it is comp
 interrupted or failed study leaves only finished runs.
 """
 
+import os
 import shutil
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from todacomm._version import __version__
+from todacomm.cache import Cache
 from todacomm.comparison import Comparison, compare, groups_of
-from todacomm.errors import CannotWrite, InvalidInput, ModelFailed, TodacommError
-from todacomm.experiment import Result, load, load_texts, profile_of
+from todacomm.errors import CannotWrite
+from todacomm.experiment import Job, Reading, Result
+from todacomm.fitting import fitted
+from todacomm.jobs import FAILURES, Failure, Say, cache_of, failure, jobs_of, one_by_one
 from todacomm.measurement import Checked
-from todacomm.models import resolve
+from todacomm.memory import peak
+from todacomm.plan import Plan
+from todacomm.planning import rates_of
 from todacomm.progress import Track, silent
+from todacomm.remote import by_pool
 from todacomm.report.plots import write_figures
 from todacomm.report.render import interpretation_markdown, write_comparison_reports, write_experiment_reports
 from todacomm.store import Record, safe, to_json, write_atomically, write_record
 from todacomm.study import Study, dump_study
-from todacomm.types import Profile, Texts
+from todacomm.types import Profile
 from todacomm.versions import versions
-
-Say = Callable[[str], None]
-FAILURES = (TodacommError, OSError, RuntimeError, MemoryError)  # torch tells of memory and kernels as RuntimeError
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Failure:
-    """A model that could not be measured: what the user is told, and the traceback for the record."""
-
-    message: str
-    details: str
+from todacomm.workers import check_options, pool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,57 +47,120 @@ class Outcome:
     failures: Mapping[str, Failure]
 
 
-def execute(study: Study, *, command: str = "", track: Track = silent, say: Say = lambda _: None) -> Outcome:
+def unsaid(_: str) -> None:
+    """The `Say` that says nothing."""
+
+
+def execute(
+    study: Study, *, command: str = "", track: Track = silent, say: Say = unsaid, warn: Say = unsaid
+) -> Outcome:
     """Run a study and write everything it gives.
 
-    Names, datasets and the output directory are checked before any work. A model that fails among several is reported
-    and the others go on; the only model's failure is raised.
+    Names, datasets, the scheduler and the output directory are checked before any work. A job that fails among several
+    is reported and the others go on; where nothing of the only model was finished, its failure is raised.
     """
-    names = {name: resolve(name, revision=study.revision).name for name in study.models}
-    refuse_one_name("models", names)
-    texts = {dataset: load_texts(study, dataset) for dataset in study.datasets}
-    refuse_one_name("datasets", {dataset: found.name for dataset, found in texts.items()})
-    output_dir = writable(Path(study.output_dir))
-    experiments, profiles, failures = [], [], {}
-    for model, name in names.items():
-        one = study.but(models=(model,), output=named(study.output, name, several=len(names) > 1))
+    jobs, cache = jobs_of(study), cache_of(study)
+    check_options(study.backend, study.jobs, study.scheduler)
+    directory = writable(Path(study.output_dir))
+    jobs, plan = fitted(jobs, cache, rates_of(cache))
+    for sentence in (plan.line(), *(f"to fit into memory: {change}" for change in plan.changes)):
+        say(sentence)
+    written = Written(study, jobs, directory, cache, command, say, plan)
+    with pool(study.backend, number=jobs[0].study.jobs, scheduler=study.scheduler) as workers:
+        done = (
+            by_pool(jobs, cache, workers, draw=drawn, track=track, say=say)
+            if workers
+            else one_by_one(jobs, cache, track=track, say=say)
+        )
+        for job, found in done:
+            written.add(job, found)
+            for complaint in cache.told() if cache else ():
+                warn(complaint)
+    return written.outcome()
+
+
+@dataclass(slots=True, eq=False)
+class Written:
+    """The experiments of a study as its jobs come in: a directory for each model that has a finished run."""
+
+    study: Study
+    jobs: Sequence[Job]
+    output_dir: Path
+    cache: Cache | None
+    command: str
+    say: Say
+    plan: Plan
+    directories: dict[str, Path] = field(default_factory=dict)
+    profiles: dict[str, list[Profile]] = field(default_factory=dict)
+    failures: list[tuple[Job, Failure]] = field(default_factory=list)
+
+    def add(self, job: Job, found: Result | Failure) -> None:
+        """Write one run and the reports on its model, or note a failure; the failure of the only job is raised."""
+        if isinstance(found, Result):
+            try:
+                self.write(job, found)
+            except FAILURES as problem:
+                found = failure(problem)
+        if isinstance(found, Failure):
+            if len(self.jobs) == 1:
+                raise found.error()
+            self.failures.append((job, found))
+            self.say(f"{job} failed: {found.message}")
+
+    def write(self, job: Job, result: Result) -> None:
+        """One run as the next one of its model, and the reports on those that the model has by now."""
+        name = job.source.name
+        directory = self.directories.get(name) or new_directory(self.output_dir, self.stem(name))
+        profiles = self.profiles.setdefault(name, [])
         try:
-            directory, found = run_model(one, name, texts, output_dir, command=command, track=track, say=say)
-        except FAILURES as problem:
-            if len(names) == 1:
-                raise told(problem) from problem
-            failures[name] = Failure(str(told(problem)), traceback.format_exc())
-            say(f"{name} failed: {problem}")
-            continue
-        experiments.append(directory)
-        profiles.extend(found)
-    comparison = None
-    if len(names) > 1 and profiles:
-        comparison = write_comparison(profiles, output_dir, name=study.output, failures=failures)
-    return Outcome(tuple(experiments), tuple(profiles), comparison, failures)
+            write_run(directory / "runs" / f"run_{len(profiles)}", result, job, self)
+            self.directories[name] = directory
+        finally:
+            if not self.directories.get(name):  # the first run was not finished
+                shutil.rmtree(directory, ignore_errors=True)
+        profiles.append(result.profile)
+        write_experiment(directory, self.study_of(job), profiles)
 
+    def stem(self, name: str) -> str:
+        """``<model>_tda``, or ``--output``, to which each of several models adds its own name."""
+        if not self.study.output:
+            return f"{safe(name)}_tda"
+        return f"{self.study.output}_{safe(name)}" if len(self.study.models) > 1 else self.study.output
 
-def told(problem: BaseException) -> TodacommError:
-    """What went wrong while a model was measured, as an error that the command line tells without a traceback."""
-    if isinstance(problem, TodacommError):
-        return problem
-    return ModelFailed(
-        f"{type(problem).__name__}: {problem}. Where memory ran out, try fewer --samples or --batch-size 1"
-    )
+    def study_of(self, job: Job) -> Study:
+        """The study of one model alone, which its directory holds."""
+        return job.study.but(output=self.stem(job.source.name)) if self.study.output else job.study
 
+    def planned(self, job: Job) -> dict[str, Any]:
+        """What was expected of a job, beside what then happened."""
+        found = self.plan.jobs[next(i for i, other in enumerate(self.jobs) if other is job)]
+        return {
+            **asdict(found),
+            "seconds": found.seconds,
+            "memory": self.plan.base + found.memory,
+            "flops": found.flops,
+        }
 
-def named(output: str | None, model: str, *, several: bool) -> str | None:
-    """``--output`` for one model; of several each adds its own name, so that they can be told apart."""
-    return f"{output}_{safe(model)}" if output and several else output
+    def outcome(self) -> Outcome:
+        """What was written, with the comparison of several models; raises where the only model gave nothing."""
+        profiles = [profile for found in self.profiles.values() for profile in found]
+        if not profiles and len(self.study.models) == 1:
+            raise self.failures[0][1].error()
+        failures = self.named_failures()
+        comparison = None
+        if len(self.study.models) > 1 and profiles:
+            comparison = write_comparison(profiles, self.output_dir, name=self.study.output, failures=failures)
+        return Outcome(tuple(self.directories.values()), tuple(profiles), comparison, failures)
 
-
-def refuse_one_name(kind: str, names: Mapping[str, str]) -> None:
-    """Raise InvalidInput where two models or two datasets would have the same address."""
-    first: dict[str, str] = {}
-    for given, name in names.items():
-        if name in first:
-            raise InvalidInput(f"the {kind} {first[name]} and {given} are both called '{name}'; rename one of them")
-        first[name] = given
+    def named_failures(self) -> dict[str, Failure]:
+        """The failures by model, or by job where only some of the jobs of a model have failed or for several reasons."""
+        found: dict[str, Failure] = {}
+        for job, failed in self.failures:
+            name = job.source.name
+            messages = [f.message for j, f in self.failures if j.source.name == name]
+            whole = len(messages) == sum(j.source.name == name for j in self.jobs) and len(set(messages)) == 1
+            found.setdefault(name if whole else str(job), failed)
+        return found
 
 
 def writable(directory: Path) -> Path:
@@ -117,25 +177,6 @@ def writable(directory: Path) -> Path:
     return directory
 
 
-def run_model(
-    study: Study, name: str, texts: Mapping[str, Texts], output_dir: Path, *, command: str, track: Track, say: Say
-) -> tuple[Path, list[Profile]]:
-    """Load one model, measure every dataset with every pooling, write the experiment."""
-    say(f"{name}: loading")
-    model = load(study.models[0], study)
-    profiles: list[Profile] = []
-    with new_experiment(output_dir, study.output or f"{safe(name)}_tda") as directory:
-        for dataset, found in texts.items():
-            for pooling in study.pooling or (None,):
-                say(f"{name}: {dataset}, pooling {pooling or 'by kind'}")
-                result = profile_of(model, found, study, pooling=pooling, track=track)
-                about = {"dataset": dataset, "command": command, "device": model.device, "dtype": model.dtype}
-                write_run(directory / "runs" / f"run_{len(profiles)}", result, study, about, say=say)
-                profiles.append(result.profile)
-                write_experiment(directory, study, profiles)
-    return directory, profiles
-
-
 def new_directory(parent: Path, stem: str) -> Path:
     """A new directory ``<stem>_<timestamp>``; one that is there already is never written into."""
     while True:
@@ -146,17 +187,6 @@ def new_directory(parent: Path, stem: str) -> Path:
             time.sleep(0.2)
         else:
             return directory
-
-
-@contextmanager
-def new_experiment(parent: Path, stem: str) -> Iterator[Path]:
-    """A new directory that stays when at least one run in it was finished, whatever happened after."""
-    directory = new_directory(parent, stem)
-    try:
-        yield directory
-    finally:
-        if not any((directory / "runs").glob("run_*/manifest.json")):
-            shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager
@@ -173,27 +203,61 @@ def in_part(directory: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def write_run(directory: Path, result: Result, study: Study, about: Mapping[str, Any], *, say: Say) -> None:
+def write_run(directory: Path, result: Result, job: Job, written: Written) -> None:
     """Write one run: figures, interpretation, records, and the activations unless ``cache`` is off."""
-    say(f"{result.profile.model}: figures and records")
+    written.say(f"{job}: figures and records")
     with in_part(directory) as part:
         begun = time.perf_counter()
-        write_figures(result.profile, part / "visualizations")
+        figures = drawn(result.profile) if result.figures is None else result.figures
+        for name, content in figures.items():
+            write_atomically(part / "visualizations" / name, content)
         seconds = {**result.seconds, "figures": time.perf_counter() - begun}
         write_atomically(part / "tda_interpretation.md", interpretation_markdown(result.profile))
+        about = {
+            "dataset": job.dataset,
+            "command": written.command,
+            "plan": written.planned(job),
+            "peak_memory": peak(),
+        }
         record = Record(result.profile, manifest_of(result, about, seconds))
-        write_record(part, record, result.activations if study.cache else None)
+        apart = written.cache is not None and not linked(part / "activations", result.reading, written.cache)
+        write_record(part, record, result.activations if apart else None)
+
+
+def drawn(profile: Profile) -> dict[str, bytes]:
+    """Every figure of a profile as the bytes of a PNG file, by its name."""
+    with TemporaryDirectory(prefix="todacomm_") as directory:
+        return {path.name: path.read_bytes() for path in write_figures(profile, Path(directory))}
+
+
+def linked(directory: Path, reading: Reading, cache: Cache) -> bool:
+    """Put the activations into a run as a hard link to their entry in the cache, where that can be.
+
+    It cannot across file systems, nor where the entry has other layers than the run.
+    """
+    facts = cache.facts("activations", reading.key) if reading.key else None
+    if not facts or facts["digests"] != dict(reading.digests):
+        return False
+    directory.mkdir()
+    try:
+        os.link(cache.path("activations", reading.key), directory / f"{reading.key[:16]}.safetensors")
+    except OSError:
+        return False
+    return True
 
 
 def manifest_of(result: Result, about: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
     """How the run was made."""
-    texts = result.activations.texts
+    reading, texts = result.reading, result.activations.texts
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         **about,
+        "device": reading.device,
+        "dtype": reading.dtype,
         "texts": {"name": texts.name, "count": len(texts), "sha256": texts.sha256},
         "extraction": dict(result.activations.notes),
         "cross_checked": list(result.checked.layers),
+        "from_cache": {"activations": not reading.loaded, "layers": list(result.remembered)},
         "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
         "versions": versions(),
     }
@@ -227,7 +291,12 @@ def comparison_record(comparisons: Mapping[str, Comparison], failures: Mapping[s
         name: {"rows": [asdict(row) for row in comparison.rows], "warnings": list(comparison.warnings)}
         for name, comparison in comparisons.items()
     }
-    return {"schema": 1, "groups": groups, "failures": {model: asdict(f) for model, f in failures.items()}}
+    return {"schema": 1, "groups": groups, "failures": {model: told_of(f) for model, f in failures.items()}}
+
+
+def told_of(failed: Failure) -> dict[str, str]:
+    """A failure ready for JSON."""
+    return {"message": failed.message, "details": failed.details}
 
 
 def write_measured(directory: Path, profile: Profile, checked: Checked, *, source: Path) -> None:

@@ -3,31 +3,80 @@
 import time
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from todacomm import sources
 from todacomm.errors import InvalidInput
-from todacomm.measurement import Checked, measure_profile
-from todacomm.models import resolve
+from todacomm.measurement import Checked, measure_profile, measure_task
+from todacomm.models import ModelSource, resolve
 from todacomm.progress import Track, silent
 from todacomm.recipe import Recipe
 from todacomm.study import Study
 from todacomm.types import Activations, ModelCard, Profile, Texts
+from todacomm.workers import in_threads, one_thread
 
 if TYPE_CHECKING:
     from todacomm.loading import LoadedModel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One reading that is to be made and measured: a model, texts and a pooling (None: by the kind of the model).
+
+    ``dataset`` is how the texts were named, ``study`` the settings, narrowed to this model.
+    """
+
+    source: ModelSource
+    dataset: str
+    pooling: str | None
+    texts: Texts
+    study: Study
+
+    def __str__(self) -> str:
+        return f"{self.source.name}: {self.dataset}, pooling {self.pooling or 'by kind'}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a model made of texts: the activations, the language metrics, and what the model is.
+
+    ``known`` are all the layers that the model has at this site, ``device`` and ``dtype`` what it ran on and in, ``key``
+    that of the entry in the cache and ``digests`` those of its layers, empty where nothing is kept; ``loaded`` says
+    whether the model was loaded for it.
+    """
+
+    activations: Activations
+    language: Mapping[str, Any]
+    card: ModelCard
+    known: tuple[str, ...]
+    device: str
+    dtype: str
+    seconds: float = 0.0
+    key: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    loaded: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """A profile, what it was made from, what the reference engine confirmed, and the seconds that each stage took."""
+    """A profile, what it was made from, what the reference engine confirmed, and the seconds that each stage took.
+
+    ``remembered`` are the layers that had been measured before, ``figures`` PNG files by name where they are drawn already.
+    """
 
     profile: Profile
-    activations: Activations
+    reading: Reading
     checked: Checked
     seconds: Mapping[str, float]
+    remembered: tuple[str, ...] = ()
+    figures: Mapping[str, bytes] | None = None
+
+    @property
+    def activations(self) -> Activations:
+        return self.reading.activations
 
 
 def run(
@@ -45,8 +94,8 @@ def run(
     return profile_of(load(model, study, tokenizer=tokenizer), given, study, pooling=pooling, track=track).profile
 
 
-OF_A_STUDY = {"models", "datasets", "output", "output_dir", "cache"}
-OF_LOADING = {"device", "dtype", "num_layers", "revision", "trust_remote_code", "allow_pickle"}
+OF_A_STUDY = {"models", "datasets", "output", "output_dir", "cache", "backend", "scheduler", "max_memory"}
+OF_LOADING = {"device", "device_map", "dtype", "num_layers", "revision", "trust_remote_code", "allow_pickle"}
 
 
 def _study_settings(model: Any, texts: Texts | str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,8 +128,8 @@ def load_texts(study: Study, dataset: str) -> Texts:
     return found
 
 
-def load(model: Any, study: Study, *, tokenizer: Any = None) -> "LoadedModel":
-    """Load a model by name, or adopt one that the caller holds."""
+def load(model: Any, study: Study, *, tokenizer: Any = None, weights_sha256: str = "") -> "LoadedModel":
+    """Load a model by name, or adopt one that the caller holds; a digest that is known already is not taken again."""
     from todacomm.loading import adopt, load_model
 
     if not isinstance(model, (str, Path)):
@@ -92,6 +141,9 @@ def load(model: Any, study: Study, *, tokenizer: Any = None) -> "LoadedModel":
         trust_remote_code=study.trust_remote_code,
         allow_pickle=study.allow_pickle,
         num_layers=study.num_layers,
+        weights_sha256=weights_sha256,
+        device_map=study.device_map,
+        max_memory={"cpu": study.max_memory} if study.max_memory else None,
     )
 
 
@@ -99,7 +151,21 @@ def profile_of(
     model: "LoadedModel", texts: Texts, study: Study, *, pooling: str | None, track: Track = silent
 ) -> Result:
     """Extract the layers of a loaded model and measure them."""
-    from todacomm.extraction import extract
+    reading = read(model, texts, study, pooling=pooling, track=track)
+    begun = time.perf_counter()
+    with one_thread:
+        found = measure_profile(
+            reading.activations.clouds(),
+            recipe_of(study, reading.activations),
+            track=track,
+            each=partial(in_threads, measure_task, number=study.jobs),
+        )
+    return result_of(reading, *found, seconds=time.perf_counter() - begun)
+
+
+def read(model: "LoadedModel", texts: Texts, study: Study, *, pooling: str | None, track: Track = silent) -> Reading:
+    """One forward pass of a loaded model over the texts."""
+    from todacomm.extraction import extract, select_layers
 
     begun = time.perf_counter()
     activations, language = extract(
@@ -117,24 +183,37 @@ def profile_of(
         language=study.language,
         track=track,
     )
-    extracted = time.perf_counter()
-    profile, checked = measure_profile(activations.clouds(), recipe_of(study, activations), track=track)
+    return Reading(
+        activations,
+        language.as_dict() if language else {"reason": "not asked for"},
+        card_of(model),
+        tuple(select_layers(model.anatomy, "all", study.site)),
+        model.device,
+        model.dtype,
+        time.perf_counter() - begun,
+    )
+
+
+def result_of(
+    reading: Reading, profile: Profile, checked: Checked, *, seconds: float, remembered: tuple[str, ...] = ()
+) -> Result:
+    """A profile with what its reading knows, after the homology has taken so many seconds."""
     profile = replace(
         profile,
-        language=language.as_dict() if language else {"reason": "not asked for"},
-        notes=tuple(notes_of(activations)),
-        card=card_of(model),
-        texts_sha256=activations.texts.sha256,
+        language=reading.language,
+        notes=(*profile.notes, *notes_of(reading.activations)),
+        card=reading.card,
+        texts_sha256=reading.activations.texts.sha256,
     )
-    seconds = {"extraction": extracted - begun, "homology": time.perf_counter() - extracted}
-    return Result(profile, activations, checked, seconds)
+    return Result(profile, reading, checked, {"extraction": reading.seconds, "homology": seconds}, remembered)
 
 
 def recipe_of(study: Study, activations: Activations) -> Recipe:
     """The recipe of a study for one set of activations; of tokens, as many as were drawn before the forward pass."""
     recipe = study.recipe(activations.pooling)
-    drawn = len(next(iter(activations.layers.values())))
-    return replace(recipe, subsample=drawn) if activations.pooling == "tokens" else recipe
+    if activations.pooling != "tokens":
+        return recipe
+    return replace(recipe, subsample=len(next(iter(activations.layers.values()))))
 
 
 def card_of(model: "LoadedModel") -> ModelCard:

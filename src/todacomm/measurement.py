@@ -81,18 +81,19 @@ def measure_profile(
     drawn = drawn_for_check([cloud.address.layer for cloud in given], recipe)
     tasks = [Task(cloud, recipe, cloud.address.layer in drawn) for cloud in given]
     found = list(track(each(tasks), "persistent homology", len(tasks)))
-    return assembled(found, {cloud.address.layer: cloud for cloud in given})
+    return assembled(found, {cloud.address.layer: cloud for cloud in given}.__getitem__)
 
 
-def assembled(found: Sequence[Measured], clouds: Mapping[str, PointCloud]) -> tuple[Profile, Checked]:
+def assembled(found: Sequence[Measured], cloud: Callable[[str], PointCloud]) -> tuple[Profile, Checked]:
     """The profile of measured clouds with its expansions, and which layers were confirmed.
 
-    Of ``clouds`` only those at the ends of an expansion are prepared again, so that no more than these are in memory.
+    ``cloud`` gives that of a layer; those at the ends of an expansion are prepared again, so that no more than these are
+    in memory.
     """
     measurements = [one.measurement for one in found]
     refuse_points(measurements)
     profile = Profile(tuple(measurements))  # in the order of depth
-    ready = cache(lambda layer: prepare(clouds[layer], profile.recipe))
+    ready = cache(lambda layer: prepare(cloud(layer), profile.recipe))
     expansions = expansions_of(profile.measurements, ready)
     confirmed = {one.measurement.address.layer for one in found if one.confirmed}
     return replace(profile, expansions=expansions), Checked(tuple(x for x in profile.layers if x in confirmed))

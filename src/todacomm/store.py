@@ -118,11 +118,17 @@ def layer_record(measurement: Measurement) -> dict[str, Any]:
 
 def packed_diagrams(profile: Profile) -> dict[str, np.ndarray]:
     """``layer/H1`` → (m, 2) bars and ``layer/H1_essential`` → (e,) births, float64."""
+    return {
+        f"{m.address.layer}/{name}": bars for m in profile.measurements for name, bars in bars_of(m.diagrams).items()
+    }
+
+
+def bars_of(diagrams: Diagrams) -> dict[str, np.ndarray]:
+    """``H1`` → (m, 2) bars and ``H1_essential`` → (e,) births, float64."""
     packed = {}
-    for m in profile.measurements:
-        for k, (bars, births) in enumerate(zip(m.diagrams.finite, m.diagrams.essential, strict=True)):
-            packed[f"{m.address.layer}/H{k}"] = bars
-            packed[f"{m.address.layer}/H{k}_essential"] = births
+    for k, (bars, births) in enumerate(zip(diagrams.finite, diagrams.essential, strict=True)):
+        packed[f"H{k}"] = bars
+        packed[f"H{k}_essential"] = births
     return packed
 
 
@@ -163,16 +169,8 @@ def profile_from(
 ) -> Profile:
     """The profile that `write_record` wrote."""
     recipe = Recipe(**manifest["recipe"])
-    facts = CloudFacts.__dataclass_fields__
-    outside = {*facts, "schema", "doubt", "note"}
     measurements = tuple(
-        Measurement(
-            Address(manifest["model"], manifest["data"], layer),
-            recipe,
-            CloudFacts(**{name: row[name] for name in facts}),
-            diagrams_from(layer, arrays, recipe.maxdim),
-            {name: value for name, value in row.items() if name not in outside},
-        )
+        measurement_from(Address(manifest["model"], manifest["data"], layer), recipe, row, arrays, prefix=f"{layer}/")
         for layer, row in layers.items()
     )
     return Profile(
@@ -185,11 +183,22 @@ def profile_from(
     )
 
 
-def diagrams_from(layer: str, arrays: Mapping[str, np.ndarray], maxdim: int) -> Diagrams:
-    """The diagrams of one layer, out of the arrays that `packed_diagrams` made."""
-    dimensions = range(maxdim + 1)
-    finite = tuple(arrays[f"{layer}/H{k}"] for k in dimensions)
-    return Diagrams(finite, tuple(arrays[f"{layer}/H{k}_essential"] for k in dimensions))
+def measurement_from(
+    address: Address, recipe: Recipe, row: Mapping[str, Any], arrays: Mapping[str, np.ndarray], *, prefix: str = ""
+) -> Measurement:
+    """A measurement out of what `layer_record` and `bars_of` made; ``prefix`` stands before the names of the arrays."""
+    facts = CloudFacts.__dataclass_fields__
+    outside = {*facts, "schema", "doubt", "note"}
+    dimensions = range(recipe.maxdim + 1)
+    finite = tuple(arrays[f"{prefix}H{k}"] for k in dimensions)
+    essential = tuple(arrays[f"{prefix}H{k}_essential"] for k in dimensions)
+    return Measurement(
+        address,
+        recipe,
+        CloudFacts(**{name: row[name] for name in facts if name in row}),
+        Diagrams(finite, essential),
+        {name: value for name, value in row.items() if name not in outside},
+    )
 
 
 def expansion_from(row: Mapping[str, Any]) -> Expansion:

@@ -12,7 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from todacomm.engines import DEFAULT, engines
 from todacomm.errors import InvalidStudy, UnknownName
-from todacomm.models import DEVICES, DTYPES, SHIPPED, SITES
+from todacomm.memory import size_of
+from todacomm.models import DEVICE_MAPS, DEVICES, DTYPES, SHIPPED, SITES
 from todacomm.pooling import poolings
 from todacomm.recipe import DISTANCES, FEWEST_POINTS, SCALES, Recipe
 from todacomm.sources import HUB_FORM, sources
@@ -75,6 +76,16 @@ def _file_name(name: str | None) -> str | None:
     return name
 
 
+def _size(text: str | None) -> str | None:
+    if text is not None:
+        size_of(text)
+    return text
+
+
+def _device_map(name: str | None) -> str | None:
+    return None if name is None else _one_of("device map", DEVICE_MAPS)(name)
+
+
 Count = Annotated[int, Field(ge=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_each_once)]
 Layers = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_listed_layers), AfterValidator(_layers)]
@@ -132,9 +143,16 @@ class Study(BaseModel):
         default=DEFAULT, description=f"what computes persistent homology: {' or '.join(engines)}"
     )
     subsample: MaybePoints = Field(default=None, description="points drawn from each cloud; none measures all of them")
+    landmarks: MaybePoints = Field(
+        default=None, description="points of each cloud that stand for all, chosen far apart; none measures all of them"
+    )
     seed: int = Field(default=42, ge=0, description="of every random choice")
     device: Annotated[str, AfterValidator(_one_of("device", DEVICES))] = Field(
         default="auto", description="auto, cpu, cuda or mps"
+    )
+    device_map: Annotated[MaybeText, AfterValidator(_device_map)] = Field(
+        default=None,
+        description="auto spreads a model that does not fit one device over devices, main memory and disk; none does not",
     )
     dtype: Annotated[str, AfterValidator(_one_of("dtype", DTYPES))] = Field(
         default="float32", description="what the model computes in: float32, float16 or bfloat16"
@@ -149,7 +167,27 @@ class Study(BaseModel):
     trust_remote_code: bool = Field(default=False, description="true runs Python code that comes with a model")
     allow_pickle: bool = Field(default=False, description="true reads weights from pickle files (tensors only)")
     language: bool = Field(default=True, description="loss, perplexity and accuracy of the models on the same texts")
-    cache: bool = Field(default=True, description="keep the pooled activations beside the records")
+    backend: Literal["auto", "threading", "loky", "dask"] = Field(
+        default="auto",
+        description="who does the jobs: threading (this process), loky (processes of this machine) or dask (a cluster, "
+        "with scheduler); auto is dask with a scheduler, else threading",
+    )
+    jobs: Literal["auto"] | Count = Field(
+        default="auto", description="layers at a time with threading, processes with loky; auto is one a core"
+    )
+    scheduler: MaybeText = Field(
+        default=None, description="of a dask cluster: tcp://host:port or its scheduler file; none is no cluster"
+    )
+    max_memory: Annotated[MaybeText, AfterValidator(_size)] = Field(
+        default=None,
+        description="memory that may be held, such as 4GiB or 500MB; what needs more is thinned or refused before it is "
+        "begun; none is nine tenths of what the machine has left",
+    )
+    cache: bool = Field(
+        default=True,
+        description="take from the cache what was computed before and keep there what is new; keep the pooled "
+        "activations beside the records",
+    )
     output: Annotated[MaybeText, AfterValidator(_file_name)] = Field(
         default=None, description="name of the experiment; none names it after the model"
     )

@@ -2,7 +2,7 @@
 
 import typer
 
-from todacomm.cli import catalogue, compare, console, measure, run
+from todacomm.cli import cache, catalogue, compare, console, measure, plan, run
 from todacomm.errors import TodacommError
 
 HELP = """The shape of what a neural network has learned, layer by layer: persistent homology of its activations.
@@ -21,8 +21,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.command("run")(run.run)
+app.command("plan")(plan.plan)
 app.command("measure")(measure.measure)
 app.command("compare")(compare.compare)
+app.add_typer(cache.app, name="cache")
 app.command("list-models")(catalogue.list_models)
 app.command("list-configs")(catalogue.list_configs)
 app.command("init")(catalogue.init)

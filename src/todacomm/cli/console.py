@@ -72,5 +72,10 @@ def say(message: str) -> None:
     err.print(escaped(message), style="dim")
 
 
+def warn(message: str) -> None:
+    """A warning on standard error, also with ``--quiet``."""
+    err.print(f"[yellow]warning:[/] {escaped(message)}")
+
+
 def unsaid(message: str) -> None:
     """`say` with ``--quiet``."""

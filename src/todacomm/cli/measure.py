@@ -20,7 +20,18 @@ def measure(
     maxdim: options.MaxDim = 1,
     engine: options.Engine = "bitlink",
     subsample: options.Subsample = None,
+    landmarks: options.Landmarks = None,
     seed: options.Seed = 42,
+    jobs: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|N", help="Layers measured at a time; auto is one a core.", rich_help_panel=options.MEASUREMENT
+        ),
+    ] = "auto",
+    max_memory: options.MaxMemory = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Neither read nor write the cache.", rich_help_panel=PANEL)
+    ] = False,
     output: Annotated[
         Path | None, typer.Option(help="Write records, figures and a reading of them here.", rich_help_panel=PANEL)
     ] = None,
@@ -35,8 +46,12 @@ def measure(
       todacomm measure activations.safetensors --scale median --maxdim 2 --output measured/
     """
     from todacomm.arrays import read_layers
+    from todacomm.cache import Cache, default_place
+    from todacomm.fitting import check_arrays, shapes_of
+    from todacomm.jobs import Remembering
     from todacomm.measurement import measure_arrays
     from todacomm.recipe import Recipe
+    from todacomm.workers import one_thread
 
     recipe = Recipe(
         components=options.components_of(components),
@@ -45,11 +60,19 @@ def measure(
         maxdim=maxdim,
         engine=engine,
         subsample=subsample,
+        landmarks=landmarks,
         seed=seed,
     )
     layers = read_layers(path)
-    with console.tracker(quiet=quiet or csv or json) as track:
-        profile, checked = measure_arrays(layers, name=path.stem, recipe=recipe, track=track)
+    cache = None if no_cache else Cache(default_place())
+    number = options.auto_or_number("--jobs", jobs, of="layers at a time")
+    each = Remembering(cache, check_arrays(shapes_of(layers, path.stem), recipe, jobs=number, max_memory=max_memory))
+    with console.tracker(quiet=quiet or csv or json) as track, one_thread:
+        profile, checked = measure_arrays(layers, name=path.stem, recipe=recipe, track=track, each=each)
+    if each.remembered and not (quiet or csv or json):
+        console.say(f"{len(each.remembered)} of {len(profile.layers)} layers were measured before")
+    for complaint in cache.told() if cache else ():
+        console.warn(complaint)
     if output is not None:
         from todacomm.execution import write_measured
 

@@ -1,6 +1,6 @@
 """Options that several commands share, each with the help that it shows."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -8,6 +8,7 @@ from todacomm.engines import engines
 from todacomm.errors import InvalidInput
 
 MEASUREMENT, OUTPUT = "Measurement", "Output"
+NO_CACHE = "Neither read nor write the cache, nor keep activations; see todacomm cache --help."
 
 Components = Annotated[
     str, typer.Option("--pca", metavar="N|none", help="Principal components to keep.", rich_help_panel=MEASUREMENT)
@@ -39,6 +40,22 @@ Subsample = Annotated[
     int | None,
     typer.Option(metavar="N", help="Measure N points drawn by the seed.", rich_help_panel=MEASUREMENT),
 ]
+Landmarks = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Measure N landmarks that no point is far from; how far, and what that leaves open, is said with the result.",
+        rich_help_panel=MEASUREMENT,
+    ),
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Memory that may be held, as 4GiB or 500MB; what needs more is thinned or refused (default: 90 % of what is left).",
+        rich_help_panel="Machine",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Decides every random choice.", rich_help_panel=MEASUREMENT)]
 Csv = Annotated[
     bool, typer.Option("--csv", help="Print one CSV row a layer instead of the table.", rich_help_panel=OUTPUT)
@@ -56,3 +73,10 @@ def components_of(text: str) -> int | None:
             f"--pca {text}: expected a number of components of 1 or more, or none to keep every dimension"
         )
     return int(text)
+
+
+def auto_or_number(option: str, text: str, *, of: str) -> Literal["auto"] | int:
+    """``auto``, or a whole number of what the option counts."""
+    if text != "auto" and (not text.isdecimal() or int(text) < 1):
+        raise InvalidInput(f"{option} {text}: expected auto or a number of {of}")
+    return "auto" if text == "auto" else int(text)

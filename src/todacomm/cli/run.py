@@ -10,7 +10,7 @@ import typer
 from todacomm.cli import console, options, tables
 from todacomm.engines import engines
 from todacomm.errors import InvalidInput
-from todacomm.models import DEVICES, DTYPES, SITES
+from todacomm.models import DEVICE_MAPS, DEVICES, DTYPES, SITES
 from todacomm.pooling import poolings
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def run(
         typer.Option(metavar="|".join(engines), help="Default bitlink.", rich_help_panel=options.MEASUREMENT),
     ] = None,
     subsample: options.Subsample = None,
+    landmarks: options.Landmarks = None,
     seed: Annotated[
         int | None,
         typer.Option(help="Decides every random choice (default 42).", rich_help_panel=options.MEASUREMENT),
@@ -125,6 +126,14 @@ def run(
     device: Annotated[
         str | None, typer.Option(metavar="|".join(DEVICES), help="Default auto.", rich_help_panel=MACHINE)
     ] = None,
+    device_map: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(DEVICE_MAPS),
+            help="auto: spread a model that does not fit one device, down to disk (default none).",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
     dtype: Annotated[
         str | None,
         typer.Option(metavar="|".join(DTYPES), help="Default float32.", rich_help_panel=MACHINE),
@@ -132,6 +141,31 @@ def run(
     batch_size: Annotated[
         str | None, typer.Option(metavar="auto|N", help="Texts at a time (default auto).", rich_help_panel=MACHINE)
     ] = None,
+    jobs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|N",
+            help="Layers measured at a time, or processes with --backend loky (default one a core).",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="threading|loky|dask",
+            help="This process (default), processes of this machine, or the cluster of --scheduler.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="tcp://HOST:PORT|FILE",
+            help="The scheduler of a dask cluster, or its scheduler file; its workers do the jobs.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
+    max_memory: options.MaxMemory = None,
     trust_remote_code: Annotated[
         bool | None,
         typer.Option("--trust-remote-code", help="Run Python code that comes with a model.", rich_help_panel=SAFETY),
@@ -145,7 +179,7 @@ def run(
         str | None, typer.Option(help="Where it goes (default experiments).", rich_help_panel=options.OUTPUT)
     ] = None,
     no_cache: Annotated[
-        bool | None, typer.Option("--no-cache", help="Do not keep the activations.", rich_help_panel=options.OUTPUT)
+        bool | None, typer.Option("--no-cache", help=options.NO_CACHE, rich_help_panel=options.OUTPUT)
     ] = None,
     csv: options.Csv = False,
     json: options.Json = False,
@@ -166,7 +200,8 @@ def run(
 
     silent = quiet or csv or json
     with console.tracker(quiet=silent) as track:
-        outcome = execute(study, command=command_line(), track=track, say=console.unsaid if silent else console.say)
+        say = console.unsaid if silent else console.say
+        outcome = execute(study, command=command_line(), track=track, say=say, warn=console.warn)
     show(outcome, csv=csv, json=json, quiet=quiet)
     if outcome.failures:
         console.stop(console.FAILED)
@@ -180,7 +215,7 @@ MEANING = {  # option → key of a study, where the names differ
     "pca": "components",
     "no_cache": "cache",
 }
-APART = {"context", "config", "csv", "json", "quiet"}  # options that are no keys of a study
+APART = {"context", "config", "csv", "json", "quiet", "path", "calibrate"}  # options that are no keys of a study
 
 
 def given_options(context: typer.Context) -> dict[str, Any]:
@@ -213,14 +248,18 @@ def negated(value: bool) -> bool:
 
 def batch_of(text: str) -> str | int:
     """``auto`` or a number of texts."""
-    if text != "auto" and not text.isdecimal():
-        raise InvalidInput(f"--batch-size {text}: expected auto or a number of texts")
-    return text if text == "auto" else int(text)
+    return options.auto_or_number("--batch-size", text, of="texts")
+
+
+def jobs_of(text: str) -> str | int:
+    """``auto`` or a number of layers or processes."""
+    return options.auto_or_number("--jobs", text, of="layers or processes at a time")
 
 
 READ: dict[str, Callable[[Any], Any]] = {
     "pca": options.components_of,
     "batch_size": batch_of,
+    "jobs": jobs_of,
     "no_cache": negated,
     "model": lambda name: (name,),
     "hf_model": lambda name: (name,),

@@ -1,0 +1,151 @@
+"""``todacomm plan``: what a run or a measurement will take, before it is begun."""
+
+import inspect
+import json as json_module
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from todacomm.cli import console
+from todacomm.cli import run as running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from todacomm.plan import JobPlan, Plan
+    from todacomm.recipe import Recipe
+    from todacomm.study import Study
+
+PLAN = "Plan"
+OF_A_RUN_ALONE = ("csv", "json", "quiet")  # what a plan has not, or has of its own
+
+
+def plan(
+    context: typer.Context,
+    path: Annotated[
+        Path | None, typer.Argument(help="An array file, for the plan of todacomm measure; none plans todacomm run.")
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure this machine anew, not once a day.", rich_help_panel=PLAN)
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON: seconds and bytes.", rich_help_panel=PLAN)] = False,
+    **_: Any,
+) -> None:
+    """Say what a run will take: texts, tokens, points, layers, FLOPs, time and memory of each stage. Nothing is run.
+
+    Takes every option of todacomm run, or an array file with the options of todacomm measure. Texts are tokenised, networks
+    are built without their weights, and the speed of this machine is measured in about a second, once a day. What the
+    cache has costs nothing. Leaves with exit code 2 where the run would be refused for want of memory.
+
+    [bold]Examples[/]
+      todacomm plan --model gpt2 --samples 2000
+      todacomm plan --config article --max-memory 8GiB
+      todacomm plan cloud.npy --landmarks 5000
+    """
+    study = running.study_of(context.params.get("config"), running.given_options(context))
+    found = plan_of_file(path, study, calibrate=calibrate) if path else plan_of_study(study, calibrate=calibrate)
+    if json:
+        json_module.dump(found.as_dict(), sys.stdout, indent=2, ensure_ascii=False)
+        sys.stdout.write("\n")
+    else:
+        show(found)
+
+
+def with_options_of_run(command: "Callable[..., None]") -> "Callable[..., None]":
+    """The command with every option of ``todacomm run`` beside its own."""
+    own = inspect.signature(command).parameters
+    ours = [p for p in own.values() if p.kind is not p.VAR_KEYWORD]
+    theirs = [p for name, p in inspect.signature(running.run).parameters.items() if name not in {*own, *OF_A_RUN_ALONE}]
+    command.__signature__ = inspect.Signature([*ours, *theirs])  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in (*ours, *theirs)}
+    return command
+
+
+with_options_of_run(plan)
+
+
+def plan_of_study(study: "Study", *, calibrate: bool) -> "Plan":
+    """The plan of a study as it would be run; TooLarge where it would be refused."""
+    from todacomm.fitting import fitted
+    from todacomm.jobs import cache_of, jobs_of
+    from todacomm.planning import rates_of
+
+    cache = cache_of(study)
+    return fitted(jobs_of(study), cache, rates_of(cache, fresh=calibrate))[1]
+
+
+def plan_of_file(path: Path, study: "Study", *, calibrate: bool) -> "Plan":
+    """The plan of measuring the arrays of a file."""
+    from todacomm.arrays import read_layers
+    from todacomm.fitting import check_arrays, plan_of_arrays, shapes_of
+    from todacomm.jobs import cache_of
+    from todacomm.planning import rates_of
+
+    shapes = shapes_of(read_layers(path), path.stem)
+    recipe = recipe_of_arrays(study)
+    at_once = check_arrays(shapes, recipe, jobs=study.jobs, max_memory=study.max_memory)
+    rates = rates_of(cache_of(study), fresh=calibrate)
+    return plan_of_arrays(shapes, recipe, name=path.stem, jobs=at_once, max_memory=study.max_memory, rates=rates)
+
+
+def recipe_of_arrays(study: "Study") -> "Recipe":
+    """The recipe of ``todacomm measure``."""
+    from dataclasses import replace
+
+    return replace(study.recipe("last"), pooling=None, max_length=None)
+
+
+def show(found: "Plan") -> None:
+    """A table a job, the totals, and what was changed to fit."""
+    from todacomm.memory import spoken
+
+    for job in found.jobs:
+        show_job(job, found)
+    if len(found.jobs) > 1:
+        show_stages("all jobs", [(name, seconds, 0, 0.0) for name, seconds in found.stages.items()], found)
+    limit = f" {spoken(found.limit)} may be used." if found.limit else ""
+    alone = f"The program alone holds {spoken(found.base)}; every figure but counts is an estimate.{limit}"
+    for line in (f"In all {found.line()}.", alone, *(f"To fit into memory: {change}." for change in found.changes)):
+        console.out.print(console.escaped(line), soft_wrap=True)
+
+
+def show_job(job: "JobPlan", whole: "Plan") -> None:
+    """What there is of one job, and a row for each of its stages."""
+    title = f"{job.model} · {job.dataset}{f' · pooling {job.pooling}' if job.pooling else ''}"
+    if job.problem:
+        console.out.print(f"[bold]{console.escaped(title)}[/]\n  {console.escaped(job.problem)}\n", soft_wrap=True)
+        return
+    show_stages(title, [(s.name, s.seconds, s.memory, s.flops) for s in job.stages], whole)
+    for line in (counts(job), *job.notes):
+        console.out.print(f"  {console.escaped(line)}", soft_wrap=True)
+    console.out.print()
+
+
+def show_stages(title: str, stages: list[tuple[str, float, int, float]], whole: "Plan") -> None:
+    """Seconds, memory of the process and GFLOP of each stage, and their totals."""
+    from rich import box
+    from rich.table import Table
+
+    from todacomm.memory import spoken
+    from todacomm.plan import duration
+
+    table = Table(title=console.escaped(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("stage")
+    for head in ("time, about", "memory, about", "GFLOP"):
+        table.add_column(head, justify="right")
+    for name, seconds, held, flops in stages:
+        memory = spoken(whole.workers * (whole.base + held)) if held else ""
+        table.add_row(name, duration(seconds), memory, f"{flops / 1e9:,.3g}" if flops else "")
+    console.out.print(table)
+
+
+def counts(job: "JobPlan") -> str:
+    """The exact numbers of a job."""
+    texts = f"{job.texts:,} texts, {job.content_tokens:,} content tokens" if job.texts else ""
+    padded = f"{job.padded_tokens:,} tokens in batches" if job.padded_tokens else ""
+    points = f"{job.layers} layers of {job.points:,} points in {job.width:,} dimensions"
+    model = f"{job.parameters:,} parameters in {job.blocks} blocks" if job.parameters else ""
+    before = f"{job.measured} layers were measured before" if job.measured else ""
+    return "; ".join(part for part in (model, texts, padded, points, before) if part)

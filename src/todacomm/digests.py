@@ -1,0 +1,211 @@
+"""What a stored result is known by: the digests of weights, texts, clouds and settings, and of the code behind the numbers.
+
+Two results of equal keys are equal byte for byte. What could change a number is in the key: the source of the modules
+that compute it, of the engine and of the metrics, and the versions of the libraries underneath.
+"""
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from todacomm import checkpoints
+from todacomm.cache import Cache, digest_of
+from todacomm.engines import engines
+from todacomm.metrics import metrics
+from todacomm.models import ModelSource
+from todacomm.pooling import poolings
+from todacomm.recipe import Recipe
+from todacomm.study import Study
+from todacomm.types import Texts
+from todacomm.versions import installed
+
+OF_A_READING = ("torch", "transformers", "tokenizers", "gguf", "numpy")
+OF_A_MEASUREMENT = ("numpy", "scipy", "redzed-tda", "ripser", "numba")
+DESCRIBES = {
+    ".json",
+    ".txt",
+    ".model",
+    ".py",
+    ".jinja",
+    ".tiktoken",
+    ".vocab",
+    ".bpe",
+}  # configuration, tokenizer, code
+# the keys of a study that no activation depends on; those that matter only to some models or poolings are added apart
+NOT_READ = frozenset(
+    [
+        "models",
+        "datasets",
+        "shuffle",
+        "layers",
+        "pooling",
+        "seed",
+        "subsample",
+        "landmarks",
+        "num_layers",
+        "device_map",
+        "revision",
+        "allow_pickle",
+        "components",
+        "distance",
+        "scale",
+        "maxdim",
+        "engine",
+        "output",
+        "output_dir",
+        "cache",
+        "backend",
+        "jobs",
+        "scheduler",
+        "max_memory",
+    ]
+)
+IMPORTS = re.compile(r"^ *from todacomm(?:\.(\w+)[\w.]*)? import (.+)", re.MULTILINE)
+
+
+@cache
+def code_digest(module: str) -> str:
+    """The SHA-256 of the source of a module of todacomm and of all that it imports of todacomm, at any remove."""
+    return digest_of({name: hashlib.sha256(source).hexdigest() for name, source in _closure(module).items()})
+
+
+def _closure(module: str) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    ahead = [module]
+    while ahead:
+        name = ahead.pop()
+        source = _source(name)
+        if name not in found and source is not None:
+            found[name] = source
+            pairs = IMPORTS.findall(source.decode())
+            ahead += [part for inner, names in pairs for part in ([inner] if inner else re.findall(r"\w+", names))]
+    return found
+
+
+def _source(module: str) -> bytes | None:
+    """The bytes of a module, or of every module of a package; None for what is neither."""
+    place = Path(str(files("todacomm")))
+    if (one := place / f"{module}.py").is_file():
+        return one.read_bytes()
+    inside = sorted((place / module).rglob("*.py"))
+    return b"".join(path.read_bytes() for path in inside) if inside else None
+
+
+@cache
+def _versions(names: tuple[str, ...]) -> dict[str, str | None]:
+    return {name: installed(name) for name in names}
+
+
+@cache
+def _foreign(functions: tuple[Callable[..., Any], ...]) -> dict[str, str]:
+    """The digests of the files of those functions that are not ours, by module."""
+    names = sorted({f.__module__ for f in functions if f.__module__.split(".")[0] != "todacomm"})
+    places = {name: getattr(sys.modules.get(name), "__file__", None) for name in names}
+    return {name: hashlib.sha256(Path(p).read_bytes()).hexdigest() if p else "" for name, p in places.items()}
+
+
+# Models
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The files of a model: the digest of its weights, and that of everything which decides what it computes."""
+
+    weights_sha256: str
+    content: str
+
+
+def checkpoint_of(source: ModelSource, cache: Cache, *, remote_code: bool = False) -> Checkpoint | None:
+    """What a model is known by, without loading it; None where its files are not on this machine, or not all of them.
+
+    With ``remote_code`` None too where code comes from another repository, for that may change unseen.
+    """
+    directory = checkpoints.directory_of(source)
+    if directory is None or (remote_code and _code_elsewhere(directory)):
+        return None
+    try:
+        weights = _weights_sha256(directory, checkpoints.only_gguf(source), cache)
+        told = {path.name: _file_digest(path) for path in sorted(directory.iterdir()) if path.suffix in DESCRIBES}
+    except OSError:
+        return None
+    return Checkpoint(weights, digest_of({"weights": weights, "files": told})) if weights else None
+
+
+def _code_elsewhere(directory: Path) -> bool:
+    found = [directory / name for name in ("config.json", "tokenizer_config.json")]
+    return any("--" in str(json.loads(path.read_bytes()).get("auto_map")) for path in found if path.is_file())
+
+
+def _weights_sha256(directory: Path, gguf_file: str | None, cache: Cache) -> str:
+    """The digest of the weight files, out of the cache where they have the size and the time that they had then."""
+    paths = [path.resolve() for path in checkpoints.weight_files(directory, gguf_file)]
+    stats = [path.stat() for path in paths]
+    if not paths:
+        return ""
+    key = digest_of([[str(p), s.st_size, s.st_mtime_ns] for p, s in zip(paths, stats, strict=True)])
+    if (known := cache.facts("digests", key)) is not None:
+        return str(known["sha256"])
+    found = checkpoints.sha256_of(paths)
+    cache.keep("digests", key, {"sha256": found, "files": [str(path) for path in paths]}, {})
+    return found
+
+
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# Keys
+
+
+def model_key(checkpoint: Checkpoint, study: Study) -> str:
+    """The key of what a model is: its kind and its size."""
+    return digest_of(
+        {
+            "checkpoint": checkpoint.content,
+            "remote_code": study.trust_remote_code,
+            "code": code_digest("loading"),
+            "versions": _versions(OF_A_READING),
+        }
+    )
+
+
+def reading_key(checkpoint: Checkpoint, texts: Texts, study: Study, pooling: str, kind: str) -> str:
+    """The key of the activations of one model on one set of texts, whichever layers of it are wanted.
+
+    Every key of the study is in it, also one that was added since, except those that no activation depends on.
+    """
+    drawn = poolings[pooling].per_token
+    return digest_of(
+        {
+            "checkpoint": checkpoint.content,
+            "texts": texts.sha256,
+            "settings": {key: value for key, value in study if key not in NOT_READ},
+            "pooling": pooling,
+            "subsample": study.subsample if drawn else None,
+            "seed": study.seed if drawn or (study.language and kind == "masked") else None,
+            "code": code_digest("extraction"),
+            "foreign": _foreign((poolings[pooling].function,)),
+            "versions": _versions(OF_A_READING),
+        }
+    )
+
+
+def measurement_key(cloud: str, recipe: Recipe) -> str:
+    """The key of what was measured of a cloud with this digest."""
+    return digest_of(
+        {
+            "cloud": cloud,
+            "recipe": asdict(recipe),
+            "code": code_digest("measurement"),
+            "metrics": list(metrics),
+            "foreign": _foreign((engines[recipe.engine], *(metric.of for metric in metrics.values()))),
+            "versions": _versions(OF_A_MEASUREMENT),
+        }
+    )
