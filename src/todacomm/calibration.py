@@ -1,0 +1,345 @@
+"""How fast this machine is at what a study does, measured in about a second and kept for a day.
+
+Every rate comes from the code that will run: a model from two of its blocks on its own texts, a cloud from random points of
+its size and shape. Larger sizes than a fraction of a second allows are extrapolated by the exponent that was measured.
+"""
+
+import json
+import math
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from todacomm._version import __version__
+from todacomm.cache import digest_of
+from todacomm.engines import cross_check
+from todacomm.errors import CannotWrite
+from todacomm.measurement import Task as CloudTask
+from todacomm.measurement import measure_task
+from todacomm.recipe import Recipe
+from todacomm.store import write_atomically
+from todacomm.types import Address, PointCloud, Texts
+from todacomm.versions import installed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from todacomm.batching import Batch
+    from todacomm.skeletons import Skeleton
+    from todacomm.study import Study
+
+Clock = Callable[[], float]
+DAY = 86400.0
+FIRST = 64  # points of the first cloud that is tried
+PATIENCE = 0.25  # seconds of a cloud that is tried, or SHARE of what is extrapolated from it
+SHARE = 0.1
+STEEPEST = (2.2, 2.4, 5.0)  # exponents of the time of H0, H1 and H2
+FLOPS = 6e9  # of a batch that is tried
+TRIALS = (2, 5)  # of a batch: at least, and at most within
+WITHIN = 0.2  # seconds
+CHECKED = 600  # points that the reference engine computes at most
+YARD = 0.0146  # seconds of `yardstick` on the machine that the constants below were measured on
+FIGURES = (1.0, 0.16)  # seconds of the figures of a run on that machine: of one layer, for each doubling of the layers
+IMPORTING = 0.55  # seconds of loading matplotlib and its fonts there
+REPORTS = 0.05  # seconds of the records and reports of a run there
+LOADING = 0.12  # seconds of making a network from files there, however small
+LOADING_RATE = {"safetensors": 1.2e-9, "gguf": 19e-9}  # seconds for each parameter there
+
+
+_KNOWN: dict[str, Any] = {}  # what this process has measured or read
+
+
+@dataclass(slots=True)
+class Rates:
+    """What was measured before: JSON by key, thrown away after a day; nothing is kept where ``place`` is None."""
+
+    place: Path | None
+    clock: Clock = time.perf_counter
+    fresh: bool = False
+    spent: float = 0.0
+    _known: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, key: object, measured: Callable[[], Any]) -> Any:
+        """The value of a key, measured if it is not known; JSON-able."""
+        name = digest_of([machine(), self.clock.__name__, key])
+        if name not in self._known and not self.fresh:
+            self._known[name] = _KNOWN.get(name) or self._read(name)
+        if self._known.get(name) is None:
+            begun = time.perf_counter()
+            self._known[name] = measured()
+            self.spent += time.perf_counter() - begun
+            _KNOWN[name] = self._known[name]
+            self._write(name)
+        return self._known[name]
+
+    def _read(self, name: str) -> Any:
+        if self.place is None:
+            return None
+        path = self.place / f"{name}.json"
+        with suppress(OSError, ValueError):
+            if time.time() - path.stat().st_mtime < DAY:
+                return json.loads(path.read_text(encoding="utf-8"))
+        return None
+
+    def _write(self, name: str) -> None:
+        if self.place is not None:
+            with suppress(CannotWrite):
+                write_atomically(self.place / f"{name}.json", json.dumps(self._known[name]))
+
+
+def machine() -> list[Any]:
+    """What the rates hold for: host, cores, threads, versions."""
+    threads = [os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")]
+    libraries = [installed(name) for name in ("numpy", "scipy", "numba", "torch", "transformers")]
+    return [platform.node(), platform.machine(), os.cpu_count(), threads, __version__, libraries]
+
+
+# Constants that are not worth a measurement, in units of this machine
+
+
+def yardstick(clock: Clock) -> float:
+    """Seconds of a fixed piece of work, half Python and half NumPy: the best of three."""
+    return min(timed(_work, clock) for _ in range(3))
+
+
+def _work() -> float:
+    total, row = 0.0, np.linspace(0, 1, 4000)
+    for i in range(100_000):
+        total += i % 7 * 0.5
+    for _ in range(600):
+        total += float(np.sort(row[::-1] * 2).sum())
+    return total
+
+
+def timed(function: Callable[[], object], clock: Clock) -> float:
+    """Seconds of one call."""
+    begun = clock()
+    function()
+    return clock() - begun
+
+
+# Clouds
+
+
+@dataclass(frozen=True, slots=True)
+class CloudRate:
+    """Seconds of one cloud: distances and homology, and the reference engine on it; ``tried`` points were measured."""
+
+    seconds: float
+    check: float
+    tried: int
+
+
+def cloud_rate(n: int, d: int, recipe: Recipe, rates: Rates) -> CloudRate:
+    """The rate of clouds of n points in d dimensions."""
+    key = ["cloud", n, d, asdict(recipe)]
+    return CloudRate(**rates.of(key, lambda: asdict(_cloud_rate(n, d, recipe, rates.clock))))
+
+
+def _cloud_rate(n: int, d: int, recipe: Recipe, clock: Clock) -> CloudRate:
+    one(FIRST, d, recipe)  # compiled loops are loaded here
+    steepest = STEEPEST[recipe.maxdim]
+    seconds, tried = growing(lambda size: timed(lambda: one(size, d, recipe), clock), n, steepest=steepest)
+    reference_at = min(n, CHECKED)
+    check, _ = growing(lambda size: timed(lambda: reference(size, recipe), clock), reference_at, steepest=STEEPEST[2])
+    return CloudRate(seconds, check, tried)
+
+
+def growing(
+    seconds: Callable[[int], float], n: int, *, steepest: float, patience: float = PATIENCE
+) -> tuple[float, int]:
+    """Seconds at n, and the size that was tried last.
+
+    Sizes double until n, or until the next would take more than ``patience`` and SHARE of the whole; from there on it grows
+    by the exponent of the last two doublings, no more than ``steepest``.
+    """
+    tried: list[tuple[int, float]] = []
+    for size in [*(2**k for k in range(int(math.log2(FIRST)), n.bit_length()) if 2**k < 0.75 * n), n]:
+        if tried and _grown(tried, size, steepest) > max(patience, SHARE * (whole := _grown(tried, n, steepest))):
+            return whole, tried[-1][0]
+        tried.append((size, statistics.median(seconds(size) for _ in range(3 if size <= 4 * FIRST else 1))))
+    return tried[-1][1], n
+
+
+def _grown(tried: Sequence[tuple[int, float]], n: int, steepest: float) -> float:
+    size, last = tried[-1]
+    before, first = tried[max(0, len(tried) - 3)]
+    exponent = math.log(last / first) / math.log(size / before) if size > before else 2.0
+    return last * (n / size) ** min(max(exponent, 1.0), steepest)
+
+
+def one(n: int, d: int, recipe: Recipe) -> object:
+    """One random cloud measured."""
+    alone = Recipe(**{**asdict(recipe), "subsample": None})
+    return measure_task(CloudTask(random_cloud(n, d), alone))
+
+
+def reference(n: int, recipe: Recipe) -> None:
+    """The cross-check of one random cloud."""
+    from scipy.spatial.distance import pdist
+
+    points = random_cloud(n, min(recipe.components or CHECKED, CHECKED)).points
+    condensed = pdist(points).astype(np.float32)
+    cross_check(condensed, engine=recipe.engine, rng=np.random.default_rng(0), where="calibration")
+
+
+def random_cloud(n: int, d: int) -> PointCloud:
+    """Gaussian points whose variances fall like those of activations."""
+    rng = np.random.default_rng(n)
+    points = rng.normal(size=(n, d)) / np.sqrt(np.arange(1, d + 1))
+    return PointCloud(points.astype(np.float32), Address("calibration", "random", "cloud"))
+
+
+# Models
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRate:
+    """Seconds of a model: of a block for each token, padding included, by the length of the batch; of pooling one layer for
+    each such token; of all else (embedding, norm, head, scores) for each such token.
+    """
+
+    block: tuple[tuple[int, float], ...]
+    pooling: float
+    rest: float
+
+    def block_at(self, length: int) -> float:
+        """Between lengths in proportion, beyond them as at the last."""
+        lengths, seconds = zip(*sorted(self.block), strict=True)
+        return float(np.interp(length, lengths, seconds))
+
+
+def model_rate(
+    model: "Skeleton", batches: "Sequence[Batch]", study: "Study", *, tokenising: float, rates: Rates, key: object
+) -> ModelRate:
+    """The rate of a model on its own batches; ``tokenising`` are the seconds a token that this takes, known already."""
+    found = rates.of(key, lambda: asdict(_model_rate(model, batches, study, tokenising, rates.clock)))
+    return ModelRate(tuple((length, seconds) for length, seconds in found["block"]), found["pooling"], found["rest"])
+
+
+def _model_rate(
+    model: "Skeleton", batches: "Sequence[Batch]", study: "Study", tokenising: float, clock: Clock
+) -> ModelRate:
+    plain, headed = study.but(language=False), study
+    most = max(32, round(FLOPS / max(1, 4 * model.block)))
+    trial(model, some_of(batches[-1], 64), plain, clock)  # kernels are made ready here
+    tried = [trial(model, some_of(b, most), plain, clock) for b in (batches[0], batches[len(batches) // 2])]
+    with_head = max(32, min(most, round(FLOPS / max(1, 2 * model.head))))
+    last = trial(model, some_of(batches[len(batches) // 2], with_head), headed, clock)
+    block = dict(sorted((t.length, t.block) for t in tried))
+    return ModelRate(
+        tuple(block.items()),
+        statistics.mean(t.pooling for t in tried),
+        max(0.0, last.rest - tokenising),
+    )
+
+
+def some_of(batch: "Batch", tokens: int) -> list[str]:
+    """Texts of a batch, as many as hold so many tokens with their padding, one at least."""
+    return [row.text for row in batch.rows[: max(1, tokens // batch.ids.shape[1])]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What one batch took, in seconds for each token with its padding; ``length`` is that of its longest text."""
+
+    length: int
+    block: float
+    pooling: float
+    rest: float
+
+
+def trial(model: "Skeleton", items: Sequence[str], study: "Study", clock: Clock) -> Trial:
+    """Extract the texts with the cut model several times; the fastest counts."""
+    begun = time.perf_counter()
+    found: list[Trial] = []
+    while len(found) < TRIALS[0] or (time.perf_counter() - begun < WITHIN and len(found) < TRIALS[1]):
+        found.append(_trial(model, items, study, clock))
+    return min(found, key=lambda t: t.block + t.rest)
+
+
+def _trial(model: "Skeleton", items: Sequence[str], study: "Study", clock: Clock) -> Trial:
+    from todacomm.extraction import extract
+
+    watch = Watch(clock, model.cut.device)
+    points = study.subsample and max(1, study.subsample * len(items) // study.samples)
+    with watch.on(model.cut.anatomy.blocks):
+        begun = clock()
+        extract(
+            model.cut,
+            Texts("calibration", tuple(items)),
+            pooling=study.pooling[0] if study.pooling else None,
+            site=study.site,
+            max_length=study.max_length,
+            batch_size=len(items),
+            subsample=points,
+            seed=study.seed,
+            language=study.language,
+        )
+        whole = clock() - begun
+    pooled = len(model.layers) - model.depth + len(model.cut.anatomy.blocks)
+    within = len(model.cut.anatomy.blocks) * watch.block + pooled * watch.pooling
+    tokens = max(1, watch.first)
+    return Trial(watch.length, watch.block / watch.tokens, watch.pooling / watch.tokens, (whole - within) / tokens)
+
+
+@dataclass(slots=True)
+class Watch:
+    """The seconds of the last block, and those between it and the one before, where a layer is pooled."""
+
+    clock: Clock
+    device: str
+    block: float = 0.0
+    pooling: float = 0.0
+    tokens: int = 0
+    first: int = 0
+    length: int = 0
+    _entered: float = 0.0
+    _left: float = 0.0
+
+    @contextmanager
+    def on(self, blocks: "Sequence[Any]") -> "Iterator[None]":
+        """Hooks on the blocks while it watches."""
+        handles = [
+            blocks[0].register_forward_hook(self._after_first),
+            blocks[-1].register_forward_pre_hook(self._before, with_kwargs=True),
+            blocks[-1].register_forward_hook(self._after),
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _now(self) -> float:
+        if self.device.startswith("cuda"):
+            import torch
+
+            torch.cuda.synchronize()
+        return self.clock()
+
+    def _after_first(self, *_: object) -> None:
+        self._left = self._now()
+
+    def _before(self, _module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        from todacomm.families import entering
+
+        hidden = entering(args, kwargs)
+        texts, length = hidden.shape[:2] if hidden is not None and hidden.ndim > 2 else (1, 1)
+        self.tokens += texts * length
+        self.first = self.first or texts * length
+        self.length = max(self.length, length)
+        self._entered = self._now()
+        if self._left:
+            self.pooling += self._entered - self._left
+
+    def _after(self, *_: object) -> None:
+        self.block += self._now() - self._entered

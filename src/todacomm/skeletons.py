@@ -1,0 +1,213 @@
+"""Models without their weights: how large they are, what a forward pass costs, and two blocks of them to try that on.
+
+The network is built from its configuration on PyTorch's meta device, which holds shapes and no numbers; then all blocks
+but the first two are let go and the rest is filled with random numbers, so that it runs like the model itself.
+"""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+
+from todacomm import checkpoints, loading
+from todacomm.errors import InvalidInput
+from todacomm.extraction import select_layers
+from todacomm.families import DEPTHS, anatomy, base_of, number_of_blocks, text_config
+from todacomm.loading import LoadedModel
+from todacomm.models import ModelSource
+from todacomm.types import layer_key
+
+KEPT = 2  # blocks
+FILLED = 2**26  # entries of a matrix beyond which only the first rows get numbers
+ROWS = 512  # of an embedding or a head that get numbers
+HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Skeleton:
+    """What is known of a model before its weights are.
+
+    ``cut`` is the model with two blocks and random weights. ``parameters`` counts all, ``block`` those of one block,
+    ``matrices`` the entries of the matrices that every token is multiplied by, embeddings and head apart, ``head`` those
+    of the head, ``attention`` heads × their width, ``layers`` are the names of the layers at a site in order of depth,
+    ``described`` the seconds that configuration and tokenizer took to read.
+    """
+
+    cut: LoadedModel
+    depth: int
+    parameters: int
+    block: int
+    matrices: int
+    head: int
+    attention: int
+    vocabulary: int
+    layers: tuple[str, ...]
+    described: float = 0.0
+
+    @property
+    def width(self) -> int:
+        return self.cut.anatomy.width
+
+    def forward_flops(self, texts: int, tokens: int) -> float:
+        """Of a batch (texts, tokens) through the base: 2 for each entry of a matrix and token, 4·t² of attention."""
+        return texts * tokens * (2 * self.matrices + 4 * self.depth * tokens * self.attention)
+
+    def head_flops(self, positions: int) -> float:
+        """Of the head at so many positions."""
+        return 2 * self.head * positions
+
+
+def skeleton(
+    source: ModelSource,
+    *,
+    site: str,
+    device: str,
+    dtype: str,
+    trust_remote_code: bool = False,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Skeleton:
+    """The skeleton of a model; its configuration and its tokenizer are read, its weights are not.
+
+    Raises what `todacomm.loading.load_model` raises for a model that is not there or cannot be measured.
+    """
+    gguf_file = checkpoints.only_gguf(source)
+    with checkpoints.quietly(hide_stderr=bool(gguf_file)), checkpoints.explained(source):
+        begun = clock()
+        config, kind, tokenizer = loading.described(source, trust_remote_code=trust_remote_code, gguf_file=gguf_file)
+        seconds = clock() - begun
+        masked = loading.only_masked_class(config, kind)
+        headed: Any = AutoModelForMaskedLM if masked else AutoModelForCausalLM
+        with torch.device("meta"):
+            network = headed.from_config(copy.deepcopy(config), trust_remote_code=trust_remote_code)
+    device = loading.device_of(device)
+    headless = loading.NO_HEAD if not gguf_file and lacks_head(network, source) else ""
+    loaded = partial(
+        LoadedModel,
+        name=source.name,
+        tokenizer=tokenizer,
+        kind=kind,
+        headless=headless,
+        device=device,
+        dtype=dtype,
+        revision="",
+        weights_sha256="",
+    )
+    found = cut_short(base_of(network) if headless else network, loaded, site=site, device=device, dtype=dtype)
+    return replace(found, described=seconds)
+
+
+def lacks_head(network: nn.Module, source: ModelSource) -> bool:
+    """Whether the weight files have nothing of the head, where that has weights of its own; False where there are no files."""
+    directory = checkpoints.directory_of(source)
+    files = [path for path in checkpoints.weight_files(directory) if path.suffix == ".safetensors"] if directory else []
+    if not files:
+        return False
+    there: set[str] = set()
+    for path in files:
+        with safe_open(path, framework="numpy") as stored:
+            there.update(stored.keys())
+    tied = getattr(network, "all_tied_weights_keys", None) or {}
+    prefix = f"{network.base_model_prefix}."
+    own = {key for key in network.state_dict() if not key.startswith(prefix)} - set(tied)
+    return bool(own) and not own & there
+
+
+def cut_short(
+    network: nn.Module, loaded: Callable[..., LoadedModel], *, site: str, device: str, dtype: str
+) -> Skeleton:
+    """The skeleton of a network on the meta device, which becomes its ``cut`` by ``loaded(network=…, anatomy=…)``."""
+    depth, base = number_of_blocks(network), base_of(network)
+    counts = {
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "matrices": matrix_entries(base),
+        "head": 0 if base is network else head_entries(network, base),
+    }
+    block = shorten(network, base, depth)
+    materialise(network, device, getattr(torch, dtype))
+    model = loaded(network=network.eval(), anatomy=anatomy(network))
+    return Skeleton(
+        cut=model,
+        depth=depth,
+        block=block,
+        attention=attention_width(text_config(network), model.anatomy.width),
+        vocabulary=int(network.get_input_embeddings().num_embeddings),  # type: ignore[operator]
+        layers=tuple(layers_of(model, site, depth)),
+        **counts,
+    )
+
+
+def matrix_entries(base: nn.Module) -> int:
+    """The entries of every matrix of a network that is no embedding."""
+    inner = (m for m in base.modules() if not isinstance(m, nn.Embedding))
+    return sum(p.numel() for m in inner for p in m.parameters(recurse=False) if p.ndim > 1)
+
+
+def head_entries(network: nn.Module, base: nn.Module) -> int:
+    """The entries of the matrices outside the base."""
+    inside = set(base.modules())
+    outside = (m for m in network.modules() if m not in inside)
+    return sum(p.numel() for m in outside for p in m.parameters(recurse=False) if p.ndim > 1)
+
+
+def attention_width(config: Any, width: int) -> int:
+    """Heads × their width, from the configuration; that of the stream where this does not tell."""
+    heads = next((n for name in HEADS if isinstance(n := getattr(config, name, None), int)), None)
+    each = getattr(config, "head_dim", None)
+    return heads * each if heads and isinstance(each, int) else width
+
+
+def shorten(network: nn.Module, base: nn.Module, depth: int) -> int:
+    """Leave only the first two blocks; gives the number of parameters of one."""
+    lists = {path: m for path, m in base.named_modules() if isinstance(m, nn.ModuleList) and len(m) == depth}
+    if not lists:
+        raise InvalidInput(
+            f"{type(network).__name__} has no list of {depth} blocks; its cost cannot be told beforehand"
+        )
+    path, blocks = next(iter(lists.items()))
+    parent, _, name = path.rpartition(".")
+    setattr(base.get_submodule(parent), name, nn.ModuleList(list(blocks)[:KEPT]))
+    config = text_config(network)
+    said = next(d for d in DEPTHS if getattr(config, d, None) == depth)
+    setattr(config, said, min(KEPT, depth))
+    return sum(p.numel() for p in blocks.parameters()) // depth
+
+
+def materialise(network: nn.Module, device: str, precision: torch.dtype) -> None:
+    """Give every parameter and buffer of a network on the meta device numbers that run like real ones."""
+    noise = 0.02 * torch.randn(2**16, generator=torch.Generator().manual_seed(0))
+    for module in network.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            made = filled(parameter, noise, like=module).to(device=device, dtype=precision)
+            setattr(module, name, nn.Parameter(made, requires_grad=False))
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            setattr(module, name, constant(buffer).to(device))
+
+
+def filled(shape: Tensor, noise: Tensor, *, like: nn.Module) -> Tensor:
+    """Noise for a matrix, of a large one in its first rows only; ones and zeros for the weight and bias of a norm."""
+    made = torch.zeros(shape.shape)  # pages that nobody writes take no memory
+    if shape.ndim < 2:
+        return made if shape is getattr(like, "bias", None) else made + 1
+    part = made if made.numel() < FILLED and not isinstance(like, nn.Embedding) else made[:ROWS]
+    flat = part.view(-1)
+    flat.copy_(noise.repeat(-(-flat.numel() // noise.numel()))[: flat.numel()])
+    return made
+
+
+def constant(buffer: Tensor) -> Tensor:
+    """A buffer of small numbers, of zeros where it holds indices, of true where it is a mask."""
+    value = True if buffer.dtype == torch.bool else 0.01 if buffer.is_floating_point() else 0
+    return torch.full(buffer.shape, value, dtype=buffer.dtype)
+
+
+def layers_of(model: LoadedModel, site: str, depth: int) -> list[str]:
+    """The layers that the whole model has at a site, from those of its cut."""
+    ends = [layer for layer in select_layers(model.anatomy, "all", site) if layer in ("embedding", "final")]
+    return sorted([*ends, *(f"layer_{i}" for i in range(depth))], key=layer_key)

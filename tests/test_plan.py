@@ -1,0 +1,332 @@
+"""What a plan says before a run: counts that the run then has, FLOPs that PyTorch counts, what is thinned and what is refused."""
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from tiny_models import tiny, tokenizer
+from todacomm import fitting, memory
+from todacomm.calibration import Rates, growing
+from todacomm.errors import InvalidInput, TooLarge
+from todacomm.execution import execute
+from todacomm.fitting import fewer_at_once, fitted, largest, refusal, smaller_batch
+from todacomm.jobs import cache_of, jobs_of
+from todacomm.memory import size_of, spoken
+from todacomm.models import ModelSource
+from todacomm.plan import JobPlan, Plan, Stage, duration
+from todacomm.planning import TO_FETCH, cloud_bytes, plan_of, rates_of
+from todacomm.recipe import Recipe
+from todacomm.skeletons import skeleton
+from todacomm.study import Study
+
+MEBI = 2**20
+DECODER, ENCODER = "tiny-preln-decoder", "tiny-postln-encoder"
+
+
+def planned(study):
+    cache = cache_of(study)
+    return plan_of(jobs_of(study), cache, rates_of(cache))
+
+
+@pytest.fixture(scope="module")
+def manifests(tmp_path_factory):
+    """Of a decoder and an encoder that were run, with what had been planned for them."""
+    study = Study(
+        models=(DECODER, ENCODER), samples=12, cache=False, output_dir=str(tmp_path_factory.mktemp("experiments"))
+    )
+    found = [next(e.glob("runs/run_0/manifest.json")) for e in execute(study).experiments]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in found]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_counts_of_a_plan_are_those_of_the_run(manifests, place):
+    manifest = manifests[place]
+    plan = manifest["plan"]
+    assert plan["model"] == manifest["model"]
+    assert plan["pooling"] == manifest["recipe"]["pooling"]
+    assert plan["texts"] == plan["points"] == manifest["texts"]["count"] == 12
+    assert plan["content_tokens"] == manifest["extraction"]["content_tokens"]
+    assert plan["layers"] == len(manifest["layers"])
+    assert (plan["parameters"], plan["blocks"], plan["width"]) == tuple(
+        manifest["card"][key] for key in ("parameters", "blocks", "width")
+    )
+    assert plan["padded_tokens"] >= plan["content_tokens"]
+
+
+def test_the_manifest_has_time_and_memory_beside_the_plan(manifests):
+    for manifest in manifests:
+        plan = manifest["plan"]
+        assert plan["seconds"] == pytest.approx(sum(stage["seconds"] for stage in plan["stages"]))
+        assert {stage["name"] for stage in plan["stages"]} >= {"load", "tokenise", "forward", "homology"}
+        assert all(stage["seconds"] > 0 for stage in plan["stages"] if stage["name"] in ("tokenise", "forward"))
+        assert manifest["seconds"]["extraction"] > 0
+        assert 50 * MEBI < manifest["peak_memory"] < 50_000 * MEBI
+        assert 50 * MEBI < plan["memory"] < 50_000 * MEBI
+
+
+def test_single_tokens_are_counted_as_points():
+    job = planned(Study(models=(DECODER,), samples=12, pooling="tokens", subsample=77, cache=False)).jobs[0]
+    assert (job.points, job.texts, job.problem) == (77, 12, "")
+
+
+def test_layers_that_are_not_asked_for_are_not_planned():
+    job = planned(Study(models=(DECODER,), samples=12, layers="embedding,layer_3", cache=False)).jobs[0]
+    assert job.layers == 2
+
+
+@pytest.mark.parametrize("name", ["llama", "bert", "gpt2", "gemma2", "esm", "opt-350m"])
+def test_flops_and_parameters_are_those_that_pytorch_counts(name, tmp_path):
+    whole = tiny(name)
+    whole.network.save_pretrained(tmp_path)
+    tokenizer(ends=True).save_pretrained(tmp_path)
+    found = skeleton(ModelSource(name, str(tmp_path)), site="block", device="cpu", dtype="float32")
+    ids = torch.full((3, 20), 7)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode(), sdpa_kernel(SDPBackend.MATH):
+        whole.base(input_ids=ids)
+    assert found.forward_flops(3, 20) == pytest.approx(counter.get_total_flops(), rel=0.01)
+    assert found.parameters == whole.parameters
+    assert found.depth == whole.blocks
+    assert len(found.cut.anatomy.blocks) == 2
+    assert found.layers[-1] == ("final" if whole.anatomy.final_norm is not None else f"layer_{whole.blocks - 1}")
+
+
+def test_a_checkpoint_without_a_head_is_seen_without_its_weights(tmp_path):
+    whole = tiny("bert")
+    whole.base.save_pretrained(tmp_path)
+    tokenizer(ends=True).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({**whole.network.config.to_dict(), "architectures": None}))
+    source = ModelSource("bert", str(tmp_path))
+    assert skeleton(source, site="block", device="cpu", dtype="float32").cut.headless
+    whole.network.save_pretrained(tmp_path)
+    assert not skeleton(source, site="block", device="cpu", dtype="float32").cut.headless
+
+
+def test_what_the_cache_has_costs_nothing(tmp_path):
+    study = Study(models=(DECODER,), samples=12, output_dir=str(tmp_path))
+    before = planned(study).jobs[0]
+    execute(study)
+    after = planned(study).jobs[0]
+    assert not before.read
+    assert after.read
+    assert "the model has read these texts before" in after.notes
+    assert after.measured == after.layers == before.layers
+    assert (after.points, after.width, after.parameters) == (before.points, before.width, before.parameters)
+    assert {stage.name: stage.seconds for stage in after.stages}["homology"] == 0
+    assert "forward" not in {stage.name for stage in after.stages}
+    other = planned(study.but(components=10)).jobs[0]
+    assert (other.read, other.measured) == (True, 0)
+
+
+def test_a_model_that_is_not_here_is_not_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    plan = planned(Study(models=("nobody/has-this-model", DECODER), samples=12, cache=False))
+    assert plan.jobs[0].problem == TO_FETCH
+    assert plan.jobs[1].problem == ""
+
+
+def test_a_model_that_cannot_be_planned_does_not_stop_the_others(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "t5", "is_encoder_decoder": true}')
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    plan = planned(Study(models=(str(tmp_path), DECODER), samples=12, cache=False))
+    assert "encoder-decoder" in plan.jobs[0].problem
+    assert plan.jobs[1].problem == ""
+
+
+# Memory
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("4GiB", 4 * 2**30), ("4GB", 4 * 10**9), ("4g", 4 * 10**9), ("1.5 MiB", 1.5 * 2**20), ("500mb", 5e8), ("12", 12)],
+)
+def test_sizes_are_read(text, size):
+    assert size_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1GB", "0", "4 PB", "GiB"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(InvalidInput, match="expected a size such as 4GiB"):
+        size_of(text)
+    with pytest.raises(InvalidInput, match="expected a size such as 4GiB"):
+        Study(max_memory=text)
+
+
+def test_sizes_and_times_are_said_with_their_units():
+    assert [spoken(size) for size in (2000, 300 * MEBI, 1.3 * 2**30)] == ["2 KiB", "300 MiB", "1.3 GiB"]
+    assert [duration(s) for s in (0.234, 41.7, 300, 9000)] == ["0.23 s", "42 s", "5 min", "2.5 h"]
+
+
+def test_the_memory_of_this_process_is_known():
+    held = np.ones(40 * MEBI // 8)
+    assert held.nbytes < memory.resident() <= memory.peak()
+    assert memory.resident() < memory.default_limit()
+
+
+def test_distances_grow_with_the_square_and_landmarks_stop_that():
+    assert 3.9 < cloud_bytes(20000, 50, Recipe()) / cloud_bytes(10000, 50, Recipe()) < 4.1
+    assert cloud_bytes(20000, 50, Recipe(landmarks=1000)) < cloud_bytes(20000, 50, Recipe()) / 20
+    most = largest(50, Recipe(), 100 * MEBI)
+    assert cloud_bytes(most, 50, Recipe()) <= 100 * MEBI < cloud_bytes(round(1.2 * most), 50, Recipe())
+
+
+def plan_with(*stages, limit, at_once=1, workers=1):
+    job = JobPlan(
+        "model", "texts", "mean", points=9000, layers=8, width=50, batch=16, parameters=1000, stages=stages, texts=9000
+    )
+    return Plan((job,), base=100 * MEBI, limit=limit * MEBI, at_once=at_once, workers=workers)
+
+
+def test_a_plan_adds_up():
+    plan = plan_with(Stage("load", 1.0, 20 * MEBI), Stage("homology", 2.0, 50 * MEBI), limit=160)
+    plan = replace(plan, jobs=plan.jobs * 2)
+    assert plan.seconds == 6.0
+    assert plan.stages == {"load": 2.0, "homology": 4.0}
+    assert plan.memory == 150 * MEBI
+    assert plan.fits
+    assert not replace(plan, limit=149 * MEBI).fits
+    assert plan.line() == "about 6 s: homology 4 s, load 2 s; 150 MiB of memory"
+    assert replace(plan, workers=2).seconds == 3.0
+    assert replace(plan, workers=2).memory == 300 * MEBI
+
+
+def test_fewer_layers_are_measured_at_a_time_where_that_fits():
+    stage = Stage("homology", 1.0, (10 + 4 * 30) * MEBI, each=30 * MEBI)
+    assert fewer_at_once(plan_with(stage, limit=1000, at_once=4)) is None
+    number, told = fewer_at_once(plan_with(stage, limit=180, at_once=4))
+    assert number == 2
+    assert told == "2 layers at a time in place of 4, for one takes 30 MiB while it is measured"
+    number, told = fewer_at_once(plan_with(stage, limit=1000, at_once=4, workers=5))
+    assert (number, told) == (4, "4 processes in place of 5")
+
+
+def test_batches_are_made_smaller_where_that_fits():
+    stage = Stage("language", 1.0, (10 + 160) * MEBI, each=160 * MEBI)
+    assert smaller_batch(plan_with(stage, limit=270)) is None
+    assert smaller_batch(plan_with(stage, limit=190)) == (8, "8 of the longest texts in a batch in place of 16")
+    assert smaller_batch(plan_with(stage, limit=115)) is None
+
+
+def test_a_refusal_has_the_numbers_and_the_ways_out():
+    job = type("Job", (), {"study": Study()})
+    stage = Stage("homology", 1.0, 400 * MEBI, each=390 * MEBI)
+    told = refusal(plan_with(stage, limit=200), [job])
+    assert "500 MiB of memory would be needed, 100 MiB of it by the program itself" in told
+    assert "for the distances of 9,000 points; 200 MiB may be used" in told
+    assert "--landmarks 4600" in told
+    assert "--subsample 4600" in told
+    told = refusal(plan_with(Stage("tokenise", 1.0, 300 * MEBI), limit=200), [job])
+    assert "300 MiB are the weights of 1,000 parameters; 200 MiB may be used" in told
+    assert "--dtype bfloat16" in told
+
+
+def test_a_study_is_thinned_and_says_so(monkeypatch):
+    study = Study(models=(DECODER,), samples=12, cache=False)
+    jobs = jobs_of(study)
+    whole = fitted(jobs, None, Rates(None))[1]
+    language = next(s for s in whole.jobs[0].stages if s.name == "language")
+    tight = replace(whole, limit=whole.base + language.memory - language.each // 2)
+    plans = iter([tight])
+    first = fitting.plan_of
+    monkeypatch.setattr(fitting, "plan_of", lambda *given: next(plans, None) or first(*given))
+    thinned, plan = fitted(jobs, None, Rates(None))
+    assert plan.changes
+    assert isinstance(thinned[0].study.batch_size, int)
+    assert plan.fits
+
+
+def test_what_does_not_fit_is_refused_before_it_is_begun(tmp_path):
+    study = Study(models=(DECODER,), samples=12, cache=False, max_memory="60MiB", output_dir=str(tmp_path))
+    with pytest.raises(TooLarge, match="does not fit: .* of memory would be needed"):
+        execute(study)
+    assert not list(tmp_path.iterdir())
+
+
+# Time
+
+
+@pytest.mark.parametrize(("exponent", "n"), [(2.0, 5000), (1.5, 3000), (4.0, 500)])
+def test_what_is_too_large_to_try_is_extrapolated(exponent, n):
+    sizes = []
+
+    def seconds(size):
+        sizes.append(size)
+        return 1e-4 * (size / 64) ** exponent
+
+    found, tried = growing(seconds, n, steepest=5.0, patience=0.01)
+    assert found == pytest.approx(1e-4 * (n / 64) ** exponent, rel=1e-6)
+    assert max(sizes) == tried <= n
+
+
+def test_rates_are_kept_for_a_day(tmp_path, monkeypatch):
+    monkeypatch.setattr("todacomm.calibration._KNOWN", {})
+    assert Rates(tmp_path).of("key", lambda: [1, 2]) == [1, 2]
+    monkeypatch.setattr("todacomm.calibration._KNOWN", {})
+    assert Rates(tmp_path).of("key", lambda: [3]) == [1, 2]
+    assert Rates(tmp_path, fresh=True).of("key", lambda: [4]) == [4]
+    monkeypatch.setattr("todacomm.calibration._KNOWN", {})
+    monkeypatch.setattr("todacomm.calibration.DAY", 0.0)
+    assert Rates(tmp_path).of("key", lambda: [5]) == [5]
+
+
+# The command line
+
+
+def test_plan_prints_a_table_and_runs_nothing(todacomm, tmp_path):
+    code, out, _ = todacomm("plan", "--model", DECODER, "--samples", "12", "--no-cache")
+    assert code == 0
+    for part in (
+        "tiny-preln-decoder · wikitext2 · pooling last",
+        "forward",
+        "GFLOP",
+        "MiB",
+        "In all about",
+        "12 texts",
+    ):
+        assert part in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_plan_prints_json(todacomm):
+    code, out, _ = todacomm("plan", "--model", DECODER, "--samples", "12", "--no-cache", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["seconds"] == pytest.approx(sum(job["seconds"] for job in found["jobs"]))
+    assert found["memory"] == found["base"] + max(job["memory"] for job in found["jobs"])
+
+
+def test_plan_takes_every_option_of_run(todacomm):
+    code, _, err = todacomm("plan", "--model", DECODER, "--samples", "12", "--pool", "meen", "--no-cache")
+    assert code == 2
+    assert "Did you mean 'mean'?" in err
+
+
+def test_a_run_that_does_not_fit_leaves_with_2(todacomm):
+    for command in ("plan", "run"):
+        code, _, err = todacomm(command, "--model", DECODER, "--samples", "12", "--max-memory", "50MB", "--no-cache")
+        assert code == 2
+        assert "does not fit" in err
+
+
+def test_arrays_that_do_not_fit_are_refused_before_any_distance(todacomm, tmp_path, monkeypatch):
+    np.save(tmp_path / "cloud.npy", np.zeros((30000, 3)))
+    monkeypatch.setattr("todacomm.cloud.pairwise", lambda *_: sys.exit("a distance was computed"))
+    held = memory.resident() // MEBI + 600
+    for command in ("plan", "measure"):
+        code, _, err = todacomm(command, tmp_path / "cloud.npy", "--max-memory", f"{held}MiB")
+        assert code == 2
+        assert "cloud: the distances of 30,000 points take 3." in err
+        assert "--landmarks" in err
+
+
+def test_arrays_are_planned_by_their_file(todacomm, tmp_path):
+    np.save(tmp_path / "cloud.npy", np.random.default_rng(0).normal(size=(120, 5)))
+    code, out, _ = todacomm("plan", tmp_path / "cloud.npy")
+    assert code == 0
+    assert "120 points in 5 dimensions" in out
