@@ -4,10 +4,14 @@ The names below stand in the order in which data flows; each is loaded when it i
 loads neither torch nor matplotlib.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from todacomm._version import __version__
+
+# Read when torch is loaded: threads that wait for one another sleep instead of spinning, see docs/decisions/010-extraction.md
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from todacomm.comparison import Comparison, compare
