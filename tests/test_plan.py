@@ -285,7 +285,7 @@ def test_plan_prints_a_table_and_runs_nothing(todacomm, tmp_path):
         "tiny-preln-decoder · wikitext2 · pooling last",
         "forward",
         "GFLOP",
-        "MiB",
+        "iB",  # MiB, or GiB where much is loaded already
         "In all about",
         "12 texts",
     ):
