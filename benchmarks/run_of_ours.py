@@ -1,0 +1,90 @@
+"""What todacomm takes for the stages of a run, and for resamples of every layer, one thread at a time.
+
+Called by whole_runs.py, beside the whole of ``todacomm run``.
+
+python run_of_ours.py run MODEL TEXTS.txt POOLING DIRECTORY
+python run_of_ours.py resample ACTIVATIONS.npz DRAWS DIRECTORY
+python run_of_ours.py save MODEL DIRECTORY
+
+The first two write DIRECTORY/ours.json, CPU seconds by stage, the first DIRECTORY/activations.npz as well. The third writes a model
+as safetensors, which both can read where it is GGUF.
+"""
+
+import sys
+from pathlib import Path
+
+from stages import Stages
+
+SEED = 42
+
+
+def run(model, texts, pooling, directory):
+    stages, directory = Stages(), Path(directory)
+    with stages("start"):
+        import numpy as np
+        import ripser  # noqa: F401  (this and what follows would else be imported in the stage that first uses it)
+        from transformers import PreTrainedModel  # noqa: F401
+
+        import todacomm as td
+        from todacomm.engines import bitlink
+        from todacomm.experiment import load
+        from todacomm.extraction import extract
+        from todacomm.report.plots import write_figures
+        from todacomm.report.render import interpretation_markdown, write_experiment_reports
+        from todacomm.store import Record, write_record
+        from todacomm.study import Study
+
+        bitlink.ready()
+
+    given = td.texts(texts)
+    with stages("loading"):
+        loaded = load(model, Study())
+    with stages("extraction"):
+        activations, _ = extract(loaded, given, pooling=pooling, language=True)
+    with stages("homology"):
+        profile = td.measure(activations, recipe=td.Recipe(pooling=pooling))
+    with stages("figures"):
+        one = directory / "runs" / "run_0"
+        write_figures(profile, one / "visualizations")
+        (one / "tda_interpretation.md").write_text(interpretation_markdown(profile), encoding="utf-8")
+        write_record(one, Record(profile, {}), activations)
+        write_experiment_reports(directory, [profile])
+    np.savez(directory / "activations.npz", **activations.layers)
+    stages.write(directory / "ours.json", layers=list(activations.layers))
+
+
+def resample(activations, draws, directory):
+    """H0, H1 and every number of each draw; the draws are of all points with replacement, those drawn twice count once."""
+    import numpy as np
+
+    import todacomm as td
+    from todacomm.cloud import prepare
+    from todacomm.engines import bitlink
+    from todacomm.metrics import summarise
+
+    stages, rng, arrays = Stages(), np.random.default_rng(SEED), np.load(activations)
+    with stages("resampling"):
+        for layer in arrays.files:
+            cloud = prepare(td.PointCloud(arrays[layer], td.Address("model", "texts", layer)), td.Recipe())
+            edges = bitlink.sorted_edges(cloud.condensed)
+            for _ in range(int(draws)):
+                found = bitlink.resample(edges, rng.integers(edges.n, size=edges.n))
+                summarise(found.diagrams(), scale=cloud.facts.scale)
+    stages.write(Path(directory) / "ours.json")
+
+
+def save(model, directory):
+    from todacomm.experiment import load
+    from todacomm.study import Study
+
+    loaded = load(model, Study())
+    config = loaded.network.config
+    del config.quantization_config  # what was GGUF is plain float32 by now
+    plain = type(loaded.network)(config)
+    plain.load_state_dict(loaded.network.state_dict())
+    plain.save_pretrained(directory)
+    loaded.tokenizer.save_pretrained(directory)
+
+
+if __name__ == "__main__":
+    {"run": run, "resample": resample, "save": save}[sys.argv[1]](*sys.argv[2:])
