@@ -32,6 +32,11 @@ check: $(BIN)/.test ## format, lint, types, quick tests: what to run before each
 bench: $(BIN)/.test ## print every table of benchmarks/ that needs no download, half an hour; each script says what else it can
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/zoo.py
+	$(BIN)/python benchmarks/engines.py
+	$(BIN)/python benchmarks/claims.py --zoo
+	$(BIN)/python benchmarks/distances.py
+	$(BIN)/python benchmarks/extraction.py --zoo
+	$(BIN)/python benchmarks/growth.py
 
 clean:
 	rm -rf $(VENV) build dist
