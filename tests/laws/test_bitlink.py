@@ -144,7 +144,13 @@ def test_infinite_distances_are_edges_that_never_come():
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
 def test_a_threshold_is_met_by_the_distances_that_equal_it(precision):
     condensed = pdist(np.array([[0.0], [0.1], [0.3]])).astype(precision)
-    for threshold, expected in ((-1.0, 0), (0.0999999, 0), (condensed[0], 1), (condensed[2], 2), (np.inf, 2)):
+    for threshold, expected in (
+        (-1.0, 0),
+        (0.0999999, 0),
+        (float(condensed[0]), 1),
+        (float(condensed[2]), 2),
+        (np.inf, 2),
+    ):
         assert len(bitlink.homology(condensed, threshold=threshold).merges) == expected
         assert len(bitlink.merges(condensed, threshold=threshold)) == expected
 
