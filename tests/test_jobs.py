@@ -106,8 +106,10 @@ def test_threads_pass_on_an_error():
 
 def test_one_thread_or_many_give_equal_bytes(tmp_path, local):
     for number in (1, 3):
-        found = execute(SMALL.but(jobs=number, cache=False, output_dir=str(tmp_path / str(number))))
-        assert records(found) == local
+        study = SMALL.but(models=(DECODER,), pooling=("mean",), jobs=number, cache=False)
+        found = records(execute(study.but(output_dir=str(tmp_path / str(number)))))
+        assert found.items() <= local.items()
+        assert len(found) == 3
 
 
 def test_a_model_stays_in_the_process_for_the_jobs_of_one_model(tmp_path, monkeypatch):
