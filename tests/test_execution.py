@@ -1,11 +1,11 @@
 """Studies on the shipped models, small enough for the quick suite: what is written, what fails, what is the same twice."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -330,7 +330,8 @@ def test_an_interrupt_leaves_what_was_finished_and_nothing_half(tmp_path):
         "--samples",
         "400",
     ]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=os.environ.copy()) as running:
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs are started deaf to it
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as running:  # noqa: PLW1509
         deadline = time.monotonic() + 300
         while not list(tmp_path.glob("experiments/*/runs/run_0/manifest.json")):
             assert time.monotonic() < deadline
