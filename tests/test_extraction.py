@@ -8,6 +8,7 @@ from torch import nn
 
 from forward_by_hand import stream
 from tiny_models import BARE, CAUSAL, FAMILIES, POST_NORM, PRE_NORM, SENTENCES, TEXTS, tiny
+from todacomm import language
 from todacomm.batching import choose, pad
 from todacomm.errors import InvalidCloud, InvalidInput, InvalidTexts, UnknownName
 from todacomm.extraction import activations, extract
@@ -247,34 +248,89 @@ def test_no_hook_stays_and_the_mode_is_given_back():
     assert hooks == [(dict(m._forward_hooks), dict(m._forward_pre_hooks)) for m in model.network.modules()]
 
 
-def test_neither_head_nor_hidden_states_nor_attention_maps_are_computed_unless_asked_for():
-    model = tiny("gpt2")
-    calls = []
-    handle = model.network.lm_head.register_forward_hook(lambda _m, args, _o: calls.append(args[0].shape))
-    outputs = []
-    other = model.base.register_forward_hook(lambda _m, _a, out: outputs.append(out))
-    try:
-        extract(model, TEXTS, language=False)
-        assert not calls
-        assert all(out.hidden_states is None and out.attentions is None for out in outputs)
-        assert all(out.past_key_values is None for out in outputs)
-        _, language = extract(model, TEXTS)
-        assert sum(shape[1] for shape in calls) == language.tokens  # no padding, no last token
-    finally:
+@pytest.fixture
+def watched():
+    """The shapes that enter the head of GPT-2, and what its base gives, while a test runs."""
+    model, shapes, outputs = tiny("gpt2"), [], []
+    handles = [
+        model.network.lm_head.register_forward_hook(lambda _m, args, _o: shapes.append(args[0].shape)),
+        model.base.register_forward_hook(lambda _m, _a, out: outputs.append(out)),
+    ]
+    yield shapes, outputs
+    for handle in handles:
         handle.remove()
-        other.remove()
 
 
-def test_an_automatic_batch_keeps_the_logits_small(monkeypatch):
+def test_the_head_sees_only_the_positions_that_predict(watched):
+    shapes, outputs = watched
+    extract(tiny("gpt2"), TEXTS, language=False)
+    assert not shapes
+    _, language = extract(tiny("gpt2"), TEXTS)
+    tried, *batches = outputs  # three tokens, to see what comes after the head
+    assert tried.last_hidden_state.shape[1] == 3
+    first_positions = len(batches)  # what the head is called on within the pass itself
+    assert sum(shape[1] for shape in shapes) == 3 + first_positions + language.tokens  # no padding, no last token
+
+
+def test_neither_hidden_states_nor_attention_maps_nor_a_cache_are_made(watched):
+    _, outputs = watched
+    extract(tiny("gpt2"), TEXTS)
+    assert len(outputs) > 1
+    for out in outputs[1:]:
+        assert (out.hidden_states, out.attentions, out.past_key_values) == (None, None, None)
+
+
+def test_the_logits_of_few_positions_are_held_at_a_time(monkeypatch, watched):
+    whole = extract(tiny("gpt2"), TEXTS, max_length=30)
+    monkeypatch.setattr(language, "PIECE_ROWS", 7)
+    monkeypatch.setattr(language, "PIECE_BYTES", 0)
+    watched[0].clear()
+    pieces = extract(tiny("gpt2"), TEXTS, max_length=30)
+    assert max(shape[1] for shape in watched[0]) == 7
+    assert pieces[1].loss == pytest.approx(whole[1].loss, rel=1e-6)
+    assert pieces[1].accuracy == whole[1].accuracy
+
+
+def test_logits_that_come_whole_make_smaller_batches(monkeypatch, watched):
     monkeypatch.setattr("todacomm.batching.LOGIT_BYTES", 4 * 300 * 40)
-    sizes = []
-    model = tiny("gpt2")
-    handle = model.network.lm_head.register_forward_hook(lambda _m, args, _o: sizes.append(args[0].shape[1]))
+    monkeypatch.setattr("todacomm.extraction.comes_in_pieces", lambda model: False)
+    extract(tiny("gpt2"), TEXTS, max_length=30)
+    assert max(shape[1] for shape in watched[0]) <= 40
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("site", ["block", "mlp"])
+def test_the_pass_ends_where_the_deepest_layer_has_been_read(name, site):
+    ran = []
+    handles = [
+        block.register_forward_pre_hook(lambda _m, _a, i=i: ran.append(i))
+        for i, block in enumerate(tiny(name).anatomy.blocks)
+    ]
     try:
-        extract(model, TEXTS, max_length=30)
+        some = read(name, site=site, layers="layer_0").layers
+        batches = ran.count(0)
+        assert ran.count(1) == (site == "mlp") < batches  # sublayers are found by a pass over a few tokens
+        if site == "block":
+            ran.clear()
+            first = read(name, layers="embedding").layers
+            assert ran == [0] * len(ran)  # entered, and left before it ran
+            assert first["embedding"].tobytes() == read(name).layers["embedding"].tobytes()
     finally:
-        handle.remove()
-    assert max(sizes) <= 40
+        for handle in handles:
+            handle.remove()
+    assert some["layer_0"].tobytes() == read(name, site=site).layers["layer_0"].tobytes()
+
+
+def test_the_language_metrics_need_the_whole_pass():
+    alone = extract(tiny("gpt2"), TEXTS, layers="embedding")[1]
+    assert alone == extract(tiny("gpt2"), TEXTS)[1]
+
+
+def test_a_text_takes_five_bytes_a_token_beside_itself():
+    """Thousands of texts wait for their batch, while their hidden states do not."""
+    for row in choose(tiny("bert"), TEXTS, samples=None, min_tokens=1, max_length=60).encoded:
+        assert row.ids.nbytes + row.special.nbytes == 5 * len(row)
+        assert row.predicted_bytes == len(row.text.encode())
 
 
 def test_progress_passes_every_batch():

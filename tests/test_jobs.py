@@ -282,7 +282,7 @@ def cluster(place, *, workers=2, options=()):
         yield file, scheduler, started
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=180):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -341,7 +341,7 @@ def test_a_killed_worker_costs_its_job_and_not_the_study(tmp_path, local):
             until(lambda: victim.is_file() and victim.read_text())
             worker = next(worker for worker in workers if worker.pid == int(victim.read_text()))
             worker.kill()
-            assert study.wait(120) == 0
+            assert study.wait(300) == 0
     assert records(sorted((tmp_path / "out").glob("tiny*"))) == local
 
 

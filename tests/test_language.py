@@ -149,6 +149,22 @@ def test_neither_batches_nor_padding_nor_order_change_a_number(name):
     assert numbers(metrics(name, TEXTS.take([7, 0, 3, 10, 2, 1, 9, 8, 4, 6, 5]))) == expected
 
 
+@pytest.mark.parametrize("name", [*CAUSAL, *MASKED])
+def test_the_head_called_in_pieces_gives_the_numbers_of_the_whole(name, monkeypatch):
+    monkeypatch.setattr(language, "PIECE_ROWS", 5)
+    monkeypatch.setattr(language, "PIECE_BYTES", 0)
+    pieces = numbers(metrics(name))
+    for module in ("language", "extraction"):
+        monkeypatch.setattr(f"todacomm.{module}.comes_in_pieces", lambda model: False)
+    assert pieces == pytest.approx(numbers(metrics(name)), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", [*CAUSAL, *MASKED])
+def test_the_head_comes_in_pieces_unless_something_follows_it(name):
+    """Gemma 2 caps its logits after the head and ESM adds a bias, which pieces of the head alone would miss."""
+    assert language.comes_in_pieces(tiny(name)) == (name not in ("gemma2", "esm", "esm-decoder"))
+
+
 @pytest.mark.parametrize("name", ["gpt2", "bert"])
 def test_one_seed_gives_one_record(name):
     assert metrics(name, seed=3) == metrics(name, seed=3)

@@ -80,6 +80,18 @@ def test_layers_that_are_not_asked_for_are_not_planned():
     assert job.layers == 2
 
 
+@pytest.mark.parametrize(
+    ("layers", "language", "share"),
+    [("embedding,layer_0", False, 1 / 6), ("layer_2,layer_1", False, 0.5), ("all", False, 1), ("layer_0", True, 1)],
+)
+def test_a_pass_that_ends_early_is_planned_so(layers, language, share):
+    def forward(**settings):
+        study = Study(models=(DECODER,), samples=12, cache=False, language=language, **settings)
+        return next(s for s in planned(study).jobs[0].stages if s.name == "forward")
+
+    assert forward(layers=layers).flops == pytest.approx(share * forward().flops)
+
+
 @pytest.mark.parametrize("name", ["llama", "bert", "gpt2", "gemma2", "esm", "opt-350m"])
 def test_flops_and_parameters_are_those_that_pytorch_counts(name, tmp_path):
     whole = tiny(name)

@@ -37,14 +37,15 @@ LOGIT_BYTES = 512 * 2**20
 class Encoded:
     """One text as the model reads it; ``index`` is its place among the chosen texts.
 
-    ``offsets`` are the first and past-the-last character of each token, None for a tokenizer that does not know them.
+    ``predicted_bytes`` are the UTF-8 bytes of the text that a causal model predicts, None for a tokenizer that does not
+    know where its tokens stand. Of thousands of texts little more is held than the texts themselves.
     """
 
     index: int
     text: str
     ids: Int[np.ndarray, " t"]
     special: Bool[np.ndarray, " t"]
-    offsets: Int[np.ndarray, "t 2"] | None
+    predicted_bytes: int | None
     truncated: bool
 
     @property
@@ -225,11 +226,24 @@ def _encode(tokenizer: Any, items: Sequence[str], limit: int) -> Iterator[Encode
         with quietly():  # a text longer than the window is reported by us, once
             cut = tokenizer(chunk, truncation=True, max_length=limit, **options)
         for i, text in enumerate(chunk):
-            offsets = np.array(cut["offset_mapping"][i]).reshape(-1, 2) if fast else None
             special = np.array(cut["special_tokens_mask"][i], dtype=bool)
-            ids = np.array(cut["input_ids"][i], dtype=np.int64)
-            yield Encoded(place, text, ids, special, offsets, len(ids) == limit and _is_longer(tokenizer, text, limit))
+            ids = np.array(cut["input_ids"][i], dtype=np.int32)
+            spanned = _predicted_bytes(text, special, cut["offset_mapping"][i]) if fast else None
+            yield Encoded(place, text, ids, special, spanned, len(ids) == limit and _is_longer(tokenizer, text, limit))
             place += 1
+
+
+def _predicted_bytes(text: str, special: Bool[np.ndarray, " t"], offsets: Sequence[tuple[int, int]]) -> int:
+    """The UTF-8 bytes from the end of what is given to the end of the last content token; 0 without content.
+
+    The stretch is taken as a whole, for offsets of single tokens may leave out spaces or name a character twice.
+    """
+    content = np.flatnonzero(~special)
+    if not len(content):
+        return 0
+    free = content[0] == 0  # without a token before it, the first content token is given, not predicted
+    start = offsets[content[0]][1] if free else 0
+    return len(text[start : offsets[content[-1]][1]].encode())
 
 
 def _is_longer(tokenizer: Any, text: str, limit: int) -> bool:

@@ -5,6 +5,7 @@ not always transformers' hidden_states), ``final`` the output of the final norm 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -34,7 +35,15 @@ from todacomm.batching import (
     token_budget,
 )
 from todacomm.families import Anatomy, evaluating, hooked
-from todacomm.language import LanguageMetrics, Tally, causal_metrics, logits_at, masked_metrics, predicted, scored
+from todacomm.language import (
+    LanguageMetrics,
+    Tally,
+    causal_metrics,
+    comes_in_pieces,
+    masked_metrics,
+    predicted,
+    scores_at,
+)
 from todacomm.loading import LoadedModel
 
 DEFAULT_POOLING = {"causal": "last", "masked": "cls"}
@@ -73,12 +82,17 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     chosen = choose(model, texts, samples=samples, min_tokens=min_tokens, max_length=max_length)
     plan = _plan(chosen, pool, subsample, seed)
     with_logits = language and model.kind == "causal" and not model.headless
-    budget = token_budget(model, with_logits=with_logits)
-    collected, tally = Collector(plan), Tally()
+    in_pieces = with_logits and comes_in_pieces(model)
+    budget = token_budget(model, with_logits=with_logits and not in_pieces)
+    collected, tally = Collector(plan, "" if with_logits else deepest(sites)), Tally()
     with evaluating(model.network), hooked(*_hooks(sites, collected)):
         for batch in batching.batches(chosen.encoded, pad_id(model), budget, f"activations of {model.name}"):
             collected.begin(batch)
-            _forward(model, batch, tally if with_logits else None)
+            if with_logits and len((targets := predicted(batch)).ids):
+                tally.add(batch, targets, scores_at(model, batch, targets, in_pieces=in_pieces))
+            else:
+                with suppress(_Read):
+                    model.base(**inputs(model.base, batch))
     found = {layer: collected.clouds[layer] for layer in sites}
     _require_finite(found, model.name, model.dtype)
     notes = _notes(model, chosen, plan, max_length)
@@ -141,11 +155,19 @@ def _draw(places: list[np.ndarray], candidates: int, k: int, seed: int) -> list[
     return [p[piece] for p, piece in zip(places, pieces, strict=True)]
 
 
+class _Read(Exception):
+    """The deepest layer that was asked for has been read: the rest of the pass is left out."""
+
+
 @dataclass(slots=True)
 class Collector:
-    """The clouds as they fill, one row a point; the hidden states themselves are never kept."""
+    """The clouds as they fill, one row a point; the hidden states themselves are never kept.
+
+    After the layer called ``last`` the forward pass is ended; it runs to its end where that is empty.
+    """
 
     plan: Plan
+    last: str = ""
     clouds: dict[str, Points] = field(default_factory=dict)
     mask: Mask = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     rows: Int[np.ndarray, " m"] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -165,6 +187,8 @@ class Collector:
             if layer not in self.clouds:
                 self.clouds[layer] = np.full((self.plan.points, points.shape[1]), np.nan, dtype=np.float32)
             self.clouds[layer][self.rows] = points
+            if layer == self.last:
+                raise _Read
 
         return take
 
@@ -196,6 +220,11 @@ def select_layers(anatomy: Anatomy, layers: str | Sequence[str], site: str) -> d
     return {name: known[name] for name in chosen}
 
 
+def deepest(layers: Iterable[str]) -> str:
+    """The layer of these that is read last."""
+    return max(layers, key=layer_key)
+
+
 Hooks = dict[nn.Module, Callable[[Tensor], None]]
 
 
@@ -203,14 +232,6 @@ def _hooks(taps: Mapping[str, Tap], collected: Collector) -> tuple[Hooks, Hooks]
     before = {tap.module: collected.taking(layer) for layer, tap in taps.items() if tap.entering}
     after = {tap.module: collected.taking(layer) for layer, tap in taps.items() if not tap.entering}
     return before, after
-
-
-def _forward(model: LoadedModel, batch: Batch, tally: Tally | None) -> None:
-    targets = predicted(batch)
-    if tally is None or not len(targets.ids):
-        model.base(**inputs(model.base, batch))
-    else:
-        tally.add(batch, targets, scored(logits_at(model, batch, targets), targets.ids))
 
 
 def _language(model: LoadedModel, chosen: Chosen, tally: Tally, seed: int, batching: Batching) -> LanguageMetrics:

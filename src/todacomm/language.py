@@ -6,23 +6,26 @@ seed and the text, so that neither the batches nor the order of the texts change
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from todacomm.batching import Batch, Batching, Encoded, inputs, pad_id, token_budget
-from todacomm.families import evaluating
+from todacomm.batching import Batch, Batching, Encoded, inputs, pad_id, token_budget, vocabulary
+from todacomm.families import evaluating, hooked
 from todacomm.loading import LoadedModel
+from todacomm.placement import input_device
 
 MASKED_SHARE = 0.15
 SCORED = 2  # tokens of each text that the pseudo-perplexity scores
 NO_MASK = "the tokenizer has no mask token"
+PIECE_BYTES = 32 * 2**20  # of logits: what the C library takes from memory that it holds, not anew from the system
+PIECE_ROWS = 128  # at least: a product of fewer rows is slower for each of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +68,16 @@ class Targets:
 
 @dataclass(slots=True)
 class Tally:
-    """Sums over the tokens scored so far, in float64; one entry a token, by text."""
+    """The tokens scored so far: their nats by text, added up exactly, and how many were hit."""
 
-    nats: dict[int, list[float]] = field(default_factory=dict)
+    nats: dict[int, Float[np.ndarray, " m"]] = field(default_factory=dict)
     correct: int = 0
     tokens: int = 0
 
     def add(self, batch: Batch, targets: Targets, scores: tuple[np.ndarray, np.ndarray]) -> None:
         """Count one batch; ``scores`` are the nats and the hits of its targets."""
-        for row, nats in zip(targets.rows, scores[0], strict=True):
-            self.nats.setdefault(batch.rows[row].index, []).append(float(nats))
+        for row in np.unique(targets.rows):
+            self.nats[batch.rows[row].index] = scores[0][targets.rows == row]
         self.correct += int(scores[1].sum())
         self.tokens += len(targets.ids)
 
@@ -100,30 +103,93 @@ def scored(logits: Float[Tensor, "m v"], ids: Int[np.ndarray, " m"]) -> tuple[np
     """Nats of each target and whether it is the likeliest token; log-softmax in float32."""
     wanted = torch.from_numpy(ids).to(logits.device)
     nats = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="none")
-    return nats.double().cpu().numpy(), (logits.argmax(dim=-1) == wanted).cpu().numpy()
+    likeliest = logits.max(dim=-1).indices  # on a CPU twice as fast as argmax, and the first of equals too
+    return nats.cpu().numpy(), (likeliest == wanted).cpu().numpy()
+
+
+def scores_at(
+    model: LoadedModel, batch: Batch, targets: Targets, *, in_pieces: bool
+) -> tuple[Float[np.ndarray, " m"], Bool[np.ndarray, " m"]]:
+    """Nats and hits of the targets, from one forward pass of the batch.
+
+    ``in_pieces`` (see `comes_in_pieces`) calls the head on a few positions at a time, so that the memory for the logits
+    is bounded whatever the batch and the vocabulary.
+    """
+    if not in_pieces:
+        return scored(logits_at(model, batch, targets), targets.ids)
+    hidden, head = _before_head(model, batch, targets), _head(model)
+    size = piece_rows(model)
+    found = [
+        scored(head(hidden[None, start : start + size])[0], targets.ids[start : start + size])
+        for start in range(0, len(targets.ids), size)
+    ]
+    nats, hits = zip(*found, strict=True)
+    return np.concatenate(nats), np.concatenate(hits)
+
+
+def comes_in_pieces(model: LoadedModel) -> bool:
+    """Whether the logits are just what the output embedding gives for each position, as three tokens show.
+
+    Not so for models that change them after it (Gemma 2 caps them, ESM adds a bias) or never call it; nor is it done where the
+    weights of the head are read from disk for each call.
+    """
+    head = _head(model)
+    if any(parameter.is_meta for parameter in head.parameters()):
+        return False
+    called: list[Tensor] = []
+    ids = torch.arange(3, device=input_device(model.network))[None]
+    with evaluating(model.network), hooked({}, {head: called.append}):
+        output = model.network(input_ids=ids, attention_mask=torch.ones_like(ids))
+    return len(called) == 1 and torch.equal(called[0].float(), _logits(output).float())
+
+
+def piece_rows(model: LoadedModel) -> int:
+    """How many positions the head is called on at a time."""
+    return max(PIECE_ROWS, PIECE_BYTES // (4 * vocabulary(model)))
 
 
 def logits_at(model: LoadedModel, batch: Batch, targets: Targets) -> Float[Tensor, "m v"]:
     """One forward pass; the output embedding, the costly part of the head, sees only the positions of ``targets``."""
     rows, columns = (torch.from_numpy(a) for a in (targets.rows, targets.columns))
-    with _gathered(model, rows, columns):
-        output = model.network(**inputs(model.network, batch))
-    logits: Tensor = output.logits if hasattr(output, "logits") else output[0]
+    with _entering_head(model, lambda hidden: hidden[rows, columns][None]):
+        logits = _logits(model.network(**inputs(model.network, batch)))
     # a model that multiplies by the embedding matrix without calling the module gives the logits of all positions
     return logits[0] if logits.shape[:2] == (1, len(rows)) else logits[rows, columns]
 
 
-@contextmanager
-def _gathered(model: LoadedModel, rows: Tensor, columns: Tensor) -> Iterator[None]:
-    def hook(_module: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (args[0][rows, columns][None], *args[1:])
+def _before_head(model: LoadedModel, batch: Batch, targets: Targets) -> Float[Tensor, "m d"]:
+    """What enters the output embedding at the targets, from one forward pass in which it is called on one position."""
+    rows, columns = (torch.from_numpy(a) for a in (targets.rows, targets.columns))
+    kept: list[Tensor] = []
 
-    head = model.network.get_output_embeddings()  # type: ignore[operator]
-    handle = head.register_forward_pre_hook(hook)
+    def first(hidden: Tensor) -> Tensor:
+        kept.append(hidden[rows, columns])
+        return hidden[:1, :1]
+
+    with _entering_head(model, first):
+        model.network(**inputs(model.network, batch))
+    return kept[0]
+
+
+@contextmanager
+def _entering_head(model: LoadedModel, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    def hook(_module: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (change(args[0]), *args[1:])
+
+    handle = _head(model).register_forward_pre_hook(hook)
     try:
         yield
     finally:
         handle.remove()
+
+
+def _head(model: LoadedModel) -> Any:
+    return model.network.get_output_embeddings()  # type: ignore[operator]
+
+
+def _logits(output: Any) -> Tensor:
+    found: Tensor = output.logits if hasattr(output, "logits") else output[0]
+    return found
 
 
 def causal_metrics(tally: Tally, encoded: Sequence[Encoded]) -> LanguageMetrics:
@@ -132,7 +198,7 @@ def causal_metrics(tally: Tally, encoded: Sequence[Encoded]) -> LanguageMetrics:
     content = sum(len(e.content) for e in encoded)
     if loss is None:
         return LanguageMetrics("causal", content_tokens=content, tokens=0, reason="no text has a token to predict")
-    spans = [predicted_bytes(e) for e in encoded]
+    spans = [e.predicted_bytes for e in encoded]
     total = sum(s for s in spans if s is not None) if None not in spans else None
     bits = loss * tally.tokens / math.log(2) / total if total else None
     return LanguageMetrics(
@@ -145,19 +211,6 @@ def causal_metrics(tally: Tally, encoded: Sequence[Encoded]) -> LanguageMetrics:
         bytes=total,
         content_tokens=content,
     )
-
-
-def predicted_bytes(encoded: Encoded) -> int | None:
-    """The UTF-8 bytes from the end of what was given to the end of the last predicted token; None without offsets.
-
-    The stretch is taken as a whole, for offsets of single tokens may leave out spaces or name a character twice.
-    """
-    if encoded.offsets is None:
-        return None
-    content = encoded.content
-    free = content[0] == 0  # without a token before it, the first content token is given, not predicted
-    start = int(encoded.offsets[content[0], 1]) if free else 0
-    return len(encoded.text[start : int(encoded.offsets[content[-1], 1])].encode())
 
 
 def masked_metrics(
@@ -219,12 +272,12 @@ def _mean_over_corpus(tally: Tally, alone: Sequence[Masked]) -> float:
 
 def _masked_pass(model: LoadedModel, items: Sequence[Masked], description: str, batching: Batching) -> Tally:
     """Nats and hits of the masked tokens; the texts of the tally are the places in ``items``."""
-    tally, mask_id = Tally(), int(model.tokenizer.mask_token_id)
+    tally, mask_id, in_pieces = Tally(), int(model.tokenizer.mask_token_id), comes_in_pieces(model)
     rows = [replace(m.encoded, index=i, ids=_with_mask(m, mask_id)) for i, m in enumerate(items)]
     with evaluating(model.network):
         for batch in batching.batches(rows, pad_id(model), token_budget(model, with_logits=False), description):
             targets = _masked_targets(batch, items)
-            tally.add(batch, targets, scored(logits_at(model, batch, targets), targets.ids))
+            tally.add(batch, targets, scores_at(model, batch, targets, in_pieces=in_pieces))
     return tally
 
 
@@ -238,7 +291,7 @@ def _masked_targets(batch: Batch, items: Sequence[Masked]) -> Targets:
     hidden = [items[row.index] for row in batch.rows]
     rows = np.repeat(np.arange(len(hidden)), [len(m.places) for m in hidden])
     columns = np.concatenate([m.places + start for m, start in zip(hidden, batch.starts, strict=True)])
-    ids = np.concatenate([m.encoded.ids[m.places] for m in hidden])
+    ids = np.concatenate([m.encoded.ids[m.places] for m in hidden]).astype(np.int64)
     return Targets(rows, columns, ids)
 
 

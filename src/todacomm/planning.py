@@ -17,7 +17,7 @@ from todacomm.kept import find_measured, find_reading
 from todacomm.measurement import CHECKED_SHARE, drawn_for_check
 from todacomm.plan import JobPlan, Plan, Stage
 from todacomm.recipe import Recipe
-from todacomm.study import ALL
+from todacomm.study import ALL, Study
 from todacomm.types import Address
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Planner:
             parameters=model.parameters,
             batch=max(b.ids.size for b in counted.batches) // counted.longest,
             stages=(
-                *self.reading(job, model, counted, len(layers), held=held),
+                *self.reading(job, model, counted, layers, held=held),
                 *self.after(recipe, (counted.points, model.width), len(layers), 0, held=held + weights),
             ),
             notes=counted.notes,
@@ -172,7 +172,9 @@ class Planner:
             )
         return self.skeletons[key]
 
-    def reading(self, job: Job, model: "Skeleton", counted: "Counted", layers: int, *, held: int) -> tuple[Stage, ...]:
+    def reading(
+        self, job: Job, model: "Skeleton", counted: "Counted", layers: Sequence[str], *, held: int
+    ) -> tuple[Stage, ...]:
         """Loading, tokenising, and the forward passes."""
         study, weights = job.study, weight_bytes(model)
         gguf = checkpoints.only_gguf(job.source) is not None
@@ -185,6 +187,7 @@ class Planner:
         )
         further = PASSES[model.cut.kind] if study.language and not model.cut.headless else 0
         blocks = model.depth * sum(counted.scale * b.ids.size * rate.block_at(b.ids.shape[1]) for b in counted.batches)
+        share = share_run(layers, model, study)
         forward = model.forward_flops
         flops = sum(counted.scale * forward(*b.ids.shape) for b in counted.batches)
         scored = counted.content if model.cut.kind == "causal" else 0.15 * counted.content + 2 * counted.texts
@@ -194,11 +197,11 @@ class Planner:
         return (
             Stage("load", load, loading),
             Stage("tokenise", counted.tokenising, weights),
-            Stage("forward", blocks, during, flops),
+            Stage("forward", share * blocks, during, share * flops),
             Stage(
                 "language", blocks * further + rate.rest * counted.padded, during, further * flops + head, each=batch
             ),
-            Stage("pooling", rate.pooling * counted.padded * layers, during),
+            Stage("pooling", rate.pooling * counted.padded * len(layers), during),
         )
 
     def loading(self, job: Job, model: "Skeleton", *, gguf: bool) -> float:
@@ -228,6 +231,14 @@ class Planner:
             Stage("cross-check", checks * rate.check / min(speedup, max(1, checks)), held + each),
             Stage("figures and reports", self.yard * (figures + calibration.REPORTS), held + 30 * MEBI),
         )
+
+
+def share_run(layers: Sequence[str], model: "Skeleton", study: Study) -> float:
+    """How much of the blocks the pass for the layers runs: up to the deepest of them, all where the head is wanted too."""
+    if study.language and model.cut.kind == "causal" and not model.cut.headless:
+        return 1.0
+    below = {"embedding": 0, **{f"layer_{i}": i + 1 for i in range(model.depth)}}
+    return max(below.get(layer, model.depth) for layer in layers) / model.depth
 
 
 def of_rate(job: Job, model: "Skeleton") -> list[Any]:
@@ -270,6 +281,7 @@ def count(model: "Skeleton", job: Job, clock: Clock) -> Counted:
     """Tokenise the texts of a job, the first of many thousands, and put them into the batches that they will make."""
     from todacomm.batching import Batching, choose, pad_id, token_budget
     from todacomm.extraction import DEFAULT_POOLING, TOKENS_DRAWN
+    from todacomm.language import comes_in_pieces
 
     study, cut = job.study, model.cut
     many = study.samples > SAMPLED
@@ -279,7 +291,7 @@ def count(model: "Skeleton", job: Job, clock: Clock) -> Counted:
     seconds = clock() - begun
     scale = study.samples / tokenised
     with_logits = study.language and cut.kind == "causal" and not cut.headless
-    budget = token_budget(cut, with_logits=with_logits)
+    budget = token_budget(cut, with_logits=with_logits and not comes_in_pieces(cut))
     batches = tuple(Batching(study.batch_size).batches(chosen.encoded, pad_id(cut), budget, ""))
     pooling = job.pooling or DEFAULT_POOLING[cut.kind]
     content = round(scale * sum(len(e.content) for e in chosen.encoded))
@@ -315,11 +327,15 @@ def weight_bytes(model: "Skeleton") -> int:
 
 
 def batch_bytes(model: "Skeleton", batches: "Sequence[Batch]", *, language: bool) -> int:
-    """Of the largest batch within a block, and of the logits of its scores."""
+    """Of the largest batch within a block, and of the logits that are held at a time."""
+    from todacomm.language import comes_in_pieces, piece_rows
+
     tokens = max(b.ids.size for b in batches)
     inner = max(6 * model.width, 3 * model.block // (3 * model.width))
-    logits = tokens * model.vocabulary * 4 * 2 if language and not model.cut.headless else 0
-    return tokens * inner * 4 + logits
+    scored = 0 if not language or model.cut.headless else tokens
+    if scored and comes_in_pieces(model.cut):
+        scored = min(scored, piece_rows(model.cut))
+    return tokens * inner * 4 + scored * model.vocabulary * 4 * 2
 
 
 def cloud_bytes(n: int, d: int, recipe: Recipe) -> int:
