@@ -10,18 +10,20 @@ from todacomm.engines import bitlink
 
 
 def cloud(rng):
-    """Condensed float32 distances of 2 to 90 points: generic, on a grid, with duplicates, on a noisy circle, not metric."""
+    """Condensed float32 distances of 2 to 90 points: generic, on a grid, with duplicates, on a noisy circle, with a ring about it, not metric."""
     n = int(rng.integers(2, 91)) if rng.random() < 0.8 else int(rng.integers(2, 12))
     pairs = n * (n - 1) // 2
     angle = rng.uniform(0, 2 * np.pi, n)
+    ring = np.c_[np.cos(angle), np.sin(angle)]
     kinds = (
         lambda: pdist(rng.normal(size=(n, int(rng.integers(1, 6))))),
         lambda: pdist(rng.integers(0, int(rng.integers(2, 7)), size=(n, int(rng.integers(1, 4)))).astype(float)),
         lambda: pdist(rng.normal(size=(n, 2))[rng.integers(n, size=n)]),
         lambda: rng.random(pairs),
         lambda: rng.integers(int(rng.integers(2)), int(rng.integers(2, 30)), size=pairs).astype(float),
-        lambda: pdist(np.c_[np.cos(angle), np.sin(angle)] + 0.1 * rng.normal(size=(n, 2))),
-        lambda: pdist(np.concatenate([rng.normal(size=(n, 2)), 40 * np.c_[np.cos(angle), np.sin(angle)][:9]])[-n:]),
+        lambda: pdist(ring + 0.1 * rng.normal(size=(n, 2))),
+        lambda: pdist(np.concatenate([rng.normal(size=(n, 2)), 40 * ring[:9]])[-n:]),
+        lambda: pdist(np.concatenate([ring + 0.05 * rng.normal(size=(n, 2)), 40 * ring[:9]])[-n:]),
     )
     return kinds[rng.integers(len(kinds))]().astype(np.float32)
 

@@ -1,35 +1,22 @@
-"""Jobs: what would be done, who does it, and what happens when a worker, a scheduler or the program itself is killed."""
+"""Jobs: what would be done, and who does it: this process, its threads, other processes of this machine."""
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
+import shutil
 import sys
-import time
-from dataclasses import replace
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
 
 import killed
 import todacomm as td
+from small_studies import DECODER, ENCODER, SEVERAL, made_by_one_process, manifests, one_line, records
 from todacomm import jobs, remote
-from todacomm.errors import ClusterUnavailable, InvalidInput, MissingExtra
+from todacomm.cache import Cache
+from todacomm.errors import InvalidInput, MissingExtra
 from todacomm.execution import execute
-from todacomm.study import Study, dump_study
+from todacomm.store import summaries, to_json
 from todacomm.workers import Lost, Pool, in_threads, one_thread, pool
-
-TESTS = str(Path(__file__).parent)
-DECODER, ENCODER = "tiny-preln-decoder", "tiny-postln-encoder"
-RECORDS = ("tda_summaries.json", "metrics.json", "diagrams.safetensors")
-SMALL = Study(
-    models=(DECODER, ENCODER), samples=12, pooling=("mean", "last"), layers=("embedding", "layer_1", "layer_4")
-)
-
-
-def one_line(text):
-    return " ".join(text.split())
 
 
 @pytest.fixture(autouse=True)
@@ -38,28 +25,11 @@ def no_figures(monkeypatch):
     monkeypatch.setattr("todacomm.execution.write_figures", lambda *_: [])
 
 
-def records(outcome):
-    """The bytes of every record of a study, or of experiments, by model, run and name."""
-    assert not [failure.details for failure in getattr(outcome, "failures", {}).values()]
-    return {
-        (experiment.name.split("_tda_")[0], run.name, name): (run / name).read_bytes()
-        for experiment in getattr(outcome, "experiments", outcome)
-        for run in sorted((experiment / "runs").iterdir())
-        for name in RECORDS
-    }
-
-
-def manifests(outcome):
-    paths = (path for experiment in outcome.experiments for path in sorted(experiment.glob("runs/*/manifest.json")))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-
-
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
     """The records of the study as this process alone makes them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("todacomm.execution.write_figures", lambda *_: [])
-        return records(execute(SMALL.but(cache=False, output_dir=str(tmp_path_factory.mktemp("local")))))
+        return made_by_one_process(tmp_path_factory.mktemp("local"), patch)
 
 
 # What would be done
@@ -67,7 +37,7 @@ def local(tmp_path_factory):
 
 def test_the_jobs_of_a_study_are_known_before_any_model_is_loaded(monkeypatch):
     monkeypatch.setattr("todacomm.loading.load_model", None)
-    found = jobs.jobs_of(SMALL.but(datasets=("wikitext2", "squad")))
+    found = jobs.jobs_of(SEVERAL.but(datasets=("wikitext2", "squad")))
     assert [str(job) for job in found] == [
         f"{model}: {dataset}, pooling {pooling}"
         for model in (DECODER, ENCODER)
@@ -76,8 +46,8 @@ def test_the_jobs_of_a_study_are_known_before_any_model_is_loaded(monkeypatch):
     ]
     assert {len(job.texts) for job in found} == {12}
     assert found[0].study.models == (DECODER,)
-    assert found[0].study.layers == SMALL.layers
-    assert jobs.jobs_of(SMALL.but(pooling=None))[0].pooling is None
+    assert found[0].study.layers == SEVERAL.layers
+    assert jobs.jobs_of(SEVERAL.but(pooling=None))[0].pooling is None
 
 
 # Threads
@@ -106,7 +76,7 @@ def test_threads_pass_on_an_error():
 
 def test_one_thread_or_many_give_equal_bytes(tmp_path, local):
     for number in (1, 3):
-        study = SMALL.but(models=(DECODER,), pooling=("mean",), jobs=number, cache=False)
+        study = SEVERAL.but(models=(DECODER,), pooling=("mean",), jobs=number, cache=False)
         found = records(execute(study.but(output_dir=str(tmp_path / str(number)))))
         assert found.items() <= local.items()
         assert len(found) == 3
@@ -122,7 +92,7 @@ def test_a_model_stays_in_the_process_for_the_jobs_of_one_model(tmp_path, monkey
         return real(source, **settings)
 
     monkeypatch.setattr(loading, "load_model", counted)
-    execute(SMALL.but(cache=False, output_dir=str(tmp_path)))
+    execute(SEVERAL.but(cache=False, output_dir=str(tmp_path)))
     assert loads == [DECODER, ENCODER]
     assert not jobs._HELD
 
@@ -166,7 +136,7 @@ def test_settings_of_other_processes_do_nothing_for_run():
 
 def test_a_worker_with_other_numbers_is_refused():
     place = remote.Place(None, None, {**remote.numbers_from(), "torch": "0.1", "numpy": "0.2"})
-    answer = remote.read_there(jobs.jobs_of(SMALL)[0], place=place)
+    answer = remote.read_there(jobs.jobs_of(SEVERAL)[0], place=place)
     assert "numpy" in answer.found.message
     assert f"torch {remote.numbers_from()['torch']} (expected 0.1)" in answer.found.message
     assert "install there what is installed here" in answer.found.message
@@ -174,12 +144,37 @@ def test_a_worker_with_other_numbers_is_refused():
         place.check()
 
 
+@pytest.mark.parametrize("loss", [shutil.rmtree, lambda place: [truncate(path) for path in place.glob("*/*")]])
+def test_activations_that_vanish_or_are_damaged_on_the_way_are_read_again(monkeypatch, cache_place, local, loss):
+    measured, windows = remote.Window.measured, []
+
+    def losing(self, runs):
+        windows.append(len(runs))
+        if len(windows) == 1:
+            loss(cache_place / "activations")
+        return measured(self, runs)
+
+    monkeypatch.setattr(remote.Window, "measured", losing)
+    one = Pool(1, lambda: "threading", lambda _: True, lambda function: function(), (BrokenExecutor,))
+    cache = Cache(cache_place)
+    wanted = jobs.jobs_of(SEVERAL.but(models=(DECODER,), pooling=("mean",)))
+    ((_, found),) = remote.by_pool(wanted, cache, one, draw=lambda _: {})
+    assert windows == [1, 1]
+    assert to_json(summaries(found.profile)).encode() == local[DECODER, "run_0", "tda_summaries.json"]
+    assert found.figures == {}
+    assert not list(cache_place.glob("probes/*"))
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
 # Processes of this machine
 
 
 @pytest.mark.slow
 def test_processes_give_equal_bytes(tmp_path, local):
-    found = execute(SMALL.but(backend="loky", jobs=2, output_dir=str(tmp_path)))
+    found = execute(SEVERAL.but(backend="loky", jobs=2, output_dir=str(tmp_path)))
     assert records(found) == local
     assert [m["from_cache"]["activations"] for m in manifests(found)] == [False] * 4
     assert len(list(tmp_path.glob("*/runs/*/visualizations/*.png"))) == 4 * 5, "drawn by the processes"
@@ -187,7 +182,7 @@ def test_processes_give_equal_bytes(tmp_path, local):
 
 @pytest.mark.slow
 def test_without_a_cache_the_arrays_travel(tmp_path, local, cache_place):
-    found = execute(SMALL.but(backend="loky", jobs=2, cache=False, output_dir=str(tmp_path)))
+    found = execute(SEVERAL.but(backend="loky", jobs=2, cache=False, output_dir=str(tmp_path)))
     assert records(found) == local
     assert not cache_place.exists()
 
@@ -233,197 +228,8 @@ def test_a_lost_job_is_named_and_the_others_are_done(tmp_path, monkeypatch):
             yield place, Lost("killed by the system.") if getattr(tasks[place], "pooling", "") == "last" else found
 
     monkeypatch.setattr(Pool, "each", losing)
-    found = execute(SMALL.but(models=(DECODER,), backend="loky", jobs=2, output_dir=str(tmp_path)))
+    found = execute(SEVERAL.but(models=(DECODER,), backend="loky", jobs=2, output_dir=str(tmp_path)))
     (failed,) = found.failures.items()
     assert failed[0] == f"{DECODER}: wikitext2, pooling last"
     assert failed[1].message.startswith("its worker was killed each time that it was tried (killed by the system).")
     assert [profile.recipe.pooling for profile in found.profiles] == ["mean"]
-
-
-# A cluster
-
-
-@contextlib.contextmanager
-def running(command, place, **environment):
-    """A program that is ended with the test; it finds the modules of the tests."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([TESTS, os.environ.get("PYTHONPATH", "")]), **environment}
-    with (place / "log.txt").open("a") as log:
-        process = subprocess.Popen(command, cwd=place, stderr=log, stdout=log, env=env)
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def dask(part, *options):
-    return [sys.executable, "-m", f"distributed.cli.dask_{part}", "--no-dashboard", *map(str, options)]
-
-
-@contextlib.contextmanager
-def cluster(place, *, workers=2, options=()):
-    """A scheduler and workers, each a process of its own; gives the scheduler's file and the processes."""
-    from distributed import Client
-
-    file = place / "scheduler.json"
-    with contextlib.ExitStack() as stack:
-        scheduler = stack.enter_context(
-            running(dask("scheduler", "--port", 0, "--host", "127.0.0.1", "--scheduler-file", file), place)
-        )
-        until(file.is_file)
-        command = dask("worker", "--scheduler-file", file, "--nthreads", 1, *options)
-        started = [stack.enter_context(running(command, place)) for _ in range(workers)]
-        with Client(scheduler_file=str(file), set_as_default=False) as client:
-            until(lambda: len(client.nthreads()) == workers)
-        yield file, scheduler, started
-
-
-def until(condition, seconds=180):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def address(file):
-    return json.loads(file.read_text(encoding="utf-8"))["address"]
-
-
-@pytest.mark.slow
-def test_a_cluster_of_two_workers_gives_equal_bytes(tmp_path, local, cache_place):
-    with cluster(tmp_path) as (file, _, _):
-        found = execute(SMALL.but(scheduler=address(file), output_dir=str(tmp_path / "shared")))
-        assert records(found) == local
-        assert len(list(cache_place.glob("activations/*/*"))) == 4
-        again = execute(SMALL.but(scheduler=str(file), scale="median", output_dir=str(tmp_path / "again")))
-        assert all(m["from_cache"]["activations"] for m in manifests(again))
-        apart = execute(SMALL.but(scheduler=str(file), cache=False, output_dir=str(tmp_path / "apart")))
-        assert records(apart) == local
-
-
-@pytest.mark.slow
-def test_workers_that_do_not_see_the_cache_send_their_arrays(tmp_path, local, monkeypatch, cache_place):
-    @contextlib.contextmanager
-    def blind(*arguments, **settings):
-        with pool(*arguments, **settings) as workers:
-            assert workers.sees(str(tmp_path))
-            assert not workers.sees(str(tmp_path / "nowhere"))
-            yield replace(workers, sees=lambda _: False)
-
-    monkeypatch.setattr("todacomm.execution.pool", blind)
-    said = []
-    with cluster(tmp_path) as (file, _, _):
-        study = SMALL.but(scheduler=str(file), output_dir=str(tmp_path / "out"))
-        assert records(execute(study, say=said.append)) == local
-        assert "the workers do not see the cache: activations travel through this process" in said
-        assert len(list(cache_place.glob("activations/*/*"))) == 4, "kept by this process instead"
-        again = execute(study.but(output_dir=str(tmp_path / "again")))
-    assert records(again) == local
-    assert [m["from_cache"] for m in manifests(again)] == [{"activations": True, "layers": list(SMALL.layers)}] * 4
-
-
-def written(path, **settings):
-    """A study file."""
-    path.write_text(dump_study(SMALL.but(**settings), version="test"), encoding="utf-8")
-    return [sys.executable, killed.__file__, str(path)]
-
-
-@pytest.mark.slow
-def test_a_killed_worker_costs_its_job_and_not_the_study(tmp_path, local):
-    victim = tmp_path / "victim"
-    with cluster(tmp_path, options=("--no-nanny", "--preload", killed.preload(victim))) as (file, _, workers):
-        command = written(tmp_path / "study.yaml", scheduler=str(file), output_dir=str(tmp_path / "out"))
-        with running(command, tmp_path) as study:
-            until(lambda: victim.is_file() and victim.read_text())
-            worker = next(worker for worker in workers if worker.pid == int(victim.read_text()))
-            worker.kill()
-            assert study.wait(300) == 0
-    assert records(sorted((tmp_path / "out").glob("tiny*"))) == local
-
-
-@pytest.mark.slow
-def test_a_task_that_kills_every_worker_is_lost_alone_on_a_cluster_too(tmp_path):
-    for number in (2, 1):
-        place = tmp_path / str(number)
-        place.mkdir()
-        with cluster(place, workers=number) as (file, _, _), pool("dask", scheduler=str(file)) as workers:
-            found = dict(workers.each(killed.Always(1), range(4)))
-        assert isinstance(found.pop(1), Lost)
-        assert found == {0: 0, 2: 4, 3: 9}
-
-
-@pytest.mark.slow
-def test_a_scheduler_that_is_lost_is_told(tmp_path):
-    with cluster(tmp_path) as (file, scheduler, _), pool("dask", scheduler=str(file)) as workers:
-        arrived = workers.each(killed.slowly, range(100))
-        next(arrived)
-        scheduler.send_signal(signal.SIGKILL)
-        with pytest.raises(ClusterUnavailable, match="was lost. What was finished is kept: run again to go on"):
-            list(arrived)
-
-
-@pytest.mark.slow
-def test_a_scheduler_without_workers_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("todacomm.workers.FIRST_WORKER", 1)
-    with cluster(tmp_path, workers=0) as (file, _, _):
-        begun = time.monotonic()
-        with (
-            pytest.raises(ClusterUnavailable, match="has no workers. Start some: dask worker"),
-            pool("auto", scheduler=str(file)),
-        ):
-            pass
-        assert time.monotonic() - begun < 20
-
-
-@pytest.mark.slow
-def test_a_scheduler_that_does_not_answer_is_told_within_seconds(tmp_path):
-    command = ["run", "--model", DECODER, "--samples", "10", "--scheduler", "tcp://127.0.0.1:1"]
-    begun = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "todacomm", *command], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert "no scheduler answers at tcp://127.0.0.1:1" in one_line(done.stderr)
-    assert "Traceback" not in done.stderr
-    assert time.monotonic() - begun < 30
-
-
-# The program itself
-
-
-@pytest.mark.slow
-def test_a_study_that_was_killed_goes_on_at_the_layer_where_it_was(tmp_path, cache_place, local):
-    def kept():
-        return {path: path.stat().st_ino for path in cache_place.glob("measurements/*/*.safetensors")}
-
-    settings = {"models": (DECODER,), "jobs": 1, "output_dir": str(tmp_path / "out")}
-    with running([*written(tmp_path / "study.yaml", **settings), "layer_4"], tmp_path) as study:
-        until(lambda: len(kept()) == 2)
-        study.kill()
-    finished = kept()
-    assert len(finished) == 2
-    assert not list(tmp_path.glob("out/*/runs/*"))
-    found = execute(SMALL.but(**settings))
-    assert records(found) == {key: value for key, value in local.items() if key[0] == DECODER}
-    assert [m["from_cache"] for m in manifests(found)] == [
-        {"activations": True, "layers": ["embedding", "layer_1"]},
-        {"activations": False, "layers": []},
-    ]
-    assert kept().items() >= finished.items(), "an entry that is written again is another file"
-
-
-@pytest.mark.slow
-def test_processes_end_with_the_program_that_started_them(tmp_path, cache_place):
-    import psutil
-
-    command = written(tmp_path / "study.yaml", backend="loky", jobs=2, output_dir=str(tmp_path / "out"))
-    with running(command, tmp_path) as study:
-        until(lambda: list(cache_place.glob("activations/*/*")))
-        children = psutil.Process(study.pid).children(recursive=True)
-        assert len(children) >= 2
-        study.kill()
-        until(lambda: not any(child.is_running() for child in children), seconds=20)

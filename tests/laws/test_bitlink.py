@@ -209,7 +209,7 @@ def test_only_a_compilation_that_takes_its_time_is_announced(monkeypatch, caplog
 
 
 PLANTED = {
-    "marks are not looked at": ("annotations", "if some == 0 or marked != 0:", "if some == 0:"),
+    "marks are not looked at": ("insertion", "if some == 0 or marked != 0:", "if some == 0:"),
     "equal classes do not cancel": ("annotations", "            i, j = i + 1, j + 1\n", "            j = j + 1\n"),
     "the oldest class dies": (
         "annotations",
@@ -220,11 +220,15 @@ PLANTED = {
     "vertices without marks are left out": ("annotations", "        if s.link[k]:\n", "        if False:\n"),
     "rules are not followed": ("annotations", "used = gather(s, s.classes[c, RULE], used)", "used = used"),
     "dead classes stay": ("annotations", "            rewrite(s, x)\n            break", "            break"),
-    "two components stay two": ("annotations", "            s.parent[a] = b\n", ""),
-    "a lone class is carried by both edges": ("annotations", "        odd = s.rows[u, width + k] ^ s", "        odd = s.rows[u, width + k] & s"),
-    "a lone class never dies": ("annotations", "    if without == 0:\n", "    if True:\n"),
-    "two classes are taken for a lone one": ("annotations", "    if s.count[LIVE] != 1:\n", "    if s.count[LIVE] > 2:\n"),
-    "it ends with the first class": ("annotations", "            if i >= barren:\n", "            if s.count[CLASSES]:\n"),
+    "two components stay two": ("insertion", "            s.parent[a] = b\n", ""),
+    "a lone class is carried by both edges": ("lone", "        odd = s.rows[u, width + k] ^ s", "        odd = s.rows[u, width + k] & s"),
+    "a lone class never dies": ("lone", "    if without == 0:\n", "    if True:\n"),
+    "two classes are taken for a lone one": ("lone", "    if s.count[LIVE] != 1:\n", "    if s.count[LIVE] > 2:\n"),
+    "a lone class passes all": ("lone", "if (odd == 0) == (even == 0):", "if odd == 0 and even == 0:"),
+    "marks are lost where a lone class gets company": ("lone", "                    mark(s, u, v, s.count[SOLE])\n", "                    pass\n"),
+    "a lone class is not carried on": ("lone", "            join(s.rows, u, v, width)\n", "            pass\n"),
+    "the end is that of the first band": ("insertion", "        c.at[LONGEST], c.at[BOUNDED] = min(", "        c.at[LONGEST], c.at[BOUNDED] = 0 * min("),
+    "it ends with the first class": ("insertion", "            if i >= barren:\n", "            if s.count[CLASSES]:\n"),
     "the longest distance is left out": ("edges", "<= span)", "< span)"),
     "one end decides": ("edges", "np.uint64((a | b) >= 0)", "np.uint64(a >= 0)"),
     "every pair has a witness": ("edges", "    return False\n\n\n@jit\ndef is_between", "    return True\n\n\n@jit\ndef is_between"),

@@ -42,6 +42,7 @@ def test_the_empty_diagram_is_defined_for_each_metric():
         "entropy": 0,
         "birth_of_longest": None,
         "death_birth_ratio": None,
+        "prominence": None,
     }
     assert {name: entry.of(empty) for name, entry in metrics.items()} == expected
 

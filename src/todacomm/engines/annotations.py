@@ -9,15 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from todacomm.engines.compiled import ONE, ends, first_bit, inlined, jit, join, unmark
+from todacomm.engines.compiled import ONE, first_bit, inlined, jit, join, unmark
 
 HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Knuth's multiplicative hashing
 
-# what run() comes back with
-ENDED, ROOM = 0, 1
-
 # places in State.count
-CLASSES, LIVE, MERGES, VALUES, POOL, MARKED, ASKED, SOLE = range(8)
+CLASSES, LIVE, MERGES, VALUES, POOL, MARKED, ASKED, SOLE, UNLISTED = range(9)
 
 # columns of State.classes; FLAG is scratch of rewritten()
 BORN, DIED, APEX, RULE, FLAG = range(5)
@@ -65,44 +62,17 @@ def rehash(old: np.ndarray, new: np.ndarray) -> None:
             new[k, 0], new[k, 1] = old[j, 0], old[j, 1]
 
 
-# Edges that need no algebra: nearly all of them. Small functions of their own, so that the compiler keeps them tight.
-
-
-@jit
-def pass_bare(keys: np.ndarray, i: int, stop: int, rows: np.ndarray) -> int:
-    """Insert edges while their link has vertices and no marked edge leads to it; the index of the first that differs."""
-    width = rows.shape[1] // 2
-    while i < stop:
-        u, v = ends(keys[i])
-        some, marked = np.uint64(0), np.uint64(0)
-        for k in range(width):
-            both = rows[u, k] & rows[v, k]
-            some |= both
-            marked |= both & (rows[u, width + k] | rows[v, width + k])
-        if some == 0 or marked != 0:
-            return i
-        join(rows, u, v, 0)
-        i += 1
-    return i
-
-
-@jit
-def pass_linked(keys: np.ndarray, i: int, stop: int, rows: np.ndarray) -> int:
-    """Insert edges while their link has vertices: enough where no class is alive."""
-    width = rows.shape[1] // 2
-    while i < stop:
-        u, v = ends(keys[i])
-        k = 0
-        while k < width and (rows[u, k] & rows[v, k]) == 0:
-            k += 1
-        if k == width:
-            return i
-        join(rows, u, v, 0)
-        i += 1
-    return i
-
-
 # Annotations
+
+
+@inlined
+def mark(s: State, u: int, v: int, x: int) -> None:
+    """The annotation of uv is the value x."""
+    width = s.rows.shape[1] // 2
+    k = place(s.table, u, v)
+    s.table[k, 0], s.table[k, 1] = min(u, v) << 16 | max(u, v), x
+    s.count[MARKED] += 1
+    join(s.rows, u, v, width)
 
 
 @inlined
@@ -271,117 +241,3 @@ def from_link(s: State, key: int, u: int, v: int) -> int:
             kill(s, x, key, 64 * k + first_bit(s.link[k]))
             return 0
     return x
-
-
-# One class that outlives all others, as on a circle: marks, once they are exact, are its cocycle, and no value is looked up
-
-
-@jit
-def purify(s: State) -> None:
-    """Take away the marks of edges whose annotation is zero; those left stand for the one class alive."""
-    width = s.rows.shape[1] // 2
-    for u in range(len(s.rows)):
-        for k in range(width):
-            marked = s.rows[u, width + k]
-            while marked:
-                x = annotation(s, u, 64 * k + first_bit(marked))
-                marked &= marked - ONE
-                s.count[SOLE] = max(s.count[SOLE], x)
-
-
-@jit
-def is_alone(s: State) -> bool:
-    """Whether one class is alive and its marks are exact; they are made so once enough links were asked to be worth it."""
-    if s.count[LIVE] != 1:
-        return False
-    s.count[ASKED] += 1
-    if s.count[SOLE] == 0 and 8 * s.count[ASKED] > s.count[MARKED]:
-        purify(s)
-    return s.count[SOLE] != 0
-
-
-@jit
-def from_lone_link(s: State, key: int, u: int, v: int) -> int:
-    """`from_link` where one class is alive and its marks are exact."""
-    width = s.rows.shape[1] // 2
-    with_it, without = np.uint64(0), np.uint64(0)
-    for k in range(width):
-        odd = s.rows[u, width + k] ^ s.rows[v, width + k]
-        with_it |= s.link[k] & odd
-        without |= s.link[k] & ~odd
-    if with_it == 0:
-        return 0
-    if without == 0:
-        return s.count[SOLE]
-    for k in range(width):
-        odd = s.link[k] & (s.rows[u, width + k] ^ s.rows[v, width + k])
-        if odd:
-            kill(s, s.count[SOLE], key, 64 * k + first_bit(odd))
-            return 0
-    return 0
-
-
-@inlined
-def root(parent: np.ndarray, u: int) -> int:
-    """The representative of the component of u, by path halving."""
-    while parent[u] != u:
-        parent[u] = parent[parent[u]]
-        u = parent[u]
-    return u
-
-
-@jit
-def inserted(s: State, key: int, u: int, v: int) -> bool:
-    """Insert any edge; False where room ran out."""
-    width = s.rows.shape[1] // 2
-    if not has_room(s):
-        return False
-    some = np.uint64(0)
-    for k in range(width):
-        s.link[k] = s.rows[u, k] & s.rows[v, k]
-        some |= s.link[k]
-    x = 0
-    if some:
-        x = from_lone_link(s, key, u, v) if is_alone(s) else from_link(s, key, u, v)
-        if x == -1:
-            return False
-    else:
-        a, b = root(s.parent, u), root(s.parent, v)
-        if a == b:
-            x = bear(s, key)
-        else:
-            s.parent[a] = b
-            s.merges[s.count[MERGES]] = key
-            s.count[MERGES] += 1
-    if x:
-        k = place(s.table, u, v)
-        s.table[k, 0], s.table[k, 1] = min(u, v) << 16 | max(u, v), x
-        s.count[MARKED] += 1
-        join(s.rows, u, v, width)
-    join(s.rows, u, v, 0)
-    return True
-
-
-@jit
-def run(keys: np.ndarray, i: int, barren: int, s: State) -> tuple[int, int]:
-    """Insert edges from keys[i] on, until they end or room runs out; which of these, and the next i.
-
-    Edges from keys[barren] on bear nothing, so that the end has come there once no class is alive.
-    """
-    while i < len(keys):
-        if s.count[LIVE] == 0:
-            if i >= barren:
-                return ENDED, i
-            stop = min(len(keys), barren)
-            i = pass_linked(keys, i, stop, s.rows)
-            if i == stop:
-                continue
-        else:
-            i = pass_bare(keys, i, len(keys), s.rows)
-            if i == len(keys):
-                break
-        u, v = ends(keys[i])
-        if not inserted(s, np.int64(keys[i]), u, v):
-            return ROOM, i
-        i += 1
-    return ENDED, i

@@ -23,20 +23,18 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Float64, Int, UInt32
 
 from todacomm.engines.order import (
     LARGEST,
-    ChosenEdges,
     Coded,
     Codes,
     Condensed,
-    Edges,
-    Keys,
     LazyEdges,
     SortedEdges,
     encoded,
     ends,
+    sample_of,
 )
 from todacomm.errors import InvalidInput
 from todacomm.types import Diagrams
@@ -52,15 +50,32 @@ class Barcode:
     """The bars of a cloud of ``points`` points, with the edges and triangles that make them.
 
     ``merges`` (k,) are the lengths at which components join, ascending. ``bars`` (m, 2) are birth and death of each class
-    of H1 that lives for some length, by birth, the death inf where a threshold kept it alive; ``birth_edges`` (m, 2) the edge
-    that closes the loop, ``death_triangles`` (m, 3) the triangle that fills it (-1 where none does), as indices of points.
+    of H1 that lives for some length, by birth, the death inf where a threshold kept it alive.
     """
 
     points: int
     merges: Float64[np.ndarray, " k"]
     bars: Float64[np.ndarray, "m 2"]
-    birth_edges: Int[np.ndarray, "m 2"]
-    death_triangles: Int[np.ndarray, "m 3"]
+    _found: tuple[
+        Int[np.ndarray, " m"], Int[np.ndarray, " m"], Int[np.ndarray, " m"]
+    ]  # keys of birth and death, apexes
+    _names: Int[np.ndarray, " points"] | None = None  # of the points, in the cloud that they were chosen from
+
+    @property
+    def birth_edges(self) -> Int[np.ndarray, "m 2"]:
+        """The edge that closes each loop, as indices of points."""
+        return self._named(ends(self._found[0]))
+
+    @property
+    def death_triangles(self) -> Int[np.ndarray, "m 3"]:
+        """The triangle that fills each loop, as indices of points; -1 where none does."""
+        _, died, apexes = self._found
+        found = self._named(np.column_stack([ends(died), apexes]))
+        found[np.isinf(self.bars[:, 1])] = -1
+        return found
+
+    def _named(self, points: Int[np.ndarray, "m k"]) -> Int[np.ndarray, "m k"]:
+        return points if self._names is None else self._names[points % self.points]
 
     def diagrams(self) -> Diagrams:
         """The diagrams of H0 and H1."""
@@ -94,14 +109,14 @@ def homology(condensed: Condensed, *, threshold: float = np.inf) -> Barcode:
     """
     ready()
     coded = encoded(condensed)
-    return _barcode(LazyEdges(coded, coded.bits_of(threshold)), coded)
+    return _computed(coded, coded.bits_of(threshold))
 
 
 def sorted_edges(condensed: Condensed) -> SortedEdges:
     """Sort all edges of a cloud, for `resample`; 8 bytes an edge beyond the distances."""
     ready()
     coded = encoded(condensed)
-    return SortedEdges(coded.n, LazyEdges(coded, LARGEST).take(LARGEST), coded)
+    return _sorted(coded)
 
 
 def resample(edges: SortedEdges, indices: Int[np.ndarray, " k"], *, threshold: float = np.inf) -> Barcode:
@@ -112,12 +127,7 @@ def resample(edges: SortedEdges, indices: Int[np.ndarray, " k"], *, threshold: f
     drawn = np.asarray(indices, dtype=np.int64)
     if not len(drawn) or drawn.min() < 0 or drawn.max() >= edges.n:
         raise InvalidInput(f"the indices of a resample must be some of 0 … {edges.n - 1}")
-    chosen = np.flatnonzero(np.bincount(drawn, minlength=edges.n))
-    among = edges.condensed.among(chosen)
-    found = _barcode(ChosenEdges(edges, chosen, edges.condensed.bits_of(threshold)), among)
-    triangles = found.death_triangles
-    named = np.where(triangles < 0, -1, chosen[triangles])
-    return Barcode(len(chosen), found.merges, found.bars, chosen[found.birth_edges], named)
+    return _resampled(edges, drawn, edges.condensed.bits_of(threshold))
 
 
 def merges(condensed: Condensed, *, threshold: float = np.inf) -> Float64[np.ndarray, " k"]:
@@ -140,27 +150,55 @@ def _joins(coded: Coded) -> Codes:
 # The computation
 
 
-def _barcode(edges: Edges, coded: Coded) -> Barcode:
-    """Take edges, shortest first, until no class is alive and none can be born."""
-    state = _new_state(coded.n)
-    share, longest = min(1.0, 0.22 + 30 / coded.n), edges.top  # of most clouds no class of H1 lives beyond this share
-    bits = _cut(edges, share)
-    while True:
-        state = _inserted(edges.take(bits), state, bearing=bits <= longest)
-        if bits == edges.top or (bits >= longest and not _alive(state)):
-            break
-        if _alive(state):
-            share *= 1.5
-            bits = max(bits, _cut(edges, share))
-            continue
-        longest = bits = min(_longest_bearing(coded, bits, state), edges.top)
-        if not longest:
-            break
+def _computed(coded: Coded, top: int) -> Barcode:
+    """H0 and H1 up to the length with the bits ``top``, of edges that are sorted as far as they are needed."""
+    from todacomm.engines import insertion
+
+    edges, state = LazyEdges(coded), _new_state(coded.n)
+    course = _course(coded.n, coded.codes, np.sort(sample_of(coded.codes.view(np.uint32))), top)
+    why = insertion.MORE
+    while why != insertion.ENDED:
+        if why == insertion.MORE:
+            keys = edges.take(int(course.at[insertion.BITS]))
+            course.at[insertion.AT], course.at[insertion.STOP] = 0, len(keys)
+        else:
+            state = _with_room(state)
+        why = insertion.advance(keys, course, state)
     return _read_off(state, coded)
 
 
-def _cut(edges: Edges, share: float) -> int:
-    return min(edges.quantile(share), edges.top) if share < 1 else edges.top
+def _sorted(coded: Coded) -> SortedEdges:
+    keys = LazyEdges(coded).take(LARGEST)
+    return SortedEdges(coded.n, keys, coded, (sample_of(keys) >> np.uint64(32)).astype(np.uint32))
+
+
+def _resampled(edges: SortedEdges, drawn: Int[np.ndarray, " m"], top: int) -> Barcode:
+    """H0 and H1 of the points drawn, in one compiled call that lets others use Python meanwhile."""
+    from todacomm.engines import insertion
+
+    label = np.full(edges.n, -1, np.int64)
+    label[drawn] = 0
+    chosen = np.flatnonzero(label == 0)
+    k = len(chosen)
+    label[chosen] = np.arange(k)
+    codes = np.empty(k * (k - 1) // 2, np.float32)
+    kept = np.empty(len(codes) + 1, np.uint64)  # only what is written takes memory
+    course, state = _course(k, codes, edges.sample, top), _new_state(k)
+    among = (edges.keys, edges.condensed.codes, edges.n, chosen, label, kept)
+    while insertion.advance_among(*among, course, state) == insertion.ROOM:
+        state = _with_room(state)
+    return _read_off(state, edges.condensed, chosen)
+
+
+def _course(n: int, codes: Codes, sample: UInt32[np.ndarray, " s"], top: int) -> Any:
+    """At the beginning: the first band of edges is asked for."""
+    from todacomm.engines import insertion
+
+    share = min(1.0, 0.22 + 30 / n)  # of most clouds no class of H1 lives beyond this share
+    first = min(int(sample[int(share * (len(sample) - 1))]), top) if share < 1 else top
+    at = np.array([0, -1, first, top, 0, top, 0], np.int64)
+    near, pending = np.empty((NEAR, n), np.float32), np.empty(n + 1, np.int64)
+    return insertion.Course(at, sample, codes, np.empty(NEAR, np.int64), near, pending)
 
 
 def _new_state(n: int) -> Any:
@@ -178,22 +216,10 @@ def _new_state(n: int) -> Any:
         pool=np.empty(16 * n + 256, np.int32),
         work=np.empty(3 * n + 16, np.int32),
         link=np.empty(width, np.uint64),
-        count=np.zeros(8, np.int64),
+        count=np.zeros(9, np.int64),
     )
     state.count[annotations.VALUES] = 1  # value 0 is empty
     return state
-
-
-def _inserted(keys: Keys, state: Any, *, bearing: bool) -> Any:
-    """The state after these edges, or after those that matter where none of them can bear a class."""
-    from todacomm.engines import annotations
-
-    i, barren = 0, len(keys) if bearing else 0
-    while True:
-        why, i = annotations.run(keys, i, barren, state)
-        if why == annotations.ENDED:
-            return state
-        state = _with_room(state)
 
 
 def _with_room(state: Any) -> Any:
@@ -205,10 +231,10 @@ def _with_room(state: Any) -> Any:
             return array
         return np.concatenate([array, np.empty_like(array)])
 
-    classes, live, _, values, pool, marked, *_ = state.count.tolist()
-    table = state.table
-    if len(table) < 4 * marked + 4:
-        table = np.full((4 * len(table), 2), -1, np.int32)
+    classes, live, _, values, pool, marked, _, _, unlisted = state.count.tolist()
+    table, marks = state.table, marked + unlisted
+    if len(table) < 4 * marks + 4:
+        table = np.full((1 << (4 * marks + 4).bit_length(), 2), -1, np.int32)
         annotations.rehash(state.table, table)
     held = longer(state.classes, classes + 1)
     return state._replace(
@@ -220,48 +246,19 @@ def _with_room(state: Any) -> Any:
     )
 
 
-def _alive(state: Any) -> bool:
-    from todacomm.engines import annotations
-
-    return bool(state.count[annotations.LIVE])
-
-
-def _longest_bearing(coded: Coded, bits: int, state: Any) -> int:
-    """The bits of a length that no edge exceeds which bears a class or joins components; 0 where all edges left are barren.
-
-    Witnesses are looked for among the points of highest degree, which are near to most, and some others.
-    """
-    from todacomm.engines import edges
-
-    n = coded.n
-    degrees = np.empty(n, np.int64)
-    edges.degrees(state.rows, degrees)
-    central = np.argpartition(degrees, n - edges.HUBS)[-edges.HUBS :]
-    hubs = np.concatenate([central, np.arange(NEAR - edges.HUBS) * n // (NEAR - edges.HUBS)])
-    near = np.empty((NEAR, n), np.float32)
-    edges.distances_from(coded.codes, n, hubs, near)
-    low = np.array(bits, np.uint32).view(np.float32)[()]
-    pending = np.empty(n + 1, np.int64)
-    found = edges.longest_bearing(coded.codes, n, low, near, state.rows, pending, n // 2)
-    return int(np.float32(found).view(np.uint32))
-
-
-def _read_off(state: Any, coded: Coded) -> Barcode:
+def _read_off(state: Any, coded: Coded, names: Int[np.ndarray, " points"] | None = None) -> Barcode:
     """The bars of positive length."""
     from todacomm.engines import annotations as a
 
-    joined = state.merges[: state.count[a.MERGES]]
-    classes = state.classes[: state.count[a.CLASSES]]
-    born, died = classes[:, a.BORN], classes[:, a.DIED]
-    lasting = np.flatnonzero((died >> 32 > born >> 32) | (died == a.NEVER))
-    born, died, apex = born[lasting], died[lasting], classes[lasting, a.APEX]
+    classes, count = state.classes, state.count
+    born, died = classes[: count[a.CLASSES], a.BORN], classes[: count[a.CLASSES], a.DIED]
+    lasting = ((died >> 32 > born >> 32) | (died == a.NEVER)).nonzero()[0]
+    born, died, apexes = born[lasting], died[lasting], classes[lasting, a.APEX]
     bars = np.empty((len(born), 2))
     bars[:, 0], bars[:, 1] = coded.lengths_of(born), coded.lengths_of(np.maximum(died, born))
-    triangles = np.empty((len(born), 3), np.int64)
-    triangles[:, :2], triangles[:, 2] = ends(died), apex
-    endless = died == a.NEVER
-    bars[endless, 1], triangles[endless] = np.inf, -1
-    return Barcode(coded.n, coded.lengths_of(joined), bars, ends(born), triangles)
+    bars[died == a.NEVER, 1] = np.inf
+    merges = coded.lengths_of(state.merges[: count[a.MERGES]])
+    return Barcode(len(state.parent), merges, bars, (born, died, apexes), names)
 
 
 # Compilation
@@ -272,14 +269,9 @@ def ready() -> None:
     """Load the compiled loops, or compile them: once for a machine, for they are kept where the user can write."""
     with _announced():
         tiny = encoded(np.arange(1, 11, dtype=np.float32))
-        edges = SortedEdges(5, LazyEdges(tiny, LARGEST).take(LARGEST), tiny)
-        chosen = np.arange(5)
-        tiny.among(chosen)
-        state = _new_state(5)
-        _inserted(edges.keys, state, bearing=True)
-        _longest_bearing(tiny, 0, state)
-        ChosenEdges(edges, chosen, LARGEST).take(LARGEST)
         _joins(tiny)
+        _computed(tiny, LARGEST)
+        _resampled(_sorted(tiny), np.arange(5), LARGEST)
 
 
 @contextmanager

@@ -51,6 +51,27 @@ def bits_set(_context: Any, _word: Any) -> Any:
     return types.int64(types.uint64), codegen
 
 
+@intrinsic
+def float_of(_context: Any, _bits: Any) -> Any:
+    """The float32 with these bits."""
+
+    def codegen(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        low = builder.trunc(arguments[0], context.get_value_type(types.uint32))
+        return builder.bitcast(low, context.get_value_type(types.float32))
+
+    return types.float32(types.int64), codegen
+
+
+@intrinsic
+def bits_of(_context: Any, _number: Any) -> Any:
+    """The bits of a float32."""
+
+    def codegen(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_value_type(types.uint32))
+
+    return types.uint32(types.float32), codegen
+
+
 @inlined
 def ends(key: int) -> tuple[int, int]:
     """The two vertices of an edge."""

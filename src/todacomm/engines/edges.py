@@ -30,6 +30,18 @@ def select(bits: np.ndarray, n: int, low: int, high: int, keys: np.ndarray) -> i
 
 
 @jit
+def after(keys: np.ndarray, i: int, stop: int, bits: int) -> int:
+    """The place in keys[i:stop], which are sorted, of the first edge whose length has higher bits."""
+    while i < stop:
+        middle = (i + stop) // 2
+        if np.int64(keys[middle] >> np.uint64(32)) > bits:
+            stop = middle
+        else:
+            i = middle + 1
+    return i
+
+
+@jit
 def restrict(keys: np.ndarray, label: np.ndarray, begin: int, stop: int, kept: np.ndarray) -> int:
     """Write the edges keys[begin:stop] between labelled vertices, relabelled; how many there are.
 
@@ -76,12 +88,22 @@ def distances_from(condensed: np.ndarray, n: int, hubs: np.ndarray, out: np.ndar
 
 
 @jit
-def degrees(rows: np.ndarray, out: np.ndarray) -> None:
-    """How many neighbours each vertex has."""
-    for u in range(len(rows)):
-        out[u] = 0
+def choose_hubs(rows: np.ndarray, degrees: np.ndarray, hubs: np.ndarray) -> None:
+    """The HUBS points of highest degree, which are near to most, then some others; ``degrees`` (n,) is scratch."""
+    n = len(rows)
+    for u in range(n):
+        degrees[u] = 0
         for k in range(rows.shape[1] // 2):
-            out[u] += bits_set(rows[u, k])
+            degrees[u] += bits_set(rows[u, k])
+    for j in range(HUBS):
+        best = 0
+        for u in range(n):
+            if degrees[u] > degrees[best]:
+                best = u
+        hubs[j], degrees[best] = best, -1
+    others = len(hubs) - HUBS
+    for j in range(others):
+        hubs[HUBS + j] = j * n // others
 
 
 @inlined
@@ -156,6 +178,17 @@ def longest_bearing(
                 longest = r
         begin += n
     return longest
+
+
+@jit
+def farthest_bearing(
+    condensed: np.ndarray, low: float, rows: np.ndarray, hubs: np.ndarray, near: np.ndarray, pending: np.ndarray
+) -> float:
+    """`longest_bearing`, with witnesses looked for among hubs; the arrays from ``hubs`` on are scratch."""
+    n = len(rows)
+    choose_hubs(rows, pending, hubs)
+    distances_from(condensed, n, hubs, near)
+    return longest_bearing(condensed, n, low, near, rows, pending, n // 2)
 
 
 @jit

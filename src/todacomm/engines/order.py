@@ -17,7 +17,6 @@ Keys = UInt64[np.ndarray, " _"]
 MOST_POINTS = 2**16
 LARGEST = int(np.array(np.finfo(np.float32).max).view(np.uint32))  # bits of the longest finite distance
 NORMAL = 0x00800000  # bits of the smallest number that no processor takes for zero
-END = np.uint64(0xFFFFFFFF)  # after the last edge of a length
 SAMPLE = 1000  # distances from which quantiles are read
 
 
@@ -65,6 +64,11 @@ def encoded(condensed: Condensed) -> Coded:
     return Coded(n, (ranks.astype(np.uint32) + np.uint32(NORMAL)).view(np.float32), values)
 
 
+def sample_of(lengths: Shaped[np.ndarray, " pairs"]) -> Shaped[np.ndarray, " s"]:
+    """Some of them, evenly spaced."""
+    return lengths[:: max(1, len(lengths) // SAMPLE)]
+
+
 def points_of(pairs: int) -> int:
     """How many points have so many distances."""
     n = round((1 + (1 + 8 * pairs) ** 0.5) / 2)
@@ -76,14 +80,8 @@ def points_of(pairs: int) -> int:
 class LazyEdges:
     """Edges of a cloud, selected and sorted as far as they are asked for."""
 
-    def __init__(self, coded: Coded, top: int) -> None:
-        self._n, self._bits, self.top = coded.n, coded.codes.view(np.uint32), top
-        self._sample = np.sort(self._bits[:: max(1, len(self._bits) // SAMPLE)])
-        self._next = 0
-
-    def quantile(self, share: float) -> int:
-        """The bits of the length that about this share of all edges does not exceed."""
-        return int(self._sample[int(share * (len(self._sample) - 1))])
+    def __init__(self, coded: Coded) -> None:
+        self._n, self._bits, self._next = coded.n, coded.codes.view(np.uint32), 0
 
     def take(self, bits: int) -> Keys:
         """The sorted keys from those taken last up to this length."""
@@ -102,6 +100,7 @@ class SortedEdges(NamedTuple):
     n: int
     keys: Keys
     condensed: Coded
+    sample: UInt32[np.ndarray, " s"]
 
 
 def ends(keys: Int[np.ndarray, " _"]) -> Int[np.ndarray, "_ 2"]:
@@ -109,25 +108,3 @@ def ends(keys: Int[np.ndarray, " _"]) -> Int[np.ndarray, "_ 2"]:
     found = np.empty((len(keys), 2), np.int64)
     found[:, 0], found[:, 1] = keys >> 16 & 0xFFFF, keys & 0xFFFF
     return found
-
-
-class ChosenEdges:
-    """The edges between some points, out of all that are sorted already."""
-
-    def __init__(self, edges: SortedEdges, chosen: Int[np.ndarray, " k"], top: int) -> None:
-        self._keys, self.top, self._next = edges.keys, top, 0
-        self._label = np.full(edges.n, -1, np.int64)
-        self._label[chosen] = np.arange(len(chosen))
-
-    def quantile(self, share: float) -> int:
-        return int(self._keys[int(share * (len(self._keys) - 1))] >> np.uint64(32))
-
-    def take(self, bits: int) -> Keys:
-        from todacomm.engines import edges
-
-        begin, self._next = self._next, int(self._keys.searchsorted(np.uint64(bits) << np.uint64(32) | END, "right"))
-        room = np.empty(self._next - begin + 1, np.uint64)
-        return room[: edges.restrict(self._keys, self._label, begin, self._next, room)]
-
-
-Edges = LazyEdges | ChosenEdges
