@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from todacomm.engines import bitlink
-from todacomm.engines.order import points_of
+from todacomm.engines.order import encoded, points_of
 from todacomm.errors import EngineDisagreement, InvalidInput
 from todacomm.recipe import FEWEST_POINTS
 from todacomm.registry import Registry
@@ -112,6 +112,31 @@ def among(condensed: Shaped[np.ndarray, " _"], chosen: Int[np.ndarray, " k"]) ->
     n = points_of(len(condensed))
     u, v = (chosen[side] for side in np.triu_indices(len(chosen), 1))
     return condensed[n * u - u * (u + 1) // 2 + v - u - 1]
+
+
+def restriction(condensed: Condensed) -> Callable[[Int[np.ndarray, " k"]], Condensed]:
+    """`among` of these distances, compiled where it can be: for many subsets of one cloud."""
+    if condensed.dtype != np.float32 or not bitlink.available():
+        return lambda chosen: among(condensed, chosen)
+    bitlink.ready()
+    coded = encoded(condensed)
+    return lambda chosen: coded.among(chosen).codes
+
+
+def subsampler(
+    condensed: Condensed, *, engine: str = DEFAULT, maxdim: int = 1, threshold: float | None = None
+) -> Callable[[Int[np.ndarray, " k"]], Diagrams]:
+    """The function that gives the diagrams of the points at some ascending indices, each taken once.
+
+    The default engine sorts the edges of the cloud once, for all subsets. Safe to call from several threads.
+    """
+    limit = np.inf if threshold is None else threshold
+    given = checked(condensed)
+    if engine == DEFAULT and maxdim == 1 and bitlink.available():
+        edges = bitlink.sorted_edges(given)
+        return lambda chosen: bitlink.resample(edges, chosen, threshold=limit).diagrams()
+    part = restriction(given)
+    return lambda chosen: engines[engine](part(chosen), maxdim=maxdim, threshold=limit)
 
 
 def assert_agreement(found: Diagrams, reference: Diagrams, *, scale: float, where: str) -> None:

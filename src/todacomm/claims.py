@@ -1,0 +1,191 @@
+"""The frozen types of claims: what a number is believed to be, and what it is held against."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+
+from todacomm.errors import InvalidInput, UnknownName
+
+Number = float | None  # None where a number is undefined
+Alternative = Literal["greater", "two-sided"]
+
+FEWEST_RESAMPLES, FEWEST_DRAWS, FEWEST_RUNS = 20, 19, 2
+MODEL_NULLS = ("text", "untrained")
+QUARTERED = ("H0_max_lifetime", "H0_max_lifetime_scaled")  # what is measured on quarters too
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of the numbers of a profile.
+
+    ``resamples`` are runs on random halves, two a split; ``null_draws`` those of the Gaussian null. 0 leaves them out. ``nulls`` are
+    those that need the model: ``text`` (tokens shuffled within each text) and ``untrained`` (random weights), ``null_runs`` of each.
+    """
+
+    confidence: float = 0.95
+    resamples: int = 100
+    null_draws: int = 199
+    nulls: tuple[str, ...] = ()
+    null_runs: int = 5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.confidence < 1:
+            raise InvalidInput(f"a confidence of {self.confidence}; expected a number between 0 and 1, such as 0.95")
+        if self.resamples % 2 or self.resamples < 0 or 0 < self.resamples < FEWEST_RESAMPLES:
+            raise InvalidInput(
+                f"{self.resamples} resamples; expected an even number of at least {FEWEST_RESAMPLES}, two for each split "
+                "(50 is fast, 100 is the default), or 0 for no intervals"
+            )
+        if 0 < self.null_draws < FEWEST_DRAWS or self.null_draws < 0:
+            raise InvalidInput(
+                f"{self.null_draws} null draws; expected at least {FEWEST_DRAWS}, with which 0.05 is the least p-value "
+                "(199 is the default), or 0 for no null"
+            )
+        for name in self.nulls:
+            if name not in MODEL_NULLS:
+                raise UnknownName(
+                    "null", name, MODEL_NULLS, hint="The Gaussian one is always drawn: --null-draws 0 leaves it out."
+                )
+        if self.null_runs < FEWEST_RUNS:
+            raise InvalidInput(
+                f"{self.null_runs} runs of a null; expected at least {FEWEST_RUNS}, to see how far they spread"
+            )
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is something to do."""
+        return bool(self.resamples or self.null_draws or self.nulls)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval of the mean of a statistic over fresh clouds of the same size.
+
+    ``low`` ≤ ``estimate`` ≤ ``high``, in the unit of the estimate. ``low`` and ``high`` are None where no interval can be given, then
+    ``note`` says why; otherwise ``note`` says what to know of it, such as that it is wider than it needs to be.
+    """
+
+    estimate: Number
+    low: Number
+    high: Number
+    confidence: float
+    method: str
+    note: str = ""
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is an interval."""
+        return self.low is not None and self.high is not None
+
+    def shifted(self, by: float) -> "Interval":
+        """The interval of the statistic plus a constant."""
+        estimate, low, high = (None if x is None else x + by for x in (self.estimate, self.low, self.high))
+        return Interval(estimate, low, high, self.confidence, self.method, self.note)
+
+
+@dataclass(frozen=True, slots=True)
+class NullTest:
+    """One number held against its distribution under a null model.
+
+    ``mean`` and ``spread`` (standard deviation) are those of the draws. ``p`` is of this layer alone, ``adjusted`` after Benjamini and
+    Hochberg over the layers, ``family_wise`` against the most extreme layer of each draw. ``smallest`` is the least ``p`` that so
+    many ``draws`` can give; ``decidable`` is False where that is what was found and it is not enough once adjusted. Numbers that
+    cannot be had are None, then ``note`` says why.
+    """
+
+    metric: str
+    observed: Number
+    mean: Number
+    spread: Number
+    p: Number
+    adjusted: Number
+    family_wise: Number
+    alternative: Alternative
+    draws: int
+    smallest: float
+    decidable: bool
+    null: str
+    note: str = ""
+
+    @property
+    def effect(self) -> Number:
+        """(Observed − mean) / spread of the draws; None where one is undefined or the draws have no spread."""
+        if self.observed is None or self.mean is None or not self.spread:
+            return None
+        return (self.observed - self.mean) / self.spread
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Halves:
+    """The numbers of one cloud and of its halves, NaN where undefined.
+
+    ``whole`` (k,), ``values`` (s, 2, k): those of ``names``, which are the metrics of the summary, the ``scale``, and
+    ``tree_length``, the H0 total; these two in the units of the activations. ``quarters`` (s, 4, 2) are those of `QUARTERED`. The cloud
+    has ``points`` points, each half ``half``; ``groups`` and ``drawn`` are those of the `Splits`.
+    """
+
+    names: tuple[str, ...]
+    whole: Float64[np.ndarray, " k"]
+    values: Float64[np.ndarray, "s 2 k"]
+    quarters: Float64[np.ndarray, "s 4 2"]
+    points: int
+    half: int
+    groups: int
+    drawn: str
+
+    def __repr__(self) -> str:
+        return f"Halves({len(self.names)} numbers, {self.drawn})"
+
+    def estimate(self, name: str) -> float:
+        """The number of the whole cloud."""
+        return float(self.whole[self._place(name)])
+
+    def of(self, name: str) -> Float64[np.ndarray, "s 2"]:
+        """The number on both halves of each split."""
+        return self.values[:, :, self._place(name)]
+
+    def quarters_of(self, name: str) -> Float64[np.ndarray, "s 4"]:
+        """The number on the quarters of each split."""
+        return self.quarters[:, :, QUARTERED.index(name)]
+
+    def _place(self, name: str) -> int:
+        if name not in self.names:
+            raise UnknownName("number of this cloud", name, self.names)
+        return self.names.index(name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claims:
+    """What the numbers of a profile are worth.
+
+    ``intervals`` and ``by_group`` (whole articles drawn): layer → number → `Interval`, with the ``scale`` and the
+    ``tree_length`` besides the metrics; ``growths``: baseline of an expansion → ratio, scale, shape; ``peaks``: the share of halves
+    in which each block has the longest tree. ``tests``: null (gaussian, text, untrained) → layer → metric → `NullTest`;
+    ``loop_draws``: layer → (draws, 2), the prominence and the largest death/birth of H1 in each draw of the Gaussian null. ``halves`` are what intervals and later
+    comparisons are made of. ``missing`` says of a layer, ``ungrouped`` of the groups, why there are no intervals.
+    """
+
+    asked: Asked
+    intervals: Mapping[str, Mapping[str, Interval]]
+    by_group: Mapping[str, Mapping[str, Interval]]
+    growths: Mapping[str, Mapping[str, Interval]]
+    peaks: Mapping[str, float]
+    tests: Mapping[str, Mapping[str, Mapping[str, NullTest]]]
+    loop_draws: Mapping[str, Float64[np.ndarray, "draws 2"]]
+    halves: Mapping[str, Halves]
+    missing: Mapping[str, str]
+    ungrouped: str = ""
+
+    def bounds(self, name: str, layers: Sequence[str]) -> Float64[np.ndarray, "L 2"]:
+        """The ends of the intervals of a number along the layers, NaN where there is none."""
+        found = [self.intervals.get(layer, {}).get(name) for layer in layers]
+        ends = [(one.low, one.high) if one else (None, None) for one in found]
+        return np.array(ends, dtype=np.float64)
+
+    def tests_of(self, name: str, layers: Sequence[str], *, null: str = "gaussian") -> list[NullTest | None]:
+        """The tests of a metric along the layers, None where there is none."""
+        found = self.tests.get(null, {})
+        return [found.get(layer, {}).get(name) for layer in layers]

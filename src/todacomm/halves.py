@@ -1,0 +1,99 @@
+"""Every number of a cloud on random halves of its points: what all intervals and paired comparisons are made from."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+
+from todacomm.claims import Halves
+from todacomm.cloud import PreparedCloud
+from todacomm.distances import median, rms
+from todacomm.engines import engines, restriction, subsampler
+from todacomm.errors import InvalidInput
+from todacomm.metrics import metrics, names_of, summarise
+from todacomm.recipe import Recipe
+from todacomm.splits import FEWEST, QUARTERED_GROUPS, Splits
+from todacomm.types import CloudFacts, Diagrams, Measurement, Number
+
+SCALE, TREE = "scale", "tree_length"
+
+
+def unsuited(facts: CloudFacts) -> str:
+    """Why no interval can be given for a cloud; empty when one can."""
+    if facts.landmarks_of is not None:
+        return "landmarks are chosen to lie apart and are no random sample; a subsample is one"
+    return "" if facts.points >= FEWEST else f"{facts.points} points are too few, at least {FEWEST} are needed"
+
+
+def halves_of(cloud: PreparedCloud, found: Measurement, drawn: Splits) -> Halves:
+    """Measure a cloud, of which ``found`` is the measurement, on both halves of each split, and H0 on the quarters.
+
+    The projection stays that of the whole cloud. Raises InvalidInput for a cloud that is `unsuited`, and for splits of
+    another number of points.
+    """
+    if why := unsuited(cloud.facts):
+        raise InvalidInput(f"{cloud.address}: {why}")
+    if drawn.parts.shape[1] != len(cloud.points):
+        raise InvalidInput(
+            f"{cloud.address}: {len(cloud.points)} points, but {drawn.drawn}; expected splits of as many"
+        )
+    recipe = found.recipe
+    diagrams = subsampler(cloud.condensed, engine=recipe.engine, maxdim=recipe.maxdim, threshold=recipe.threshold)
+    distances = restriction(cloud.condensed)
+    values = [
+        [_numbers(diagrams(half), distances(half), recipe, cloud.unit) for half in pair] for pair in drawn.halves()
+    ]
+    return Halves(
+        names=(*found.summary, SCALE, TREE),
+        whole=_array(_whole(cloud, found)),
+        values=_array(values),
+        quarters=_quarters(cloud, recipe, drawn),
+        points=len(cloud.points),
+        half=drawn.half,
+        groups=drawn.groups,
+        drawn=drawn.drawn,
+    )
+
+
+def _whole(cloud: PreparedCloud, found: Measurement) -> list[Number]:
+    total = found.summary["H0_total_persistence"] or 0.0
+    return [*found.summary.values(), found.facts.scale, total * cloud.unit]
+
+
+def _numbers(
+    diagrams: Diagrams, condensed: Float64[np.ndarray, " pairs"] | np.ndarray, recipe: Recipe, unit: float
+) -> list[Number]:
+    """The numbers of a part. Where the recipe divides by the scale, each part is divided by its own."""
+    scale = median(condensed)
+    summary = summarise(diagrams, scale=scale)
+    total = summary["H0_total_persistence"] or 0.0
+    if own := _own_unit(condensed, scale, recipe):
+        for name, (_, entry) in names_of(diagrams.maxdim).items():
+            value = summary[name]
+            summary[name] = None if value is None else value / own**entry.degree
+    return [*summary.values(), scale * unit, total * unit]
+
+
+def _own_unit(condensed: np.ndarray, scale: float, recipe: Recipe) -> float:
+    """What a part is divided by; 0 where it is not."""
+    return {"median": scale, "rms": rms(condensed)}[recipe.scale] if recipe.scale in ("median", "rms") else 0.0
+
+
+def _quarters(cloud: PreparedCloud, recipe: Recipe, drawn: Splits) -> Float64[np.ndarray, "s 4 2"]:
+    """The longest bar of H0 on each quarter, and over the scale; NaN where quarters would cut groups."""
+    if 0 < drawn.groups < QUARTERED_GROUPS:
+        return np.full((len(drawn), 4, 2), np.nan)
+    distances = restriction(cloud.condensed)
+    limit = np.inf if recipe.threshold is None else recipe.threshold
+
+    def pair(quarter: np.ndarray) -> list[Number]:
+        within = distances(quarter)
+        bars = engines[recipe.engine](within, maxdim=0, threshold=limit).finite[0]
+        scale, found = median(within), metrics["max_lifetime"].of(bars) or 0.0
+        return [found / (_own_unit(within, scale, recipe) or 1.0), found / scale if scale > 0 else None]
+
+    return _array([[pair(quarter) for quarter in four] for four in drawn.quarters()])
+
+
+def _array(numbers: Sequence[object]) -> Float64[np.ndarray, "..."]:
+    return np.array(numbers, dtype=np.float64)
