@@ -42,7 +42,7 @@ def test_the_empty_diagram_is_defined_for_each_metric():
         "entropy": 0,
         "birth_of_longest": None,
         "death_birth_ratio": None,
-        "prominence": None,
+        "prominence": 0,
     }
     assert {name: entry.of(empty) for name, entry in metrics.items()} == expected
 
@@ -75,3 +75,11 @@ def test_a_betti_curve_counts_the_classes_alive():
     bars, essential = np.array([(0.0, 1.0), (0.5, 2.0)]), np.array([0.0])
     grid = np.array([-0.1, 0.0, 0.5, 1.0, 1.5, 2.0])
     np.testing.assert_array_equal(betti_curve(bars, essential, grid), [0, 2, 3, 2, 2, 1])
+
+
+def test_prominence_is_over_the_usual_lifetime():
+    """Two bars of 3 and 1, born at 1 and 3, and ten of 0.2: the usual one is (4 + 2) / 12."""
+    assert metrics["prominence"].of(np.array([(1.0, 4.0), (3.0, 4.0)])) == pytest.approx(3 / 0.5)
+    clean, chance = np.array([(0.5, 1.5)]), np.array([(1.0, 1.05)])
+    assert metrics["prominence"].of(clean) > 5
+    assert metrics["prominence"].of(chance) < 1

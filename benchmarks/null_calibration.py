@@ -1,0 +1,194 @@
+"""Print how often the tests against the Gaussian null reject where it is true, where there is a loop, and where there is none.
+
+python benchmarks/null_calibration.py --quick                      # minutes
+python benchmarks/null_calibration.py --tables gaussian --clouds 1000
+python benchmarks/null_calibration.py --tables power,none,layers
+
+gaussian   rejections at 0.05 and a Kolmogorov–Smirnov p of uniform p-values on Gaussian clouds; per-bar family-wise error
+power      loops of growing signal-to-noise
+none       populations without a loop
+layers     family-wise error over correlated layers
+bars       family-wise error of the universal null of Bobrowski and Skraba against that of the bars of this package
+
+Populations: null_populations.py. Seeds are fixed; one process.
+"""
+
+import argparse
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from null_populations import GAUSSIAN, gaussian, low_dimensional, with_loop, without_loop
+from scipy.stats import kstest
+
+import todacomm as td
+from todacomm.cloud import prepare
+from todacomm.loops import PROMINENCE, RATIO, loop_tests
+from todacomm.measurement import measure_prepared
+from todacomm.nulls import alternative_of, gaussian_null, joint, null_tests, tested_names
+from todacomm.pvalues import smallest
+
+RECIPE = td.Recipe()
+NAMES = tested_names(RECIPE)
+SHORT = ("H0_total_persistence", "H0_entropy", "H1_count", "H1_total_persistence", "H1_max_lifetime", "H1_entropy")
+EULER = 0.5772156649015329
+SEED = 20_261  # fixed before any run
+
+
+def tested(layers, seed, draws):
+    """The tests of each layer, name → test, with ``H1_loop``, and the H1 bars."""
+    recipe = td.Recipe(seed=seed)
+    ready = [prepare(td.PointCloud(x, td.types.Address("", "", f"layer_{i}")), recipe) for i, x in enumerate(layers)]
+    found = [measure_prepared(cloud, recipe) for cloud in ready]
+    together = joint(ready, recipe)
+    values = gaussian_null(together, recipe, range(draws))
+    tests = null_tests([m.summary for m in found], values, NAMES)
+    bars = [m.diagrams.finite[1] for m in found]
+    of_loops = (values[:, :, NAMES.index(name)] for name in (PROMINENCE, RATIO))
+    loops = loop_tests(bars, tests, *of_loops)
+    return [{**test, "H1_loop": loop} for test, loop in zip(tests, loops, strict=True)], bars
+
+
+def universal(bars):
+    """The least p-value of a bar under the universal null, times their number: Bobrowski and Skraba 2023, section 2.4."""
+    bars = bars[bars[:, 0] > 0]
+    if len(bars) < 2:
+        return 1.0
+    ell = np.log(np.log(bars[:, 1] / bars[:, 0]))
+    return float(np.exp(-np.exp(ell.max() - ell.mean() - EULER)) * len(bars))
+
+
+def p_of(population, n, arguments, case):
+    """Name → p-values of the clouds, ``universal`` among them."""
+    rows = []
+    for cloud in range(arguments.clouds):
+        points = population(n, np.random.default_rng([SEED, case, n, cloud]))
+        (tests,), (bars,) = tested([points], cloud, arguments.draws)
+        rows.append(
+            {name: 1.0 if test.p is None else test.p for name, test in tests.items()} | {"universal": universal(bars)}
+        )
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def rate(p):
+    return float((p <= 0.05 + 1e-12).mean())
+
+
+def header(*columns):
+    print("|", " | ".join(columns), "|")
+    print("|---" * len(columns) + "|", flush=True)
+
+
+def line(*cells):
+    print("|", " | ".join(f"{c:.3f}" if isinstance(c, float) else str(c) for c in cells), "|", flush=True)
+
+
+def table_gaussian(arguments):
+    """Each name: the share of clouds with p ≤ 0.05; and the least p of uniformity over the names."""
+    header("spectrum", "d", "n", *NAMES, "loop", "universal null", "least KS p (count aside)")
+    case = 0
+    for n in arguments.points:
+        for d in (20, 50):
+            for spectrum, population in GAUSSIAN.items():
+                case += 1
+                p = p_of(lambda m, rng, of=population, d=d: of(m, rng, d=d), n, arguments, case)
+                continuous = [name for name in NAMES if name != "H1_count"]
+                least = min(uniformity(p[name], smallest(arguments.draws, alternative_of(name))) for name in continuous)
+                line(
+                    spectrum, d, n, *(rate(p[name]) for name in NAMES), rate(p["H1_loop"]), rate(p["universal"]), least
+                )
+
+
+def uniformity(p, step):
+    """The p-value of a Kolmogorov–Smirnov test of uniform p-values, each spread over its step by fixed random numbers."""
+    return float(kstest(p - step * np.random.default_rng(SEED).uniform(size=len(p)), "uniform").pvalue)
+
+
+def table_bars(arguments):
+    header("d", "n", "bars of this package", "universal null")
+    for n in arguments.points:
+        for d in (2, 5, 20, 50):
+            p = p_of(lambda m, rng, d=d: gaussian(m, rng, d=d), n, arguments, 100 + d)
+            line(d, n, rate(p["H1_loop"]), rate(p["universal"]))
+
+
+COLUMNS = ("H1_loop", PROMINENCE, RATIO, "H1_max_lifetime", "H1_total_persistence", "H1_count", "universal")
+
+
+def table_power(arguments):
+    header("loop", "radius / noise", "d", "n", *COLUMNS)
+    for n in arguments.points:
+        for ratio in arguments.ratios:
+            for d in arguments.dimensions:
+                for case, (name, population) in enumerate(with_loop(d, ratio).items()):
+                    if name == "circle" or not arguments.circles:
+                        p = p_of(population, n, arguments, 1000 + case)
+                        line(name, f"{ratio:g}", d, n, *(rate(p[c]) for c in COLUMNS))
+
+
+def table_none(arguments):
+    header("population", "d", "n", *COLUMNS)
+    for n in arguments.points:
+        cases = [(name, d, f) for d in arguments.dimensions for name, f in without_loop(d).items()]
+        cases += [(name, "", f) for name, f in low_dimensional().items()]
+        for case, (name, d, population) in enumerate(cases):
+            p = p_of(population, n, arguments, 2000 + case)
+            line(name, d, n, *(rate(p[c]) for c in COLUMNS))
+
+
+def correlated(n, rng, *, layers, d=20):
+    """Gaussian layers, each the one before plus as much that is new."""
+    found = [rng.standard_normal((n, d))]
+    while len(found) < layers:
+        found.append((found[-1] @ rng.standard_normal((d, d)) / np.sqrt(d) + rng.standard_normal((n, d))) / np.sqrt(2))
+    return found
+
+
+def table_layers(arguments, layers=8):
+    """The share of families of ``layers`` true nulls in which any is rejected."""
+    rows = []
+    for cloud in range(arguments.clouds):
+        rng = np.random.default_rng([SEED, 3000, cloud])
+        tests, _ = tested(correlated(arguments.points[0], rng, layers=layers), cloud, arguments.draws)
+        rows.append(
+            [[least(tests, name, kind) for kind in ("p", "adjusted", "family_wise")] for name in (*SHORT, "H1_loop")]
+        )
+    header("metric", f"any of {layers} layers, alone", "Benjamini–Hochberg", "max-statistic")
+    for name, rates in zip((*SHORT, "H1_loop"), (np.array(rows) <= 0.05 + 1e-12).mean(axis=0), strict=True):
+        line(name, *map(float, rates))
+
+
+def least(tests, name, kind):
+    return min(getattr(test[name], kind) for test in tests)
+
+
+TABLES = {
+    "gaussian": table_gaussian,
+    "bars": table_bars,
+    "power": table_power,
+    "none": table_none,
+    "layers": table_layers,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clouds", type=int, default=1000)
+    parser.add_argument("--draws", type=int, default=199)
+    parser.add_argument("--points", type=int, nargs="*", default=[100, 500])
+    parser.add_argument("--dimensions", type=int, nargs="*", default=[10, 30], help="of power and none")
+    parser.add_argument("--ratios", type=float, nargs="*", default=[3.0, 4.0, 5.0, 6.0])
+    parser.add_argument("--circles", action="store_true", help="power for a circle alone")
+    parser.add_argument("--tables", default=",".join(TABLES))
+    parser.add_argument("--quick", action="store_true", help="40 clouds of 100 points, 59 draws")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.clouds, arguments.points, arguments.draws = 40, [100], 59
+    for name in arguments.tables.split(","):
+        print(f"\n{name}: {arguments.clouds} clouds each, {arguments.draws} draws, seed {SEED}\n")
+        TABLES[name](arguments)
+
+
+if __name__ == "__main__":
+    main()
