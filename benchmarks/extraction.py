@@ -6,7 +6,9 @@ python benchmarks/extraction.py --memory              # peak memory for 500 and 
 python benchmarks/extraction.py --zoo                 # a small model that ships
 
 Texts are taken evenly from the first 500 of WikiText-2 by their length, so that fewer have the same share of padding. The padded pass is that of
-todacomm 0.1.0: batches of 8, padded to 128 tokens, with the head and the hidden states of all layers. Calls in turn, medians.
+todacomm 0.1.0: batches of 8, padded to 128 tokens, with the head, the hidden states of all layers and the attention maps that it
+asks for. transformers 4 computes these whatever the attention; transformers 5 gives none under SDPA, so that the pass is also
+timed without them. Calls in turn, medians.
 """
 
 import argparse
@@ -45,8 +47,16 @@ def chosen(model, count):
     return texts.take([e.index for e in some]), [replace(e, index=i) for i, e in enumerate(some)]
 
 
-def padded(model, rows):
+def padded(model, rows, *, maps):
     """Batches of 8 padded to 128 tokens, the head, the hidden states of all layers, the last token of each text."""
+    model.network.set_attn_implementation("eager" if maps else "sdpa")
+    try:
+        padded_pass(model, rows, maps=maps)
+    finally:
+        model.network.set_attn_implementation("sdpa")
+
+
+def padded_pass(model, rows, *, maps):
     import torch
 
     from todacomm.batching import pad, pad_id
@@ -61,7 +71,10 @@ def padded(model, rows):
                 torch.from_numpy(batch.ids),
                 torch.from_numpy(batch.real),
             )
-            found = model.network(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+            found = model.network(
+                input_ids=ids, attention_mask=mask, output_hidden_states=True, output_attentions=maps
+            )
+            assert bool(found.attentions) == maps
             last = mask.sum(1) - 1
             kept.append([h[torch.arange(len(ids)), last].numpy() for h in found.hidden_states])
 
@@ -111,7 +124,8 @@ def print_speed(arguments):
         "todacomm, all layers": lambda: extract(model, texts, pooling="last", language=False, max_length=LENGTH),
         "the same batches, no hook": lambda: bare(model, rows),
         "the same batches, output_hidden_states": lambda: bare(model, rows, states=True),
-        "padded to 128, head and hidden states": lambda: padded(model, rows),
+        "padded to 128, head, hidden states, attention maps": lambda: padded(model, rows, maps=True),
+        "padded to 128, head, hidden states": lambda: padded(model, rows, maps=False),
     }
     times = {name: [] for name in ways}
     for _ in range(arguments.rounds):

@@ -46,7 +46,8 @@ def of_study(settings, clock):
     from todacomm import execution, memory
     from todacomm.calibration import Rates
     from todacomm.fitting import fitted
-    from todacomm.study import Study, load_shipped
+    from todacomm.study import Study
+    from todacomm.study_files import load_shipped
 
     with tempfile.TemporaryDirectory() as place:
         asked = {"output_dir": place, "cache": False, "jobs": 1}
@@ -74,7 +75,7 @@ def of_arrays(n, d, count, clock):
     from todacomm.calibration import Rates
     from todacomm.fitting import plan_of_arrays
     from todacomm.jobs import Remembering
-    from todacomm.measurement import measure_arrays
+    from todacomm.profiles import measure_arrays
     from todacomm.recipe import Recipe
 
     rng, recipe = np.random.default_rng(0), Recipe()

@@ -75,7 +75,7 @@ def preload(victim):
 def main(path, layer=None):
     """Run a study file without figures."""
     from todacomm import execution, jobs
-    from todacomm.study import load_study
+    from todacomm.study_files import load_study
 
     measure = jobs.measure_task
 

@@ -6,9 +6,14 @@ from todacomm.execution import execute
 from todacomm.study import Study
 
 DECODER, ENCODER = "tiny-preln-decoder", "tiny-postln-encoder"
-RECORDS = ("tda_summaries.json", "metrics.json", "diagrams.safetensors")
+RECORDS = ("tda_summaries.json", "metrics.json", "diagrams.safetensors", "tda_claims.json", "claims.safetensors")
 SEVERAL = Study(
-    models=(DECODER, ENCODER), samples=12, pooling=("mean", "last"), layers=("embedding", "layer_1", "layer_4")
+    models=(DECODER, ENCODER),
+    samples=20,
+    pooling=("mean", "last"),
+    layers=("embedding", "layer_1", "layer_4"),
+    resamples=20,
+    null_draws=19,
 )
 
 
@@ -18,7 +23,7 @@ def one_line(text):
 
 def one_job(**settings):
     """A study of one job."""
-    return Study(**{"models": (DECODER,), "samples": 12, "pooling": ("mean",), **settings})
+    return Study(**{"models": (DECODER,), "samples": 12, "pooling": ("mean",), "null_draws": 19, **settings})
 
 
 def records(outcome):

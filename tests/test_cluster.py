@@ -16,7 +16,7 @@ import killed
 from small_studies import DECODER, SEVERAL, made_by_one_process, manifests, one_line, records
 from todacomm.errors import ClusterUnavailable
 from todacomm.execution import execute
-from todacomm.study import dump_study
+from todacomm.study_files import dump_study
 from todacomm.workers import Lost, pool
 
 pytestmark = pytest.mark.slow

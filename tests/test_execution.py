@@ -19,7 +19,8 @@ from todacomm.cloud import prepare
 from todacomm.comparison import groups_of
 from todacomm.execution import execute
 from todacomm.store import read_experiment
-from todacomm.study import Study, load_study
+from todacomm.study import Study
+from todacomm.study_files import load_study
 from todacomm.types import PointCloud
 
 ENCODER, DECODER = "tiny-postln-encoder", "tiny-preln-decoder"
@@ -29,6 +30,7 @@ FIGURES = {
     "betti_curves.png",
     "persistence_diagrams.png",
     "scale_shape.png",
+    "against_noise.png",
 }
 
 
@@ -39,7 +41,9 @@ def one_line(text):
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
     directory = tmp_path_factory.mktemp("study")
-    study = Study(models=(DECODER, ENCODER), samples=12, pooling=("mean", "last"), output_dir=str(directory))
+    study = Study(
+        models=(DECODER, ENCODER), samples=12, pooling=("mean", "last"), null_draws=19, output_dir=str(directory)
+    )
     return execute(study, command="todacomm run")
 
 
@@ -61,6 +65,8 @@ def test_the_tree_is_whole(experiment):
             "activations",
             "manifest.json",
             "tda_interpretation.md",
+            "tda_claims.json",
+            "claims.safetensors",
             "visualizations",
         }
         assert {p.name for p in (run / "visualizations").iterdir()} == FIGURES
@@ -142,7 +148,7 @@ def test_the_comparison_sets_like_beside_like(outcome):
 def test_poolings_by_kind_are_compared_with_a_warning(outcome, todacomm, tmp_path):
     experiments = []
     for model in (DECODER, ENCODER):
-        study = Study(models=(model,), samples=12, output_dir=str(tmp_path), language=False)
+        study = Study(models=(model,), samples=12, null_draws=0, output_dir=str(tmp_path), language=False)
         experiments += execute(study).experiments
     code, out, _ = todacomm("compare", *experiments, "--output-dir", tmp_path, "--json")
     assert code == 0
@@ -212,7 +218,7 @@ def test_an_error_of_another_library_is_told_and_the_other_jobs_are_done(monkeyp
 
 def test_a_fault_of_ours_is_not_taken_for_a_failed_job(monkeypatch, tmp_path):
     failing(monkeypatch, KeyError("a mistake"))
-    study = Study(models=(DECODER,), samples=10, layers=("layer_5",), pooling=("mean", "last"))
+    study = Study(models=(DECODER,), samples=10, layers=("layer_5",), pooling=("mean", "last"), null_draws=19)
     with pytest.raises(KeyError, match="a mistake"):
         execute(study.but(output_dir=str(tmp_path)))
     assert len(read_experiment(next(tmp_path.iterdir()))) == 1

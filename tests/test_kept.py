@@ -14,13 +14,14 @@ import todacomm as td
 from small_studies import DECODER, ENCODER, manifests, one_job, one_line, records
 from todacomm import checkpoints, digests, jobs
 from todacomm.cache import Cache
+from todacomm.claims import Asked
 from todacomm.digests import checkpoint_of, code_digest, measurement_key
 from todacomm.engines import engines
 from todacomm.execution import execute
 from todacomm.kept import find_reading
-from todacomm.measurement import measure_arrays
 from todacomm.metrics import metric, metrics
 from todacomm.models import resolve
+from todacomm.profiles import measure_arrays
 from todacomm.recipe import Recipe
 from todacomm.store import read_experiment
 from todacomm.study import Study
@@ -369,7 +370,7 @@ def test_a_layer_that_is_to_be_confirmed_is_measured_again_unless_it_was(tmp_pat
 
     def confirmed(names):
         given = {name: layers[name] for name in names}
-        return measure_arrays(given, name="m", recipe=recipe, each=jobs.Remembering(cache))[1].layers
+        return measure_arrays(given, name="m", recipe=recipe, asked=Asked(resamples=0, null_draws=0), each=jobs.Remembering(cache))[1].layers
 
     drawn = confirmed(layers)
     assert len(drawn) == 2

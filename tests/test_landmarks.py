@@ -16,7 +16,7 @@ from todacomm.distances import pairwise
 from todacomm.engines import persistence
 from todacomm.errors import InvalidInput
 from todacomm.landmarks import maxmin
-from todacomm.measurement import measure
+from todacomm.profiles import measure
 from todacomm.recipe import Recipe
 from todacomm.report.sections import interpretation
 from todacomm.types import Address, PointCloud

@@ -5,7 +5,8 @@ import pytest
 
 from todacomm.cloud import prepare
 from todacomm.errors import InvalidCloud, InvalidInput, UnknownName
-from todacomm.measurement import measure, measure_profile
+from todacomm.measurement import measure_profile
+from todacomm.profiles import measure
 from todacomm.recipe import Recipe
 from todacomm.types import Activations, Address, PointCloud, Texts
 

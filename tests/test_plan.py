@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -10,15 +11,16 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+import todacomm as td
 from tiny_models import tiny, tokenizer
 from todacomm import fitting, memory
-from todacomm.calibration import Rates, growing
+from todacomm.calibration import Rates, _trial, growing
 from todacomm.errors import InvalidInput, TooLarge
 from todacomm.execution import execute
 from todacomm.fitting import fewer_at_once, fitted, largest, refusal, smaller_batch
 from todacomm.jobs import cache_of, jobs_of
 from todacomm.memory import size_of, spoken
-from todacomm.models import ModelSource
+from todacomm.models import ModelSource, resolve
 from todacomm.plan import JobPlan, Plan, Stage, duration
 from todacomm.planning import TO_FETCH, cloud_bytes, plan_of, rates_of
 from todacomm.recipe import Recipe
@@ -261,6 +263,16 @@ def test_what_does_not_fit_is_refused_before_it_is_begun(tmp_path):
 
 
 # Time
+
+
+def test_a_trial_is_one_of_all_its_tokens_where_the_head_is_tried_on_few_before():
+    """Time is told by a clock that moves on by one whenever it is read."""
+    model = skeleton(resolve(DECODER), site="block", device="cpu", dtype="float32")
+    texts = td.texts("wikitext2", 8).items
+    study = Study(models=(DECODER,), samples=8, max_length=32)
+    plain, headed = (_trial(model, texts, study.but(language=x), count().__next__) for x in (False, True))
+    assert plain.length == headed.length == 32
+    assert abs(headed.rest) < 0.2
 
 
 @pytest.mark.parametrize(("exponent", "n"), [(2.0, 5000), (1.5, 3000), (4.0, 500)])

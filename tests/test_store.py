@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from todacomm.errors import CannotWrite, InvalidRecord, UnknownName
-from todacomm.measurement import measure
+from todacomm.profiles import measure
 from todacomm.store import (
     DIAGRAMS,
     MANIFEST,

@@ -14,20 +14,8 @@ from todacomm.models import PRESETS, SHIPPED
 from todacomm.pooling import poolings
 from todacomm.recipe import DISTANCES, SCALES
 from todacomm.sources import sources
-from todacomm.study import (
-    DEFAULT_STUDY,
-    DEVICES,
-    DTYPES,
-    KEYS,
-    SITES,
-    Study,
-    dump_study,
-    load_shipped,
-    load_study,
-    open_study,
-    shipped_studies,
-    template,
-)
+from todacomm.study import DEFAULT_STUDY, DEVICES, DTYPES, KEYS, SITES, Study
+from todacomm.study_files import dump_study, load_shipped, load_study, open_study, shipped_studies, template
 
 
 @pytest.fixture

@@ -109,6 +109,18 @@ def choose(model: LoadedModel, texts: Texts, *, samples: int | None, min_tokens:
     return Chosen(tuple(kept), tuple(places), read - len(kept))
 
 
+def with_tokens_shuffled(chosen: Chosen, seed: int) -> Chosen:
+    """The same texts with the content tokens of each in random order; special tokens stay where they are."""
+    rng = np.random.default_rng(seed)
+
+    def shuffled(row: Encoded) -> Encoded:
+        ids = row.ids.copy()
+        ids[row.content] = rng.permutation(ids[row.content])
+        return replace(row, ids=ids)
+
+    return replace(chosen, encoded=tuple(map(shuffled, chosen.encoded)))
+
+
 def longest(model: LoadedModel, max_length: int) -> int:
     """The most tokens of a text: ``max_length``, or the window of the model where that is smaller."""
     window = getattr(text_config(model.network), "max_position_embeddings", None)

@@ -21,8 +21,8 @@ import numpy as np
 
 from todacomm.errors import UnknownName
 
-Kind = Literal["activations", "measurements", "models", "digests"]
-KINDS: tuple[Kind, ...] = ("activations", "measurements", "models", "digests")
+Kind = Literal["activations", "measurements", "claims", "models", "digests"]
+KINDS: tuple[Kind, ...] = ("activations", "measurements", "claims", "models", "digests")
 SCHEMA = 1
 FEWEST_DIGITS = 4  # of a key that is typed
 PLACE = "TODACOMM_CACHE"
@@ -272,7 +272,7 @@ class Row:
 def rows(cache: Cache) -> list[Row]:
     """What the cache holds that a user has asked for, the last used first."""
     groups: dict[tuple[str, ...], list[Entry]] = {}
-    for entry in cache.entries("activations", "measurements"):
+    for entry in cache.entries("activations", "measurements", "claims"):
         groups.setdefault(_group(entry), []).append(entry)
     found = [_row(entries) for entries in groups.values()]
     return sorted(found, key=lambda row: row.used, reverse=True)

@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,16 @@ import numpy as np
 
 from todacomm._version import __version__
 from todacomm.cache import digest_of
+from todacomm.cloud import prepare
 from todacomm.engines import cross_check
 from todacomm.errors import CannotWrite
+from todacomm.files import write_atomically
+from todacomm.halves import halves_of
 from todacomm.measurement import Task as CloudTask
 from todacomm.measurement import measure_task
+from todacomm.nulls import gaussian_null, haar_frame, joint
 from todacomm.recipe import Recipe
-from todacomm.store import write_atomically
+from todacomm.splits import splits
 from todacomm.types import Address, PointCloud, Texts
 from todacomm.versions import installed
 
@@ -151,6 +155,45 @@ def _cloud_rate(n: int, d: int, recipe: Recipe, clock: Clock) -> CloudRate:
     reference_at = min(n, CHECKED)
     check, _ = growing(lambda size: timed(lambda: reference(size, recipe), clock), reference_at, steepest=STEEPEST[2])
     return CloudRate(seconds, check, tried)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRate:
+    """Seconds of one layer on one half, of one layer in one draw of the null, and of what a draw is for all layers."""
+
+    half: float
+    draw: float
+    frame: float
+
+
+def claim_rate(n: int, d: int, layers: int, recipe: Recipe, rates: Rates) -> ClaimRate:
+    """The rate of intervals and nulls of so many layers of n points in d dimensions."""
+    key = ["claims", n, d, layers, asdict(recipe)]
+    return ClaimRate(**rates.of(key, lambda: asdict(_claim_rate(n, d, layers, recipe, rates.clock))))
+
+
+def _claim_rate(n: int, d: int, layers: int, recipe: Recipe, clock: Clock) -> ClaimRate:
+    steepest = STEEPEST[recipe.maxdim]
+    alone = replace(recipe, subsample=None, landmarks=None)
+
+    def half(size: int) -> float:
+        cloud = random_cloud(size, d)
+        ready, found, drawn = prepare(cloud, alone), measure_task(CloudTask(cloud, alone)).measurement, splits(size, 2)
+        return timed(lambda: halves_of(ready, found, drawn), clock) / 4
+
+    def draw(size: int) -> float:
+        cloud = random_cloud(size, d)
+        together = joint([prepare(cloud, alone)], alone, raw=[cloud])
+        return timed(lambda: gaussian_null(together, alone, [0]), clock)
+
+    def frame(size: int) -> float:
+        columns = layers * min(recipe.components or d, d)
+        width = min(size, columns + 1)
+        rng, beside = np.random.default_rng(0), np.zeros((width, columns))
+        return timed(lambda: haar_frame(size, width, rng) @ beside, clock)
+
+    halved, drawn = (growing(part, n, steepest=steepest)[0] for part in (half, draw))
+    return ClaimRate(halved, drawn, growing(frame, n, steepest=3.0)[0])
 
 
 def growing(
@@ -287,7 +330,7 @@ def _trial(model: "Skeleton", items: Sequence[str], study: "Study", clock: Clock
         whole = clock() - begun
     pooled = len(model.layers) - model.depth + len(model.cut.anatomy.blocks)
     within = len(model.cut.anatomy.blocks) * watch.block + pooled * watch.pooling
-    tokens = max(1, watch.first)
+    tokens = max(1, watch.most)
     return Trial(watch.length, watch.block / watch.tokens, watch.pooling / watch.tokens, (whole - within) / tokens)
 
 
@@ -300,7 +343,7 @@ class Watch:
     block: float = 0.0
     pooling: float = 0.0
     tokens: int = 0
-    first: int = 0
+    most: int = 0
     length: int = 0
     _entered: float = 0.0
     _left: float = 0.0
@@ -335,7 +378,7 @@ class Watch:
         hidden = entering(args, kwargs)
         texts, length = hidden.shape[:2] if hidden is not None and hidden.ndim > 2 else (1, 1)
         self.tokens += texts * length
-        self.first = self.first or texts * length
+        self.most = max(self.most, texts * length)  # a head is tried on one token before the texts
         self.length = max(self.length, length)
         self._entered = self._now()
         if self._left:

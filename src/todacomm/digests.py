@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,6 +17,7 @@ from typing import Any
 
 from todacomm import checkpoints
 from todacomm.cache import Cache, digest_of
+from todacomm.claims import Asked
 from todacomm.engines import engines
 from todacomm.metrics import metrics
 from todacomm.models import ModelSource
@@ -65,6 +66,11 @@ NOT_READ = frozenset(
         "jobs",
         "scheduler",
         "max_memory",
+        "confidence",
+        "resamples",
+        "null_draws",
+        "nulls",
+        "null_runs",
     ]
 )
 IMPORTS = re.compile(r"^ *from todacomm(?:\.(\w+)[\w.]*)? import (.+)", re.MULTILINE)
@@ -193,6 +199,18 @@ def reading_key(checkpoint: Checkpoint, texts: Texts, study: Study, pooling: str
             "code": code_digest("extraction"),
             "foreign": _foreign((poolings[pooling].function,)),
             "versions": _versions(OF_A_READING),
+        }
+    )
+
+
+def claims_key(clouds: Mapping[str, str], recipe: Recipe, asked: Asked, groups: Sequence[str] | None) -> str:
+    """The key of what is claimed of clouds with these digests, by layer."""
+    return digest_of(
+        {
+            "measured": {layer: measurement_key(cloud, recipe) for layer, cloud in clouds.items()},
+            "asked": asdict(asked),
+            "groups": list(groups) if groups else None,
+            "code": code_digest("evidence"),
         }
     )
 

@@ -1,7 +1,7 @@
 """One model on one dataset, in memory: load, extract, measure. `run` is ``todacomm run`` as a function."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from todacomm import sources
 from todacomm.errors import InvalidInput
+from todacomm.evidence import with_claims
 from todacomm.measurement import Checked, measure_profile, measure_task
+from todacomm.model_nulls import with_model_nulls
 from todacomm.models import ModelSource, resolve
 from todacomm.progress import Track, silent
 from todacomm.recipe import Recipe
 from todacomm.study import Study
-from todacomm.types import Activations, ModelCard, Profile, Texts
-from todacomm.workers import in_threads, one_thread
+from todacomm.types import Activations, ModelCard, PointCloud, Profile, Texts
+from todacomm.workers import Number, in_threads, one_thread
 
 if TYPE_CHECKING:
     from todacomm.loading import LoadedModel
@@ -160,7 +162,39 @@ def profile_of(
             track=track,
             each=partial(in_threads, measure_task, number=study.jobs),
         )
-    return result_of(reading, *found, seconds=time.perf_counter() - begun)
+        result = result_of(reading, *found, seconds=time.perf_counter() - begun)
+        return claimed(result, study, lambda: model, number=study.jobs, track=track)
+
+
+def groups_of(activations: Activations) -> tuple[str, ...] | None:
+    """Which article each point is from; None where that is not known, and of tokens."""
+    return activations.texts.groups if activations.pooling != "tokens" else None
+
+
+def claimed(
+    result: Result, study: Study, model: Callable[[], "LoadedModel"], *, number: Number = 1, track: Track = silent
+) -> Result:
+    """The result with the claims that the study asks for, ``number`` of layers or draws at a time.
+
+    The ``model`` is loaded where a null takes forward passes.
+    """
+    begun, activations = time.perf_counter(), result.activations
+
+    def cloud(layer: str) -> PointCloud:
+        return PointCloud(activations.layers[layer], result.profile.at(layer).address)
+
+    profile = with_claims(
+        result.profile,
+        cloud,
+        study.asked(),
+        groups=groups_of(activations),
+        track=track,
+        spread=partial(in_threads, number=number),
+    )
+    if study.nulls:
+        profile = with_model_nulls(profile, model(), activations, study, track=track)
+    seconds = {**result.seconds, "intervals and nulls": time.perf_counter() - begun}
+    return replace(result, profile=profile, seconds=seconds)
 
 
 def read(model: "LoadedModel", texts: Texts, study: Study, *, pooling: str | None, track: Track = silent) -> Reading:

@@ -33,6 +33,7 @@ from todacomm.batching import (
     longest,
     pad_id,
     token_budget,
+    with_tokens_shuffled,
 )
 from todacomm.families import Anatomy, evaluating, hooked
 from todacomm.language import (
@@ -65,13 +66,14 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     seed: int = 42,
     language: bool = True,
     padding: Side = "right",
+    shuffled: int | None = None,
     track: Track = silent,
 ) -> tuple[Activations, LanguageMetrics | None]:
     """The activations of the first ``samples`` texts in each layer, and the language metrics of the same texts.
 
     The pooling defaults to ``last`` for causal and ``cls`` for masked models. With ``tokens``, ``subsample`` tokens
     (1000 if None) are drawn by ``seed`` before the forward pass, the same ones in each layer; other poolings give one
-    point a text and take no subsample here. ``notes`` of the activations count texts skipped and truncated, and tokens.
+    point a text and take no subsample here. ``shuffled`` is a seed that puts the tokens of each text in random order. ``notes`` of the activations count texts skipped and truncated, and tokens.
 
     Raises `InvalidTexts` (too few texts), `UnknownName` (layer, pooling), `InvalidInput` (site, sizes) and
     `InvalidCloud` (NaN or infinity: which layer, how many texts).
@@ -80,6 +82,8 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     pool = poolings[pooling or DEFAULT_POOLING[model.kind]]
     sites = select_layers(model.anatomy, layers, site)
     chosen = choose(model, texts, samples=samples, min_tokens=min_tokens, max_length=max_length)
+    if shuffled is not None:
+        chosen = with_tokens_shuffled(chosen, shuffled)
     plan = _plan(chosen, pool, subsample, seed)
     with_logits = language and model.kind == "causal" and not model.headless
     in_pieces = with_logits and comes_in_pieces(model)

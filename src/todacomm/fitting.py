@@ -10,6 +10,7 @@ import numpy as np
 
 from todacomm.cache import Cache
 from todacomm.calibration import Rates
+from todacomm.claims import Asked
 from todacomm.errors import TooLarge
 from todacomm.experiment import Job
 from todacomm.measurement import as_clouds
@@ -145,6 +146,7 @@ def plan_of_arrays(
     recipe: Recipe,
     *,
     name: str,
+    asked: Asked,
     jobs: str | int,
     max_memory: str | None,
     rates: Rates,
@@ -152,11 +154,15 @@ def plan_of_arrays(
     """The plan of measuring arrays (n, d); InvalidInput where they do not fit."""
     planner, greatest = Planner(None, rates, threads(jobs)), max(shapes.values())
     alike = {shape: list(shapes.values()).count(shape) for shape in shapes.values()}
-    groups = {shape: planner.after(recipe, shape, count, 0, held=0)[0] for shape, count in alike.items()}
-    homology = replace(groups[greatest], seconds=sum(stage.seconds for stage in groups.values()))
-    check = planner.after(recipe, greatest, len(shapes), 0, held=0)[1]
+    groups = {shape: planner.after(recipe, shape, count, 0, held=0, asked=asked) for shape, count in alike.items()}
+    homology, claims = (
+        replace(groups[greatest][k], seconds=sum(stages[k].seconds for stages in groups.values())) for k in (0, 2)
+    )
+    check = planner.after(recipe, greatest, len(shapes), 0, held=0, asked=asked)[1]
     points = measured_points(recipe, greatest[0])
-    found = JobPlan(name, "arrays", points=points, layers=len(shapes), width=greatest[1], stages=(homology, check))
+    found = JobPlan(
+        name, "arrays", points=points, layers=len(shapes), width=greatest[1], stages=(homology, check, claims)
+    )
     return Plan((found,), base(OF_ARRAYS), limit_of(max_memory), planner.at_once)
 
 

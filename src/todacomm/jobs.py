@@ -9,14 +9,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from todacomm.cache import Cache, array_digest, default_place
-from todacomm.digests import checkpoint_of
+from todacomm.digests import checkpoint_of, claims_key
 from todacomm.errors import InvalidInput, ModelFailed, TodacommError
-from todacomm.experiment import Job, Reading, Result, load, load_texts, read, recipe_of, result_of
-from todacomm.kept import find_measured, find_reading, keep_measured, keep_reading
+from todacomm.experiment import Job, Reading, Result, claimed, groups_of, load, load_texts, read, recipe_of, result_of
+from todacomm.kept import find_claims, find_measured, find_reading, keep_claims, keep_measured, keep_reading
 from todacomm.measurement import Measured, Task, measure_profile, measure_task
 from todacomm.models import resolve
 from todacomm.progress import Track, silent
@@ -126,7 +126,26 @@ def here(job: Job, cache: Cache | None, *, track: Track = silent, say: Say = lam
         )
     if each.remembered:
         say(f"{job}: {len(each.remembered)} of {len(found[0].layers)} layers were measured before")
-    return result_of(reading, *found, seconds=time.perf_counter() - begun, remembered=each.remembered)
+    result = result_of(reading, *found, seconds=time.perf_counter() - begun, remembered=each.remembered)
+    return with_kept_claims(result, job, cache, number=job.study.jobs, track=track)
+
+
+def with_kept_claims(
+    result: Result, job: Job, cache: Cache | None, *, number: Number = 1, track: Track = silent
+) -> Result:
+    """The result with its claims: out of the cache where that has them, else computed and then kept."""
+    reading, asked = result.reading, job.study.asked()
+    digests = {layer: reading.digests.get(layer, "") for layer in result.profile.layers}
+    key = ""
+    if cache and all(digests.values()) and asked.anything:
+        key = claims_key(digests, result.profile.recipe, asked, groups_of(reading.activations))
+        if claims := find_claims(key, cache):
+            return replace(result, profile=replace(result.profile, claims=claims))
+    with one_thread:
+        found = claimed(result, job.study, lambda: held(job, cache), number=number, track=track)
+    if cache and key and found.profile.claims:
+        keep_claims(found.profile.claims, key, found.profile, cache)
+    return found
 
 
 def reading_of(job: Job, cache: Cache | None, *, track: Track = silent, say: Say = lambda _: None) -> Reading:

@@ -9,6 +9,8 @@ import numpy as np
 
 from todacomm import checkpoints
 from todacomm.cache import Cache, array_digest
+from todacomm.claims import Claims
+from todacomm.claims_store import claims_from, claims_record, packed
 from todacomm.digests import checkpoint_of, measurement_key, model_key, reading_key
 from todacomm.errors import InvalidRecord
 from todacomm.experiment import Job, Reading
@@ -16,7 +18,7 @@ from todacomm.measurement import Measured
 from todacomm.recipe import Recipe
 from todacomm.store import bars_of, layer_record, measurement_from
 from todacomm.study import ALL, Study
-from todacomm.types import Activations, Address, ModelCard, Points, Texts, layer_key
+from todacomm.types import Activations, Address, ModelCard, Points, Profile, Texts, layer_key
 
 BY_KIND = {"causal": "last", "masked": "cls"}  # extraction.DEFAULT_POOLING, without torch
 OF_A_CARD = ("kind", "norm_place", "parameters", "blocks", "width", "weights_sha256")
@@ -131,6 +133,21 @@ def _places(given: Texts, chosen: Texts) -> list[int]:
     """Where the texts that were chosen stand among those given; equal texts are chosen alike, so the first is meant."""
     ahead = enumerate(given.items)
     return [next(i for i, text in ahead if text == item) for item in chosen.items]
+
+
+# Claims
+
+
+def find_claims(key: str, cache: Cache) -> Claims | None:
+    """The claims that were kept under a key; None where there are none."""
+    found = cache.get("claims", key)
+    return claims_from(*found) if found else None
+
+
+def keep_claims(claims: Claims, key: str, profile: Profile, cache: Cache) -> None:
+    """Write the claims on a profile."""
+    facts = {"model": profile.model, "data": profile.data, "pooling": profile.recipe.pooling}
+    cache.keep("claims", key, {**facts, **claims_record(claims)}, packed(claims))
 
 
 # Measurements

@@ -10,7 +10,7 @@ import numpy as np
 
 from todacomm.cloud import PreparedCloud, prepare
 from todacomm.engines import REFERENCE, cross_check, persistence
-from todacomm.errors import InvalidCloud, InvalidInput, UnknownName
+from todacomm.errors import InvalidCloud
 from todacomm.expansion import expansions_of
 from todacomm.metrics import summarise
 from todacomm.progress import Track, silent
@@ -116,46 +116,6 @@ def drawn_for_check(layers: Sequence[str], recipe: Recipe) -> set[str]:
     rng = np.random.default_rng(recipe.seed)
     drawn = rng.choice(len(layers), max(1, math.ceil(CHECKED_SHARE * len(layers))), replace=False)
     return {layers[i] for i in drawn.tolist()}
-
-
-def measure(
-    data: np.ndarray | PointCloud | Activations | Mapping[str, np.ndarray],
-    *,
-    name: str = "array",
-    recipe: Recipe | None = None,
-    track: Track = silent,
-    **settings: Any,
-) -> Profile:
-    """The topology of arrays that you already have; no model and no torch is needed.
-
-    ``data`` is an (n, d) array, a mapping of layer names to arrays, a `PointCloud` or `Activations`. Settings are the
-    fields of `Recipe`: ``measure(array, components=None, maxdim=2)``. Raises InvalidCloud for NaN, infinity, fewer than
-    three points or points that are all equal.
-
-    >>> import numpy as np
-    >>> angle = 2 * np.pi * np.arange(24) / 24
-    >>> measure(np.c_[np.cos(angle), np.sin(angle)])["H1_count"]
-    array([1.])
-    """
-    if recipe is not None and settings:
-        raise InvalidInput(f"give a recipe or its settings, not both; found both, settings {', '.join(settings)}")
-    return measure_arrays(data, name=name, recipe=recipe or recipe_of(settings), track=track)[0]
-
-
-def measure_arrays(
-    data: Any, *, name: str, recipe: Recipe, track: Track = silent, each: Each = one_by_one
-) -> tuple[Profile, Checked]:
-    """`measure`, and which layers the reference engine has confirmed."""
-    return measure_profile(as_clouds(data, name), recipe, track=track, each=each)
-
-
-def recipe_of(settings: Mapping[str, Any]) -> Recipe:
-    """A Recipe from keyword settings; an unknown one raises UnknownName that lists those there are."""
-    known = Recipe.__dataclass_fields__
-    for key in settings:
-        if key not in known:
-            raise UnknownName("setting of a recipe", key, known)
-    return Recipe(**settings)
 
 
 def as_clouds(data: Any, name: str) -> Iterable[PointCloud]:

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from todacomm import calibration, checkpoints, memory
 from todacomm.cache import Cache
 from todacomm.calibration import Clock, Rates
-from todacomm.experiment import Job, Reading, recipe_of
+from todacomm.claims import Asked
+from todacomm.digests import claims_key
+from todacomm.experiment import Job, Reading, groups_of, recipe_of
 from todacomm.jobs import FAILURES, told
 from todacomm.kept import find_measured, find_reading
 from todacomm.measurement import CHECKED_SHARE, drawn_for_check
 from todacomm.plan import JobPlan, Plan, Stage
 from todacomm.recipe import Recipe
+from todacomm.splits import FEWEST
 from todacomm.study import ALL, Study
 from todacomm.types import Address
 
@@ -112,7 +115,9 @@ class Planner:
             width=shape[1],
             blocks=card.blocks,
             parameters=card.parameters,
-            stages=self.after(recipe, shape, len(read.layers), measured, held=held),
+            stages=self.after(
+                recipe, shape, len(read.layers), measured, held=held, asked=self.unclaimed(job, reading, recipe)
+            ),
             read=True,
             measured=measured,
             notes=("the model has read these texts before",),
@@ -124,6 +129,13 @@ class Planner:
         check = layer in drawn_for_check(list(reading.activations.layers), recipe)
         cloud = reading.digests[layer]
         return self.cache is not None and find_measured(cloud, address, recipe, self.cache, check=check) is not None
+
+    def unclaimed(self, job: Job, reading: Reading, recipe: Recipe) -> Asked:
+        """What is asked of the numbers; nothing where the cache has it."""
+        asked, groups = job.study.asked(), groups_of(reading.activations)
+        key = claims_key(reading.digests, recipe, asked, groups)
+        known = self.cache is not None and self.cache.facts("claims", key) is not None
+        return replace(asked, resamples=0, null_draws=0) if known else asked
 
     def unknown(self, job: Job) -> JobPlan:
         """A job whose model is loaded and reads the texts."""
@@ -149,7 +161,9 @@ class Planner:
             batch=max(b.ids.size for b in counted.batches) // counted.longest,
             stages=(
                 *self.reading(job, model, counted, layers, held=held),
-                *self.after(recipe, (counted.points, model.width), len(layers), 0, held=held + weights),
+                *self.after(
+                    recipe, (counted.points, model.width), len(layers), 0, held=held + weights, asked=study.asked()
+                ),
             ),
             notes=counted.notes,
         )
@@ -216,9 +230,9 @@ class Planner:
         return calibration.cloud_rate(n, d, replace(recipe, subsample=None), self.rates)
 
     def after(
-        self, recipe: Recipe, shape: tuple[int, int], layers: int, measured: int, *, held: int
+        self, recipe: Recipe, shape: tuple[int, int], layers: int, measured: int, *, held: int, asked: Asked
     ) -> tuple[Stage, ...]:
-        """Distances and homology of the layers, the cross-check, figures and records."""
+        """Distances and homology of the layers, the cross-check, intervals and nulls, figures and records."""
         n = recipe.subsample or shape[0]
         left = layers - measured
         rate = self.cloud(n, shape[1], recipe) if left else calibration.CloudRate(0.0, 0.0, 0)
@@ -229,8 +243,19 @@ class Planner:
         return (
             Stage("homology", left * rate.seconds / speedup, held + each * min(self.at_once, layers), each=each),
             Stage("cross-check", checks * rate.check / min(speedup, max(1, checks)), held + each),
+            Stage(
+                "intervals and nulls", self.claims(recipe, n, shape[1], layers, asked), held + 2 * each * self.at_once
+            ),
             Stage("figures and reports", self.yard * (figures + calibration.REPORTS), held + 30 * MEBI),
         )
+
+    def claims(self, recipe: Recipe, n: int, d: int, layers: int, asked: Asked) -> float:
+        """Seconds of the claims that are asked for; 0 of landmarks, which have none."""
+        if not (asked.resamples or asked.null_draws) or n < FEWEST or recipe.landmarks:
+            return 0.0
+        rate = calibration.claim_rate(n, d, layers, recipe, self.rates)
+        whole = layers * (asked.resamples * rate.half + asked.null_draws * rate.draw) + asked.null_draws * rate.frame
+        return whole / (1 + THREADED * (self.at_once - 1))
 
 
 def share_run(layers: Sequence[str], model: "Skeleton", study: Study) -> float:

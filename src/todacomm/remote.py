@@ -18,7 +18,7 @@ from todacomm.cache import Cache, array_digest, digest_of
 from todacomm.digests import OF_A_MEASUREMENT, OF_A_READING, code_digest
 from todacomm.errors import InvalidInput, InvalidRecord
 from todacomm.experiment import Job, Reading, Result, recipe_of, result_of
-from todacomm.jobs import FAILURES, Failure, Say, failure, reading_of, release
+from todacomm.jobs import FAILURES, Failure, Say, failure, reading_of, release, with_kept_claims
 from todacomm.kept import Stored, find_measured, find_reading, keep_measured, keep_reading
 from todacomm.measurement import Measured, Task, assembled, drawn_for_check, measure_task
 from todacomm.progress import Track, silent
@@ -115,6 +115,16 @@ def measure_there(task: LayerTask, *, place: Place) -> Answer[Measured]:
         found = replace(failure(problem), cause=None, again=isinstance(problem, InvalidRecord))
     if cache and isinstance(found, Measured):
         keep_measured(found, array_digest(cloud.points), cache)
+    return Answer(found, time.perf_counter() - begun, cache.told() if cache else ())
+
+
+def claim_there(run: tuple[Result, Job], *, place: Place) -> Answer[Profile]:
+    """The claims of one profile, in a worker, and kept where the cache is shared."""
+    begun, cache = time.perf_counter(), place.cache()
+    try:
+        found: Profile | Failure = with_kept_claims(*run, cache).profile
+    except FAILURES as problem:
+        found = replace(failure(problem), cause=None, again=isinstance(problem, InvalidRecord))
     return Answer(found, time.perf_counter() - begun, cache.told() if cache else ())
 
 
@@ -233,7 +243,25 @@ class Window:
         for _ in self.measured([run for run in runs if isinstance(run, Run)]):
             pass
         found = [run.result() if isinstance(run, Run) else run for run in runs]
-        yield from zip(jobs, self.drawn(found), strict=True)
+        yield from zip(jobs, self.drawn(self.claimed(jobs, found)), strict=True)
+
+    def claimed(self, jobs: Sequence[Job], found: list[Result | Failure]) -> list[Result | Failure]:
+        """The same with the claims of the results."""
+        ready = [(i, one) for i, one in enumerate(found) if isinstance(one, Result)]
+        answers = self.pool.each(partial(claim_there, place=self.place), [(one, jobs[i]) for i, one in ready])
+        for place, answer in self.track(answers, "intervals and nulls", len(ready)):
+            i, one = ready[place]
+            found[i] = self.with_claims(one, answer)
+        return found
+
+    def with_claims(self, result: Result, answer: Answer[Profile] | Lost) -> Result | Failure:
+        """One result with its claims as they came."""
+        if isinstance(answer, Lost):
+            return lost(answer)
+        self.complain(answer)
+        if isinstance(answer.found, Failure):
+            return answer.found
+        return replace(result, profile=answer.found, seconds={**result.seconds, "intervals and nulls": answer.seconds})
 
     def drawn(self, found: list[Result | Failure]) -> list[Result | Failure]:
         """The same with the figures of the results; those that could not be drawn there are left to this process."""

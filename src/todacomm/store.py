@@ -1,18 +1,17 @@
 """Records on disk: JSON and safetensors, written beside and renamed; docs/format.md is their contract."""
 
 import hashlib
-import json
-import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from todacomm.errors import CannotWrite, InvalidRecord
+from todacomm.claims_store import read_claims, write_claims
+from todacomm.errors import InvalidRecord
+from todacomm.files import read_arrays, read_json, to_json, write_arrays, write_atomically
 from todacomm.recipe import Recipe
 from todacomm.types import (
     Activations,
@@ -30,54 +29,6 @@ SCHEMA = 1
 SUMMARIES, METRICS, DIAGRAMS, MANIFEST = "tda_summaries.json", "metrics.json", "diagrams.safetensors", "manifest.json"
 
 
-def write_atomically(path: Path, content: bytes | str) -> Path:
-    """Write beside ``path``, then rename, so that no reader ever sees half a file. Raises CannotWrite."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
-        part.replace(path)
-    except OSError as problem:
-        with suppress(OSError):  # there may be no directory to look in
-            part.unlink()
-        raise CannotWrite(f"cannot write {path}: {problem.strerror}. Choose another place") from problem
-    return path
-
-
-def to_json(content: object) -> str:
-    """JSON with a stable layout; NaN and infinity, which JSON does not have, are refused."""
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file, or an InvalidRecord that says what is wrong with it."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InvalidRecord(f"{path} is missing: is {path.parent} the directory of a finished run?") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as problem:
-        raise InvalidRecord(f"{path} cannot be read: {problem}. Run the model again to replace it") from problem
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Path:
-    """A safetensors file; the metadata is one JSON string under ``todacomm``, so that equal content is equal bytes."""
-    from safetensors.numpy import save
-
-    packed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    return write_atomically(path, save(packed, metadata={"todacomm": json.dumps(metadata, sort_keys=True)}))
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file by name, or an InvalidRecord."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as problem:
-        raise InvalidRecord(f"{path} cannot be read as safetensors: {problem}") from problem
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """What a run writes besides figures and texts: the profile, and the manifest of how it was made."""
@@ -92,6 +43,8 @@ def write_record(directory: Path, record: Record, activations: Activations | Non
     write_atomically(directory / SUMMARIES, to_json(summaries(profile)))
     write_atomically(directory / METRICS, to_json(profile.language or {"reason": "not measured"}))
     write_arrays(directory / DIAGRAMS, packed_diagrams(profile), {"schema": SCHEMA})
+    if profile.claims is not None:
+        write_claims(directory, profile.claims)
     if activations is not None:
         write_activations(directory / "activations", activations)
     write_atomically(directory / MANIFEST, to_json(manifest_of(record)))
@@ -161,7 +114,7 @@ def read_record(directory: Path) -> Record:
         profile = profile_from(manifest, layers, read_json(directory / METRICS), arrays)
     except (KeyError, TypeError) as problem:
         raise InvalidRecord(f"{directory}: its files do not fit together ({problem}); run the model again") from problem
-    return Record(profile, manifest)
+    return Record(replace(profile, claims=read_claims(directory)), manifest)
 
 
 def profile_from(
@@ -232,12 +185,17 @@ def stem_of(directory: Path) -> str:
     return "_".join(directory.name.split("_")[:-2])
 
 
+def runs_of(directory: Path) -> list[Path]:
+    """The runs of an experiment in order, or the one run that ``directory`` is."""
+    if (directory / MANIFEST).exists():
+        return [directory]
+    whole = [p for p in (directory / "runs").glob("run_*") if re.fullmatch(r"run_\d+", p.name)]
+    return sorted(whole, key=lambda p: int(p.name.removeprefix("run_")))
+
+
 def read_experiment(directory: Path) -> list[Record]:
     """Every run of an experiment in order, or the one run that ``directory`` is."""
-    if (directory / MANIFEST).exists():
-        return [read_record(directory)]
-    whole = [p for p in (directory / "runs").glob("run_*") if re.fullmatch(r"run_\d+", p.name)]
-    runs = sorted(whole, key=lambda p: int(p.name.removeprefix("run_")))
+    runs = runs_of(directory)
     if not runs:
         raise InvalidRecord(f"{directory} holds no runs: expected {directory / 'runs' / 'run_0'}")
     return [read_record(run) for run in runs]

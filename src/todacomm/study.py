@@ -1,17 +1,15 @@
-"""The configuration of a study, as a frozen type and as YAML; the study files that ship with the package."""
+"""The configuration of a study, as a frozen type."""
 
 import re
 import reprlib
 from collections.abc import Callable, Collection, Mapping
-from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from todacomm.claims import Asked
 from todacomm.engines import DEFAULT, engines
-from todacomm.errors import InvalidStudy, UnknownName
+from todacomm.errors import InvalidInput, InvalidStudy, UnknownName
 from todacomm.memory import size_of
 from todacomm.models import DEVICE_MAPS, DEVICES, DTYPES, SHIPPED, SITES
 from todacomm.pooling import poolings
@@ -41,6 +39,10 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     if twice is not None:
         raise ValueError(f"'{twice}' stands twice")
     return names
+
+
+def _no_names(value: object) -> object:
+    return () if value == (NONE,) or value is None else value
 
 
 def _one_of(kind: str, known: Collection[str]) -> Callable[[str], str]:
@@ -82,6 +84,19 @@ def _size(text: str | None) -> str | None:
     return text
 
 
+def _asked(key: str) -> Callable[[Any], Any]:
+    """What is asked of the numbers is checked by the type that holds it."""
+
+    def checked(value: Any) -> Any:
+        try:
+            Asked(**{key: value})
+        except InvalidInput as problem:
+            raise ValueError(str(problem)) from None
+        return value
+
+    return checked
+
+
 def _device_map(name: str | None) -> str | None:
     return None if name is None else _one_of("device map", DEVICE_MAPS)(name)
 
@@ -91,6 +106,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_eac
 Layers = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_listed_layers), AfterValidator(_layers)]
 Poolings = Annotated[
     tuple[str, ...] | None, BeforeValidator(_listed), BeforeValidator(_nothing), AfterValidator(_poolings)
+]
+NullNames = Annotated[
+    tuple[str, ...], BeforeValidator(_no_names), BeforeValidator(_listed), AfterValidator(_asked("nulls"))
 ]
 MaybeCount = Annotated[Count | None, BeforeValidator(_nothing)]
 MaybePoints = Annotated[Annotated[int, Field(ge=FEWEST_POINTS)] | None, BeforeValidator(_nothing)]
@@ -146,6 +164,23 @@ class Study(BaseModel):
     landmarks: MaybePoints = Field(
         default=None, description="points of each cloud that stand for all, chosen far apart; none measures all of them"
     )
+    confidence: Annotated[float, AfterValidator(_asked("confidence"))] = Field(
+        default=0.95, description="of the intervals"
+    )
+    resamples: Annotated[int, AfterValidator(_asked("resamples"))] = Field(
+        default=100, description="runs on random halves of each cloud, for the intervals; 0 leaves them out"
+    )
+    null_draws: Annotated[int, AfterValidator(_asked("null_draws"))] = Field(
+        default=199, description="Gaussian clouds that each layer is held against; 0 leaves them out"
+    )
+    nulls: NullNames = Field(
+        default=(),
+        description="nulls that take forward passes of their own: text (tokens shuffled within each text), untrained "
+        "(the same architecture with random weights); none is neither",
+    )
+    null_runs: Annotated[int, AfterValidator(_asked("null_runs"))] = Field(
+        default=5, description="forward passes of each of these nulls"
+    )
     seed: int = Field(default=42, ge=0, description="of every random choice")
     device: Annotated[str, AfterValidator(_one_of("device", DEVICES))] = Field(
         default="auto", description="auto, cpu, cuda or mps"
@@ -198,15 +233,19 @@ class Study(BaseModel):
     def __init__(self, **values: Any) -> None:
         unknown = {key: str(UnknownName("study key", key, KEYS)) for key in values if key not in KEYS}
         if unknown:
-            raise _Refused(unknown)
+            raise Refused(unknown)
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise _Refused(_problems(error)) from None
+            raise Refused(_problems(error)) from None
 
     def but(self, **changes: Any) -> Self:
         """The same study with these keys changed, checked anew."""
         return type(self)(**{**dict(self), **changes})
+
+    def asked(self) -> Asked:
+        """What is asked of the numbers."""
+        return Asked(self.confidence, self.resamples, self.null_draws, self.nulls, self.null_runs)
 
     def recipe(self, pooling: str) -> Recipe:
         """The recipe of the clouds made by one pooling."""
@@ -217,7 +256,7 @@ class Study(BaseModel):
 KEYS = tuple(Study.model_fields)
 
 
-class _Refused(InvalidStudy):
+class Refused(InvalidStudy):
     """Problems by key, to which a file adds its lines."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
@@ -266,119 +305,3 @@ def _shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return "nothing" if value is None else str(value).lower()
     return reprlib.repr(list(value) if isinstance(value, tuple) else value)
-
-
-# YAML
-
-
-def load_study(path: str | Path) -> Study:
-    """The study of a YAML file; raises InvalidStudy that names the key and the line."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        shipped = ", ".join(shipped_studies())
-        raise InvalidStudy(
-            f"there is no study file '{path}'. Studies that ship: {shipped}. Write one with: todacomm init study.yaml"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidStudy(f"the study file '{path}' cannot be read: {error}") from error
-    return _parsed(text, str(path))
-
-
-def _parsed(text: str, where: str) -> Study:
-    try:
-        lines, values = _keys_and_values(text, where)
-    except yaml.YAMLError as error:
-        raise InvalidStudy(f"{where}{_mark(error)}: not YAML ({_reason(error)})") from None
-    try:
-        return Study(**values)
-    except _Refused as refused:
-        problems = refused.problems
-    except UnknownName as unknown:
-        key = unknown.kind if unknown.kind in KEYS else f"{unknown.kind}s"
-        problems = {key: f"{key}: {unknown}"}
-    raise InvalidStudy("\n".join(f"{where}, line {lines[key]}: {problem}" for key, problem in problems.items()))
-
-
-def _mark(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return "" if mark is None else f", line {mark.line + 1}"
-
-
-def _reason(error: yaml.YAMLError) -> str:
-    return " ".join(str(getattr(error, "problem", None) or error).split())
-
-
-def _keys_and_values(text: str, where: str) -> tuple[dict[str, int], dict[str, Any]]:
-    """The line and the value of every key."""
-    loader = yaml.SafeLoader(text)
-    root = loader.get_single_node()
-    if not isinstance(root, yaml.MappingNode):
-        found = "nothing" if root is None else "a list" if isinstance(root, yaml.SequenceNode) else f"'{root.value}'"
-        raise InvalidStudy(f"{where}: expected keys and values such as 'samples: 500', found {found}")
-    lines: dict[str, int] = {}
-    values: dict[str, Any] = {}
-    for key, value in root.value:
-        line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode):
-            raise InvalidStudy(f"{where}, line {line}: a key is a name; found a list or a mapping")
-        if key.value in lines:
-            raise InvalidStudy(f"{where}, line {line}: '{key.value}' stands twice, first in line {lines[key.value]}")
-        lines[key.value] = line
-        values[key.value] = _constructed(loader, value, f"{where}, line {line}: {key.value}")
-    return lines, values
-
-
-def _constructed(loader: yaml.SafeLoader, node: yaml.Node, where: str) -> Any:
-    try:
-        return loader.construct_object(node, deep=True)
-    except ValueError as error:  # a date that is none
-        raise InvalidStudy(f"{where}: not a value ({error}); put it in quotes") from None
-
-
-def dump_study(study: Study, *, version: str) -> str:
-    """The study as YAML with every key, runnable again; ``version`` is that of todacomm."""
-    head = (
-        f"# Written by todacomm {version}: everything that was asked for.\n# Run it again: todacomm run --config FILE\n"
-    )
-    return head + "".join(_entry(key, value) for key, value in study)
-
-
-def template() -> str:
-    """A study file with every key, its default and what it means."""
-    head = (
-        "# A study for `todacomm run --config FILE`. Every key stands here with its default: keep those you change.\n"
-    )
-    keys = ((field.description, _entry(key, field.default)) for key, field in Study.model_fields.items())
-    return head + "".join(f"\n# {description}\n{entry}" for description, entry in keys)
-
-
-def _entry(key: str, value: object) -> str:
-    plain = NONE if value is None else list(value) if isinstance(value, tuple) else value
-    # PyYAML folds the line ends of Unicode (U+0085) into blanks unless it escapes them
-    readable = all(str(part).isprintable() for part in (plain if isinstance(plain, list) else [plain]))
-    return yaml.safe_dump({key: plain}, allow_unicode=readable, width=1000)
-
-
-# Study files that ship
-
-
-def shipped_studies() -> Mapping[str, str]:
-    """Name to description, the first comment line, of every study file that ships."""
-    found = (entry for entry in files("todacomm").joinpath("studies").iterdir() if entry.name.endswith(".yaml"))
-    texts = {entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8") for entry in found}
-    return {name: texts[name].split("\n", 1)[0].lstrip("# ") for name in sorted(texts)}
-
-
-def load_shipped(name: str) -> Study:
-    """The study that ships under this name."""
-    known = shipped_studies()
-    if name not in known:
-        raise UnknownName("study", name, known, hint="Or give the path of a study file.")
-    text = files("todacomm").joinpath("studies", f"{name}.yaml").read_text(encoding="utf-8")
-    return _parsed(text, f"{name}.yaml")
-
-
-def open_study(source: str | Path) -> Study:
-    """What ``--config`` takes: the name of a study that ships, or the path of a study file."""
-    return load_shipped(source) if isinstance(source, str) and source in shipped_studies() else load_study(source)

@@ -15,6 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
+from todacomm.claims import Claims
+from todacomm.claims import Number as Number  # noqa: PLC0414  (for everybody)
 from todacomm.errors import InvalidCloud, InvalidInput, InvalidTexts, UnknownName
 from todacomm.recipe import FEWEST_POINTS, MANY_POINTS, Recipe
 
@@ -22,7 +24,6 @@ Points = Float[np.ndarray, "n d"]
 Distances = Float[np.ndarray, "n n"]
 Bars = Float[np.ndarray, "m 2"]
 Mask = Bool[np.ndarray, "b t"]
-Number = float | None  # None: undefined, with the reason beside it
 
 
 def layer_key(layer: str) -> tuple[int, int, str]:
@@ -321,7 +322,7 @@ class Profile:
 
     ``profile["H0_total_persistence"]`` is an array along the layers, NaN where a number is undefined. ``language`` holds
     loss, perplexity and the like of the same texts, ``notes`` what a reader of the numbers must know, ``card`` the model
-    where there is one, ``texts_sha256`` the digest of the texts.
+    where there is one, ``texts_sha256`` the digest of the texts, ``claims`` the intervals and nulls where they were asked for.
     """
 
     measurements: tuple[Measurement, ...]
@@ -331,6 +332,7 @@ class Profile:
     notes: tuple[str, ...] = ()
     card: ModelCard | None = None
     texts_sha256: str = ""
+    claims: Claims | None = None
 
     def __post_init__(self) -> None:
         if not self.measurements:

@@ -5,7 +5,7 @@ import pytest
 
 from shapes import circle, cube, distances, nearest_between, octahedron, projective_plane, two_clusters
 from todacomm.engines import persistence
-from todacomm.measurement import measure
+from todacomm.profiles import measure
 
 
 def test_24_points_on_a_circle_have_one_loop(engine):

@@ -31,7 +31,7 @@ def list_configs() -> None:
     """List the study files that ship; todacomm run --config NAME runs one."""
     from rich.table import Table
 
-    from todacomm.study import shipped_studies
+    from todacomm.study_files import shipped_studies
 
     table = Table("name", "what it measures", box=None, pad_edge=False, header_style="bold")
     for name, description in shipped_studies().items():
@@ -43,8 +43,8 @@ def list_configs() -> None:
 def init(path: Annotated[Path, typer.Argument(help="The study file to write.")] = Path("study.yaml")) -> None:
     """Write a study file in which every option stands with its default and what it means."""
     from todacomm.errors import CannotWrite
-    from todacomm.store import write_atomically
-    from todacomm.study import template
+    from todacomm.files import write_atomically
+    from todacomm.study_files import template
 
     if path.exists():
         raise CannotWrite(f"{path} is there already, and nothing is overwritten: give another name")

@@ -1,5 +1,6 @@
 """``todacomm measure``."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,9 @@ def measure(
     engine: options.Engine = "bitlink",
     subsample: options.Subsample = None,
     landmarks: options.Landmarks = None,
+    confidence: options.Confidence = 0.95,
+    resamples: options.Resamples = 100,
+    null_draws: options.NullDraws = 199,
     seed: options.Seed = 42,
     jobs: Annotated[
         str,
@@ -47,11 +51,12 @@ def measure(
     """
     from todacomm.arrays import read_layers
     from todacomm.cache import Cache, default_place
+    from todacomm.claims import Asked
     from todacomm.fitting import check_arrays, shapes_of
     from todacomm.jobs import Remembering
-    from todacomm.measurement import measure_arrays
+    from todacomm.profiles import measure_arrays
     from todacomm.recipe import Recipe
-    from todacomm.workers import one_thread
+    from todacomm.workers import in_threads, one_thread
 
     recipe = Recipe(
         components=options.components_of(components),
@@ -68,7 +73,15 @@ def measure(
     number = options.auto_or_number("--jobs", jobs, of="layers at a time")
     each = Remembering(cache, check_arrays(shapes_of(layers, path.stem), recipe, jobs=number, max_memory=max_memory))
     with console.tracker(quiet=quiet or csv or json) as track, one_thread:
-        profile, checked = measure_arrays(layers, name=path.stem, recipe=recipe, track=track, each=each)
+        profile, checked = measure_arrays(
+            layers,
+            name=path.stem,
+            recipe=recipe,
+            asked=Asked(confidence, resamples, null_draws),
+            track=track,
+            each=each,
+            spread=partial(in_threads, number=number),
+        )
     if each.remembered and not (quiet or csv or json):
         console.say(f"{len(each.remembered)} of {len(profile.layers)} layers were measured before")
     for complaint in cache.told() if cache else ():

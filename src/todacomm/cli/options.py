@@ -56,6 +56,21 @@ MaxMemory = Annotated[
         rich_help_panel="Machine",
     ),
 ]
+Confidence = Annotated[float, typer.Option(metavar="0…1", help="Of the intervals.", rich_help_panel="Claims")]
+Resamples = Annotated[
+    int,
+    typer.Option(
+        metavar="N", help="Runs on random halves, for the intervals; 0 leaves them out.", rich_help_panel="Claims"
+    ),
+]
+NullDraws = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="Gaussian clouds that each layer is held against; 0 leaves them out.",
+        rich_help_panel="Claims",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Decides every random choice.", rich_help_panel=MEASUREMENT)]
 Csv = Annotated[
     bool, typer.Option("--csv", help="Print one CSV row a layer instead of the table.", rich_help_panel=OUTPUT)

@@ -87,7 +87,15 @@ def plan_of_file(path: Path, study: "Study", *, calibrate: bool) -> "Plan":
     recipe = recipe_of_arrays(study)
     at_once = check_arrays(shapes, recipe, jobs=study.jobs, max_memory=study.max_memory)
     rates = rates_of(cache_of(study), fresh=calibrate)
-    return plan_of_arrays(shapes, recipe, name=path.stem, jobs=at_once, max_memory=study.max_memory, rates=rates)
+    return plan_of_arrays(
+        shapes,
+        recipe,
+        name=path.stem,
+        asked=study.asked(),
+        jobs=at_once,
+        max_memory=study.max_memory,
+        rates=rates,
+    )
 
 
 def recipe_of_arrays(study: "Study") -> "Recipe":

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from todacomm.execution import Outcome
     from todacomm.study import Study
 
-MODELS, TEXTS, LAYERS, MACHINE, SAFETY = "Models", "Texts", "Layers", "Machine", "Loading"
+MODELS, TEXTS, LAYERS, CLAIMS = "Models", "Texts", "Layers", "Claims"
+MACHINE, SAFETY = "Machine", "Loading"
 
 
 def run(
@@ -111,6 +112,37 @@ def run(
     ] = None,
     subsample: options.Subsample = None,
     landmarks: options.Landmarks = None,
+    confidence: Annotated[
+        float | None, typer.Option(metavar="0…1", help="Of the intervals (default 0.95).", rich_help_panel=CLAIMS)
+    ] = None,
+    resamples: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Runs on random halves, for the intervals (default 100); 0 leaves them out.",
+            rich_help_panel=CLAIMS,
+        ),
+    ] = None,
+    null_draws: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Gaussian clouds that each layer is held against (default 199); 0 leaves them out.",
+            rich_help_panel=CLAIMS,
+        ),
+    ] = None,
+    nulls: Annotated[
+        str | None,
+        typer.Option(
+            metavar="text,untrained",
+            help="Hold layers against shuffled tokens, or an untrained model, too: forward passes of their own.",
+            rich_help_panel=CLAIMS,
+        ),
+    ] = None,
+    null_runs: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Forward passes of each of these (default 5).", rich_help_panel=CLAIMS),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(help="Decides every random choice (default 42).", rich_help_panel=options.MEASUREMENT),
@@ -269,7 +301,8 @@ READ: dict[str, Callable[[Any], Any]] = {
 
 def study_of(config: str | None, given: Mapping[str, Any]) -> "Study":
     """The study of ``--config``, or the default one, with the options that were given in place of its keys."""
-    from todacomm.study import DEFAULT_STUDY, Study, load_shipped, open_study
+    from todacomm.study import DEFAULT_STUDY, Study
+    from todacomm.study_files import load_shipped, open_study
 
     if config is not None:
         return open_study(config).but(**given)
@@ -288,6 +321,6 @@ def show(outcome: "Outcome", *, csv: bool, json: bool, quiet: bool) -> None:
         for experiment in outcome.experiments:
             console.out.print(f"Report: {experiment / 'reports' / 'report.html'}", soft_wrap=True)
         if outcome.comparison:
-            tables.show_comparison(outcome.comparison, outcome.profiles)
+            tables.show_comparison(outcome.comparison, outcome.compared.values())
     for model, failure in outcome.failures.items():
         console.err.print(f"[bold red]failed:[/] {console.escaped(f'{model}: {failure.message}')}")

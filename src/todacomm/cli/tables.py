@@ -3,12 +3,19 @@
 import csv as csv_module
 import json as json_module
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from todacomm.cli import console
-from todacomm.types import Expansion, Profile
+from todacomm.types import Expansion, Number, Profile
+
+if TYPE_CHECKING:
+    from todacomm.comparison import Comparison
+    from todacomm.gate import Found, Judgement
+
+MOST_FOUND = 5  # values of a rule that fired that are printed
 
 
 def show(profiles: Sequence[Profile], *, csv: bool, json: bool, quiet: bool) -> None:
@@ -25,51 +32,100 @@ def show(profiles: Sequence[Profile], *, csv: bool, json: bool, quiet: bool) -> 
 
 def as_json(profile: Profile) -> dict[str, object]:
     """The model, the data and one record a layer."""
+    from todacomm.claims_store import claims_record
     from todacomm.store import summaries
 
     where = {"model": profile.model, "data": profile.data, "pooling": profile.recipe.pooling}
     expansions = [asdict(expansion) for expansion in profile.expansions]
-    return {**where, "expansions": expansions, "language": profile.language, "layers": summaries(profile)}
+    claims = claims_record(profile.claims) if profile.claims else None
+    return {
+        **where,
+        "expansions": expansions,
+        "language": profile.language,
+        "layers": summaries(profile),
+        "claims": claims,
+    }
 
 
 def write_csv(profiles: Sequence[Profile]) -> None:
     """One row a layer, the columns of all profiles; an undefined number is an empty cell."""
-    rows = [{"pooling": p.recipe.pooling, **row} for p in profiles for row in p.rows()]
+    rows = [
+        {"pooling": p.recipe.pooling, **row, **claimed_cells(p, row["layer"])} for p in profiles for row in p.rows()
+    ]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv_module.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
 
 
+def claimed_cells(profile: Profile, layer: str) -> dict[str, Number]:
+    """The ends of the intervals of a layer, and its p-values against the Gaussian null: alone, and adjusted over the layers."""
+    claims = profile.claims
+    found: dict[str, Number] = {}
+    for name, one in (claims.intervals.get(layer, {}) if claims else {}).items():
+        found |= {f"{name}_low": one.low, f"{name}_high": one.high}
+    for name, test in (claims.tests.get("gaussian", {}).get(layer, {}) if claims else {}).items():
+        found |= {f"{name}_p": test.p, f"{name}_p_adjusted": test.adjusted, f"{name}_p_family": test.family_wise}
+    return found
+
+
 def show_table(profile: Profile) -> None:
     """The table of one profile with its marks explained underneath."""
+    from todacomm.report.claimed import loop_sentences
+    from todacomm.report.reading import sound
     from todacomm.report.table import legend, summary_table
 
     console.out.print(summary_table(profile))
-    for line in (legend(profile), *map(growth_line, profile.expansions[:1])):
+    growths = [growth_line(expansion, profile) for expansion in profile.expansions[:1]]
+    for line in (legend(profile), *growths, *loop_sentences(profile, sound(profile))):
         if line:
             console.out.print(console.escaped(line), soft_wrap=True)
 
 
-def growth_line(expansion: Expansion) -> str:
-    """The expansion against the embedding with its factors, or why there is none."""
+def growth_line(expansion: Expansion, profile: Profile) -> str:
+    """The expansion against the embedding with its factors and their intervals, or why there is none."""
+    from todacomm.report.claimed import bracketed, growth_interval
+    from todacomm.report.reading import number
+
     growth = expansion.growth
     if growth is None:
         return f"expansion undefined ({expansion.reason})"
     doubt = f"  ○ doubtful: {expansion.doubt}" if expansion.doubt else ""
-    factors = f"{growth.ratio:.3g} = scale growth {growth.scale:.3g} × shape growth {growth.shape:.3g}"
+    ratio, scale, shape = (
+        f"{number(getattr(growth, part), 3)}{bracketed(growth_interval(profile, growth, part))}"
+        for part in ("ratio", "scale", "shape")
+    )
+    factors = f"{ratio} = scale growth {scale} × shape growth {shape}"
     return f"expansion {growth.baseline} → {growth.peak}: {factors}{doubt}"
 
 
-def show_comparison(directory: Path, profiles: Sequence[Profile]) -> None:
-    """The table of each group of profiles, its warnings, and where the comparison is."""
-    from todacomm.comparison import compare, groups_of
+def show_comparison(directory: Path, comparisons: "Iterable[Comparison]") -> None:
+    """The table of each comparison, what to bear in mind, a verdict on each pair, and where all of it is."""
     from todacomm.report.table import comparison_legend, comparison_table
+    from todacomm.report.verdict import verdicts
 
-    for group in groups_of(profiles).values():
-        comparison = compare(group)
+    for comparison in comparisons:
         console.out.print(comparison_table(comparison))
-        for line in (comparison_legend(comparison), *comparison.warnings):
+        for line in (comparison_legend(comparison), *comparison.warnings, *verdicts(comparison)):
             if line:
                 console.out.print(console.escaped(line), soft_wrap=True)
     console.out.print(f"Comparison: {directory / 'report.html'}", soft_wrap=True)
+
+
+def show_gate(outcomes: "Sequence[Judgement]") -> None:
+    """Each rule, whether it fired, where and by how much."""
+    for one in outcomes:
+        sign = "[red]FIRED[/]" if one.fired else "[green]passed[/]"
+        console.out.print(f"{sign} {console.escaped(one.rule.text)}", soft_wrap=True)
+        for found in one.fired[:MOST_FOUND] or (one.nearest,):
+            console.out.print(f"  {console.escaped(found_line(one, found))}", soft_wrap=True)
+        if len(one.fired) > MOST_FOUND:
+            console.out.print(f"  and {len(one.fired) - MOST_FOUND} more", soft_wrap=True)
+
+
+def found_line(outcome: "Judgement", found: "Found") -> str:
+    """One value that a rule was held against."""
+    where = found.pair + (f", {found.layer}" if found.layer else "")
+    told = f"{abs(found.beyond):.4g} {'beyond' if found.fires else 'short of'} {outcome.rule.number:g}"
+    doubt = f"; doubtful: {found.doubt}" if found.doubt else ""
+    return f"{'' if found.fires else 'nearest: '}{where}: {outcome.rule.kind} {found.value:.4g}, {told}{doubt}"

@@ -11,9 +11,19 @@ from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from todacomm.loops import significant_bars
 from todacomm.metrics import betti_curve
 from todacomm.report import reading, style
-from todacomm.report.panels import FINAL_NOTE, explain, figure, heading, legend_lines, panel_grid, plain_number
+from todacomm.report.panels import (
+    FINAL_NOTE,
+    band_line,
+    explain,
+    figure,
+    heading,
+    legend_lines,
+    panel_grid,
+    plain_number,
+)
 from todacomm.types import Measurement, Profile
 
 MOST_DIAGRAMS = 12
@@ -79,7 +89,8 @@ def betti_curves(profile: Profile) -> Figure:
     panels[0][0].yaxis.set_major_formatter(FuncFormatter(plain_number))
     if len(profile.measurements) > 1:
         _depth_bar(drawn, profile, panels[0])
-    explain(drawn, [line.replace("hollow ○", "dashed,", 1) for line in legend_lines(profile)])
+    lines = [line for line in legend_lines(profile) if line != band_line(profile)]
+    explain(drawn, [line.replace("hollow ○", "dashed,", 1) for line in lines])
     return drawn
 
 
@@ -110,6 +121,17 @@ def draw_diagram(axes: Axes, measurement: Measurement, *, limit: float) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(4))
 
 
+def draw_signal(axes: Axes, profile: Profile, measurement: Measurement) -> bool:
+    """A ring around every bar of H1 that the Gaussian null does not give; whether there is one."""
+    drawn = profile.claims.loop_draws.get(measurement.address.layer) if profile.claims else None
+    if drawn is None:
+        return False
+    chosen = significant_bars(measurement.diagrams.finite[1], drawn[:, 0], drawn[:, 1])
+    bars = measurement.diagrams.scaled(1 / reading.median_distance(measurement)).finite[1][chosen]
+    axes.scatter(bars[:, 0], bars[:, 1], s=42, facecolors="none", edgecolors="black", linewidths=0.9, zorder=4)
+    return bool(chosen.any())
+
+
 def _panel_title(profile: Profile, measurement: Measurement) -> str:
     top = reading.peak(profile)
     word = " (peak)" if measurement is top and len(profile.measurements) > 1 else ""
@@ -134,12 +156,15 @@ def persistence_diagrams(profile: Profile) -> Figure:
     drawn = Figure(figsize=(style.WIDTH if columns > 1 else 4.6, side * rows + 0.6))
     drawn.suptitle(heading(profile), fontsize=9)
     panels = drawn.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    limit = 1.05 * _longest_death(layers, range(profile.recipe.maxdim + 1))
+    limit, ringed = 1.05 * _longest_death(layers, range(profile.recipe.maxdim + 1)), False
     for axes, m in zip(panels.flat, layers, strict=False):
         draw_diagram(axes, m, limit=limit)
+        ringed |= draw_signal(axes, profile, m)
         axes.set_title(_panel_title(profile, m))
     _finish_diagrams(panels, len(layers))
-    explain(drawn, [line for line in legend_lines(profile) if line != FINAL_NOTE], width=132 if columns > 1 else 80)
+    rings = "ringed: bars of H1 that Gaussian clouds of the same covariance do not have (p ≤ 0.05 for all bars of the layer)"
+    lines = [line for line in legend_lines(profile) if line not in (FINAL_NOTE, band_line(profile))]
+    explain(drawn, [*lines, rings if ringed else ""], width=132 if columns > 1 else 80)
     return drawn
 
 

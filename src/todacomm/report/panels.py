@@ -25,20 +25,23 @@ FINAL_NOTE = "final: after the last norm, shown but no part of peaks and ratios"
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A figure: its file name, its title, how to read it, and whether one cloud alone has something to show in it."""
+    """A figure: its file name, its title, how to read it, whether one cloud alone has something to show in it, and whether it
+    needs the draws of a null.
+    """
 
     name: str
     title: str
     caption: str
     of_one_cloud: bool
     draw: Callable[[Profile], Figure]
+    of_a_null: bool = False
 
 
 drawings: Registry[Drawing] = Registry("figure")
 
 
 def figure(
-    name: str, *, title: str, caption: str, of_one_cloud: bool = False
+    name: str, *, title: str, caption: str, of_one_cloud: bool = False, of_a_null: bool = False
 ) -> Callable[[Callable[[Profile], Figure]], Callable[[Profile], Figure]]:
     """Register a function of a profile under the name of its file; it is drawn in our style wherever it is called."""
 
@@ -47,7 +50,7 @@ def figure(
             with style.styled():
                 return function(profile)
 
-        drawings.add(name, Drawing(name, title, caption, of_one_cloud, draw))
+        drawings.add(name, Drawing(name, title, caption, of_one_cloud, draw, of_a_null))
         return draw
 
     return enrol
@@ -141,18 +144,47 @@ def draw_along(axes: Axes, profile: Profile, values: Float[np.ndarray, " L"], lo
         axes.plot([], [], color=look.colour, marker=look.marker, markersize=size, label=look.label)
 
 
-def frame_values(axes: Axes, values: Float[np.ndarray, " L"]) -> None:
-    """The value axis: from zero, or a log axis where the values span several orders; a word where there are none."""
+def interval_ends(profile: Profile, name: str) -> tuple[Float[np.ndarray, " L"], Float[np.ndarray, " L"]]:
+    """The ends of the intervals of a number along the layers, NaN where there is none."""
+    if profile.claims is None or not profile.claims.intervals:
+        nothing = np.full(len(profile.measurements), np.nan)
+        return nothing, nothing
+    low, high = (defined_only(profile, ends) for ends in profile.claims.bounds(name, profile.layers).T)
+    return low, high
+
+
+def within(axes: Axes, low: Float[np.ndarray, " L"]) -> Float[np.ndarray, " L"]:
+    """The lower ends of a band, none below the axis: a log axis has no zero."""
+    return np.maximum(low, axes.get_ylim()[0] if axes.get_yscale() == "log" else 0.0)
+
+
+def draw_band(axes: Axes, profile: Profile, name: str, colour: str) -> None:
+    """The intervals of a number as a band around its line, on axes that are framed."""
+    low, high = interval_ends(profile, name)
+    low = within(axes, low)
+    x, stop = np.arange(len(low)), len(low) - 1 if _after_norm(profile) else len(low)
+    axes.fill_between(x[:stop], low[:stop], high[:stop], color=colour, alpha=0.18, linewidth=0, zorder=1)
+    axes.vlines(x[stop:], low[stop:], high[stop:], color=colour, alpha=0.35, linewidth=2.5, zorder=1)
+    if len(low) == 1:
+        axes.vlines(x, low, high, color=colour, alpha=0.35, linewidth=2.5, zorder=1)
+
+
+def frame_values(axes: Axes, values: Float[np.ndarray, " L"], tops: Float[np.ndarray, " L"] | None = None) -> None:
+    """The value axis: from zero, or a log axis where the values span several orders; a word where there are none.
+
+    ``tops`` are the upper ends of what is drawn around the values.
+    """
     known = values[np.isfinite(values)]
+    highest = np.fmax(values, tops)[np.isfinite(values)] if tops is not None else known
     if not len(known):
         axes.text(
             0.5, 0.5, "undefined on every layer", ha="center", va="center", transform=axes.transAxes, color=style.GREY
         )
         axes.set_yticks([])
     elif known.min() > 0 and known.max() / known.min() > LOG_RANGE:
-        log_axis(axes, known)
+        log_axis(axes, np.concatenate([known, highest]))
     else:
-        axes.set_ylim(0, 1.08 * known.max() or 1.0)
+        axes.set_ylim(0, 1.08 * highest.max() or 1.0)
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=bool((known == known.round()).all() and known.max() > 4)))
 
 
@@ -163,7 +195,8 @@ def draw_metric(axes: Axes, profile: Profile, dimension: int, name: str, *, scal
     values = profile[key]
     unit = "/ median distance" if scaled else f"({style.distance_unit(profile)})" if entry.degree else ""
     draw_along(axes, profile, values, Look(style.HOMOLOGY[dimension]))
-    frame_values(axes, defined_only(profile, values))
+    frame_values(axes, defined_only(profile, values), interval_ends(profile, key)[1])
+    draw_band(axes, profile, key, style.HOMOLOGY[dimension])
     axes.set_ylabel(f"H{dimension} {entry.label}\n{unit}".strip())
 
 
@@ -171,7 +204,13 @@ def legend_lines(profile: Profile) -> list[str]:
     """What the hollow markers, the gaps and ``final`` mean, for the small print."""
     hollow = [line.replace("○ doubtful", "hollow ○ doubtful", 1) for line in reading.mark_lines(profile)]
     shown = [line.replace("× undefined", "not drawn, undefined", 1) for line in hollow]
-    return [*shown, FINAL_NOTE if _after_norm(profile) else ""]
+    return [*shown, FINAL_NOTE if _after_norm(profile) else "", band_line(profile)]
+
+
+def band_line(profile: Profile) -> str:
+    """What the bands are; empty where there are none."""
+    claims = profile.claims
+    return f"bands: {claims.asked.confidence:.0%} intervals (split-half)" if claims and claims.intervals else ""
 
 
 def panel_grid(profile: Profile, rows: int, columns: int, *, height: float) -> tuple[Figure, Any]:

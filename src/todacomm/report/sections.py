@@ -7,12 +7,15 @@ confirmed), ``provenance`` and ``versions`` (name → text), ``command`` and ``c
 from collections.abc import Sequence
 from pathlib import Path
 
-from todacomm.report import topology_sections, trust_sections  # importing them registers their sections, in this order
+from todacomm.report import topology_sections  # isort: skip  # importing them registers their sections, in this order
+from todacomm.report import claims_sections  # isort: skip
+from todacomm.report import trust_sections  # isort: skip
 from todacomm.report.pieces import Context, Document, parts_of, to_markdown, together
 from todacomm.report.reading import counted, plural, single
 from todacomm.types import Profile
 
 __all__ = [
+    "claims_sections",
     "document",
     "experiment_document",
     "interpretation",

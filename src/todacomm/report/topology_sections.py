@@ -3,11 +3,12 @@
 A section is one decorated function that gives pieces. A sentence stands on a sound number, or it says that it does not.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from todacomm.metrics import SCALED
 from todacomm.report import reading
+from todacomm.report.claimed import loop_sentences
+from todacomm.report.growths import factorisation, which_factor
 from todacomm.report.pieces import Bullets, Context, Paragraph, Piece, Table, picture_parts, section
 from todacomm.report.reading import (
     H0_RAW,
@@ -37,31 +38,6 @@ UNTESTED = (
 )
 
 
-def factorisation(growth: Growth) -> str:
-    """The three numbers that are always given together."""
-    return (
-        f"expansion {number(growth.ratio)} = scale growth {number(growth.scale)} × shape growth {number(growth.shape)}"
-    )
-
-
-def which_factor(growth: Growth) -> str:
-    """Whether scale or shape makes the expansion; chosen by the sizes of their logarithms."""
-    if not min(growth.scale, growth.shape) > 0:
-        return ""
-    scale, shape, same = math.log(growth.scale), math.log(growth.shape), math.log(1 + SAME)
-    if max(abs(scale), abs(shape)) <= same:
-        return "Neither the scale of the cloud nor its shape changes by more than 5 %."
-    if abs(shape) <= same:
-        return "The change is one of scale: at equal median distance the total stays about the same."
-    if abs(scale) <= same:
-        return "The change is one of shape: the median distance stays about the same."
-    if scale * shape > 0:
-        return f"Of this change, {share(scale / (scale + shape), 0)} (in logarithms) is scale and the rest shape."
-    return (
-        f"The two factors pull apart: the scale {times(growth.scale)}, the total at equal scale {times(growth.shape)}."
-    )
-
-
 @section("answer", title="The answer")
 def answer(profile: Profile, _: Context) -> Iterator[Piece]:
     """The first sentences: what expands, by how much, and whether it is scale or shape."""
@@ -71,7 +47,7 @@ def answer(profile: Profile, _: Context) -> Iterator[Piece]:
         g = leading.growth
         yield Paragraph(
             f"From {g.baseline} to its peak at {g.peak}, the H0 total persistence of {profile.model} {times(g.ratio)}: "
-            f"{factorisation(g)}. {which_factor(g)}",
+            f"{factorisation(g, profile)}. {which_factor(g, profile)}",
             "answer",
         )
     else:
@@ -329,10 +305,10 @@ def expansion_sentence(profile: Profile, e: Expansion) -> str:
     if e.growth is None:
         return f"{name} as the baseline: undefined ({e.reason})."
     if e.doubt:
-        return f"{name} as the baseline: {factorisation(e.growth)}, doubtful ({e.doubt}), so nothing is concluded from it.{matched(e)}"
+        return f"{name} as the baseline: {factorisation(e.growth, profile)}, doubtful ({e.doubt}), so nothing is concluded from it.{matched(e)}"
     return (
-        f"{name} as the baseline: to the peak at {e.growth.peak}, {factorisation(e.growth)}. "
-        f"{which_factor(e.growth)}{largest_shape(profile, e)}{matched(e)}"
+        f"{name} as the baseline: to the peak at {e.growth.peak}, {factorisation(e.growth, profile)}. "
+        f"{which_factor(e.growth, profile)}{largest_shape(profile, e)}{matched(e)}"
     )
 
 
@@ -353,7 +329,7 @@ def matched(e: Expansion) -> str:
 
 @section("h1", title="H1: cycles")
 def h1(profile: Profile, _: Context) -> Iterator[Piece]:
-    """H1 over the blocks, with and without the scale where the two differ, and that it is not tested yet."""
+    """H1 over the blocks, with and without the scale where the two differ, and whether there are loops."""
     if profile.recipe.maxdim < 1:
         yield Paragraph("Only H0 was computed (maxdim 0), so nothing is said of cycles.")
         return
@@ -365,7 +341,12 @@ def h1(profile: Profile, _: Context) -> Iterator[Piece]:
     }
     alone = first_homology(profile.measurements[0]).strip()
     yield Paragraph(alone if single(profile) else over_blocks(profile, wanted))
-    yield Paragraph(UNTESTED.format("H1", "loops", "loop"), "warning")
+    if said := loop_sentences(profile, reading.sound(profile)):
+        yield Paragraph(
+            " ".join([*said, "Totals and counts of H1 are no evidence of loops: a loop empties small bars."])
+        )
+    else:
+        yield Paragraph(UNTESTED.format("H1", "loops", "loop"), "warning")
 
 
 @section("h2", title="H2: voids")

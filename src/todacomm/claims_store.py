@@ -1,0 +1,126 @@
+"""Claims on disk: ``tda_claims.json`` for whoever reads, ``claims.safetensors`` for later comparisons without the clouds."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from todacomm.claims import Asked, Claims, Halves, Interval, NullTest
+from todacomm.errors import InvalidRecord
+from todacomm.files import read_arrays, read_json, to_json, write_arrays, write_atomically
+
+SCHEMA = 1
+CLAIMS, HALVES = "tda_claims.json", "claims.safetensors"
+ARRAYS = ("whole", "values", "quarters")  # of Halves
+
+
+def write_claims(directory: Path, claims: Claims) -> None:
+    """Write both files."""
+    write_arrays(directory / HALVES, packed(claims), {"schema": SCHEMA})
+    write_atomically(directory / CLAIMS, to_json(claims_record(claims)))
+
+
+def claims_record(claims: Claims) -> dict[str, Any]:
+    """Everything but the arrays, ready for JSON: by layer, then by number."""
+    layers = {
+        layer: {
+            "intervals": {name: brief(one) for name, one in claims.intervals.get(layer, {}).items()},
+            "by_group": {name: brief(one) for name, one in claims.by_group.get(layer, {}).items()},
+            "tests": {
+                null: {name: brief(one) for name, one in found.get(layer, {}).items()}
+                for null, found in claims.tests.items()
+            },
+            "missing": claims.missing.get(layer, ""),
+        }
+        for layer in layers_of(claims)
+    }
+    growths = {base: {part: brief(one) for part, one in found.items()} for base, found in claims.growths.items()}
+    return {
+        "schema": SCHEMA,
+        **asdict(claims.asked),
+        "growths": growths,
+        "peaks": dict(claims.peaks),
+        "ungrouped": claims.ungrouped,
+        "halves": {layer: apart(found) for layer, found in claims.halves.items()},
+        "layers": layers,
+    }
+
+
+def layers_of(claims: Claims) -> list[str]:
+    """Every layer that something is claimed of."""
+    tested = [layer for found in claims.tests.values() for layer in found]
+    return list(dict.fromkeys([*claims.intervals, *claims.missing, *tested]))
+
+
+def brief(one: Interval | NullTest) -> dict[str, Any]:
+    """A claim as JSON, without what is empty."""
+    return {key: value for key, value in asdict(one).items() if value != ""}
+
+
+def apart(halves: Halves) -> dict[str, Any]:
+    """What is no array of halves."""
+    return {f.name: getattr(halves, f.name) for f in fields(Halves) if f.name not in ARRAYS}
+
+
+def packed(claims: Claims) -> dict[str, np.ndarray]:
+    """``layer/values`` and the like of halves, and ``layer/loop_draws``."""
+    found = {f"{layer}/{name}": getattr(h, name) for layer, h in claims.halves.items() for name in ARRAYS}
+    return found | {f"{layer}/loop_draws": drawn for layer, drawn in claims.loop_draws.items()}
+
+
+def read_claims(directory: Path) -> Claims | None:
+    """The claims of a run; None where it has none. InvalidRecord for files that are damaged or of a newer schema."""
+    if not (directory / CLAIMS).exists():
+        return None
+    found, arrays = read_json(directory / CLAIMS), read_arrays(directory / HALVES)
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        schema = found.get("schema") if isinstance(found, dict) else None
+        raise InvalidRecord(f"{directory / CLAIMS} has schema {schema}; this todacomm reads schema {SCHEMA}")
+    try:
+        return claims_from(found, arrays)
+    except (KeyError, TypeError) as problem:
+        raise InvalidRecord(
+            f"{directory}: {CLAIMS} and {HALVES} do not fit together ({problem}); run the model again"
+        ) from problem
+
+
+def claims_from(found: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Claims:
+    """The claims that `write_claims` wrote."""
+    layers = found["layers"]
+    nulls = dict.fromkeys(null for row in layers.values() for null in row["tests"])
+    return Claims(
+        asked=Asked(**{**{f.name: found[f.name] for f in fields(Asked)}, "nulls": tuple(found["nulls"])}),
+        intervals=rows_of(layers, "intervals"),
+        by_group=rows_of(layers, "by_group"),
+        growths={
+            base: {part: Interval(**row) for part, row in rows.items()} for base, rows in found["growths"].items()
+        },
+        peaks=found["peaks"],
+        tests={
+            null: {
+                layer: {name: NullTest(**one) for name, one in row["tests"][null].items()}
+                for layer, row in layers.items()
+                if row["tests"].get(null)
+            }
+            for null in nulls
+        },
+        loop_draws={layer: arrays[f"{layer}/loop_draws"] for layer in layers if f"{layer}/loop_draws" in arrays},
+        halves={layer: halves_from(layer, row, arrays) for layer, row in found["halves"].items()},
+        missing={layer: row["missing"] for layer, row in layers.items() if row["missing"]},
+        ungrouped=found["ungrouped"],
+    )
+
+
+def halves_from(layer: str, row: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Halves:
+    """The halves of one layer."""
+    given: dict[str, Any] = {name: arrays[f"{layer}/{name}"] for name in ARRAYS}
+    return Halves(**{**row, "names": tuple(row["names"])}, **given)
+
+
+def rows_of(layers: Mapping[str, Any], key: str) -> dict[str, dict[str, Interval]]:
+    """Layer → number → interval."""
+    return {
+        layer: {name: Interval(**one) for name, one in row[key].items()} for layer, row in layers.items() if row[key]
+    }

@@ -1,0 +1,200 @@
+"""A profile and its clouds → Claims: an interval and a null for every number of every layer. Pure: no disk, no clock.
+
+The splits and the draws are the same for all layers, and for every model that is measured on as many texts with the same
+seed, so that layers and models are compared text by text.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from todacomm.claims import Asked, Claims, Halves, Interval, NullTest
+from todacomm.cloud import PreparedCloud, prepare, subsample
+from todacomm.expansion import SHAPE
+from todacomm.halves import SCALE, TREE, halves_of, unsuited
+from todacomm.intervals import intervals, peak_shares, ratio_interval
+from todacomm.loops import LOOP, PROMINENCE, RATIO, loop_tests
+from todacomm.nulls import JointLayers, gaussian_null, joint, null_tests, tested_names, without_null
+from todacomm.progress import Track, silent
+from todacomm.recipe import Recipe
+from todacomm.splits import Splits, refusal, splits
+from todacomm.types import Expansion, Measurement, PointCloud, Profile
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+BLOCK = 8  # draws of the null at a time
+GROWTHS = {"ratio": TREE, "scale": SCALE, "shape": SHAPE}  # part of a Growth → the number that grows
+
+
+class Map(Protocol):
+    """What the built-in ``map`` does for one sequence, perhaps by several threads."""
+
+    def __call__(self, function: Callable[[T], R], tasks: Sequence[T], /) -> Iterable[R]: ...
+
+
+def with_claims(
+    profile: Profile,
+    cloud: Callable[[str], PointCloud],
+    asked: Asked,
+    *,
+    groups: Sequence[str] | None = None,
+    track: Track = silent,
+    spread: Map = map,
+) -> Profile:
+    """The profile with its claims; as it was where none are asked for.
+
+    ``cloud`` gives the cloud of a layer as it came, ``groups`` which article each of its points is from, ``spread`` does
+    layers and draws, one after the other or in threads.
+    """
+    if not asked.anything:
+        return profile
+    cut = Cuts(asked, groups)
+    look = partial(looked_at, profile=profile, cloud=cloud, cut=cut)
+    looks = dict(
+        zip(profile.layers, track(spread(look, profile.layers), "intervals", len(profile.layers)), strict=True)
+    )
+    halves = {layer: look.halves for layer, look in looks.items() if look.halves}
+    whole = {layer: look.by_group for layer, look in looks.items() if look.by_group}
+    tests, loop_draws = gaussian(profile, looks, cloud, asked, track=track, spread=spread)
+    claims = Claims(
+        asked=asked,
+        intervals={layer: intervals(found, confidence=asked.confidence) for layer, found in halves.items()},
+        by_group={layer: intervals(found, confidence=asked.confidence) for layer, found in whole.items()},
+        growths=growths_of(profile.expansions, halves, asked),
+        peaks=peak_shares(halves) if comparable(halves) else {},
+        tests={"gaussian": tests} if tests else {},
+        loop_draws=loop_draws,
+        halves=halves,
+        missing={layer: look.missing for layer, look in looks.items() if look.missing},
+        ungrouped=cut.ungrouped,
+    )
+    return replace(profile, claims=claims)
+
+
+# Intervals
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cuts:
+    """The splits of a profile's clouds, the same for all that have as many points."""
+
+    asked: Asked
+    groups: Sequence[str] | None
+
+    @property
+    def ungrouped(self) -> str:
+        """Why no whole groups are drawn; empty where they are."""
+        if not self.asked.resamples:
+            return "no resamples were asked for"
+        return "the texts carry no groups" if self.groups is None else refusal(self.groups)
+
+    def of_points(self, n: int, recipe: Recipe) -> Splits:
+        return splits(n, self.asked.resamples // 2, recipe.seed)
+
+    def of_groups(self, n: int, recipe: Recipe) -> Splits | None:
+        """None where there are no groups that can be drawn whole."""
+        if self.groups is None or self.ungrouped:
+            return None
+        return splits(n, self.asked.resamples // 2, recipe.seed, chosen(self.groups, recipe))
+
+
+def chosen(groups: Sequence[str], recipe: Recipe) -> list[str]:
+    """The groups of the points that the recipe's subsample took."""
+    places = subsample(np.arange(len(groups), dtype=np.float64)[:, None], recipe)[:, 0]
+    return [groups[int(place)] for place in places]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What is left of the cloud of a layer once it has been halved; its distances are let go."""
+
+    cloud: PreparedCloud
+    halves: Halves | None
+    by_group: Halves | None
+    missing: str
+
+
+def looked_at(layer: str, *, profile: Profile, cloud: Callable[[str], PointCloud], cut: Cuts) -> Look:
+    """Prepare the cloud of one layer and measure it on halves, of points and of whole groups."""
+    found = profile.at(layer)
+    ready = prepare(cloud(layer), found.recipe)
+    missing = unsuited(ready.facts)
+    halves = by_group = None
+    if cut.asked.resamples and not missing:
+        halves = halves_of(ready, found, cut.of_points(len(ready.points), found.recipe))
+        whole = cut.of_groups(len(ready.points), found.recipe)
+        by_group = halves_of(ready, found, whole) if whole else None
+    return Look(replace(ready, condensed=ready.condensed[:0]), halves, by_group, missing)
+
+
+def comparable(halves: Mapping[str, Halves]) -> bool:
+    """Whether all layers were cut by the same splits."""
+    return len({found.drawn for found in halves.values()}) == 1
+
+
+def growths_of(
+    expansions: Sequence[Expansion], halves: Mapping[str, Halves], asked: Asked
+) -> dict[str, dict[str, Interval]]:
+    """Baseline → the intervals of the expansion, of the scale growth and of the shape growth; the peak layer is fixed."""
+    found = {}
+    for expansion in expansions:
+        growth = expansion.growth
+        if growth and growth.baseline in halves and growth.peak in halves:
+            above, below = halves[growth.peak], halves[growth.baseline]
+            found[growth.baseline] = {
+                part: ratio_interval(name, above, below, confidence=asked.confidence) for part, name in GROWTHS.items()
+            }
+    return found
+
+
+# The Gaussian null
+
+
+def gaussian(
+    profile: Profile,
+    looks: Mapping[str, Look],
+    cloud: Callable[[str], PointCloud],
+    asked: Asked,
+    *,
+    track: Track,
+    spread: Map,
+) -> tuple[dict[str, Mapping[str, NullTest]], dict[str, Any]]:
+    """Layer → its tests, and layer → what loops are told by in each draw; layers of equally many points share their draws."""
+    tests: dict[str, Mapping[str, NullTest]] = {}
+    loop_draws: dict[str, Any] = {}
+    if not asked.null_draws:
+        return tests, loop_draws
+    for found in by_points(profile.measurements):
+        layers = [m.address.layer for m in found]
+        ready = [looks[layer].cloud for layer in layers]
+        raw = [cloud(layer) for layer in layers] if profile.recipe.scale == "sphere" else ()
+        together = joint(ready, profile.recipe, raw=raw)
+        values = drawn(together, profile.recipe, asked.null_draws, track=track, spread=spread)
+        names = tested_names(profile.recipe)
+        reasons = [without_null(one) for one in ready]
+        tested = null_tests([m.summary for m in found], values, names, reasons=reasons)
+        tests |= dict(zip(layers, tested, strict=True))
+        if PROMINENCE in names:
+            by = values[:, :, [names.index(PROMINENCE), names.index(RATIO)]]
+            bars = [m.diagrams.finite[1] for m in found]
+            loops = loop_tests(bars, tested, by[:, :, 0], by[:, :, 1], reasons=reasons)
+            tests |= {layer: {LOOP: loop, **tests[layer]} for layer, loop in zip(layers, loops, strict=True)}
+            loop_draws |= {layer: np.ascontiguousarray(by[:, i]) for i, layer in enumerate(layers) if not reasons[i]}
+    return {layer: tests[layer] for layer in profile.layers}, loop_draws
+
+
+def by_points(measurements: Sequence[Measurement]) -> Iterable[list[Measurement]]:
+    """The measurements by their number of points."""
+    sizes = dict.fromkeys(m.facts.points for m in measurements)
+    return [[m for m in measurements if m.facts.points == size] for size in sizes]
+
+
+def drawn(layers: JointLayers, recipe: Recipe, draws: int, *, track: Track, spread: Map) -> np.ndarray:
+    """The values of all draws, block by block."""
+    blocks = [range(start, min(start + BLOCK, draws)) for start in range(0, draws, BLOCK)]
+    found = spread(partial(gaussian_null, layers, recipe), blocks)
+    return np.concatenate(list(track(found, "null draws", len(blocks))))

@@ -1,0 +1,100 @@
+"""Nulls that take forward passes: the same model on shuffled tokens, and the same architecture before any training.
+
+Each pass gives one number a layer and metric, so that a p-value cannot be smaller than 1 over the passes and one; what they
+show is the size of the effect.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from todacomm.errors import InvalidInput
+from todacomm.measurement import measure_prepared
+from todacomm.nulls import null_tests, tested_names
+from todacomm.progress import Track, silent
+from todacomm.study import Study
+from todacomm.types import Activations, Profile
+
+if TYPE_CHECKING:
+    from todacomm.loading import LoadedModel
+
+
+def with_model_nulls(
+    profile: Profile, model: "LoadedModel", texts: Activations, study: Study, *, track: Track = silent
+) -> Profile:
+    """The profile with a test against each null of the study; ``texts`` are the activations that it was measured on."""
+    claims, names = profile.claims, tested_names(profile.recipe)
+    if claims is None:
+        return profile
+    summaries, tests = [m.summary for m in profile.measurements], dict(claims.tests)
+    for null in study.nulls:
+        passes = track(PASSES[null](model, texts, study), f"null: {null}", study.null_runs)
+        values = np.stack([numbers_of(found, profile, names) for found in passes])
+        tests[null] = dict(zip(profile.layers, null_tests(summaries, values, names, null=null), strict=True))
+    return replace(profile, claims=replace(claims, tests=tests))
+
+
+def numbers_of(found: Activations, profile: Profile, names: tuple[str, ...]) -> np.ndarray:
+    """(layers, names) of one pass; NaN where a number is undefined."""
+    from todacomm.cloud import prepare
+
+    measured = [measure_prepared(prepare(cloud, profile.recipe), profile.recipe) for cloud in found.clouds()]
+    return np.array([[np.nan if (x := m.summary[name]) is None else x for name in names] for m in measured])
+
+
+def on_shuffled_tokens(model: "LoadedModel", texts: Activations, study: Study) -> Iterator[Activations]:
+    """The activations of texts whose tokens are in random order, one order a pass."""
+    for run in range(study.null_runs):
+        yield read_again(model, texts, study, shuffled=study.seed + run)
+
+
+def untrained(model: "LoadedModel", texts: Activations, study: Study) -> Iterator[Activations]:
+    """The activations of networks of this architecture with random weights, drawn as the library draws them before training."""
+    import torch
+    from transformers import PreTrainedModel
+
+    from todacomm.checkpoints import quietly
+    from todacomm.loading import adopt
+
+    network = model.network
+    if not isinstance(network, PreTrainedModel):
+        raise InvalidInput(
+            f"{model.name}: an untrained network is made from a transformers configuration, and this network has none; "
+            "leave --nulls untrained out"
+        )
+    for run in range(study.null_runs):
+        with torch.random.fork_rng(), quietly():
+            torch.manual_seed(study.seed + run)
+            fresh: Any = type(network)(copy.deepcopy(network.config))
+        yield read_again(
+            adopt(fresh.to(device=network.device, dtype=network.dtype).eval(), model.tokenizer), texts, study
+        )
+
+
+PASSES: dict[str, Callable[["LoadedModel", Activations, Study], Iterator[Activations]]] = {
+    "text": on_shuffled_tokens,
+    "untrained": untrained,
+}
+
+
+def read_again(model: "LoadedModel", texts: Activations, study: Study, *, shuffled: int | None = None) -> Activations:
+    """The layers of a model on the texts that were measured."""
+    from todacomm.extraction import extract
+
+    found, _ = extract(
+        model,
+        texts.texts,
+        pooling=texts.pooling,
+        layers=list(texts.layers),
+        site=study.site,
+        max_length=study.max_length,
+        batch_size=study.batch_size,
+        subsample=study.subsample,
+        seed=study.seed,
+        language=False,
+        shuffled=shuffled,
+    )
+    return found

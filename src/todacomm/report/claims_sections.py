@@ -1,0 +1,163 @@
+"""What is said of how sure the numbers are: intervals along the layers, whole articles, and every layer against its null."""
+
+from collections.abc import Iterator
+
+from todacomm.claims import NullTest
+from todacomm.loops import LOOP
+from todacomm.report import reading
+from todacomm.report.claimed import (
+    ALPHA,
+    bracketed,
+    found_by,
+    group_sentences,
+    interval_of,
+    p_text,
+    peak_sentence,
+    the_test,
+)
+from todacomm.report.pieces import Bullets, Context, Paragraph, Piece, Table, section
+from todacomm.report.reading import H0_SHAPE, H0_TOTAL, H1_SHAPE, H1_TOTAL, layer_list, number, plural, share
+from todacomm.types import Measurement, Profile
+
+SHOWN = {
+    H0_SHAPE: "H0 total / scale",
+    H1_SHAPE: "H1 total / scale",
+    "H1_count": "H1 bars",
+    "H1_max_lifetime_scaled": "H1 longest / scale",
+}
+TESTED = {
+    H0_TOTAL: "H0 total",
+    "H0_entropy": "H0 entropy",
+    H1_TOTAL: "H1 total",
+    "H1_max_lifetime": "H1 longest",
+    LOOP: "loop (H1 prominence)",
+}
+NULLS = {
+    "gaussian": "Gaussian clouds with exactly the covariance of the layer",
+    "text": "the same model on texts whose tokens were shuffled",
+    "untrained": "the same architecture before any training",
+}
+
+
+@section("intervals", title="Intervals")
+def intervals(profile: Profile, _: Context) -> Iterator[Piece]:
+    """An interval for each number of each layer, how it was made, and what whole articles change."""
+    claims = profile.claims
+    if claims is None or not (claims.intervals or claims.missing):
+        return
+    asked = claims.asked
+    if claims.intervals:
+        yield Paragraph(
+            f"{share(asked.confidence, 0)} intervals, in square brackets, of what other texts of the same kind would give on average: from "
+            f"{plural(asked.resamples // 2, 'random split')} of the points into two halves (split-half; docs/methodology.md). The longest bar of H0 "
+            "hangs on one point: its interval is wider than it need be. The projection is held fixed."
+        )
+    told = [*group_sentences(profile), peak_sentence(profile)]
+    told += [
+        f"No intervals at {layer_list(names)}: {why}." for names, why in reading.grouped_reasons(claims.missing.items())
+    ]
+    if said := tuple(line for line in told if line):
+        yield Bullets(said)
+
+
+@section("interval_table", title="Intervals, layer by layer", brief=False)
+def interval_table(profile: Profile, _: Context) -> Iterator[Piece]:
+    """The scale-free numbers of each layer with their intervals."""
+    if profile.claims is None or not profile.claims.intervals:
+        return
+    shown = {name: head for name, head in SHOWN.items() if name in profile.names}
+    rows = tuple(
+        (place, *(valued(m, profile, name) for name in shown), reading.mark(m))
+        for place, m in zip(reading.positions(profile), profile.measurements, strict=True)
+    )
+    yield Table((profile.along.capitalize(), *shown.values(), "Mark"), rows)
+
+
+def valued(m: Measurement, profile: Profile, name: str) -> str:
+    """A number with its interval."""
+    return f"{number(reading.summary_of(m, name))}{bracketed(interval_of(m, profile, name))}"
+
+
+@section("nulls", title="Against noise")
+def nulls(profile: Profile, _: Context) -> Iterator[Piece]:
+    """What the layers are held against, and at how many of them the numbers are not those of noise."""
+    claims = profile.claims
+    if claims is None:
+        return
+    for null in claims.tests:
+        yield Paragraph(
+            f"Each layer is held against {NULLS[null]} ({plural(draws_of(profile, null), 'draw')}). {told_of(profile, null)}"
+        )
+
+
+def draws_of(profile: Profile, null: str) -> int:
+    """How many draws the tests of a null have."""
+    claims = profile.claims
+    return max((t.draws for row in (claims.tests[null] if claims else {}).values() for t in row.values()), default=0)
+
+
+def told_of(profile: Profile, null: str) -> str:
+    """For each number, the layers at which it differs from the null, and to which side."""
+    names = {name: head for name, head in TESTED.items() if name != LOOP}
+    if (least := smallest(profile, null)) > ALPHA:
+        effects = (effect_of(profile, name, head, null) for name, head in names.items())
+        return (
+            f"So few draws decide nothing (no p-value can be below {p_text(least)}); in standard deviations of the draws, median over the sound layers: "
+            f"{'; '.join(filter(None, effects))}."
+        )
+    return " ".join(filter(None, (differing(profile, name, head, null) for name, head in names.items())))
+
+
+def smallest(profile: Profile, null: str) -> float:
+    """The least p-value that the draws of a null can give to a one-sided test."""
+    return 1 / (draws_of(profile, null) + 1)
+
+
+def effect_of(profile: Profile, name: str, head: str, null: str) -> str:
+    """The median effect of one number over the sound layers; empty where there is none."""
+    tests = (the_test(m, profile, name, null=null) for m in reading.sound(profile))
+    found = sorted(test.effect for test in tests if test is not None and test.effect is not None)
+    return f"{head} {found[len(found) // 2]:+.1f}" if found else ""
+
+
+def differing(profile: Profile, name: str, head: str, null: str) -> str:
+    """One number: the sound layers at which it is larger, and smaller, than under the null."""
+    tests = {m.address.layer: the_test(m, profile, name, null=null) for m in reading.sound(profile)}
+    known = {layer: test for layer, test in tests.items() if test is not None and test.p is not None}
+    if not known:
+        return ""
+    sides = {"larger": 1, "smaller": -1}
+    said = [
+        f"{word} at {layer_list(layers)}"
+        for word, sign in sides.items()
+        if (layers := [x for x, test in known.items() if found_by(test) and sign * (test.effect or 0) > 0])
+    ]
+    return f"{head} is {' and '.join(said)}." if said else f"{head} is nowhere shown to differ."
+
+
+@section("null_table", title="Against noise, layer by layer", brief=False)
+def null_table(profile: Profile, _: Context) -> Iterator[Piece]:
+    """Effect size and p-values of each layer."""
+    if profile.claims is None:
+        return
+    for null, found in profile.claims.tests.items():
+        heads = {name: head for name, head in TESTED.items() if any(name in row for row in found.values())}
+        rows = tuple(
+            (place, *(tested(the_test(m, profile, name, null=null)) for name in heads), reading.mark(m))
+            for place, m in zip(reading.positions(profile), profile.measurements, strict=True)
+        )
+        yield Table((profile.along.capitalize(), *heads.values(), "Mark"), rows)
+        yield Paragraph(
+            f"Distance from the mean of the null ({NULLS[null]}) in its standard deviations; then p: of the layer alone, after Benjamini–Hochberg over "
+            "the layers, and against the most extreme layer of each draw (family-wise). ? marks what lies beyond all draws and yet is not decidable "
+            "with so many. Loops have one number more: a bar must also be long for its birth."
+        )
+
+
+def tested(test: NullTest | None) -> str:
+    """Effect and p-values of one test."""
+    if test is None or test.p is None:
+        return f"undefined ({test.note if test and test.note else 'not tested'})"
+    effect = "" if test.effect is None else f"{test.effect:+.1f} sd; "
+    after = " / ".join(p_text(p) for p in (test.p, test.adjusted, test.family_wise))
+    return f"{effect}p {after}{'' if test.decidable else ' ?'}"
