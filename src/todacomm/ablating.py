@@ -1,0 +1,140 @@
+"""An ablation → a directory: JSON, CSV, Markdown, one HTML page and figures, written when all of it is there."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from todacomm.ablation import Ablation, Rerun, Standing, ablation
+from todacomm.execution import in_part, new_directory, told_of, writable
+from todacomm.experiment import Job
+from todacomm.files import to_json, write_atomically
+from todacomm.fitting import check_arrays, fitted, shapes_of
+from todacomm.grid import Setting
+from todacomm.jobs import Failure
+from todacomm.planning import rates_of
+from todacomm.quantities import Bound
+from todacomm.recipe import Recipe
+from todacomm.report.ablation_sections import write_ablation_report
+from todacomm.reruns import Means, jobs_of, of_arrays, of_models
+from todacomm.store import safe
+from todacomm.study import Study
+from todacomm.versions import versions
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ablated:
+    """What an ablation has found and written, and which models failed."""
+
+    ablation: Ablation
+    directory: Path
+    failures: Mapping[str, Failure]
+
+
+def ablate_models(
+    study: Study, settings: Sequence[Setting], bounds: Sequence[Bound], means: Means, *, command: str = ""
+) -> Ablated:
+    """Measure the models of a study under every setting and write what stands.
+
+    A model that fails among several is reported and the others go on; the failure of the only one is raised.
+    """
+    wanted = jobs_of(study, settings, means.cache)
+    directory = writable(Path(study.output_dir))
+    jobs, means = fitted_to_memory(wanted, means)
+    reruns: list[Rerun] = []
+    failures: dict[str, Failure] = {}
+    for model, found in of_models(jobs, settings, means):
+        if isinstance(found, Failure):
+            failures[model] = found
+        else:
+            reruns += found
+    if not reruns:
+        raise next(iter(failures.values())).error()
+    name = study.output or (next(iter(jobs)) if len(jobs) == 1 else f"{len(jobs)}_models")
+    found_all = ablation(settings, reruns, bounds)
+    return Ablated(found_all, write(found_all, directory, name, failures, command), failures)
+
+
+def fitted_to_memory(jobs: Mapping[str, Sequence[Job]], means: Means) -> tuple[dict[str, list[Job]], Means]:
+    """The jobs as they fit into the memory there is, and as many layers at a time as do. Raises TooLarge.
+
+    Of each model the longest texts are planned, which need the most.
+    """
+    longest = [max(of_model, key=lambda job: job.study.max_length) for of_model in jobs.values()]
+    fitting, plan = fitted(longest, means.cache, rates_of(means.cache))
+    for change in plan.changes:
+        means.say(f"to fit into memory: {change}")
+    chosen = {key: getattr(fitting[0].study, key) for key in ("jobs", "batch_size")}
+    thinned = {m: [replace(job, study=job.study.but(**chosen)) for job in of_model] for m, of_model in jobs.items()}
+    return thinned, replace(means, number=fitting[0].study.jobs)
+
+
+def ablate_arrays(
+    layers: Mapping[str, np.ndarray],
+    study: Study,
+    recipe: Recipe,
+    settings: Sequence[Setting],
+    *,
+    bounds: Sequence[Bound],
+    means: Means,
+    name: str,
+    command: str = "",
+) -> Ablated:
+    """The same for arrays (n, d), which are called ``name``; of the study only where to write."""
+    directory = writable(Path(study.output_dir))
+    at_once = check_arrays(shapes_of(layers, name), recipe, jobs=means.number, max_memory=study.max_memory)
+    found = ablation(settings, of_arrays(layers, name, recipe, settings, replace(means, number=at_once)), bounds)
+    return Ablated(found, write(found, directory, study.output or name, {}, command), {})
+
+
+def write(found: Ablation, parent: Path, name: str, failures: Mapping[str, Failure], command: str) -> Path:
+    """``ablation_<name>_<timestamp>/``, whole or not at all."""
+    directory = new_directory(parent, f"ablation_{safe(name)}")
+    directory.rmdir()  # the name is taken when all is written
+    with in_part(directory) as part:
+        write_atomically(part / "ablation.json", to_json(record_of(found, failures, command)))
+        write_atomically(part / "ablation.csv", csv_of(found))
+        write_ablation_report(part, found, {m: f.message for m, f in failures.items()}, command)
+    return directory
+
+
+def csv_of(found: Ablation) -> str:
+    """One row a setting and model; what is undefined is an empty cell."""
+    rows, text = list(found.rows()), io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def record_of(found: Ablation, failures: Mapping[str, Failure], command: str) -> dict[str, Any]:
+    """Settings, numbers, claims and verdicts, ready for JSON."""
+    return {
+        "schema": SCHEMA,
+        "command": command,
+        "base": asdict(found.base),
+        "recipe": asdict(found.recipe),
+        "baselines": dict(found.baselines),
+        "rows": list(found.rows()),
+        "claims": [standing_record(found, s) for s in found.standings],
+        "failures": {model: told_of(failed) for model, failed in failures.items()},
+        "versions": versions(),
+    }
+
+
+def standing_record(found: Ablation, standing: Standing) -> dict[str, Any]:
+    """One claim with its verdicts."""
+    return {
+        "claim": standing.text,
+        "models": list(standing.models),
+        "stands": standing.stands,
+        "judged": standing.judged,
+        "base": asdict(standing.base),
+        "settings": [{"setting": s.label(found.base), **asdict(v)} for s, v in standing.verdicts.items()],
+    }
