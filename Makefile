@@ -17,8 +17,8 @@ demo: $(BIN)/.models ## install, measure the four shipped models, say where the 
 
 test: $(BIN)/.test quick slow ## install and pass every test
 
-quick: $(BIN)/.test ## the quick tests
-	$(BIN)/python -m pytest -q -m "not slow"
+quick: $(BIN)/.test ## the quick tests, one file a core
+	$(BIN)/python -m pytest -q -m "not slow" -n auto --dist loadfile
 
 slow: $(BIN)/.test ## real weights, whole studies, faults
 	$(BIN)/python -m pytest -q -m slow
@@ -27,7 +27,7 @@ check: $(BIN)/.test ## format, lint, types, quick tests: what to run before each
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(MAKE) quick
 
 bench: $(BIN)/.test ## print every table of benchmarks/ that needs no download, half an hour; each script says what else it can
 	$(BIN)/python benchmarks/startup.py

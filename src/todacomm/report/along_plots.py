@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from todacomm.report import reading, style
 from todacomm.report.panels import (
     Look,
+    band_line,
     defined_only,
     draw_along,
     draw_metric,
@@ -119,5 +120,6 @@ def scale_shape(profile: Profile) -> Figure:
         axes.legend(loc="best")
         _mark_peak(axes, profile, lines)
     label_layers(axes, profile, most=24)
-    explain(drawn, [_baseline_line(profile, base) if base else "", *legend_lines(profile)])
+    legend = [line for line in legend_lines(profile) if line != band_line(profile)]
+    explain(drawn, [_baseline_line(profile, base) if base else "", *legend])
     return drawn

@@ -52,6 +52,8 @@ def answer(profile: Profile, _: Context) -> Iterator[Piece]:
         )
     else:
         yield Paragraph(f"No expansion can be claimed for {profile.model}: {no_claim(profile)}.", "answer")
+    if said := loop_sentences(profile, reading.sound(profile)):
+        yield Paragraph(said[0])
     if marked := reading.mark_lines(profile):
         yield Paragraph("Marked layers. " + ". ".join(marked) + ".", "warning")
 
