@@ -71,10 +71,11 @@ def padded_pass(model, rows, *, maps):
                 torch.from_numpy(batch.ids),
                 torch.from_numpy(batch.real),
             )
-            found = model.network(
-                input_ids=ids, attention_mask=mask, output_hidden_states=True, output_attentions=maps
-            )
-            assert bool(found.attentions) == maps
+            found = model.network(input_ids=ids, attention_mask=mask, output_hidden_states=True, output_attentions=maps)
+            if bool(found.attentions) != maps:
+                raise SystemExit(
+                    "this transformers gives attention maps where none are asked for, or none where they are"
+                )
             last = mask.sum(1) - 1
             kept.append([h[torch.arange(len(ids)), last].numpy() for h in found.hidden_states])
 

@@ -7,7 +7,7 @@ import pytest
 
 from todacomm.comparison import baseline_index, compare, groups_of, told_apart
 from todacomm.errors import InvalidInput
-from todacomm.measurement import measure
+from todacomm.profiles import measure
 from todacomm.types import ModelCard
 
 

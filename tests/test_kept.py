@@ -370,7 +370,9 @@ def test_a_layer_that_is_to_be_confirmed_is_measured_again_unless_it_was(tmp_pat
 
     def confirmed(names):
         given = {name: layers[name] for name in names}
-        return measure_arrays(given, name="m", recipe=recipe, asked=Asked(resamples=0, null_draws=0), each=jobs.Remembering(cache))[1].layers
+        return measure_arrays(
+            given, name="m", recipe=recipe, asked=Asked(resamples=0, null_draws=0), each=jobs.Remembering(cache)
+        )[1].layers
 
     drawn = confirmed(layers)
     assert len(drawn) == 2

@@ -11,8 +11,9 @@ import todacomm
 
 ROOT = Path(todacomm.__file__).parent
 STRATA = [
-    {"errors", "registry", "recipe", "types", "progress", "_version"} | {"distances", "projection", "landmarks"},
-    {"pooling", "cloud", "engines", "metrics"},
+    {"errors", "registry", "recipe", "types", "claims", "quantities", "progress", "_version"}
+    | {"distances", "projection", "landmarks"},
+    {"pooling", "cloud", "engines", "metrics", "pvalues", "diagram_distances", "geometry", "permutations"},
     {
         "models",
         "checkpoints",
@@ -25,16 +26,51 @@ STRATA = [
         "zoo",
         "skeletons",
     },
-    {"expansion", "homology", "measurement", "comparison"},
-    {"arrays", "sources", "study", "store", "versions", "experiment"}
-    | {"cache", "digests", "kept", "jobs", "remote", "workers"}
+    {
+        "expansion",
+        "homology",
+        "measurement",
+        "comparison",
+        "halves",
+        "splits",
+        "intervals",
+        "nulls",
+        "evidence",
+        "profiles",
+        "loops",
+        "pairing",
+        "blocks",
+        "likeness",
+        "gate",
+        "grid",
+        "statements",
+        "ablation",
+    },
+    {
+        "arrays",
+        "sources",
+        "study",
+        "store",
+        "claims_store",
+        "files",
+        "study_files",
+        "model_nulls",
+        "versions",
+        "experiment",
+    }
+    | {"clouds_store", "comparison_store"}
+    | {"cache", "digests", "kept", "jobs", "remote", "workers", "reruns"}
     | {"memory", "plan", "calibration", "planning", "fitting"},
     {"report"},
-    {"execution", "cli", "__init__", "__main__"},
+    {"execution", "ablating", "cli", "__init__", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(STRATA) for name in names}
 PURE = STRATA[0] | STRATA[1] | STRATA[3]
-KNOWS_NO_MODEL = {"measurement", "comparison", "expansion", "metrics", "engines", "report"}
+KNOWS_NO_MODEL = {"measurement", "comparison", "expansion", "metrics", "engines", "report"} | {
+    "splits",
+    "halves",
+    "intervals",
+}
 
 
 def part_of(path):

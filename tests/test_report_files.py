@@ -277,10 +277,11 @@ def test_the_comparison_page_is_self_contained_and_shows_failures(tmp_path):
     assert_self_contained(html.read_text())
     assert "<b>gpt2</b>: the hub cannot be reached" in "".join(Page(html.read_text()).words)
     assert "1 model failed" in markdown.read_text()
-    assert len([1 for tag, _ in Page(html.read_text()).tags if tag == "img"]) == 2
+    assert len([1 for tag, _ in Page(html.read_text()).tags if tag == "img"]) == 3  # profiles, expansion, tree
     assert {p.name for p in (tmp_path / "visualizations").iterdir()} == {
         "comparison_profiles.png",
         "comparison_expansion.png",
+        "comparison_tree.png",
     }
 
 

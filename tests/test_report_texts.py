@@ -10,9 +10,9 @@ import pytest
 from report_profiles import a_cloud, a_profile, layer_names, measurement, profile_of
 from todacomm.recipe import Recipe
 from todacomm.report import reading
+from todacomm.report.growths import which_factor
 from todacomm.report.pieces import Paragraph, section, sections, to_markdown
 from todacomm.report.sections import document, interpretation
-from todacomm.report.growths import which_factor
 from todacomm.types import Address, Expansion, Growth, ModelCard, Profile
 
 CARD = ModelCard("tiny", "causal", "pre-LN", 1234567, 6, 128, "r1", "ab" * 32)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from todacomm.experiment import run
     from todacomm.extraction import activations
     from todacomm.homology import rips
-    from todacomm.measurement import measure
+    from todacomm.profiles import measure
     from todacomm.recipe import Recipe
     from todacomm.report import plots
     from todacomm.sources import texts
@@ -37,7 +37,7 @@ _PLACES = {
     "rips": "homology",
     "persistence": "engines",
     "Diagrams": "types",
-    "measure": "measurement",
+    "measure": "profiles",
     "Measurement": "types",
     "run": "experiment",
     "Profile": "types",

@@ -9,8 +9,8 @@ from todacomm.errors import InvalidCloud, UnknownName
 ENDINGS = (".npy", ".npz", ".safetensors")
 
 
-def read_layers(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file by name; a ``.npy`` file is one layer, called ``cloud``.
+def read_layers(path: Path, *, only: str | None = None) -> dict[str, np.ndarray]:
+    """The arrays of a file by name, all or ``only`` one; a ``.npy`` file is one layer, called ``cloud``.
 
     Raises InvalidCloud for a file that is missing, damaged, of another kind, or that holds pickled objects.
     """
@@ -18,7 +18,7 @@ def read_layers(path: Path) -> dict[str, np.ndarray]:
         raise InvalidCloud(f"{path} is not a file; expected {', '.join(ENDINGS)} with arrays of shape (n, d)")
     if path.suffix not in ENDINGS:
         raise UnknownName("kind of array file", path.suffix or path.name, ENDINGS)
-    layers = _read_safetensors(path) if path.suffix == ".safetensors" else _read_numpy(path)
+    layers = _read_safetensors(path, only) if path.suffix == ".safetensors" else _read_numpy(path)
     if not layers:
         raise InvalidCloud(f"{path} holds no arrays; expected at least one of shape (n, d)")
     return layers
@@ -34,11 +34,11 @@ def _read_numpy(path: Path) -> dict[str, np.ndarray]:
         raise InvalidCloud(f"{path} cannot be read as NumPy arrays: {problem}") from problem
 
 
-def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+def _read_safetensors(path: Path, only: str | None = None) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            return {name: file.get_tensor(name) for name in file.keys() if only in (None, name)}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, TypeError) as problem:
         raise InvalidCloud(f"{path} cannot be read as safetensors with NumPy types: {problem}") from problem

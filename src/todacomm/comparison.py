@@ -1,15 +1,27 @@
-"""Profiles → Comparison: one row a profile, and what forbids reading two rows side by side."""
+"""Profiles → Comparison: one row a profile, what forbids reading two rows side by side, each pair, and all of them together."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from todacomm.errors import InvalidInput
+from todacomm.blocks import BLOCKS, Apart, Clouds, distances_apart
+from todacomm.claims import Interval
+from todacomm.errors import InvalidInput, UnknownName
+from todacomm.likeness import LANGUAGE, TOPOLOGY, Correlation, Likeness, correlations, likeness
+from todacomm.pairing import Pair, pair
+from todacomm.progress import Track, silent
 from todacomm.types import Number, Profile, is_block
+
+ALL = "all"  # against: every pair
+NO_CLOUDS = "the activations are not at hand"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One profile in one line; a number that is undefined is None."""
+    """One profile in one line; a number that is undefined is None.
+
+    ``intervals`` are those of ``expansion``, ``scale_growth`` and ``shape_growth``, where there are any. ``h1_shape`` is the largest H1
+    total / median distance of the sound blocks.
+    """
 
     model: str
     data: str
@@ -29,28 +41,88 @@ class ModelRow:
     h1_peak_layer: str
     bits_per_byte: Number
     doubt: str
+    h1_shape: Number = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Several profiles side by side, with what a reader must know and the models that failed."""
+    """Several profiles side by side, with what a reader must know and the models that failed.
+
+    ``pairs`` are compared number by number, ``apart`` (one a pair) diagram by diagram; ``likeness`` is of all of them, None for fewer than
+    three, ``correlations`` those of topology with language.
+    """
 
     profiles: tuple[Profile, ...]
     rows: tuple[ModelRow, ...]
     warnings: tuple[str, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
+    pairs: tuple[Pair, ...] = ()
+    apart: tuple[Apart, ...] = ()
+    likeness: Likeness | None = None
+    correlations: tuple[Correlation, ...] = ()
 
 
-def compare(profiles: Sequence[Profile], *, failures: Mapping[str, str] | None = None) -> Comparison:
+@dataclass(frozen=True, slots=True)
+class How:
+    """How profiles are compared.
+
+    ``against`` is the model that each other one is compared with, by default the first; ``all`` takes every pair. ``groups``: label →
+    models that belong together. ``blocks`` of texts are what distances between diagrams are tested with.
+    """
+
+    against: str = ""
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    blocks: int = BLOCKS
+
+
+def compare(
+    profiles: Sequence[Profile],
+    *,
+    failures: Mapping[str, str] | None = None,
+    clouds: Callable[[Profile], Clouds | str] | None = None,
+    how: How | None = None,
+    track: Track = silent,
+) -> Comparison:
     """Set profiles side by side, on the same baseline for all: ``embedding`` where every profile has it sound.
 
-    Otherwise each is set on its first sound layer, and a warning says so. Raises InvalidInput without a profile.
+    Otherwise each is set on its first sound layer, and a warning says so. ``clouds`` gives of a profile the function from layers to
+    clouds, or why there is none: CKA and the test of diagrams need it. Raises InvalidInput without a profile.
     """
     if not profiles:
         raise InvalidInput("nothing to compare: no profile was given")
+    how, at_hand = how or How(), clouds or (lambda _: NO_CLOUDS)
     which = baseline_index(profiles)
     rows = tuple(row(p, which) for p in profiles)
-    return Comparison(tuple(profiles), rows, tuple(warnings(profiles, rows)), dict(failures or {}))
+    pairs = tuple(pair(a, b, baseline=which) for a, b in pairs_of(profiles, how.against))
+    return Comparison(
+        tuple(profiles),
+        rows,
+        tuple(warnings(profiles, rows)),
+        dict(failures or {}),
+        pairs,
+        tuple(distances_apart(p, at_hand(p.first), at_hand(p.second), blocks=how.blocks, track=track) for p in pairs),
+        likeness(profiles, groups=how.groups),
+        correlations_of(rows),
+    )
+
+
+def pairs_of(profiles: Sequence[Profile], against: str = "") -> list[tuple[Profile, Profile]]:
+    """Each profile with the first one, or with that of the model ``against``; for ``all``, every pair."""
+    if against == ALL:
+        return [(a, b) for i, a in enumerate(profiles) for b in profiles[i + 1 :]]
+    found = [p for p in profiles if p.model == against] if against else list(profiles[:1])
+    if not found:
+        raise UnknownName("model of this comparison", against, [*dict.fromkeys(p.model for p in profiles), ALL])
+    return [(found[0], p) for p in profiles if p is not found[0]]
+
+
+def correlations_of(rows: Sequence[ModelRow]) -> tuple[Correlation, ...]:
+    """Topology against language over the sound rows; none where there is one model only."""
+    if len(rows) < 2:
+        return ()
+    topology = {name: [None if r.doubt else getattr(r, name) for r in rows] for name in TOPOLOGY}
+    return correlations([r.model for r in rows], [r.kind for r in rows], [getattr(r, LANGUAGE) for r in rows], topology)
 
 
 def groups_of(profiles: Sequence[Profile]) -> dict[str, list[Profile]]:
@@ -125,7 +197,16 @@ def row(profile: Profile, which: int) -> ModelRow:
         h1_peak_layer=h1_layer,
         bits_per_byte=language.get("bits_per_byte"),
         doubt=(expansion.doubt or expansion.reason) if expansion else "no blocks were measured",
+        h1_shape=peak_of(profile, "H1_total_persistence_scaled")[1],
+        intervals=intervals_of(profile, expansion.baseline if expansion else ""),
     )
+
+
+def intervals_of(profile: Profile, baseline: str) -> dict[str, Interval]:
+    """The intervals of the growths from a baseline, by the names of a row."""
+    found = profile.claims.growths.get(baseline, {}) if profile.claims else {}
+    names = {"ratio": "expansion", "scale": "scale_growth", "shape": "shape_growth"}
+    return {names[part]: interval for part, interval in found.items()}
 
 
 def peak_of(profile: Profile, name: str) -> tuple[str, Number]:

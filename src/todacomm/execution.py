@@ -16,11 +16,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from todacomm._version import __version__
+from todacomm.blocks import Clouds
 from todacomm.cache import Cache
+from todacomm.clouds_store import clouds_of
 from todacomm.comparison import Comparison, compare, groups_of
+from todacomm.comparison_store import comparison_record, gate_record
 from todacomm.errors import CannotWrite
 from todacomm.experiment import Job, Reading, Result
+from todacomm.files import to_json, write_atomically
 from todacomm.fitting import fitted
+from todacomm.gate import Judgement
 from todacomm.jobs import FAILURES, Failure, Say, cache_of, failure, jobs_of, one_by_one
 from todacomm.measurement import Checked
 from todacomm.memory import peak
@@ -30,8 +35,10 @@ from todacomm.progress import Track, silent
 from todacomm.remote import by_pool
 from todacomm.report.plots import write_figures
 from todacomm.report.render import interpretation_markdown, write_comparison_reports, write_experiment_reports
-from todacomm.store import Record, safe, to_json, write_atomically, write_record
-from todacomm.study import Study, dump_study
+from todacomm.report.verdict import verdicts
+from todacomm.store import Record, safe, write_record
+from todacomm.study import Study
+from todacomm.study_files import dump_study
 from todacomm.types import Profile
 from todacomm.versions import versions
 from todacomm.workers import check_options, pool
@@ -45,6 +52,7 @@ class Outcome:
     profiles: tuple[Profile, ...]
     comparison: Path | None
     failures: Mapping[str, Failure]
+    compared: Mapping[str, Comparison] = field(default_factory=dict)
 
 
 def unsaid(_: str) -> None:
@@ -147,10 +155,18 @@ class Written:
         if not profiles and len(self.study.models) == 1:
             raise self.failures[0][1].error()
         failures = self.named_failures()
-        comparison = None
+        comparison, found = None, {}
         if len(self.study.models) > 1 and profiles:
-            comparison = write_comparison(profiles, self.output_dir, name=self.study.output, failures=failures)
-        return Outcome(tuple(self.directories.values()), tuple(profiles), comparison, failures)
+            told = {model: failure.message for model, failure in failures.items()}
+            found = compared(profiles, failures=told, clouds=self.clouds)
+            comparison = write_compared(found, self.output_dir, name=self.study.output, failures=failures)
+        return Outcome(tuple(self.directories.values()), tuple(profiles), comparison, failures, found)
+
+    def clouds(self, profile: Profile) -> Clouds | str:
+        """The clouds of a profile that was written, read from its run."""
+        found = self.profiles[profile.model]
+        number = next(i for i, other in enumerate(found) if other is profile)
+        return clouds_of(self.directories[profile.model] / "runs" / f"run_{number}", profile)
 
     def named_failures(self) -> dict[str, Failure]:
         """The failures by model, or by job where only some of the jobs of a model have failed or for several reasons."""
@@ -270,28 +286,33 @@ def write_experiment(directory: Path, study: Study, profiles: Sequence[Profile])
     write_experiment_reports(directory, profiles, config=configuration)
 
 
-def write_comparison(
-    profiles: Sequence[Profile], output_dir: Path, *, name: str | None, failures: Mapping[str, Failure] | None = None
+def compared(profiles: Sequence[Profile], **how: Any) -> dict[str, Comparison]:
+    """A comparison for each dataset and pooling, by their names; ``how`` is as of `todacomm.comparison.compare`."""
+    return {group: compare(found, **how) for group, found in groups_of(profiles).items()}
+
+
+def write_compared(
+    comparisons: Mapping[str, Comparison],
+    output_dir: Path,
+    *,
+    name: str | None,
+    failures: Mapping[str, Failure] | None = None,
+    gate: Sequence[Judgement] = (),
 ) -> Path:
-    """``comparison_<name>_<timestamp>/``: JSON, Markdown, HTML and figures."""
-    models = list(dict.fromkeys(p.model for p in profiles))
+    """``comparison_<name>_<timestamp>/``: JSON, Markdown, HTML and figures; with what became of the rules of a ``gate``."""
+    models = list(dict.fromkeys(p.model for comparison in comparisons.values() for p in comparison.profiles))
     writable(output_dir)
     stem = name or ("_vs_".join(map(safe, models)) if len(models) < 4 else f"{len(models)}_models")
     directory = new_directory(output_dir, f"comparison_{stem}")
-    told = {model: failure.message for model, failure in (failures or {}).items()}
-    comparisons = {group: compare(found, failures=told) for group, found in groups_of(profiles).items()}
-    write_atomically(directory / "comparison.json", to_json(comparison_record(comparisons, failures or {})))
+    record = {
+        "schema": 1,
+        "groups": {group: comparison_record(found, verdicts(found)) for group, found in comparisons.items()},
+        "failures": {model: told_of(failure) for model, failure in (failures or {}).items()},
+        **({"gate": gate_record(gate)} if gate else {}),
+    }
+    write_atomically(directory / "comparison.json", to_json(record))
     write_comparison_reports(directory, comparisons)
     return directory
-
-
-def comparison_record(comparisons: Mapping[str, Comparison], failures: Mapping[str, Failure]) -> dict[str, Any]:
-    """The rows and warnings of each group, and the failures with their tracebacks, ready for JSON."""
-    groups = {
-        name: {"rows": [asdict(row) for row in comparison.rows], "warnings": list(comparison.warnings)}
-        for name, comparison in comparisons.items()
-    }
-    return {"schema": 1, "groups": groups, "failures": {model: told_of(f) for model, f in failures.items()}}
 
 
 def told_of(failed: Failure) -> dict[str, str]:

@@ -1,11 +1,18 @@
 """``todacomm compare``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from todacomm.cli import console, options, tables
+
+if TYPE_CHECKING:
+    from todacomm.blocks import Clouds
+    from todacomm.comparison import How
+    from todacomm.types import Profile
+
+COMPARISON, GATE = "Comparison", "Gate"
 
 
 def compare(
@@ -15,6 +22,38 @@ def compare(
             help="Experiment or run directories, or names of models whose newest run is meant.", metavar="RUN..."
         ),
     ],
+    against: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL|all",
+            help="What each other model is compared with, by default the first; all compares every two.",
+            rich_help_panel=COMPARISON,
+        ),
+    ] = "",
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=MODEL,MODEL",
+            help="Models that belong together, for the test of families; once for each group (default: by kind and norm place).",
+            rich_help_panel=COMPARISON,
+        ),
+    ] = None,
+    blocks: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Blocks of texts that distances between diagrams are tested with.",
+            rich_help_panel=COMPARISON,
+        ),
+    ] = 10,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE",
+            help="Exit 1 where this holds of a later run against the first; may be repeated.",
+            rich_help_panel=GATE,
+        ),
+    ] = None,
     output_dir: Annotated[
         Path, typer.Option(help="Where experiments are kept and the comparison goes.", rich_help_panel=options.OUTPUT)
     ] = Path("experiments"),
@@ -22,20 +61,73 @@ def compare(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Set finished runs side by side; no model is loaded.
+    """Set finished runs side by side, number by number, with intervals and p-values; no model is loaded.
+
+    A rule of --fail-if is QUANTITY[@LAYER]:KIND, one of > < >= <=, and a number. QUANTITY is any number of a layer (H1_total_persistence,
+    H0_entropy, scale …), expansion, scale_growth, shape_growth, a language metric (bits_per_byte, perplexity …), bottleneck_H1,
+    wasserstein_H1 or cka. KIND is diff (B - A) or ratio (B / A), which have a direction; abs (|B - A|), rel (|B - A| / |A|) or effect
+    (|B - A| in standard deviations of A over fresh texts), which have none; or p (of no difference). Without @LAYER a rule fires where any layer
+    does, and p is adjusted over the layers. For bottleneck, wasserstein and cka, abs is the number itself. Exit code 1: a rule fires; 0: none
+    does; 2: an error, as where the texts, their number or the seed differ.
 
     [bold]Examples[/]
       todacomm compare gpt2 bert
-      todacomm compare experiments/gpt2_tda_20260101_120000 experiments/bert_tda_20260101_120500
+      todacomm compare base/ tuned/ --fail-if "shape_growth:rel>0.2" --fail-if "H1_total_persistence:p<0.01"
+      todacomm compare a b c d e --against all --group "old=a,b,c" --group "new=d,e"
     """
+    with console.leaving_with(console.WRONG_INPUT):
+        from todacomm.execution import compared, write_compared
+        from todacomm.gate import judge, parse
+
+        rules = [parse(text) for text in fail_if or []]
+        if output is not None:
+            refuse_path(output)
+        how = how_of(against, group or [], blocks)
+        profiles, runs = read(names, output_dir)
+        with console.tracker(quiet=quiet or json) as track:
+            found = compared(profiles, clouds=lambda profile: runs[id(profile)], how=how, track=track)
+        outcomes = judge(rules, found) if rules else []
+        directory = write_compared(found, output_dir, name=output, gate=outcomes)
+        if json:
+            console.out.out((directory / "comparison.json").read_text(encoding="utf-8"), end="")
+        elif not quiet:
+            tables.show_comparison(directory, found.values())
+            tables.show_gate(outcomes)
+    if any(outcome.fired for outcome in outcomes):
+        console.stop(console.FIRED)
+
+
+def refuse_path(output: str) -> None:
+    """Raise InvalidStudy for a name that is a path."""
+    from todacomm.errors import InvalidStudy
+
+    if "/" in output or output in ("", ".", ".."):
+        raise InvalidStudy(f"--output {output}: expected a name without slashes; the directory is --output-dir")
+
+
+def how_of(against: str, group: list[str], blocks: int) -> "How":
+    """How profiles are compared. Raises InvalidInput for a group that is not LABEL=MODEL,MODEL."""
+    from todacomm.comparison import How
+    from todacomm.errors import InvalidInput
+
+    groups: dict[str, list[str]] = {}
+    for text in group:
+        label, _, members = text.partition("=")
+        models = [part for part in members.split(",") if part]
+        if not label or not models:
+            raise InvalidInput(f"--group {text}: expected LABEL=MODEL,MODEL, as old=gpt2,bert")
+        groups.setdefault(label, []).extend(models)
+    return How(against, groups, blocks)
+
+
+def read(names: list[str], output_dir: Path) -> "tuple[list[Profile], dict[int, Clouds | str]]":
+    """The profiles of the runs meant, each model under a name of its own, and by profile its clouds or why there are none."""
+    from todacomm.clouds_store import clouds_of
     from todacomm.comparison import told_apart
-    from todacomm.errors import InvalidInput, InvalidStudy
-    from todacomm.execution import write_comparison
-    from todacomm.store import find_experiment, read_experiment
+    from todacomm.errors import InvalidInput
+    from todacomm.store import find_experiment, read_experiment, runs_of
 
     wanted = [part for name in names for part in name.split(",") if part]
-    if output is not None and ("/" in output or output in ("", ".", "..")):
-        raise InvalidStudy(f"--output {output}: expected a name without slashes; the directory is --output-dir")
     if len(wanted) < 2:
         raise InvalidInput(f"{len(wanted)} run given; a comparison needs at least two")
     found = [find_experiment(name, output_dir) for name in wanted]
@@ -44,10 +136,7 @@ def compare(
     short = [directory.resolve().name for directory in found]
     labels = [name if short.count(name) == 1 else given for name, given in zip(short, wanted, strict=True)]
     profiles = told_apart(
-        {label: [r.profile for r in read_experiment(d)] for label, d in zip(labels, found, strict=True)}
+        {label: [record.profile for record in read_experiment(d)] for label, d in zip(labels, found, strict=True)}
     )
-    directory = write_comparison(profiles, output_dir, name=output)
-    if json:
-        console.out.out((directory / "comparison.json").read_text(encoding="utf-8"), end="")
-    elif not quiet:
-        tables.show_comparison(directory, profiles)
+    places = [run for directory in found for run in runs_of(directory)]
+    return profiles, {id(profile): clouds_of(run, profile) for profile, run in zip(profiles, places, strict=True)}

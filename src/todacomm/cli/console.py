@@ -1,6 +1,7 @@
 """What every command shares: the terminal, progress bars, the way an error is told."""
 
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ out = Console(soft_wrap=False, highlight=False, width=None if sys.stdout.isatty(
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+FIRED = 1  # a rule of a gate
 
 
 def tell(problem: TodacommError) -> None:
@@ -65,6 +67,18 @@ def stop(code: int) -> None:
     """Leave with an exit code."""
     sys.stdout.flush()
     raise typer.Exit(code)
+
+
+@contextmanager
+def leaving_with(code: int) -> Iterator[None]:
+    """Leave with ``code``, after the traceback, where something goes wrong that nobody foresaw: of itself it would be 1."""
+    try:
+        yield
+    finally:
+        problem = sys.exc_info()[1]
+        if problem is not None and not isinstance(problem, (TodacommError, typer.Exit, SystemExit, KeyboardInterrupt)):
+            traceback.print_exc()
+            raise SystemExit(code)
 
 
 def say(message: str) -> None:

@@ -4,6 +4,7 @@ reading.py    what a profile says, in words: thresholds, marks, numbers      sty
 plots.py      the figures of a profile: along_plots.py, diagram_plots.py     panels.py  the axes that they share
 sections.py   its texts: topology_sections.py, trust_sections.py             pieces.py  paragraphs, tables → Markdown
 comparison_plots.py, comparison_sections.py  the same for several            table.py   the terminal
+pairing_plots.py, pairing_sections.py        of two, and how alike all are   verdict.py two in one paragraph
 render.py     documents → files                                              templates/ one page, offline, no script
 
 To add a figure or a section, write one decorated function in the file where its kind lives. Nothing is imported here, so

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from todacomm.comparison import Comparison, ModelRow, peak_of
+from todacomm.pvalues import ALPHA
 from todacomm.report import sections  # registered first: its closing sections serve every record
 from todacomm.report.pieces import (
     Bullets,
@@ -21,9 +22,10 @@ from todacomm.report.pieces import (
 )
 from todacomm.report.reading import H1_SHAPE, SAME, number, plural, rescaled, row_doubts, row_mark
 from todacomm.report.topology_sections import UNTESTED
+from todacomm.report.verdict import ends
 from todacomm.types import Number, Profile
 
-__all__ = ["comparison_document", "sections"]
+__all__ = ["comparison_document", "pairing_sections", "sections"]
 
 
 def comparison_document(compared: Sequence[tuple[str, Comparison, Context]]) -> Document:
@@ -165,10 +167,10 @@ def cell(row: ModelRow, profile: Profile, name: str) -> str:
     if name in ("h1_peak", "h1_shape"):
         return h1_cell(row, profile, scaled=name == "h1_shape")
     value = getattr(row, name)
-    if isinstance(value, str):
-        return value or "–"
-    if name == "parameters":
-        return "–" if value is None else f"{value:,}"
+    if isinstance(value, str) or name == "parameters":
+        return f"{value:,}" if isinstance(value, int) else value or "–"
+    if name in row.intervals:
+        return f"{number(value)} {ends(row.intervals[name])}"
     if name == "largest_shape_growth":
         return at(value, row.largest_shape_layer) + (" ○" if row.largest_shape_doubt else "")
     return number(value)
@@ -185,6 +187,9 @@ def h1_cell(row: ModelRow, profile: Profile, *, scaled: bool) -> str:
 def at(value: Number, layer: str) -> str:
     """A number with its layer."""
     return number(value) + (f" ({layer})" if value is not None else "")
+
+
+from todacomm.report import pairing_sections  # noqa: E402 -- registered here: pairs stand between the table and the figures
 
 
 @section("comparison-figures", title="Figures", record=Comparison)
@@ -287,13 +292,29 @@ def factor_sentence(factor: str, ratio: float, of: Sequence[Mean]) -> str:
 
 @section("comparison-h1", title="H1: cycles", record=Comparison)
 def h1(comparison: Comparison, _: Context) -> Iterator[Piece]:
-    """How to read the columns of H1, and that it is not tested yet."""
+    """How to read the columns of H1, and in which models loops stand out of noise."""
     if with_h1(comparison):
         yield Paragraph(
             "The columns of H1 give the largest value of the sound blocks. Compare models by H1 total over the median "
             "distance: without the division it follows the size of the activations."
         )
-        yield Paragraph(UNTESTED.format("H1", "loops", "loop"), "warning")
+        tested = [p for p in comparison.profiles if p.claims is not None and "gaussian" in p.claims.tests]
+        if len(tested) < len(comparison.profiles):
+            yield Paragraph(UNTESTED.format("H1", "loops", "loop"), "warning")
+        if tested:
+            yield Bullets(tuple(map(loops, tested)))
+
+
+def loops(profile: Profile) -> str:
+    """At how many sound layers of a profile the longest loop stands out of Gaussian noise."""
+    sound = [m.address.layer for m in profile.measurements if not m.facts.doubtful]
+    tests = [] if profile.claims is None else profile.claims.tests_of("H1_prominence", sound)
+    known = [test.adjusted for test in tests if test is not None and test.adjusted is not None]
+    found = sum(p <= ALPHA for p in known)
+    return (
+        f"{profile.model} ({profile.data}, pooling {profile.recipe.pooling or 'given'}): a loop stands out of Gaussian noise of the same "
+        f"covariance at {found} of {plural(len(known), 'sound layer')} (longest over mean bar of H1, adjusted over layers)."
+    )
 
 
 @section("comparison-failures", title="What failed", record=Comparison)

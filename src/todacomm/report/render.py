@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from todacomm.comparison import Comparison
+from todacomm.files import read_json, write_atomically
 from todacomm.report.comparison_sections import comparison_document
 from todacomm.report.pieces import Context, Document, to_markdown
 from todacomm.report.reading import listed
 from todacomm.report.sections import experiment_document, interpretation
-from todacomm.store import MANIFEST, read_json, write_atomically
+from todacomm.store import MANIFEST
 from todacomm.types import Profile
 
 
@@ -33,12 +34,14 @@ def write_experiment_reports(directory: Path, profiles: Sequence[Profile], *, co
 def write_comparison_reports(directory: Path, comparisons: Mapping[str, Comparison]) -> list[Path]:
     """``comparison.md``, ``report.html`` and the figures of one comparison, or of one for each dataset and pooling."""
     from todacomm.report.comparison_plots import write_comparison_figures
+    from todacomm.report.pairing_plots import write_pair_figures
 
     compared = []
     for name, comparison in comparisons.items():
         place = Path(directory) / "visualizations" / (name.replace("/", "--") if len(comparisons) > 1 else "")
         figures = write_comparison_figures(comparison.profiles, place)
-        compared.append((where(comparison), comparison, {"figures": figures}))
+        told = {"figures": figures, **write_pair_figures(comparison, place)}
+        compared.append((where(comparison), comparison, told))
     return write_document(comparison_document(compared), Path(directory), "comparison.md")
 
 

@@ -1,0 +1,193 @@
+"""Two profiles and their clouds → distances between diagrams with the p-value of blocks of texts, and CKA.
+
+Points of different models live in different spaces, so that they cannot change places. What can is which model is which: the texts
+are cut into disjoint blocks, the same for both models, each block has a diagram in each model, and where the models do not differ, the two
+diagrams of a block may be swapped (Robinson and Turner 2017, https://doi.org/10.1007/s41468-017-0008-7).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from todacomm.cloud import PreparedCloud, prepare
+from todacomm.diagram_distances import bottleneck, wasserstein
+from todacomm.distances import median
+from todacomm.engines import restriction, subsampler
+from todacomm.errors import InvalidInput
+from todacomm.geometry import linear_cka
+from todacomm.pairing import Matched, Pair
+from todacomm.permutations import MOST_BLOCKS, Permuted, swapped_within_blocks
+from todacomm.progress import Track, silent
+from todacomm.pvalues import adjusted
+from todacomm.types import Bars, Number, PointCloud
+
+BLOCKS, FEWEST_BLOCKS, FEWEST_IN_BLOCK = 10, 10, 10
+DEGREE = 2.0  # of the Wasserstein distance
+Clouds = Callable[[str], PointCloud]  # layer → its cloud, as it came
+
+
+@dataclass(frozen=True, slots=True)
+class DiagramDistance:
+    """How far apart the diagrams of one dimension are in two matched layers, each over its median distance.
+
+    ``p`` is of the blocks, by the Wasserstein distance of degree 2, in this layer alone, ``adjusted`` over the layers; ``smallest`` is the
+    least p that so many blocks can give. Numbers that cannot be had are None, ``note`` says why.
+    """
+
+    bottleneck: Number
+    wasserstein: Number
+    p: Number
+    adjusted: Number
+    smallest: Number
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """What the clouds of two profiles say of them, along the matched layers of their `Pair`.
+
+    ``diagrams``: H0, H1 … → one for each layer; ``cka``: one for each layer, of the activations as they came. ``missing`` says why there is
+    no CKA, ``untested`` why there are no p-values; ``blocks`` is how many blocks of how many texts.
+    """
+
+    diagrams: Mapping[str, tuple[DiagramDistance, ...]]
+    cka: tuple[Number, ...]
+    blocks: tuple[int, int]
+    missing: str = ""
+    untested: str = ""
+
+
+def distances_apart(
+    pair: Pair,
+    first: Clouds | str,
+    second: Clouds | str,
+    *,
+    blocks: int = BLOCKS,
+    track: Track = silent,
+) -> Apart:
+    """Bottleneck and Wasserstein distances of every matched layer; CKA and the test where the clouds are at hand.
+
+    ``first`` and ``second`` give the clouds, or are the reason why there are none. Raises InvalidInput for fewer than 10 blocks and for more
+    than can be swapped in every way.
+    """
+    if not FEWEST_BLOCKS <= blocks <= MOST_BLOCKS:
+        raise InvalidInput(f"{blocks} blocks; expected {FEWEST_BLOCKS} to {MOST_BLOCKS}")
+    dimensions = [f"H{k}" for k in range(min(pair.first.recipe.maxdim, pair.second.recipe.maxdim) + 1)]
+    if pair.refused:
+        return Apart({}, (), (0, 0), pair.refused, pair.refused)
+    whole = {name: [of_whole(pair, one, k) for one in pair.layers] for k, name in enumerate(dimensions)}
+    reason = "; ".join(dict.fromkeys(side for side in (first, second) if isinstance(side, str)))
+    missing = reason or (pair.unpaired if pair.unpaired == "the texts are not the same" else "")
+    size = pair.first.measurements[0].facts.points // blocks
+    untested = missing or pair.unpaired or unfit(pair, size)
+    cka: tuple[Number, ...] = ()
+    if not (missing or isinstance(first, str) or isinstance(second, str)):
+        looked = list(
+            track(
+                (look(pair, one, first, second, blocks=0 if untested else blocks) for one in pair.layers),
+                "distances between models",
+                len(pair.layers),
+            )
+        )
+        cka = tuple(found.cka for found in looked)
+        if not untested:
+            whole = {
+                name: tested(whole[name], [found.tests[k] for found in looked]) for k, name in enumerate(dimensions)
+            }
+    return Apart(
+        {name: tuple(row) for name, row in whole.items()},
+        cka,
+        (0, 0) if untested else (blocks, size),
+        missing,
+        untested,
+    )
+
+
+def unfit(pair: Pair, size: int) -> str:
+    """Why the clouds cannot be cut into blocks of so many points; empty where they can."""
+    if pair.first.recipe.landmarks or pair.second.recipe.landmarks:
+        return "landmarks are other texts in each model"
+    return "" if size >= FEWEST_IN_BLOCK else f"blocks of {size} texts are too small, {FEWEST_IN_BLOCK} are needed"
+
+
+# Whole diagrams, which every run keeps
+
+
+def of_whole(pair: Pair, one: Matched, dimension: int) -> DiagramDistance:
+    """The distances of two diagrams over their median distances."""
+    found = pair.first.at(one.first), pair.second.at(one.second)
+    undefined = next((m.facts.undefined for m in found if m.facts.undefined), "")
+    if undefined:
+        return DiagramDistance(None, None, None, None, None, undefined)
+    scales = (
+        1.0 if m.recipe.scale == "median" else m.facts.scale / unit_of(m.recipe.scale, m.facts.rms_distance)
+        for m in found
+    )
+    a, b = (m.diagrams.finite[dimension] / scale for m, scale in zip(found, scales, strict=True))
+    return DiagramDistance(bottleneck(a, b), wasserstein(a, b, degree=DEGREE), None, None, None)
+
+
+def unit_of(scale: str, rms: float) -> float:
+    """What the recipe has divided the distances by, other than the median."""
+    return rms if scale == "rms" else 1.0
+
+
+# Blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the clouds of two matched layers say: CKA, and a test for each dimension."""
+
+    cka: Number
+    tests: tuple[Permuted, ...]
+
+
+def look(pair: Pair, one: Matched, first: Clouds, second: Clouds, *, blocks: int) -> Looked:
+    """Prepare both clouds, and measure them on blocks; no blocks leave the tests out."""
+    raw = first(one.first), second(one.second)
+    cka = linear_cka(raw[0].points, raw[1].points) if len(raw[0]) == len(raw[1]) else None
+    if not blocks:
+        return Looked(cka, ())
+    recipes = pair.first.recipe, pair.second.recipe
+    maxdim = min(recipe.maxdim for recipe in recipes)
+    ready = [prepare(cloud, replace(recipe, maxdim=maxdim)) for cloud, recipe in zip(raw, recipes, strict=True)]
+    parts = cut(len(ready[0].points), blocks, recipes[0].seed)
+    diagrams = [bars for cloud in ready for bars in diagrams_of(cloud, parts, recipes[0].engine, maxdim)]
+    return Looked(cka, tuple(swapped_within_blocks(matrix([d[k] for d in diagrams])) for k in range(maxdim + 1)))
+
+
+def cut(n: int, blocks: int, seed: int) -> Int[np.ndarray, "blocks size"]:
+    """Disjoint random blocks of n points, of equal size, each ascending; what is left over is in none."""
+    rng = np.random.default_rng([seed, n, blocks])
+    return np.sort(rng.permutation(n)[: blocks * (n // blocks)].reshape(blocks, -1), axis=1)
+
+
+def diagrams_of(
+    cloud: PreparedCloud, parts: Int[np.ndarray, "blocks size"], engine: str, maxdim: int
+) -> list[tuple[Bars, ...]]:
+    """The finite bars of each block over its own median distance; as they are where that is 0."""
+    diagrams = subsampler(cloud.condensed, engine=engine, maxdim=maxdim)
+    within = restriction(cloud.condensed)
+    return [diagrams(part).scaled(1 / (median(within(part)) or 1.0)).finite for part in parts]
+
+
+def matrix(diagrams: list[Bars]) -> Float64[np.ndarray, "v v"]:
+    """The Wasserstein distances between all diagrams, to the power of their degree."""
+    found = np.zeros((len(diagrams), len(diagrams)))
+    for i, a in enumerate(diagrams):
+        for j in range(i):
+            found[i, j] = found[j, i] = wasserstein(a, diagrams[j], degree=DEGREE) ** DEGREE
+    return found
+
+
+def tested(whole: list[DiagramDistance], tests: list[Permuted]) -> list[DiagramDistance]:
+    """The distances with their p-values, adjusted over the layers; none where a diagram is undefined."""
+    p = np.array([np.nan if one.note else test.p for one, test in zip(whole, tests, strict=True)])
+    after = adjusted(p)
+    return [
+        one if one.note else replace(one, p=float(raw), adjusted=float(value), smallest=test.smallest)
+        for one, raw, value, test in zip(whole, p, after, tests, strict=True)
+    ]

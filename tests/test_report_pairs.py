@@ -1,0 +1,142 @@
+"""What is said and drawn of pairs of models: verdicts that follow the p-values, tables with intervals, figures."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from report_profiles import a_profile
+from todacomm import measure
+from todacomm.comparison import compare
+from todacomm.recipe import Recipe
+from todacomm.report.comparison_sections import comparison_document
+from todacomm.report.pairing_plots import write_pair_figures
+from todacomm.report.pieces import to_markdown
+from todacomm.report.verdict import verdict, verdicts
+from todacomm.types import ModelCard, PointCloud
+
+N = 100
+
+
+def layers_of(push=0.0, blocks=3):
+    rng = np.random.default_rng(1)
+    base = rng.normal(size=(N, 5))
+    layers = {"embedding": base, **{f"layer_{i}": (i + 2) * base + rng.normal(size=(N, 5)) for i in range(blocks)}}
+    return {**layers, "layer_1": layers["layer_1"] * (push * np.array([1, 1, 1, 0.02, 0.02]) if push else 1)}
+
+
+LAYERS = {"base": layers_of(), "tuned": layers_of(20), "same": layers_of()}
+
+
+def profile_of(name):
+    card = ModelCard(name, "causal", "pre-LN", 10, 3, 5, "", "")
+    language = {"bits_per_byte": 1.0, "perplexity": 9.0}
+    return replace(measure(LAYERS[name], name=name, null_draws=19, resamples=40), card=card, language=language)
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    def clouds(profile):
+        return lambda layer: PointCloud(LAYERS[profile.model][layer], profile.at(layer).address)
+
+    return compare([profile_of(name) for name in LAYERS], clouds=clouds)
+
+
+@pytest.fixture(scope="module")
+def text(comparison):
+    return to_markdown(comparison_document([("", comparison, {})]), Path()).replace("\\", "")
+
+
+def test_what_differs_is_told_apart_from_what_the_data_cannot_show(comparison):
+    told = verdicts(comparison)[0]
+    differ, alike = told.split(". No difference that the data can show in: ")
+    assert differ.startswith("base and tuned differ in expansion +")
+    row = comparison.pairs[0].differences["H0_total_persistence_scaled"]
+    assert row[2].adjusted < 0.05
+    assert "H0 total / median distance at 1 of 4 layers, most at layer_1: -" in differ
+    assert "the H0 diagrams at 1 of 4 layers (blocks of texts)" in differ
+    for number in ("H0 total / median distance", "the H0 diagrams"):
+        assert number not in alike
+
+
+def test_a_growth_is_given_with_its_difference_its_ratio_and_their_intervals(comparison, text):
+    found = comparison.pairs[0].growths["scale"]
+    assert found.adjusted < 0.05
+    for value in (found.difference.low, found.difference.high, found.ratio.low, found.ratio.high):
+        assert f"{value:.3g}" in verdicts(comparison)[0]
+    assert (
+        "| Growth | base, embedding to layer_2 | tuned, embedding to layer_1 | Difference | Ratio | p, adjusted |"
+        in text
+    )
+
+
+def test_identical_models_are_said_to_be_equal(comparison):
+    assert verdicts(comparison)[1] == "base and same are equal in every number at every layer."
+
+
+def test_a_refused_pair_says_why():
+    base = profile_of("base")
+    refused = compare([base, replace(base, claims=None)])
+    assert verdicts(refused) == ["base and base are not compared: base: no resamples: run again with --resamples 100."]
+
+
+def test_a_doubtful_expansion_carries_no_sentence():
+    pair = compare([profile_of("base"), profile_of("tuned")]).pairs[0]
+    loud = replace(
+        pair.second.at("layer_1"), facts=replace(pair.second.at("layer_1").facts, largest_variance_share=0.8)
+    )
+    others = tuple(loud if m.address.layer == "layer_1" else m for m in pair.second.measurements)
+    found = compare([pair.first, replace(pair.second, measurements=others)])
+    told = verdict(found.pairs[0], found.apart[0])
+    assert (
+        "Nothing is concluded from the expansions, which are doubtful (tuned: layer_1: one dimension holds 80%" in told
+    )
+    assert "Left out as doubtful: layer_1." in told
+    assert "times" not in told
+    assert "H0 total / median distance at" not in told
+
+
+def test_other_texts_are_said_to_be_compared_as_such():
+    found = compare([profile_of("base"), replace(profile_of("tuned"), texts_sha256="ab" * 32)])
+    assert "Not compared text by text: the texts are not the same; intervals are wider for it." in verdicts(found)[0]
+
+
+def test_the_table_of_models_has_intervals(comparison, text):
+    row = comparison.rows[0]
+    interval = row.intervals["expansion"]
+    assert f"{row.expansion:.4g} [{interval.low:.3g}, {interval.high:.3g}]" in text
+
+
+def test_the_pairs_stand_between_the_table_and_the_figures(text):
+    parts = [line for line in text.splitlines() if line.startswith("## ")]
+    assert parts.index("## Model by model") < parts.index("## Pair by pair") < parts.index("## H1: cycles")
+    assert "## Which models are alike" in parts
+    assert "causal: no correlation of expansion" in text
+    assert "3 models; with fewer than 5" in text
+
+
+def test_language_metrics_stand_side_by_side_with_a_word_on_perplexity(text):
+    assert "| bits per byte | 1 | 1 |" in text
+    assert "Perplexities are comparable only between models with the same tokens" in text
+
+
+def test_loops_are_spoken_of_by_their_test(text):
+    assert "base (arrays, pooling given): a loop stands out of Gaussian noise of the same covariance at " in text
+    assert "H1 has not been tested" not in text
+
+
+def test_every_pair_and_the_tree_are_drawn(comparison, tmp_path):
+    drawn = write_pair_figures(comparison, tmp_path)
+    assert [picture.path.name for picture in drawn["pairs"]] == [
+        "comparison_differences_0.png",
+        "comparison_differences_1.png",
+    ]
+    assert [picture.path.name for picture in drawn["likeness"]] == ["comparison_tree.png"]
+    for picture in (*drawn["pairs"], *drawn["likeness"]):
+        assert picture.path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_profiles_without_claims_are_drawn_no_differences(tmp_path):
+    profiles = [a_profile(2, n=12, model=m, recipe=Recipe(components=6)) for m in "ab"]
+    assert write_pair_figures(compare(profiles), tmp_path) == {"pairs": [], "likeness": []}
