@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Any
 from todacomm.cache import Cache, array_digest, default_place
 from todacomm.digests import checkpoint_of, claims_key
 from todacomm.errors import InvalidInput, ModelFailed, TodacommError
-from todacomm.experiment import Job, Reading, Result, claimed, groups_of, load, load_texts, read, recipe_of, result_of
+from todacomm.experiment import (
+    OF_LOADING,
+    Job,
+    Reading,
+    Result,
+    claimed,
+    groups_of,
+    load,
+    load_texts,
+    read,
+    recipe_of,
+    result_of,
+)
 from todacomm.kept import find_claims, find_measured, find_reading, keep_claims, keep_measured, keep_reading
 from todacomm.measurement import Measured, Task, measure_profile, measure_task
 from todacomm.models import resolve
@@ -168,7 +180,7 @@ _HELD: dict[Any, "LoadedModel"] = {}  # the model of the last job of this proces
 def held(job: Job, cache: Cache | None, *, say: Say = lambda _: None) -> "LoadedModel":
     """The model of a job, loaded unless this process has it from its last job; the one before it is let go first."""
     checkpoint = checkpoint_of(job.source, cache, remote_code=job.study.trust_remote_code) if cache else None
-    key = (job.study, checkpoint)
+    key = (job.source, checkpoint, *(getattr(job.study, option) for option in sorted({*OF_LOADING, "max_memory"})))
     if key not in _HELD:
         release()
         say(f"{job.source.name}: loading")

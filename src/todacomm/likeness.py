@@ -101,7 +101,8 @@ def on_grid(profile: Profile, name: str) -> Float64[np.ndarray, " g"]:
     """A number at evenly spaced relative depths, between layers in proportion; where it is undefined, as in the nearest layer."""
     blocks, values = depth_of(profile), profile[name]
     layers = np.array([relative_depth(layer, blocks) for layer in profile.layers])
-    known = np.isfinite(values) & (layers <= 1)
+    sound = np.array([not m.facts.undefined for m in profile.measurements])
+    known = np.isfinite(values) & (layers <= 1) & sound
     if not known.any():
         return np.full(GRID, np.nan)
     return np.interp(np.linspace(0, 1, GRID), layers[known], values[known])

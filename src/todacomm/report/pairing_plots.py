@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
@@ -26,7 +27,7 @@ FAR = 300  # per cent, from where the axis is a log axis beyond 10 %
 DIFFERENCES = (
     "The second model less the first, as a share of the first, along the layers, with the interval as a band; the grey line is no "
     "difference. Filled orange marks are layers that differ once p-values are adjusted over the layers, hollow ones do not. Doubtful layers are "
-    "crossed. Last panel: distance of the diagrams over the median distance (Wasserstein, degree 2), and 1 - CKA."
+    "crossed, undefined ones not drawn. Last panel: distance of the diagrams over the median distance (Wasserstein, degree 2), and 1 - CKA."
 )
 TREE = (
     "Average linkage of the root mean square differences of scale-free numbers (H0 and H1 totals and longest H1 bar over the median "
@@ -111,7 +112,7 @@ def level(pair: Pair) -> float:
     return pair.first.claims.asked.confidence if pair.first.claims else 0.95
 
 
-def doubtful(pair: Pair) -> np.ndarray:
+def doubtful(pair: Pair) -> Bool[np.ndarray, " L"]:
     """Which layers are doubtful in either model."""
     return np.array(
         [
@@ -121,9 +122,19 @@ def doubtful(pair: Pair) -> np.ndarray:
     )
 
 
+def undefined(pair: Pair) -> Bool[np.ndarray, " L"]:
+    """Which layers are undefined in either model; they are not drawn."""
+    return np.array(
+        [
+            bool(pair.first.at(one.first).facts.undefined or pair.second.at(one.second).facts.undefined)
+            for one in pair.layers
+        ]
+    )
+
+
 def draw_difference(axes: Axes, pair: Pair, name: str) -> None:
     """One number: zero line, band, and a mark a layer."""
-    found = 100 * pair.along(name, "relative")
+    found = np.where(undefined(pair)[:, None], np.nan, 100 * pair.along(name, "relative"))
     x, y = np.arange(len(found)), found[:, 0]
     marked = np.array([significant(d.adjusted) for d in pair.differences[name]])
     crossed = doubtful(pair)
@@ -138,7 +149,7 @@ def draw_difference(axes: Axes, pair: Pair, name: str) -> None:
         shown = which & np.isfinite(y)
         if shown.any():
             axes.plot(x[shown], y[shown], marker, color=edge, markerfacecolor=face, markersize=3.6, zorder=3)
-    if np.nanmax(np.abs(y)) > FAR:
+    if np.nanmax(np.abs(y), initial=0) > FAR:
         axes.set_yscale("symlog", linthresh=10)
         axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
         axes.yaxis.set_minor_locator(NullLocator())
