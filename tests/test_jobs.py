@@ -44,7 +44,7 @@ def test_the_jobs_of_a_study_are_known_before_any_model_is_loaded(monkeypatch):
         for dataset in ("wikitext2", "squad")
         for pooling in ("mean", "last")
     ]
-    assert {len(job.texts) for job in found} == {12}
+    assert {len(job.texts) for job in found} == {20}
     assert found[0].study.models == (DECODER,)
     assert found[0].study.layers == SEVERAL.layers
     assert jobs.jobs_of(SEVERAL.but(pooling=None))[0].pooling is None
@@ -79,7 +79,7 @@ def test_one_thread_or_many_give_equal_bytes(tmp_path, local):
         study = SEVERAL.but(models=(DECODER,), pooling=("mean",), jobs=number, cache=False)
         found = records(execute(study.but(output_dir=str(tmp_path / str(number)))))
         assert found.items() <= local.items()
-        assert len(found) == 3
+        assert len(found) == 5
 
 
 def test_a_model_stays_in_the_process_for_the_jobs_of_one_model(tmp_path, monkeypatch):
@@ -177,7 +177,7 @@ def test_processes_give_equal_bytes(tmp_path, local):
     found = execute(SEVERAL.but(backend="loky", jobs=2, output_dir=str(tmp_path)))
     assert records(found) == local
     assert [m["from_cache"]["activations"] for m in manifests(found)] == [False] * 4
-    assert len(list(tmp_path.glob("*/runs/*/visualizations/*.png"))) == 4 * 5, "drawn by the processes"
+    assert len(list(tmp_path.glob("*/runs/*/visualizations/*.png"))) == 4 * 6, "drawn by the processes"
 
 
 @pytest.mark.slow
@@ -191,7 +191,7 @@ def test_without_a_cache_the_arrays_travel(tmp_path, local, cache_place):
 def test_a_job_that_fails_in_a_process_is_told_and_the_others_are_done(todacomm, tmp_path, local):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
-    arguments = ("--samples", 12, "--pool", "mean,last", "--layers", "embedding,layer_1,layer_4", "--jobs", 2)
+    arguments = ("--samples", 20, "--pool", "mean,last", "--layers", "embedding,layer_1,layer_4", "--jobs", 2)
     code, _, err = todacomm("run", "--models", f"./broken,{ENCODER}", *arguments, "--backend", "loky", "--quiet")
     assert code == 1
     assert one_line(err).count("failed: broken:") == 1

@@ -250,7 +250,9 @@ def _combined(name: str, first: Halves, second: Halves, factors: tuple[float, fl
     why = a.undefined or b.undefined or ("" if all(map(math.isfinite, factors)) else "the number below is 0")
     if paired:
         refuse_unpaired(first, second)
-        return _spread(factors[0] * a.series + factors[1] * b.series, rule_of(name), first, why)
+        with np.errstate(invalid="ignore"):  # where both are infinite, the split is left out
+            series = factors[0] * a.series + factors[1] * b.series
+        return _spread(series, rule_of(name), first, why)
     va, vb = (factors[0] * a.deviation) ** 2, (factors[1] * b.deviation) ** 2
     freedom = (va + vb) ** 2 / (va**2 / a.freedom + vb**2 / b.freedom) if va + vb else FREEDOM  # Welch
     return Spread(a.series, math.sqrt(va + vb), freedom, a.grouped, why, a.note or b.note)
