@@ -183,7 +183,8 @@ def test_the_interval_of_h1_total_averages_two_variances(values):
     found = interval("H1_total_persistence", made(values, 25.0, "H1_total_persistence"))
     scaled = values * 25 / values.mean()
     variance = 0.5 * (np.mean((scaled[:, 0] - scaled[:, 1]) ** 2 / 2) + 2 * scaled.var(ddof=1)) / 2
-    assert found.high - 25 == pytest.approx(2.22813885 * math.sqrt(variance))
+    reach = 2.22813885 * math.sqrt(variance) / (2 * 5)  # on the square root
+    assert (found.low, found.high) == pytest.approx(((5 - reach) ** 2, (5 + reach) ** 2))
 
 
 def test_the_interval_of_a_count_scales_by_the_root(values):

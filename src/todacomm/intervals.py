@@ -38,12 +38,14 @@ class Rule:
 
     ``power`` is c. ``form`` is what the halves are compared by: the value *in proportion*, times T / mean of all halves; times its
     *root*, as things that are counted vary; the *log*; or the *deficit*, log(log(points - 1) - value). ``steadied``: the variance is averaged with twice that
-    of all half values. ``quarters``: quarters in place of halves, and no shrinking. ``least`` is the least value there can be.
+    of all half values. ``skewed``: the ends are as far from the number in its square root, for sums of few bars. ``quarters``:
+    quarters in place of halves, and no shrinking. ``least`` is the least value there can be.
     """
 
     power: float = 1.0
     form: Literal["in proportion", "root", "log", "deficit"] = "in proportion"
     steadied: bool = False
+    skewed: bool = False
     quarters: bool = False
     least: float = 0.0
     note: str = ""
@@ -59,7 +61,7 @@ RULES = {
     "H0_persistence_norm": Rule(),
     "H0_entropy": Rule(0.5, "deficit"),
     "H1_count": Rule(-0.5, "root"),
-    "H1_total_persistence": Rule(steadied=True),
+    "H1_total_persistence": Rule(steadied=True, skewed=True),
     "H1_max_lifetime": Rule(0.25),
     "H1_mean_lifetime": Rule(),
     "H1_persistence_norm": Rule(),
@@ -181,6 +183,9 @@ def _ends(rule: Rule, estimate: float, reach: float, ceiling: float) -> tuple[fl
         deficit = ceiling - estimate
         factor = math.exp(reach / deficit)
         return ceiling - deficit * factor, ceiling - deficit / factor
+    if rule.skewed and estimate > 0:
+        root, reach = math.sqrt(estimate), reach / (2 * math.sqrt(estimate))
+        return max(root - reach, 0.0) ** 2, (root + reach) ** 2
     return estimate - reach, estimate + reach
 
 
