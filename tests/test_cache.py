@@ -179,8 +179,10 @@ def test_ls_shows_what_is_kept(todacomm, filled):
     assert {(row["what"], row["model"], row["layers"]) for row in listed} == {
         ("activations", DECODER, 2),
         ("measurements", DECODER, 2),
+        ("claims", DECODER, 2),
         ("activations", ENCODER, 1),
         ("measurements", ENCODER, 1),
+        ("claims", ENCODER, 1),
     }
     assert (
         todacomm("cache", "ls", "--csv")[1].splitlines()[0] == "key,what,model,dataset,pooling,layers,bytes,last_used"
@@ -203,18 +205,18 @@ def test_rm_of_a_key_asks_and_says_what_was_freed(todacomm, filled, monkeypatch)
     assert not rest
     monkeypatch.setattr("typer.confirm", lambda _: False)
     assert "Nothing was removed" in todacomm("cache", "rm", row.key)[1]
-    assert len(rows(filled)) == 4
+    assert len(rows(filled)) == 6
     monkeypatch.setattr("typer.confirm", lambda question: "2 entries" in question)
     code, out, _ = todacomm("cache", "rm", row.key[:5])
     assert code == 0
     assert one_line(out).startswith("Removed 2 entries")
-    assert len(rows(filled)) == 3
+    assert len(rows(filled)) == 5
 
 
 def test_rm_of_a_model_leaves_the_others(todacomm, filled):
     code, out, _ = todacomm("cache", "rm", "--model", DECODER, "--yes")
     assert code == 0
-    assert one_line(out).startswith("Removed 3 entries")
+    assert one_line(out).startswith("Removed 4 entries")
     assert {row.model for row in rows(filled)} == {ENCODER}
 
 
@@ -236,7 +238,7 @@ def test_rm_of_what_is_old_leaves_what_was_used(todacomm, filled):
     code, _, _ = todacomm("cache", "rm", "--older-than", "30d", "--yes")
     assert code == 0
     assert not path.exists()
-    assert len(rows(filled)) == 3
+    assert len(rows(filled)) == 5
 
 
 def test_rm_of_all_leaves_nothing_not_even_what_was_never_finished(todacomm, filled):
@@ -264,4 +266,4 @@ def test_what_rm_does_not_understand_removes_nothing(todacomm, filled, arguments
     code, _, err = todacomm("cache", *arguments)
     assert code == 2
     assert message in one_line(err)
-    assert len(rows(filled)) == 4
+    assert len(rows(filled)) == 6

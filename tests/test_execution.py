@@ -242,7 +242,8 @@ def test_two_runs_of_one_model_are_compared_under_their_own_names(outcome, todac
         Study(models=(DECODER,), samples=12, pooling=("mean",), scale="rms", output_dir=str(tmp_path), language=False)
     )
     first, second = (e / "runs" / "run_0" for e in (outcome.experiments[0], other.experiments[0]))
-    code, out, _ = todacomm("compare", first, second, "--output-dir", tmp_path, "--json")
+    code, out, err = todacomm("compare", first, second, "--output-dir", tmp_path, "--json")
+    assert err == ""
     assert code == 0
     (group,) = json.loads(out)["groups"].values()
     assert [row["model"] for row in group["rows"]] == [str(first), str(second)]

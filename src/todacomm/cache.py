@@ -258,7 +258,8 @@ class Row:
     @property
     def layers(self) -> int:
         """How many layers there are."""
-        return len(self.entries[0].facts["digests"]) if self.what == "activations" else len(self.entries)
+        of_all = {"activations": "digests", "claims": "layers"}.get(self.what)
+        return len(self.entries[0].facts[of_all]) if of_all else len(self.entries)
 
     @property
     def size(self) -> int:
@@ -282,7 +283,7 @@ def _group(entry: Entry) -> tuple[str, ...]:
     """What the entries of one row have in common."""
     if entry.kind == "activations":
         return (entry.key,)
-    return tuple(str(entry.facts[name]) for name in ("model", "data", "pooling", "recipe"))
+    return (entry.kind, *(str(entry.facts[name]) for name in ("model", "data", "pooling", "recipe")))
 
 
 def _row(entries: Sequence[Entry]) -> Row:

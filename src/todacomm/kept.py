@@ -146,7 +146,8 @@ def find_claims(key: str, cache: Cache) -> Claims | None:
 
 def keep_claims(claims: Claims, key: str, profile: Profile, cache: Cache) -> None:
     """Write the claims on a profile."""
-    facts = {"model": profile.model, "data": profile.data, "pooling": profile.recipe.pooling}
+    recipe = profile.recipe
+    facts = {"model": profile.model, "data": profile.data, "pooling": recipe.pooling, "recipe": recipe.digest}
     cache.keep("claims", key, {**facts, **claims_record(claims)}, packed(claims))
 
 
