@@ -16,8 +16,8 @@ from scipy.cluster.hierarchy import linkage
 
 import todacomm as td
 from todacomm.cloud import prepare
-from todacomm.comparison import groups_of
-from todacomm.execution import execute
+from todacomm.comparison import groups_of, renamed
+from todacomm.execution import compared, execute, write_compared
 from todacomm.store import read_experiment
 from todacomm.study import Study
 from todacomm.study_files import load_study
@@ -248,6 +248,12 @@ def test_two_runs_of_one_model_are_compared_under_their_own_names(outcome, todac
     (group,) = json.loads(out)["groups"].values()
     assert [row["model"] for row in group["rows"]] == [str(first), str(second)]
     assert any("Different scales" in warning for warning in group["warnings"])
+
+
+def test_models_of_long_names_are_compared_in_a_directory_of_a_short_one(outcome, tmp_path):
+    profiles = [renamed(profile, 200 * letter) for profile, letter in zip(outcome.profiles[:2], "ab", strict=True)]
+    found = write_compared(compared(profiles), tmp_path, name=None)
+    assert found.name.startswith("comparison_2_models_")
 
 
 def test_the_same_run_twice_is_no_comparison(outcome, todacomm):

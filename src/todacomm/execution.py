@@ -43,6 +43,8 @@ from todacomm.types import Profile
 from todacomm.versions import versions
 from todacomm.workers import check_options, pool
 
+LONGEST_NAME = 120  # of the models in the name of a comparison; file systems take 255 with all else
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
@@ -302,7 +304,8 @@ def write_compared(
     """``comparison_<name>_<timestamp>/``: JSON, Markdown, HTML and figures; with what became of the rules of a ``gate``."""
     models = list(dict.fromkeys(p.model for comparison in comparisons.values() for p in comparison.profiles))
     writable(output_dir)
-    stem = name or ("_vs_".join(map(safe, models)) if len(models) < 4 else f"{len(models)}_models")
+    all_names = "_vs_".join(map(safe, models))
+    stem = name or (all_names if len(models) < 4 and len(all_names) <= LONGEST_NAME else f"{len(models)}_models")
     directory = new_directory(output_dir, f"comparison_{stem}")
     record = {
         "schema": 1,
