@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from scipy.spatial.distance import cdist, pdist
 
 from todacomm.errors import InvalidInput, UnknownName
-from todacomm.recipe import DISTANCES, FEWEST_POINTS
+from todacomm.recipe import DISTANCES
 
 Points = Float[np.ndarray, "n k"]
 Condensed = Float[np.ndarray, " pairs"]  # float32; pair (i, j), i < j, stands at n·i − i(i+1)/2 + j − i − 1
@@ -230,34 +230,3 @@ def rms(condensed: Condensed) -> float:
     """The root mean square of the distances, summed in float64."""
     parts = (condensed[start : start + CHUNK].astype(np.float64) for start in range(0, condensed.size, CHUNK))
     return float(np.sqrt(sum(float(part @ part) for part in parts) / condensed.size))
-
-
-def condense(matrix: np.ndarray) -> Condensed:
-    """The upper triangle of an (n, n) matrix of distances, in float32; no copy of the matrix is made.
-
-    Raises InvalidInput where it is not square, symmetric (in float32), finite, non-negative with a zero diagonal.
-    """
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < FEWEST_POINTS:
-        raise InvalidInput(f"distances of shape {matrix.shape}; expected (n, n) with n of at least {FEWEST_POINTS}")
-    n = len(matrix)
-    found = np.empty(n * (n - 1) // 2, dtype=np.float32)
-    for first in range(0, n - 1, BLOCK):
-        last = min(first + BLOCK, n - 1)
-        rows = matrix[first:last, first + 1 :].astype(np.float32)
-        symmetric(rows, matrix[first + 1 :, first:last].astype(np.float32).T, first)
-        write_upper(rows, found[start_of(first, n) : start_of(last, n)])
-    if not (np.isfinite(found).all() and np.isfinite(matrix.diagonal()).all()):
-        broken = int((~np.isfinite(matrix)).sum())
-        raise InvalidInput(f"{broken} distances are NaN or infinite; expected finite numbers")
-    if found.min() < 0 or matrix.diagonal().any():
-        raise InvalidInput("distances must not be negative, and the diagonal must be zero")
-    return found
-
-
-def symmetric(rows: Float[np.ndarray, "b m"], columns: Float[np.ndarray, "b m"], first: int) -> None:
-    """Raise InvalidInput at the first pair whose two distances differ."""
-    differ = np.argwhere((rows != columns) & ~(np.isnan(rows) & np.isnan(columns)))
-    if len(differ):
-        r, c = differ[0]
-        i, j = first + int(r), first + 1 + int(c)
-        raise InvalidInput(f"distances are not symmetric: [{i}, {j}] is {rows[r, c]} but [{j}, {i}] is {columns[r, c]}")
