@@ -73,17 +73,18 @@ def of_arrays(n, d, count, clock):
 
     from todacomm import memory
     from todacomm.calibration import Rates
+    from todacomm.claims import Asked
     from todacomm.fitting import plan_of_arrays
     from todacomm.jobs import Remembering
     from todacomm.profiles import measure_arrays
     from todacomm.recipe import Recipe
 
-    rng, recipe = np.random.default_rng(0), Recipe()
+    rng, recipe, asked = np.random.default_rng(0), Recipe(), Asked()
     layers = {f"layer_{i}": rng.normal(size=(n, d)) * (1 + rng.random(d)) for i in range(count)}
     shapes = {layer: array.shape for layer, array in layers.items()}
-    plan = plan_of_arrays(shapes, recipe, name="arrays", jobs=1, max_memory=None, rates=Rates(None, clock))
+    plan = plan_of_arrays(shapes, recipe, name="arrays", asked=asked, jobs=1, max_memory=None, rates=Rates(None, clock))
     begun = clock()
-    measure_arrays(layers, name="arrays", recipe=recipe, each=Remembering(None, 1))
+    measure_arrays(layers, name="arrays", recipe=recipe, asked=asked, each=Remembering(None, 1))
     return plan.seconds, clock() - begun, plan.memory, memory.peak(), dict(plan.stages)
 
 

@@ -7,7 +7,7 @@ seed, so that layers and models are compared text by text.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -30,6 +30,7 @@ BLOCK = 8  # draws of the null at a time
 GROWTHS = {"ratio": TREE, "scale": SCALE, "shape": SHAPE}  # part of a Growth → the number that grows
 
 
+@runtime_checkable
 class Map(Protocol):
     """What the built-in ``map`` does for one sequence, perhaps by several threads."""
 

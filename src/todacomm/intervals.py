@@ -24,7 +24,7 @@ from todacomm.errors import InvalidInput
 from todacomm.halves import TREE
 from todacomm.types import is_block
 
-FREEDOM = 10  # degrees of freedom of t
+FREEDOM = 10.0  # degrees of freedom of t
 MISSING = 0.2  # the share of splits that may be undefined
 CONFIDENCE = 0.95
 ROUNDING = 1e-9  # nats
@@ -155,7 +155,7 @@ def _spread(series: Series, rule: Rule, halves: Halves, why: str) -> Spread:
         why = why or f"undefined on {missing} of {len(series)} pairs of {'quarters' if rule.quarters else 'halves'}"
     deviation = math.nan if why else math.sqrt(variance(series[usable], rule, halves.half / halves.points))
     note = f"{missing} of {len(series)} splits left out, where it is undefined" if missing and not why else ""
-    freedom = min(FREEDOM, halves.groups - 1) if halves.groups else FREEDOM
+    freedom = min(FREEDOM, halves.groups - 1.0) if halves.groups else FREEDOM
     return Spread(series, deviation, freedom, halves.groups > 0, why, note)
 
 
