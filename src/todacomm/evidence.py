@@ -20,7 +20,7 @@ from todacomm.loops import LOOP, PROMINENCE, RATIO, loop_tests
 from todacomm.nulls import JointLayers, gaussian_null, joint, null_tests, tested_names, without_null
 from todacomm.progress import Track, silent
 from todacomm.recipe import Recipe
-from todacomm.splits import Splits, refusal, splits
+from todacomm.splits import FEWEST, Splits, refusal, splits
 from todacomm.types import Expansion, Measurement, PointCloud, Profile
 
 T = TypeVar("T")
@@ -53,8 +53,10 @@ def with_claims(
     """
     if not asked.anything:
         return profile
-    cut = Cuts(asked, groups)
-    look = partial(looked_at, profile=profile, cloud=cloud, cut=cut)
+    ungrouped = without_groups(asked, groups)
+    sizes = dict.fromkeys(m.facts.points for m in profile.measurements)
+    cuts = {n: cuts_of(n, profile.recipe, asked, None if ungrouped else groups) for n in sizes}
+    look = partial(looked_at, profile=profile, cloud=cloud, cuts=cuts)
     looks = dict(
         zip(profile.layers, track(spread(look, profile.layers), "intervals", len(profile.layers)), strict=True)
     )
@@ -71,7 +73,7 @@ def with_claims(
         loop_draws=loop_draws,
         halves=halves,
         missing={layer: look.missing for layer, look in looks.items() if look.missing},
-        ungrouped=cut.ungrouped,
+        ungrouped=ungrouped,
     )
     return replace(profile, claims=claims)
 
@@ -79,28 +81,19 @@ def with_claims(
 # Intervals
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Cuts:
-    """The splits of a profile's clouds, the same for all that have as many points."""
+def without_groups(asked: Asked, groups: Sequence[str] | None) -> str:
+    """Why no whole groups are drawn; empty where they are."""
+    if not asked.resamples:
+        return "no resamples were asked for"
+    return "the texts carry no groups" if groups is None else refusal(groups)
 
-    asked: Asked
-    groups: Sequence[str] | None
 
-    @property
-    def ungrouped(self) -> str:
-        """Why no whole groups are drawn; empty where they are."""
-        if not self.asked.resamples:
-            return "no resamples were asked for"
-        return "the texts carry no groups" if self.groups is None else refusal(self.groups)
-
-    def of_points(self, n: int, recipe: Recipe) -> Splits:
-        return splits(n, self.asked.resamples // 2, recipe.seed)
-
-    def of_groups(self, n: int, recipe: Recipe) -> Splits | None:
-        """None where there are no groups that can be drawn whole."""
-        if self.groups is None or self.ungrouped:
-            return None
-        return splits(n, self.asked.resamples // 2, recipe.seed, chosen(self.groups, recipe))
+def cuts_of(n: int, recipe: Recipe, asked: Asked, groups: Sequence[str] | None) -> list[Splits]:
+    """The splits of clouds of n points: of points, and of whole groups where there are any; none of too few points."""
+    if not asked.resamples or n < FEWEST:
+        return []
+    labels = [None] if groups is None else [None, chosen(groups, recipe)]
+    return [splits(n, asked.resamples // 2, recipe.seed, given) for given in labels]
 
 
 def chosen(groups: Sequence[str], recipe: Recipe) -> list[str]:
@@ -119,16 +112,15 @@ class Look:
     missing: str
 
 
-def looked_at(layer: str, *, profile: Profile, cloud: Callable[[str], PointCloud], cut: Cuts) -> Look:
+def looked_at(
+    layer: str, *, profile: Profile, cloud: Callable[[str], PointCloud], cuts: Mapping[int, Sequence[Splits]]
+) -> Look:
     """Prepare the cloud of one layer and measure it on halves, of points and of whole groups."""
     found = profile.at(layer)
     ready = prepare(cloud(layer), found.recipe)
     missing = unsuited(ready.facts)
-    halves = by_group = None
-    if cut.asked.resamples and not missing:
-        halves = halves_of(ready, found, cut.of_points(len(ready.points), found.recipe))
-        whole = cut.of_groups(len(ready.points), found.recipe)
-        by_group = halves_of(ready, found, whole) if whole else None
+    drawn = [] if missing else cuts[found.facts.points]
+    halves, by_group, *_ = *(halves_of(ready, found, one) for one in drawn), None, None
     return Look(replace(ready, condensed=ready.condensed[:0]), halves, by_group, missing)
 
 
