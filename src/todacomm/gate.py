@@ -7,26 +7,19 @@ layers. Of what is a distance already (bottleneck_H1, wasserstein_H1, cka), ``ab
 """
 
 import math
-import operator
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from todacomm.blocks import Apart
 from todacomm.comparison import Comparison
 from todacomm.errors import InvalidInput, UnknownName
 from todacomm.pairing import LANGUAGE, Pair, incomparable
+from todacomm.quantities import GROWTHS, OPERATORS
 from todacomm.types import Number, Profile
 
 KINDS = ("rel", "diff", "abs", "ratio", "p", "effect")
 SIZES = ("rel", "abs", "p", "effect")
-OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
-    ">": operator.gt,
-    "<": operator.lt,
-    ">=": operator.ge,
-    "<=": operator.le,
-}
-GROWTHS = {"expansion": "ratio", "scale_growth": "scale", "shape_growth": "shape"}
 RULE = re.compile(r"(?P<quantity>\w+)(?:@(?P<layer>[^:]+))?:(?P<kind>[a-z]+)(?P<sign>>=|<=|>|<)(?P<number>[^<>=]+)")
 DISTANCE = re.compile(r"(?P<which>bottleneck|wasserstein)_(?P<dimension>H[0-2])")
 EXPECTED = (

@@ -237,9 +237,14 @@ def difference_test(name: str, first: Halves, second: Halves, *, paired: bool = 
     """The two-sided p-value of no difference; None where it is undefined, and where both numbers differ but neither varies."""
     difference = second.estimate(name) - first.estimate(name)
     spread = _combined(name, first, second, (-1.0, 1.0), paired=paired)
-    if spread.undefined or (difference != 0 and spread.deviation == 0):
-        return None
-    return float(2 * stdtr(spread.freedom, -abs(difference) / spread.deviation)) if difference else 1.0
+    return None if spread.undefined else p_value(difference, spread.deviation, spread.freedom)
+
+
+def p_value(value: float, deviation: float, freedom: float) -> float | None:
+    """Two-sided, of Student's t; 1 for no difference, None where something differs that does not vary."""
+    if value == 0:
+        return 1.0
+    return float(2 * stdtr(freedom, -abs(value) / deviation)) if deviation > 0 else None
 
 
 def _compared(name: str, estimate: float, spread: Spread, confidence: float, *, least: float = -math.inf) -> Interval:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from todacomm.errors import InvalidInput
-from todacomm.measurement import measure_prepared
+from todacomm.measurement import Task, measure_task
 from todacomm.nulls import null_tests, tested_names
 from todacomm.progress import Track, silent
 from todacomm.study import Study
@@ -39,10 +39,8 @@ def with_model_nulls(
 
 def numbers_of(found: Activations, profile: Profile, names: tuple[str, ...]) -> np.ndarray:
     """(layers, names) of one pass; NaN where a number is undefined."""
-    from todacomm.cloud import prepare
-
-    measured = [measure_prepared(prepare(cloud, profile.recipe), profile.recipe) for cloud in found.clouds()]
-    return np.array([[np.nan if (x := m.summary[name]) is None else x for name in names] for m in measured])
+    measured = [measure_task(Task(cloud, profile.recipe)).measurement for cloud in found.clouds()]
+    return np.array([[m.summary[name] for name in names] for m in measured], dtype=np.float64)
 
 
 def on_shuffled_tokens(model: "LoadedModel", texts: Activations, study: Study) -> Iterator[Activations]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from todacomm.claims import Claims, Halves, Interval
 from todacomm.evidence import GROWTHS
@@ -18,6 +18,7 @@ from todacomm.intervals import (
     FREEDOM,
     difference_interval,
     difference_test,
+    p_value,
     relative_interval,
     rule_of,
     spread_of,
@@ -230,10 +231,10 @@ def differences_of(
 ) -> dict[str, tuple[Difference, ...]]:
     """Every number that both have, along the layers, with p-values adjusted over these."""
     a, b = claims_of(first), claims_of(second)
-    known = [one for one in layers if one.first in a.halves and one.second in b.halves]
-    if not known:
+    halved = [one for one in layers if one.first in a.halves and one.second in b.halves]
+    if not halved:
         return {}
-    names = [n for n in a.halves[known[0].first].names if n in b.halves[known[0].second].names]
+    names = [n for n in a.halves[halved[0].first].names if n in b.halves[halved[0].second].names]
     found = {}
     for name in names:
         row = [
@@ -243,7 +244,7 @@ def differences_of(
             for one in layers
         ]
         after = adjusted(np.array([d.p for d in row], dtype=np.float64))
-        found[name] = tuple(with_adjusted(d, x) for d, x in zip(row, after.tolist(), strict=True))
+        found[name] = tuple(replace(d, adjusted=known(x)) for d, x in zip(row, after.tolist(), strict=True))
     return found
 
 
@@ -271,11 +272,6 @@ def difference(
         None,
         effect(b - a, spread_of(name, first).deviation),
     )
-
-
-def with_adjusted(found: Difference, value: float) -> Difference:
-    """The difference with its adjusted p-value."""
-    return Difference(found.first, found.second, found.difference, found.relative, found.p, known(value), found.effect)
 
 
 def known(value: float) -> Number:
@@ -377,13 +373,6 @@ def combined(name: str, a: Grown, b: Grown, factors: tuple[float, float], *, pai
 def usable(series: Float64[np.ndarray, "s 2"]) -> Float64[np.ndarray, "u 2"]:
     """The splits on which both halves have the number."""
     return series[np.isfinite(series).all(axis=1)]
-
-
-def p_value(value: float, deviation: float, freedom: float) -> Number:
-    """Two-sided, of Student's t; 1 for no difference, None where something differs that does not vary."""
-    if value == 0:
-        return 1.0
-    return float(2 * stdtr(freedom, -abs(value) / deviation)) if deviation > 0 else None
 
 
 # Language

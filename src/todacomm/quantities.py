@@ -17,7 +17,7 @@ OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
 FORM = re.compile(
     r"\s*(?P<quantity>\w+)(?:@(?P<layer>[^:<>=\s]+))?(?P<p>:p)?\s*(?P<sign>>=|<=|>|<)\s*(?P<number>\S+)\s*"
 )
-GROWTHS = ("expansion", "scale_growth", "shape_growth")
+GROWTHS = {"expansion": "ratio", "scale_growth": "scale", "shape_growth": "shape"}  # quantity → part of a Growth
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,8 +104,7 @@ def value_of(bound: Bound, profile: Profile, baseline: str) -> tuple[Number, str
         return p_of(profile, bound.quantity, bound.layer)
     if bound.quantity in GROWTHS:
         growth, doubt = growth_of(profile, baseline, bound.layer)
-        part = dict(zip(GROWTHS, ("ratio", "scale", "shape"), strict=True))[bound.quantity]
-        return (None, doubt) if growth is None or doubt else (getattr(growth, part), "")
+        return (None, doubt) if growth is None or doubt else (getattr(growth, GROWTHS[bound.quantity]), "")
     found = profile.at(bound.layer)
     value = found.summary[bound.quantity] if bound.quantity in found.summary else getattr(found.facts, bound.quantity)
     return (None, found.facts.doubtful) if found.facts.doubtful else (value, "" if value is not None else "undefined")

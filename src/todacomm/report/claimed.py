@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 from todacomm.claims import Interval, NullTest
 from todacomm.loops import LOOP
+from todacomm.pvalues import ALPHA
 from todacomm.report.reading import layer_list, number, plural, share
 from todacomm.types import Growth, Measurement, Profile
 
-ALPHA = 0.05
 WIDER = 1.5  # times; from here on whole articles tell another story than single texts
 
 

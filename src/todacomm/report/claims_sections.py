@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from todacomm.claims import NullTest
 from todacomm.loops import LOOP
+from todacomm.pvalues import ALPHA
 from todacomm.report import reading
 from todacomm.report.claimed import (
-    ALPHA,
     bracketed,
     found_by,
     group_sentences,
