@@ -208,14 +208,10 @@ def read(model: "LoadedModel", texts: Texts, study: Study, *, pooling: str | Non
         samples=study.samples,
         pooling=pooling,
         layers=study.layers,
-        site=study.site,
-        max_length=study.max_length,
         min_tokens=study.min_tokens,
-        batch_size=study.batch_size,
-        subsample=study.subsample,
-        seed=study.seed,
         language=study.language,
         track=track,
+        **study.reading(),
     )
     return Reading(
         activations,

@@ -87,12 +87,8 @@ def read_again(model: "LoadedModel", texts: Activations, study: Study, *, shuffl
         texts.texts,
         pooling=texts.pooling,
         layers=list(texts.layers),
-        site=study.site,
-        max_length=study.max_length,
-        batch_size=study.batch_size,
-        subsample=study.subsample,
-        seed=study.seed,
         language=False,
         shuffled=shuffled,
+        **study.reading(),
     )
     return found

@@ -243,6 +243,10 @@ class Study(BaseModel):
         """The same study with these keys changed, checked anew."""
         return type(self)(**{**dict(self), **changes})
 
+    def reading(self) -> dict[str, Any]:
+        """What a pass over given texts takes of the study."""
+        return {key: getattr(self, key) for key in ("site", "max_length", "batch_size", "subsample", "seed")}
+
     def asked(self) -> Asked:
         """What is asked of the numbers."""
         return Asked(self.confidence, self.resamples, self.null_draws, self.nulls, self.null_runs)
