@@ -103,14 +103,16 @@ def gather(s: State, x: int, used: int) -> int:
 def rewrite(s: State, x: int) -> None:
     """Express a value in classes that live, by the rules of those that died, which name older classes only."""
     used = gather(s, x, 0)
-    i = 0
-    while i < used:
-        c = s.work[i]
-        i += 1
-        if s.classes[c, FLAG] == ODD and s.classes[c, RULE] != -1:
-            s.classes[c, FLAG] = EVEN
-            used = gather(s, s.classes[c, RULE], used)
-            i = 0  # a dead class before this one may have come back
+    while True:
+        dead = -1  # the youngest: its rule brings no younger one back, so that each class is replaced once
+        for i in range(used):
+            c = s.work[i]
+            if c > dead and s.classes[c, FLAG] == ODD and s.classes[c, RULE] != -1:
+                dead = c
+        if dead == -1:
+            break
+        s.classes[dead, FLAG] = EVEN
+        used = gather(s, s.classes[dead, RULE], used)
     begin = end = s.count[POOL]
     for i in range(used):
         c = s.work[i]
