@@ -218,7 +218,7 @@ PLANTED = {
     ),
     "a link has one component": ("annotations", "s.link[j] &= ~s.rows[w, j]", "s.link[j] = np.uint64(0)"),
     "vertices without marks are left out": ("annotations", "        if s.link[k]:\n", "        if False:\n"),
-    "rules are not followed": ("annotations", "used = gather(s, s.classes[c, RULE], used)", "used = used"),
+    "rules are not followed": ("annotations", "used = gather(s, s.classes[dead, RULE], used)", "used = used"),
     "dead classes stay": ("annotations", "            rewrite(s, x)\n            break", "            break"),
     "two components stay two": ("insertion", "            s.parent[a] = b\n", ""),
     "a lone class is carried by both edges": ("lone", "        odd = s.rows[u, width + k] ^ s", "        odd = s.rows[u, width + k] & s"),

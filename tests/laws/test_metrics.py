@@ -77,9 +77,16 @@ def test_a_betti_curve_counts_the_classes_alive():
     np.testing.assert_array_equal(betti_curve(bars, essential, grid), [0, 2, 3, 2, 2, 1])
 
 
-def test_prominence_is_over_the_usual_lifetime():
-    """Two bars of 3 and 1, born at 1 and 3, and ten of 0.2: the usual one is (4 + 2) / 12."""
-    assert metrics["prominence"].of(np.array([(1.0, 4.0), (3.0, 4.0)])) == pytest.approx(3 / 0.5)
-    clean, chance = np.array([(0.5, 1.5)]), np.array([(1.0, 1.05)])
-    assert metrics["prominence"].of(clean) > 5
-    assert metrics["prominence"].of(chance) < 1
+def test_prominence_is_over_what_a_tenth_of_the_bars_are_above():
+    """Death / birth of e³, e², e and twenty of 1.01 beside them: of these 23 a tenth, two, are above e."""
+    logs = np.array([3.0, 1.0, 2.0])
+    bars = np.column_stack([np.full(3, 2.0), 2 * np.exp(logs)])
+    assert metrics["prominence"].of(bars) == pytest.approx(3 / 1)
+    assert metrics["prominence"].of(bars[:2]) == pytest.approx(3 / np.log(1.01))
+    many = np.column_stack([np.ones(80), np.exp(np.arange(1, 81))])
+    assert metrics["prominence"].of(many) == pytest.approx(80 / 70)
+    assert metrics["prominence"].of(np.empty((0, 2))) == 0
+
+
+def test_the_birth_of_the_longest_is_the_earliest_of_several():
+    assert metrics["birth_of_longest"].of(np.array([(2.0, 4.0), (1.0, 3.0), (0.5, 1.0)])) == 1.0
