@@ -1,0 +1,101 @@
+"""Cloud → intrinsic dimension by the ratio of the distances to the two nearest neighbours."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from todacomm.errors import InvalidCloud, InvalidInput
+
+Points = Float[np.ndarray, "n d"]
+Ratios = Float[np.ndarray, " n"]
+TIES = 1e-9  # neighbours whose distances differ by less, relatively, are equally far
+FEWEST = 10  # ratios to fit a line through
+
+
+def two_nn(points: Points, *, discard: float = 0.1) -> float:
+    """The TwoNN estimate of the intrinsic dimension of a cloud; the largest ``discard`` of the ratios are left out.
+
+    The ratio of the distances to the second and the first neighbour follows a Pareto law whose exponent is the dimension: the slope,
+    through the origin, of −log(1 − F) over log ratio. Points that stand on another have no ratio and are left out. Raises
+    InvalidCloud where most points have two equally near neighbours, as on a lattice or a circle of equal steps: the law is one
+    of random points. Facco et al. 2017, https://doi.org/10.1038/s41598-017-11873-y
+    """
+    if not 0 <= discard < 1:
+        raise InvalidInput(f"a discarded share of {discard}; expected 0 or more and less than 1")
+    first, second = nearest_two(points)
+    ratios = second[first > 0] / first[first > 0]
+    if problem := undefined(ratios):
+        raise InvalidCloud(f"no TwoNN dimension: {problem}")
+    return slope(ratios, discard)
+
+
+def undefined(ratios: Ratios) -> str:
+    """Why no dimension can be read from these ratios; empty where one can."""
+    if len(ratios) < FEWEST:
+        return f"{len(ratios)} distinct points; expected {FEWEST} or more"
+    ties = float((ratios < 1 + TIES).mean())
+    if ties > 0.5:
+        return (
+            f"{ties:.0%} of the points have ties, two neighbours equally near, as points in equal steps have; the estimate is for "
+            "points drawn at random. Add noise, or draw a subsample of the points at random"
+        )
+    return ""
+
+
+def slope(ratios: Ratios, discard: float) -> float:
+    """The slope of the fitted line."""
+    n = len(ratios)
+    kept = int(n * (1 - discard))
+    x = np.log(np.sort(ratios)[:kept])
+    share = np.arange(1, kept + 1) / n
+    if share[-1] == 1:  # log 0: the largest ratio has no place on the line
+        x, share = x[:-1], share[:-1]
+    squares = float(x @ x)
+    return float(x @ -np.log1p(-share)) / squares if squares > 0 else math.inf
+
+
+def nearest_two(points: Points) -> tuple[Ratios, Ratios]:
+    """The distances of each point to its two nearest neighbours, measured as differences in float64."""
+    if len(points) < 3:
+        raise InvalidCloud(f"{len(points)} points; expected 3 or more, since each needs two neighbours")
+    rows = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
+    near = np.argpartition(squared(rows), 1, axis=1)[:, :2]
+    steps = np.linalg.norm(rows[:, None] - rows[near], axis=2)
+    steps.sort(axis=1)
+    return steps[:, 0], steps[:, 1]
+
+
+def squared(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n n"]:
+    """Squared distances between centred rows; infinite on the diagonal."""
+    norms = np.einsum("ij,ij->i", rows, rows)
+    found = np.maximum(norms[:, None] + norms - 2 * rows @ rows.T, 0)
+    np.fill_diagonal(found, math.inf)
+    return found
+
+
+def local_dimension(points: Points, *, neighbours: int = 64, centres: int | None = None, seed: int = 0) -> float | None:
+    """The mean TwoNN estimate over neighbourhoods of ``neighbours`` points; None where no neighbourhood gives one.
+
+    Each of ``centres`` points, drawn by ``seed`` (all where None), is taken with its nearest neighbours as a cloud of its own. A cloud of
+    fewer points is one neighbourhood.
+    """
+    size = min(neighbours, len(points))
+    rows = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
+    chosen = np.arange(len(points))
+    if centres is not None and centres < len(points):
+        rng = np.random.default_rng(seed)
+        chosen = np.sort(rng.choice(len(points), centres, replace=False))
+    distances = squared(rows)
+    near = np.argpartition(distances[chosen], size - 2, axis=1)[:, : size - 1]
+    around = np.column_stack([chosen, near])
+    found = [_of_neighbourhood(distances, members) for members in around]
+    defined = [value for value in found if value is not None and math.isfinite(value)]
+    return float(np.mean(defined)) if defined else None
+
+
+def _of_neighbourhood(distances: Float[np.ndarray, "n n"], members: Int[np.ndarray, " k"]) -> float | None:
+    inside = np.partition(distances[np.ix_(members, members)], 1, axis=1)
+    first, second = inside[:, 0], inside[:, 1]
+    ratios = np.sqrt(second[first > 0] / first[first > 0])
+    return None if undefined(ratios) else slope(ratios, 0.1)
