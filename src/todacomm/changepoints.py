@@ -1,0 +1,124 @@
+"""Two series along the steps of a run: when one begins to rise, which moves first, how they rank together. Pure.
+
+Checkpoints beside each other are alike, so that every interval comes from blocks of them: of residuals or of steps.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+Series = Float[np.ndarray, " T"]
+DRAWS = 400
+LEVEL = 0.95
+FEWEST = 8  # checkpoints to say anything from
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """The step at which a series leaves its level, with a 95 % interval from residuals resampled in blocks."""
+
+    step: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """By how many steps the changes of a series come after those of another (negative: before), and their correlation there."""
+
+    steps: int
+    correlation: float
+    at_zero: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """Spearman's correlation over ``points`` checkpoints, with a 95 % interval from resampled blocks of them."""
+
+    rho: float
+    low: float
+    high: float
+    points: int
+
+
+def block_length(count: int) -> int:
+    """How many checkpoints stay together: n^(1/3) is the rate of Künsch 1989, and at least three."""
+    return max(3, math.ceil(count ** (1 / 3)))
+
+
+def blocks(rng: np.random.Generator, count: int) -> Int[np.ndarray, " count"]:
+    """Indices 0 … count − 1 resampled in moving blocks. Künsch 1989, https://doi.org/10.1214/aos/1176347265"""
+    length = min(block_length(count), count)
+    starts = rng.integers(0, count - length + 1, size=math.ceil(count / length))
+    return (starts[:, None] + np.arange(length)).ravel()[:count]
+
+
+def rank_correlation(x: Series, y: Series, *, seed: int = 0) -> Rank | None:
+    """Spearman's correlation of two series; None for fewer than eight defined pairs, or where one of them is constant."""
+    from scipy.stats import rankdata
+
+    both = np.isfinite(x) & np.isfinite(y)
+    a, b = x[both], y[both]
+    if len(a) < FEWEST or not (np.ptp(a) and np.ptp(b)):
+        return None
+    rng = np.random.default_rng(seed)
+    drawn = [blocks(rng, len(a)) for _ in range(DRAWS)]
+    whole = pearson(rankdata(a), rankdata(b))
+    found = [pearson(rankdata(a[i]), rankdata(b[i])) for i in drawn]
+    low, high = np.nanquantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Rank(whole, min(float(low), whole), max(float(high), whole), len(a))
+
+
+def pearson(a: Series, b: Series) -> float:
+    """Pearson's correlation; NaN where one of them is constant."""
+    x, y = a - a.mean(), b - b.mean()
+    scale = math.sqrt(float(x @ x) * float(y @ y))
+    return float(x @ y) / scale if scale > 0 else math.nan
+
+
+def lag_of(steps: Sequence[int], follower: Series, leader: Series) -> Lag | None:
+    """The lag at which the changes of ``follower`` correlate most with those of ``leader``, up to a quarter of the run."""
+    a, b = np.diff(follower), np.diff(leader)
+    if len(a) < FEWEST or not (np.isfinite(a).all() and np.isfinite(b).all() and np.ptp(a) and np.ptp(b)):
+        return None
+    interval = float(np.median(np.diff(steps)))
+    x, y = (a - a.mean()) / a.std(), (b - b.mean()) / b.std()
+    most = len(x) // 4
+    found = {k: float((x[k:] @ y[: len(y) - k] if k >= 0 else x[:k] @ y[-k:]) / len(x)) for k in range(-most, most + 1)}
+    best = max(found, key=lambda k: (found[k], -abs(k)))
+    return Lag(round(best * interval), found[best], found[0])
+
+
+def onset_of(steps: Sequence[int], values: Series, begin: int = 0, *, seed: int = 0) -> Onset | None:
+    """When a series, level from the checkpoint ``begin`` on, starts to rise towards its highest.
+
+    A level and a straight rise that join at the onset are fitted by least squares, up to the first checkpoint that reaches nine
+    tenths of the way to the top. None where there is no rise or too little before it.
+    """
+    y = values[begin:]
+    x = np.asarray(steps[begin:], dtype=np.float64)
+    if len(y) < FEWEST or not np.isfinite(y).all():
+        return None
+    top = int(np.argmax(y >= y[:3].mean() + 0.9 * (y.max() - y[:3].mean())))
+    if top < 4:
+        return None
+    x, y = x[: top + 1], y[: top + 1]
+    place, fitted = hinge(x, y)
+    rng = np.random.default_rng(seed)
+    residuals = y - fitted
+    found = [hinge(x, fitted + residuals[blocks(rng, len(y))])[0] for _ in range(DRAWS // 2)]
+    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="nearest")
+    return Onset(int(x[place]), int(x[min(place, int(low))]), int(x[max(place, int(high))]))
+
+
+def hinge(x: Series, y: Series) -> tuple[int, Series]:
+    """The place of the knee, among the points, of the best continuous level and line, and the fit."""
+    bends = np.maximum(0.0, x[None, :] - x[:-1, None])  # one row for each knee
+    centred, level = bends - bends.mean(axis=1, keepdims=True), y.mean()
+    slopes = centred @ (y - level) / np.einsum("ij,ij->i", centred, centred)
+    residual = (y - level) - slopes[:, None] * centred
+    best = int(np.einsum("ij,ij->i", residual, residual).argmin())
+    return best, y - residual[best]
