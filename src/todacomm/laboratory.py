@@ -1,0 +1,252 @@
+"""Runs and controls of training → a directory of records; each run goes on where it was stopped."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from todacomm.errors import InvalidInput, InvalidRecord, TodacommError, TooLarge, TrainingFailed
+from todacomm.files import read_json, to_json, write_arrays, write_atomically
+from todacomm.grok_store import (
+    DONE,
+    STATE,
+    WEIGHTS,
+    cut_back,
+    is_done,
+    read_state,
+    rows,
+    write_about,
+    write_done,
+    write_observation,
+    write_state,
+)
+from todacomm.grokking.images import Images
+from todacomm.grokking.presets import Cell, RunPlan, Settings, cells_of, memory_of, plans_of, settings_of
+from todacomm.memory import spoken
+from todacomm.versions import versions
+from todacomm.workers import Lost, Number, pool
+
+SCHEMA = 1
+PLAN, SIGNATURE = "experiment.json", "signature.json"
+SECONDS_BETWEEN_STATES = 5.0
+CHECKED_EVERY = 10  # checkpoints of which one is computed by the reference engine as well
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The runs of one call of ``todacomm grok``: cells of a sweep (one nameless cell without), seeds and controls in each."""
+
+    base: Settings
+    cells: tuple[Cell, ...]
+    runs: tuple[tuple[Cell, tuple[RunPlan, ...]], ...]
+
+    @property
+    def plans(self) -> list[RunPlan]:
+        """All runs, in the order in which they are made."""
+        return [plan for _, plans in self.runs for plan in plans]
+
+    def record(self) -> dict[str, Any]:
+        """What decides every byte of the records."""
+        runs = [{"cell": cell.name, **asdict(plan)} for cell, plans in self.runs for plan in plans]
+        return {"schema": SCHEMA, "base": dict(self.base), "runs": runs}
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal experiments."""
+        return hashlib.sha256(json.dumps(self.record(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def experiment_of(
+    preset: str,
+    given: Settings,
+    seeds: Sequence[int],
+    *,
+    sweep: Mapping[str, Sequence[Any]] | None = None,
+    controls: int = 2,
+) -> Experiment:
+    """The runs and controls of every cell. Raises UnknownName and InvalidInput for what cannot be."""
+    base, runs = settings_of(preset, given), []
+    if controls < 1:
+        raise InvalidInput(
+            f"--controls {controls}: expected 1 or more of each kind; a signature without controls would say nothing"
+        )
+    for cell in cells_of(sweep or {}):
+        settings = settings_of(preset, {**given, **cell.changed})
+        prefix = f"{cell.name}/" if cell.name else ""
+        runs.append((cell, tuple(plans_of(settings, seeds, controls=controls, prefix=prefix))))
+    return Experiment(base, tuple(cell for cell, _ in runs), tuple(runs))
+
+
+def check_memory(experiment: Experiment, *, limit: int | None, at_once: int) -> int:
+    """The bytes that the runs beside each other will hold. Raises TooLarge before anything is made."""
+    needed = sorted((memory_of(plan.settings) for plan in experiment.plans), reverse=True)
+    total = sum(needed[:at_once])
+    if limit is not None and total > limit:
+        worst = max(experiment.plans, key=lambda plan: memory_of(plan.settings))
+        raise TooLarge(
+            f"{worst.name}: {at_once} runs at a time need about {spoken(total)}, and there are {spoken(limit)}. Every pair has a row of "
+            f"{worst.settings['prime']} logits: choose a smaller --prime, fewer --test-pairs, or --jobs 1"
+        )
+    return total
+
+
+# One run
+
+
+def run_name(plan: RunPlan) -> tuple[str, str]:
+    """Model and data of a run, as its addresses have them."""
+    s = plan.settings
+    what = "images" if s["task"] == "images" else s["task"] if s["task"] == "s5" else f"{s['task']}_p{s['prime']}"
+    kind = "" if plan.kind == "run" else f", {plan.kind}"
+    return f"{s['network']}, seed {plan.seed}{kind}", f"{what}, {s['train_fraction']:g}"
+
+
+def perform(directory: Path, plan: RunPlan, *, device: str = "cpu") -> str:
+    """Make one run, from where it was; what there is to complain of it, or nothing.
+
+    A loss that is not finite ends the run with what it has, and is told. One thread, so that one seed gives the same bytes.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    place = directory / "runs" / plan.name
+    if is_done(place):
+        return str(read_json(place / DONE).get("complaint", ""))
+    model, data = run_name(plan)
+    place.mkdir(parents=True, exist_ok=True)
+    write_about(place, {**asdict(plan), "model": model, "data": data, "followed": plan.followed, **_fourier(plan)})
+    begun = time.perf_counter()
+    complaint = ""
+    try:
+        _train(place, plan, device)
+    except TrainingFailed as problem:
+        complaint = str(problem)
+    write_done(place, {"complaint": complaint, "seconds": round(time.perf_counter() - begun, 2)})
+    (place / STATE).unlink(missing_ok=True)
+    return complaint
+
+
+def _fourier(plan: RunPlan) -> dict[str, Any]:
+    """In which characters the task is diagonal, or why in none, as the figures need it."""
+    task = plan.task
+    argument = None if isinstance(task, Images) else task.argument
+    return {
+        "characters": None if argument is None else {"of": argument[0], "prime": plan.settings["prime"]},
+        "without_fourier": task.without_fourier,
+        "task": str(task),
+        "warnings": list(task.warnings),
+    }
+
+
+def _train(place: Path, plan: RunPlan, device: str) -> None:
+    from todacomm.grokking.training import Run, State
+    from todacomm.watching import watch
+
+    model, data = run_name(plan)
+    found = read_state(place)
+    run = Run(plan.task, plan.training, plan.measured, device=device, state=None if found is None else State(*found))
+    cut_back(place, run.step if found else -1)
+    number, written = sum(1 for _ in rows(place)) if found else 0, time.monotonic()
+    for checkpoint in run:
+        check = number % CHECKED_EVERY == 0
+        write_observation(place, watch(checkpoint, model=model, data=data, check=check))
+        number += 1
+        if time.monotonic() - written > SECONDS_BETWEEN_STATES or run.step == plan.training.steps:
+            write_state(place, run.step, run.state().tensors)
+            written = time.monotonic()
+    weights = {name: tensor for name, tensor in run.state().tensors.items() if name.startswith("weight/")}
+    write_arrays(place / WEIGHTS, weights, {"schema": SCHEMA})
+
+
+# All runs
+
+
+def directory_of(
+    experiment: Experiment, output_dir: Path, stem: str, new: Callable[[Path, str], Path]
+) -> tuple[Path, bool]:
+    """A directory for the experiment and whether it is one that was stopped: the same experiment without a signature goes on."""
+    for found in sorted(output_dir.glob(f"{stem}_*_*")):
+        if (
+            (found / PLAN).exists()
+            and not (found / SIGNATURE).exists()
+            and read_json(found / PLAN).get("digest") == experiment.digest
+        ):
+            return found, True
+    directory = new(output_dir, stem)
+    write_plan(directory, experiment)
+    return directory, False
+
+
+def write_plan(directory: Path, experiment: Experiment) -> None:
+    """``experiment.json``: what is to be done."""
+    record = {**experiment.record(), "digest": experiment.digest, "versions": versions()}
+    write_atomically(directory / PLAN, to_json(record))
+
+
+def read_plan(directory: Path) -> list[tuple[str, RunPlan]]:
+    """The cell and the plan of each run of an experiment."""
+    found = read_json(directory / PLAN)
+    if found.get("schema") != SCHEMA:
+        raise InvalidRecord(f"{directory / PLAN} has schema {found.get('schema')}; this todacomm reads schema {SCHEMA}")
+    return [
+        (row["cell"], RunPlan(**{key: row[key] for key in ("name", "kind", "seed", "settings")}))
+        for row in found["runs"]
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One run that came to its end, and what there is to complain of it; ``failed`` where it has nothing to show."""
+
+    plan: RunPlan
+    complaint: str
+    failed: bool = False
+
+
+def perform_all(
+    directory: Path, plans: Sequence[RunPlan], *, number: Number = "auto", device: str = "cpu"
+) -> Iterator[Finished]:
+    """Make the runs, some at a time in processes of their own, and give them as they come."""
+    _load_images(plans)
+    if number == 1 or len(plans) == 1:
+        for plan in plans:
+            yield _outcome(plan, _performed(directory, device, plan))
+        return
+    with pool("loky", number=number) as workers:
+        if workers is None:  # loky always gives some
+            return
+        for place, found in workers.each(partial(_performed, directory, device), list(plans)):
+            yield _outcome(plans[place], found)
+
+
+def _load_images(plans: Sequence[RunPlan]) -> None:
+    """Look for the images once, so that a hub that cannot be reached is told before any run."""
+    for task in (plan.task for plan in plans if plan.settings["task"] == "images"):
+        if isinstance(task, Images):
+            task.images  # noqa: B018 - loads them
+            return
+
+
+def _performed(directory: Path, device: str, plan: RunPlan) -> tuple[str, bool]:
+    try:
+        return perform(directory, plan, device=device), False
+    except TodacommError as problem:  # of one run: the others go on
+        return str(problem), True
+
+
+def _outcome(plan: RunPlan, found: tuple[str, bool] | Lost) -> Finished:
+    if isinstance(found, Lost):
+        return Finished(plan, f"its process was killed: {found.reason}", failed=True)
+    return Finished(plan, *found)
+
+
+def by_cell(plans: Sequence[tuple[str, RunPlan]]) -> Mapping[str, list[RunPlan]]:
+    """The runs of each cell of a sweep."""
+    found: dict[str, list[RunPlan]] = {}
+    for cell, plan in plans:
+        found.setdefault(cell, []).append(plan)
+    return found

@@ -1,0 +1,174 @@
+"""Experiments of training on disk: the same bytes for the same seed, however often they were stopped; what fails is told."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import trained
+from todacomm import laboratory
+from todacomm.errors import InvalidRecord, TooLarge
+from todacomm.grok_store import (
+    arrays_path,
+    characters_of,
+    frequencies,
+    read_course,
+    read_embedding,
+    read_profile,
+    read_spectrum,
+    read_weights,
+    rows,
+)
+from todacomm.grokking.presets import RunPlan, settings_of
+
+
+def content(directory):
+    """Every file of the runs, without the seconds they took."""
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path.name != laboratory.DONE
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("whole")
+    done = trained.make(directory)
+    assert not any(finished.complaint for finished in done)
+    return directory
+
+
+@pytest.mark.parametrize("moment", ["0", "3", "9.line", "20", "31.line", "17.state"])
+def test_a_run_that_was_killed_goes_on_to_the_same_bytes(moment, whole, tmp_path):
+    script = Path(trained.__file__)
+    done = subprocess.run([sys.executable, script, tmp_path, moment], check=False, capture_output=True)
+    assert done.returncode == -9, done.stderr.decode()
+    trained.make(tmp_path)
+    assert content(tmp_path) == content(whole)
+
+
+def test_processes_give_the_bytes_of_one(whole, tmp_path):
+    made = trained.experiment()
+    laboratory.write_plan(tmp_path, made)
+    done = list(laboratory.perform_all(tmp_path, made.plans, number=2))
+    assert {finished.plan.name for finished in done} == {plan.name for plan in made.plans}
+    assert content(tmp_path) == content(whole)
+
+
+def test_what_was_written_is_read_again(whole):
+    directory = whole / "runs" / "seed_46"
+    course = read_course(directory)
+    assert course.steps == tuple(range(0, 301, 20))
+    assert (course.kind, course.seed) == ("run", 46)
+    assert course["train_accuracy"][-1] > course["train_accuracy"][0]
+    profile = read_profile(directory)
+    assert profile.along == "step"
+    assert [m.address.step for m in profile.measurements] == list(course.steps)
+    np.testing.assert_array_equal(profile["H1_max_lifetime"], course["embedding/sphere/H1_max_lifetime"])
+    assert read_embedding(directory, 300).shape == (23, 16)
+    np.testing.assert_array_equal(read_embedding(directory, 300), read_weights(directory)["embed.weight"])
+    assert read_spectrum(directory, 0).sum() == pytest.approx(1)
+    assert len(frequencies(directory)[300]) == 5
+    assert characters_of(directory)[0].order == 23
+
+
+def test_measured_is_what_measure_gives(whole):
+    """Everything after the cloud is the same code."""
+    import todacomm as td
+
+    directory = whole / "runs" / "seed_46"
+    rows_ = read_embedding(directory, 300)
+    expected = td.measure(rows_, scale="sphere", components=None, resamples=0, null_draws=0)
+    for name in ("H0_total_persistence", "H1_max_lifetime", "H1_count"):
+        assert read_profile(directory)[name][-1] == expected[name][0]
+
+
+def test_another_seed_is_another_run(whole):
+    first, second = (content(whole / "runs" / f"seed_{seed}")["records.jsonl"] for seed in (46, 47))
+    assert first != second
+
+
+def test_a_record_of_a_newer_schema_is_refused(whole, tmp_path):
+    (tmp_path / "records.jsonl").write_text('{"schema": 9}\n')
+    with pytest.raises(InvalidRecord, match=r"line 1 has schema 9; this todacomm reads schema 1"):
+        list(rows(tmp_path))
+    with pytest.raises(InvalidRecord, match="is missing"):
+        list(rows(tmp_path / "nothing"))
+    (tmp_path / "records.jsonl").write_text('{"schema"\n')
+    with pytest.raises(InvalidRecord, match="line 1 cannot be read"):
+        list(rows(tmp_path))
+
+
+def test_an_experiment_that_was_stopped_is_found_again(tmp_path):
+    def new(parent, stem):
+        directory = parent / f"{stem}_20260101_000000"
+        directory.mkdir()
+        return directory
+
+    made = trained.experiment()
+    first, resumed = laboratory.directory_of(made, tmp_path, "grok_add_p23", new)
+    assert not resumed
+    assert laboratory.directory_of(made, tmp_path, "grok_add_p23", new) == (first, True)
+    (first / laboratory.SIGNATURE).write_text("{}")
+    with pytest.raises(FileExistsError):  # a new one is made, of the same name in this test
+        laboratory.directory_of(made, tmp_path, "grok_add_p23", new)
+
+
+def test_a_loss_that_is_not_finite_keeps_what_was_measured(tmp_path):
+    made = trained.experiment(seeds=(46,), learning_rate=1e30, warm_up=0)
+    (done, *_) = laboratory.perform_all(tmp_path, made.plans, number=1)
+    assert "no finite number any more by step 20" in done.complaint
+    assert not done.failed
+    assert read_course(tmp_path / "runs" / "seed_46").steps == (0,)
+    assert laboratory.perform(tmp_path, made.plans[0]) == done.complaint  # finished: not made again
+
+
+def test_what_does_not_fit_is_refused_before_the_start():
+    made = trained.experiment(prime=9973, test_pairs=None)
+    with pytest.raises(
+        TooLarge, match="seed_46: 1 runs at a time need about .* TiB, and there are 4.0 GiB.*9973 logits"
+    ):
+        laboratory.check_memory(made, limit=2**32, at_once=1)
+    assert laboratory.check_memory(trained.experiment(), limit=2**32, at_once=2) < 2**27
+
+
+def test_the_estimate_of_memory_holds(tmp_path):
+    """Measured in a process of its own, of a run whose logits and states are most of what it holds."""
+    settings = settings_of("quick", {"prime": 197, "steps": 10, "every": 10, "test_pairs": None, "hidden": 512})
+    script = f"""
+import resource, sys
+sys.path.insert(0, {str(Path(trained.__file__).parent)!r})
+from todacomm.grokking.presets import RunPlan
+from todacomm import laboratory
+import trained
+from pathlib import Path
+laboratory.perform(Path({str(tmp_path)!r}), RunPlan("small", "run", 46, {{**trained.experiment().base, "steps": 10, "every": 10}}))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+laboratory.perform(Path({str(tmp_path)!r}), RunPlan("large", "run", 46, {settings!r}))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    from todacomm.grokking.presets import memory_of
+
+    taken, expected = int(done.stdout.split()[-1]), memory_of(settings)
+    assert 0.5 < taken / expected < 1.2
+
+
+def test_the_plan_is_read_again(whole):
+    plans = laboratory.read_plan(whole)
+    assert [plan for _, plan in plans] == trained.experiment().plans
+    assert list(laboratory.by_cell(plans)) == [""]
+    record = json.loads((whole / laboratory.PLAN).read_text())
+    assert record["digest"] == trained.experiment().digest
+    assert isinstance(plans[0][1], RunPlan)
+
+
+def test_arrays_of_a_checkpoint_hold_every_diagram(whole):
+    from todacomm.files import read_arrays
+
+    names = set(read_arrays(arrays_path(whole / "runs" / "seed_46", 20)))
+    assert {"embedding/sphere/H1", "embedding/raw/H0", "layer_1/sphere/H1", "embedding_rows", "spectrum"} <= names
