@@ -172,3 +172,25 @@ def test_arrays_of_a_checkpoint_hold_every_diagram(whole):
 
     names = set(read_arrays(arrays_path(whole / "runs" / "seed_46", 20)))
     assert {"embedding/sphere/H1", "embedding/raw/H0", "layer_1/sphere/H1", "embedding_rows", "spectrum"} <= names
+
+
+def test_the_library_gives_a_course_and_its_signature(whole):
+    from todacomm import grokking
+
+    shape = grokking.Shape(width=16, hidden=32, layers=2)
+    task = grokking.Task(prime=23, train_fraction=0.5)
+    training = grokking.Training(shape=shape, steps=300, batch=64, every=20, learning_rate=1e-2)
+    found = grokking.course(task, training, grokking.Measured(40, 100, 46))
+    expected = read_course(whole / "runs" / "seed_46")
+    for name in ("test_accuracy", "embedding/sphere/H1_max_lifetime", "local_dimension"):
+        np.testing.assert_array_equal(found[name], expected[name])
+    controls = [grokking.course(task, training, kind="control", weight_decay=0.0, seed=seed) for seed in (1, 2)]
+    signed = grokking.signature([found], controls=controls)
+    assert signed.verdict in (
+        "did not learn",
+        "memorised only",
+        "generalised at once",
+        "grokked without a loop",
+        "signature present",
+    )
+    assert signed.band.controls == 2

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from todacomm.errors import InvalidInput, InvalidRecord, TodacommError, TooLarge, TrainingFailed
 from todacomm.files import read_json, to_json, write_arrays, write_atomically
@@ -27,8 +27,14 @@ from todacomm.grok_store import (
 from todacomm.grokking.images import Images
 from todacomm.grokking.presets import Cell, RunPlan, Settings, cells_of, memory_of, plans_of, settings_of
 from todacomm.memory import spoken
+from todacomm.progress import Track, silent
 from todacomm.versions import versions
+from todacomm.watching import Course, course_of
 from todacomm.workers import Lost, Number, pool
+
+if TYPE_CHECKING:
+    from todacomm.grokking.tasks import Task
+    from todacomm.grokking.training import Measured, Training
 
 SCHEMA = 1
 PLAN, SIGNATURE = "experiment.json", "signature.json"
@@ -160,6 +166,29 @@ def _train(place: Path, plan: RunPlan, device: str) -> None:
             written = time.monotonic()
     weights = {name: tensor for name, tensor in run.state().tensors.items() if name.startswith("weight/")}
     write_arrays(place / WEIGHTS, weights, {"schema": SCHEMA})
+
+
+def course(
+    task: "Task | Images",
+    training: "Training | None" = None,
+    measured: "Measured | None" = None,
+    *,
+    kind: str = "run",
+    track: Track = silent,
+    **settings: Any,
+) -> Course:
+    """One run in memory: trained, measured at each of its checkpoints, and nothing kept but the numbers.
+
+    Settings are the fields of `Training`, such as ``seed``, ``steps`` or ``weight_decay``. ``kind`` says what the run is to a `signature`.
+    Raises TrainingFailed where a loss is not finite.
+    """
+    from todacomm.grokking.training import Training, train, trained_with
+    from todacomm.watching import watched
+
+    chosen = trained_with(training or Training(), settings)
+    seen = track(train(task, chosen, measured), "training", len(chosen.checkpoints))
+    rows_ = [(o.step, o.numbers) for o in watched(seen, model=chosen.network, data=str(task))]
+    return course_of(rows_, name=f"{kind}, seed {chosen.seed}", kind=kind, seed=chosen.seed)
 
 
 # All runs

@@ -1,13 +1,17 @@
 """The grokking laboratory: train small networks on small tasks, and watch the shape of what they learn.
 
-for checkpoint in td.grokking.train(td.grokking.Task("add", 113), weight_decay=1.0): ...
-runs = [td.grokking.watch(task, training) for …]; td.grokking.signature(runs, controls=…)
+Step by step: ``for checkpoint in td.grokking.train(task, weight_decay=1.0)``. Whole runs, and what they show beside controls:
+
+    task = td.grokking.Task("add", 113)
+    runs = [td.grokking.course(task, seed=46)]
+    controls = [td.grokking.course(task, seed=seed, weight_decay=0.0, kind="control") for seed in (46, 47)]
+    td.grokking.signature(runs, controls=controls).verdict
 """
 
 from importlib import import_module
 from typing import Any
 
-_PLACES = {
+_PLACES = {  # in the order in which data flows; some stand in strata above
     "Task": "grokking.tasks",
     "Images": "grokking.images",
     "Shape": "grokking.networks",
@@ -16,6 +20,13 @@ _PLACES = {
     "Checkpoint": "grokking.training",
     "Run": "grokking.training",
     "train": "grokking.training",
+    "course": "laboratory",
+    "watched": "watching",
+    "Observation": "watching",
+    "Course": "watching",
+    "profile_along": "watching",
+    "signature": "signature",
+    "Signature": "signature",
 }
 
 __all__ = list(_PLACES)

@@ -305,8 +305,13 @@ def train(
     >>> [c.step for c in train(Task(prime=7, train_fraction=0.5), steps=20, every=10)]
     [0, 10, 20]
     """
+    yield from Run(task, trained_with(training or Training(), settings), measured)
+
+
+def trained_with(training: Training, settings: Mapping[str, Any]) -> Training:
+    """A training with some settings in the place of its own. Raises InvalidInput for one that there is not."""
     unknown = sorted(set(settings) - set(Training.__dataclass_fields__))
     if unknown:
         known = ", ".join(Training.__dataclass_fields__)
         raise InvalidInput(f"'{unknown[0]}' is no setting of a training; expected one of {known}")
-    yield from Run(task, replace(training or Training(), **settings), measured)
+    return replace(training, **settings)
