@@ -21,7 +21,7 @@ from todacomm.distances import pairwise
 from todacomm.engines import bitlink
 from todacomm.metrics import metrics
 from todacomm.nulls import joint, rotated
-from todacomm.pvalues import p_values
+from todacomm.pvalues import p_values, standardised
 
 RECIPE = td.Recipe(components=None)
 prominence = metrics["prominence"]
@@ -45,7 +45,7 @@ def loglog(x):
 RIVALS = {
     "longest": lambda x: x.life[0],
     "longest / mean": lambda x: x.life[0] / x.life.mean(),
-    "longest / usual": lambda x: prominence.of(x.bars),
+    "longest / usual": lambda x: x.life[0] / ((x.life.sum() + x.bars[:, 0].mean()) / (len(x.life) + 10)),
     "longest / median": lambda x: x.life[0] / np.median(x.life),
     "longest / second": lambda x: quotient(x.life[0], x.life[1]) if len(x.life) > 1 else 1.0,
     "longest / root mean square": lambda x: x.life[0] / np.sqrt((x.life**2).mean()),
@@ -55,6 +55,7 @@ RIVALS = {
     "share of total": lambda x: x.life[0] / x.life.sum(),
     "death / birth": lambda x: (x.bars[:, 1] / x.bars[:, 0]).max(),
     "log log (death / birth) over mean": lambda x: loglog(x).max() - loglog(x).mean(),
+    "prominence": lambda x: prominence.of(x.bars),
     "total": lambda x: x.life.sum(),
     "count": lambda x: len(x.life),
 }
@@ -62,7 +63,9 @@ PAIRS = (
     ("longest / usual", "death / birth"),
     ("longest / usual", "longest"),
     ("log log (death / birth) over mean", "death / birth"),
+    ("prominence", "death / birth"),
 )
+LESSER = (("longest / usual", "death / birth"), ("prominence", "death / birth"))
 
 
 def statistics(points):
@@ -76,13 +79,22 @@ def statistics(points):
 
 
 def p_of(points, draws, seed):
-    """The p-value of each rival on one cloud, then that of each pair: the larger of two."""
+    """The p-value of each rival on one cloud, then those of pairs: the larger of two; that of the lesser in units of the draws."""
     ready = prepare(td.PointCloud(points, td.types.Address("", "", "")), RECIPE)
     layers = joint([ready], RECIPE)
     drawn = np.array([statistics(rotated(layers, b, seed=seed)[0]) for b in range(draws)])
-    alone = p_values(np.array(statistics(ready.points)), drawn, "greater")
+    found = np.array(statistics(ready.points))
+    alone = p_values(found, drawn, "greater")
     names = list(RIVALS)
-    return [*alone, *(max(alone[names.index(name)] for name in pair) for pair in PAIRS)]
+    places = [[names.index(name) for name in pair] for pair in (*PAIRS, *LESSER)]
+    larger = [alone[pair].max() for pair in places[: len(PAIRS)]]
+    return [*alone, *larger, *(lesser(np.vstack([found, drawn])[:, pair]) for pair in places[len(PAIRS) :])]
+
+
+def lesser(both):
+    """The p-value of the lesser of two logarithms in units of the cloud (first row) and its draws; a cloud without bars has none."""
+    units = standardised(np.log(both)).min(axis=1)
+    return float(p_values(units[:1], units[1:, None], "greater")[0])
 
 
 def rates(population, arguments, case):
@@ -117,8 +129,12 @@ def main():
     parser.add_argument("--only", choices=["none", "loops"], help="populations with a loop, or with none, alone")
     arguments = parser.parse_args()
     print(f"{arguments.clouds} clouds of {arguments.points} points, {arguments.draws} draws, seed {arguments.seed}\n")
-    print("| population |", " | ".join([*RIVALS, *(" and ".join(pair) for pair in PAIRS)]), "|")
-    print("|---" * (len(RIVALS) + len(PAIRS) + 1) + "|")
+    print(
+        "| population |",
+        " | ".join([*RIVALS, *(" and ".join(p) for p in PAIRS), *("lesser of " + " and ".join(p) for p in LESSER)]),
+        "|",
+    )
+    print("|---" * (len(RIVALS) + len(PAIRS) + len(LESSER) + 1) + "|")
     for case, (name, population) in enumerate(cases_of(arguments).items()):
         print(f"| {name} |", " | ".join(f"{r:.2f}" for r in rates(population, arguments, case)), "|", flush=True)
 

@@ -87,11 +87,9 @@ def line(*cells):
 def table_gaussian(arguments):
     """Each name: the share of clouds with p ≤ 0.05; and the least p of uniformity over the names."""
     header("spectrum", "d", "n", *NAMES, "loop", "universal null", "least KS p (count aside)")
-    case = 0
     for n in arguments.points:
         for d in (20, 50):
-            for spectrum, population in GAUSSIAN.items():
-                case += 1
+            for case, (spectrum, population) in enumerate(GAUSSIAN.items(), start=d):
                 p = p_of(lambda m, rng, of=population, d=d: of(m, rng, d=d), n, arguments, case)
                 continuous = [name for name in NAMES if name != "H1_count"]
                 least = min(uniformity(p[name], smallest(arguments.draws, alternative_of(name))) for name in continuous)

@@ -87,6 +87,13 @@ def test_claims_are_read_as_they_were_written(profile, tmp_path):
         np.testing.assert_array_equal(found.loop_draws[layer], profile.claims.loop_draws[layer])
 
 
+def test_claims_whose_quarters_are_of_fewer_numbers_are_refused(profile, tmp_path):
+    before = {layer: replace(one, quarters=one.quarters[:, :, :2]) for layer, one in profile.claims.halves.items()}
+    write_claims(tmp_path, replace(profile.claims, halves=before))
+    with pytest.raises(InvalidRecord, match="An earlier todacomm wrote it: run the model again"):
+        read_claims(tmp_path)
+
+
 def test_claims_of_another_schema_or_without_their_arrays_are_refused(profile, tmp_path):
     assert read_claims(tmp_path) is None
     write_claims(tmp_path, profile.claims)

@@ -196,7 +196,7 @@ def test_the_interval_of_a_count_scales_by_the_root(values):
 def test_the_interval_of_the_entropy_of_h0_is_made_on_its_deficit(values):
     entropies = math.log(19) - np.exp(0.3 * (values - 10))
     found = interval("H0_entropy", made(entropies, 3.5, "H0_entropy"))
-    reach = student.ppf(0.975, 10) * sd_of(0.3 * values, 0.5)
+    reach = student.ppf(0.975, 10) * sd_of(0.3 * values, 0.75)
     deficit = math.log(39) - 3.5
     assert found.low == pytest.approx(math.log(39) - deficit * math.exp(reach))
     assert found.high == pytest.approx(math.log(39) - deficit * math.exp(-reach))
@@ -345,6 +345,46 @@ def freedom_of(a, b):
     return (a**2 + b**2) ** 2 / ((a**4 + b**4) / 10)
 
 
+def quartered(rng, estimate=3.0, *, at_half=1.0, at_quarter=1.5):
+    """H1 entropies on halves and quarters that deviate by so much."""
+    halves, quarters = (5 + deviation * rng.normal(size=(30, k)) for k, deviation in ((2, at_half), (4, at_quarter)))
+    return made(halves, estimate, "H1_entropy", quarters=quarters)
+
+
+def test_the_power_of_an_unpaired_difference_is_measured_from_quarters_to_halves(rng):
+    first, second = quartered(rng), quartered(rng, 3.7)
+    half = sum(((h.of("H1_entropy")[:, 0] - h.of("H1_entropy")[:, 1]) ** 2 / 2).mean() for h in (first, second))
+    quarter = sum(h.quarters_of("H1_entropy").var(axis=1, ddof=1).mean() for h in (first, second))
+    assert 0.5 < math.log2(quarter / half) < 1.5
+    deviation = math.sqrt(half * half / quarter)
+    found = difference_interval("H1_entropy", first, second, paired=False)
+    assert found.high - found.estimate == pytest.approx(student.ppf(0.975, 20) * deviation)
+    assert found.method == "halves and quarters"
+    p = difference_test("H1_entropy", first, second, paired=False)
+    assert p == pytest.approx(2 * student.sf(0.7 / deviation, 20))
+
+
+def test_a_measured_power_has_a_limit_and_needs_quarters(rng):
+    steep = [quartered(rng, at_quarter=9.0) for _ in range(2)]
+    half = sum(((h.of("H1_entropy")[:, 0] - h.of("H1_entropy")[:, 1]) ** 2 / 2).mean() for h in steep)
+    found = difference_interval("H1_entropy", *steep, paired=False)
+    assert found.high == pytest.approx(student.ppf(0.975, 20) * math.sqrt(half * 0.5**1.5))
+    without = [made(h.of("H1_entropy"), 3.0, "H1_entropy") for h in steep]
+    assert difference_interval("H1_entropy", *without, paired=False).method == "split-half"
+    flat = [made(np.full((30, 2), 5.0), e, "H1_entropy", quarters=np.full((30, 4), 5.0)) for e in (3.0, 4.0)]
+    assert difference_test("H1_entropy", *flat, paired=False) is None
+
+
+def test_an_unpaired_interval_excludes_0_exactly_where_its_p_is_below_the_level(rng):
+    below = []
+    for shift in np.linspace(0, 6, 25):
+        first, second = quartered(rng), quartered(rng, 3 + shift)
+        one = difference_interval("H1_entropy", first, second, paired=False)
+        below.append(difference_test("H1_entropy", first, second, paired=False) < 0.05)
+        assert (one.low > 0) == below[-1]
+    assert 0 < sum(below) < 25
+
+
 def test_the_interval_of_a_difference_excludes_0_exactly_where_p_is_below_the_level(rng, values):
     for shift in np.linspace(0, 3, 13):
         first, second = made(values, 25.0), made(10 + rng.normal(size=(30, 2)), 25.0 + shift)
@@ -356,6 +396,14 @@ def test_pairing_removes_what_two_layers_share(points):
     base, other = measured(points), measured(3 * points + 0.01 * np.sin(points))
     paired, unpaired = (ratio_interval("tree_length", other, base, paired=p) for p in (True, False))
     assert paired.high - paired.low < 0.1 * (unpaired.high - unpaired.low)
+
+
+def test_the_unpaired_test_of_clouds_of_one_population_holds_its_level():
+    """The rule of the intervals tells 0.3 % of these pairs apart."""
+    rng, cut = np.random.default_rng(3), splits(60, 20)
+    found = [measured(rng.normal(size=(60, 5)), Recipe(maxdim=0), cut=cut) for _ in range(100)]
+    pairs = [(a, b) for lag in (1, 11, 23) for a, b in zip(found, found[lag:] + found[:lag], strict=True)]
+    assert 0.02 < np.mean([difference_test("H0_max_lifetime", *pair, paired=False) < 0.05 for pair in pairs]) < 0.08
 
 
 def test_other_splits_cannot_be_paired(points, halves):

@@ -246,6 +246,42 @@ def test_the_loop_is_the_bar_that_is_signal():
     assert signal[(bars[:, 1] - bars[:, 0]).argmax()]
 
 
+def test_a_score_is_the_lesser_of_prominence_and_ratio_in_units_of_the_draws():
+    bars = np.array([(1.0, np.exp(2.0)), (1.0, np.exp(0.5))])
+    prominences, ratios = np.array([10.0, 30.0, 20.0, 0.0]), np.exp([0.5, 1.5, 1.0, 0.0])
+    ratios[3] = np.nan  # no bars
+    of_bars, of_draws = loops.scores(bars, prominences, ratios)
+    usual = np.log(1.01)
+    columns = [[2.0 / usual, 10, 30, 20, 0], [2.0, 0.5, 1.5, 1.0, 0.0]]
+    (m, v), (s, t) = ((np.mean(c), np.std(c, ddof=1)) for c in columns)
+    lesser = [min((x - m) / v, (y - s) / t) for x, y in ((0, 0), (2 / usual, 2), (0.5 / usual, 0.5))]
+    assert of_bars == pytest.approx(lesser)
+    assert of_draws[:2] == pytest.approx([min((10 - m) / v, (0.5 - s) / t), min((30 - m) / v, (1.5 - s) / t)])
+    assert of_draws[3] == pytest.approx(of_bars[0])
+    assert loops.bar_p_values(bars, prominences, ratios).tolist() == [
+        (1 + (of_draws >= score).sum()) / 5 for score in of_bars[1:]
+    ]
+
+
+def test_the_loop_test_holds_its_level():
+    """Of one statistic for the cloud and its draws alike: half of Gaussian clouds are in the upper half of their draws."""
+    found = [
+        claims_on(clouds_of(np.random.default_rng([22, i]).normal(size=(24, 4))), draws=19)[1][0].p for i in range(120)
+    ]
+    assert 0.35 < np.mean(np.array(found) <= 0.5) < 0.65
+    assert 0.04 < np.mean(np.array(found) <= 0.1) < 0.18
+
+
+def test_two_loops_are_both_signal():
+    rng = np.random.default_rng(23)
+    eight = np.vstack([circle(40, rng), circle(40, rng) + np.array([2.2, 0.0, 0.0])])
+    recipe = td.Recipe()
+    (ready,) = prepared(clouds_of(eight), recipe)
+    bars = measure_prepared(ready, recipe).diagrams.finite[1]
+    values = nulls.gaussian_null(nulls.joint([ready], recipe), recipe, range(39), names=[loops.PROMINENCE, loops.RATIO])
+    assert loops.significant_bars(bars, *values[:, 0].T).sum() == 2
+
+
 def test_no_bar_is_signal_where_there_is_none():
     assert loops.significant_bars(np.empty((0, 2)), np.ones(9), np.ones(9)).shape == (0,)
     with pytest.raises(InvalidInput, match="expected one of each a draw"):
@@ -253,7 +289,7 @@ def test_no_bar_is_signal_where_there_is_none():
 
 
 def test_beyond_all_draws_of_many_layers_is_not_decidable():
-    rng = np.random.default_rng(17)
+    rng = np.random.default_rng(18)
     clouds = clouds_of(circle(24, rng), *rng.normal(size=(7, 24, 3)))
     _, loop = claims_on(clouds, draws=19)
     assert loop[0].p == loop[0].smallest

@@ -14,7 +14,6 @@ Alternative = Literal["greater", "two-sided"]
 
 FEWEST_RESAMPLES, FEWEST_DRAWS, FEWEST_RUNS = 20, 19, 2
 MODEL_NULLS = ("text", "untrained")
-QUARTERED = ("H0_max_lifetime", "H0_max_lifetime_scaled")  # what is measured on quarters too
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +121,15 @@ class NullTest:
 class Halves:
     """The numbers of one cloud and of its halves, NaN where undefined.
 
-    ``whole`` (k,), ``values`` (s, 2, k): those of ``names``, which are the metrics of the summary, the ``scale``, and
-    ``tree_length``, the H0 total; these two in the units of the activations. ``quarters`` (s, 4, 2) are those of `QUARTERED`. The cloud
+    ``whole`` (k,), ``values`` (s, 2, k), ``quarters`` (s, 4, k): those of ``names``, which are the metrics of the summary, the
+    ``scale``, and ``tree_length``, the H0 total; these two in the units of the activations. Quarters are NaN where they would cut groups. The cloud
     has ``points`` points, each half ``half``; ``groups`` and ``drawn`` are those of the `Splits`.
     """
 
     names: tuple[str, ...]
     whole: Float64[np.ndarray, " k"]
     values: Float64[np.ndarray, "s 2 k"]
-    quarters: Float64[np.ndarray, "s 4 2"]
+    quarters: Float64[np.ndarray, "s 4 k"]
     points: int
     half: int
     groups: int
@@ -149,7 +148,7 @@ class Halves:
 
     def quarters_of(self, name: str) -> Float64[np.ndarray, "s 4"]:
         """The number on the quarters of each split."""
-        return self.quarters[:, :, QUARTERED.index(name)]
+        return self.quarters[:, :, self._place(name)]
 
     def _place(self, name: str) -> int:
         if name not in self.names:

@@ -116,6 +116,11 @@ def claims_from(found: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> C
 def halves_from(layer: str, row: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Halves:
     """The halves of one layer."""
     given: dict[str, Any] = {name: arrays[f"{layer}/{name}"] for name in ARRAYS}
+    if given["quarters"].shape[2:] != given["values"].shape[2:]:
+        raise InvalidRecord(
+            f"{layer}/quarters has shape {given['quarters'].shape}; expected as many numbers as {layer}/values, whose shape is "
+            f"{given['values'].shape}. An earlier todacomm wrote it: run the model again"
+        )
     return Halves(**{**row, "names": tuple(row["names"])}, **given)
 
 

@@ -1,6 +1,6 @@
-"""Every number of a cloud on random halves of its points: what all intervals and paired comparisons are made from."""
+"""Every number of a cloud on random halves and quarters of its points: what all intervals and paired comparisons are made from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float64
@@ -8,11 +8,11 @@ from jaxtyping import Float64
 from todacomm.claims import Halves
 from todacomm.cloud import PreparedCloud
 from todacomm.distances import median, rms
-from todacomm.engines import engines, restriction, subsampler
+from todacomm.engines import restriction, subsampler
 from todacomm.errors import InvalidInput
-from todacomm.metrics import metrics, names_of, summarise
+from todacomm.metrics import names_of, summarise
 from todacomm.recipe import Recipe
-from todacomm.splits import FEWEST, QUARTERED_GROUPS, Splits
+from todacomm.splits import FEWEST, QUARTERED_GROUPS, Indices, Splits
 from todacomm.types import CloudFacts, Diagrams, Measurement, Number
 
 SCALE, TREE = "scale", "tree_length"
@@ -26,7 +26,7 @@ def unsuited(facts: CloudFacts) -> str:
 
 
 def halves_of(cloud: PreparedCloud, found: Measurement, drawn: Splits) -> Halves:
-    """Measure a cloud, of which ``found`` is the measurement, on both halves of each split, and H0 on the quarters.
+    """Measure a cloud, of which ``found`` is the measurement, on both halves and on the quarters of each split.
 
     The projection stays that of the whole cloud. Raises InvalidInput for a cloud that is `unsuited`, and for splits of
     another number of points.
@@ -40,14 +40,19 @@ def halves_of(cloud: PreparedCloud, found: Measurement, drawn: Splits) -> Halves
     recipe = found.recipe
     diagrams = subsampler(cloud.condensed, engine=recipe.engine, maxdim=recipe.maxdim, threshold=recipe.threshold)
     distances = restriction(cloud.condensed)
-    values = [
-        [_numbers(diagrams(half), distances(half), recipe, cloud.unit) for half in pair] for pair in drawn.halves()
-    ]
+
+    def on(parts: Iterable[Sequence[Indices]]) -> Float64[np.ndarray, "s parts k"]:
+        return _array(
+            [[_numbers(diagrams(part), distances(part), recipe, cloud.unit) for part in cut] for cut in parts]
+        )
+
+    values = on(drawn.halves())
+    cut_groups = 0 < drawn.groups < QUARTERED_GROUPS
     return Halves(
         names=(*found.summary, SCALE, TREE),
         whole=_array(_whole(cloud, found)),
-        values=_array(values),
-        quarters=_quarters(cloud, recipe, drawn),
+        values=values,
+        quarters=np.full((len(values), 4, values.shape[2]), np.nan) if cut_groups else on(drawn.quarters()),
         points=len(cloud.points),
         half=drawn.half,
         groups=drawn.groups,
@@ -77,22 +82,6 @@ def _numbers(
 def _own_unit(condensed: np.ndarray, scale: float, recipe: Recipe) -> float:
     """What a part is divided by; 0 where it is not."""
     return {"median": scale, "rms": rms(condensed)}[recipe.scale] if recipe.scale in ("median", "rms") else 0.0
-
-
-def _quarters(cloud: PreparedCloud, recipe: Recipe, drawn: Splits) -> Float64[np.ndarray, "s 4 2"]:
-    """The longest bar of H0 on each quarter, and over the scale; NaN where quarters would cut groups."""
-    if 0 < drawn.groups < QUARTERED_GROUPS:
-        return np.full((len(drawn), 4, 2), np.nan)
-    distances = restriction(cloud.condensed)
-    limit = np.inf if recipe.threshold is None else recipe.threshold
-
-    def pair(quarter: np.ndarray) -> list[Number]:
-        within = distances(quarter)
-        bars = engines[recipe.engine](within, maxdim=0, threshold=limit).finite[0]
-        scale, found = median(within), metrics["max_lifetime"].of(bars) or 0.0
-        return [found / (_own_unit(within, scale, recipe) or 1.0), found / scale if scale > 0 else None]
-
-    return _array([[pair(quarter) for quarter in four] for four in drawn.quarters()])
 
 
 def _array(numbers: Sequence[object]) -> Float64[np.ndarray, "..."]:

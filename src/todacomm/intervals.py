@@ -6,13 +6,15 @@ falls from half the points to all of them, its power c in (1/2)^c, is the rule o
 chosen by simulation: benchmarks/intervals.py, docs/decisions/013-intervals.md.
 
 Every interval is one of the mean over fresh clouds of as many points, and is centred on the number of the cloud, never on
-the mean of its halves, which are another size. Comparisons are paired where both sides were cut by the same splits.
+the mean of its halves, which are another size. Comparisons are paired where both sides were cut by the same splits. Where they are
+not, a rule that covers on the worst population would be wide twice: there the power is measured, from quarters to halves
+(docs/decisions/015-comparison.md).
 """
 
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -25,9 +27,11 @@ from todacomm.halves import TREE
 from todacomm.types import is_block
 
 FREEDOM = 10.0  # degrees of freedom of t
+MEASURED = 20.0  # the same, of two clouds whose power is measured
 MISSING = 0.2  # the share of splits that may be undefined
 CONFIDENCE = 0.95
 ROUNDING = 1e-9  # nats
+BOTH = "halves and quarters"
 
 Series = Float64[np.ndarray, "s _"]
 
@@ -39,7 +43,8 @@ class Rule:
     ``power`` is c. ``form`` is what the halves are compared by: the value *in proportion*, times T / mean of all halves; times its
     *root*, as things that are counted vary; the *log*; or the *deficit*, log(log(points - 1) - value). ``steadied``: the variance is averaged with twice that
     of all half values. ``skewed``: the ends are as far from the number in its square root, for sums of few bars. ``quarters``:
-    quarters in place of halves, and no shrinking. ``least`` is the least value there can be.
+    quarters in place of halves, and no shrinking. ``least`` is the least value there can be. ``steepest``: in unpaired comparisons the
+    power is measured on quarters against halves, of the values as they are, and is this at most; None keeps the rule there too.
     """
 
     power: float = 1.0
@@ -48,6 +53,7 @@ class Rule:
     skewed: bool = False
     quarters: bool = False
     least: float = 0.0
+    steepest: float | None = None
     note: str = ""
 
 
@@ -56,19 +62,19 @@ RULES = {
     "tree_length": Rule(),
     "H0_count": Rule(0.0),
     "H0_total_persistence": Rule(),
-    "H0_max_lifetime": Rule(0.0, "log", quarters=True, note="one point decides it"),
+    "H0_max_lifetime": Rule(0.0, "log", quarters=True, steepest=1.0, note="one point decides it"),
     "H0_mean_lifetime": Rule(),
     "H0_persistence_norm": Rule(),
-    "H0_entropy": Rule(0.5, "deficit"),
-    "H1_count": Rule(-0.5, "root"),
-    "H1_total_persistence": Rule(steadied=True, skewed=True),
-    "H1_max_lifetime": Rule(0.25),
-    "H1_mean_lifetime": Rule(),
-    "H1_persistence_norm": Rule(),
-    "H1_entropy": Rule(1.5, "root"),
-    "H1_birth_of_longest": Rule(0.0, note="it jumps where another bar is nearly as long"),
-    "H1_death_birth_ratio": Rule(0.5, "root", least=1.0),
-    "H1_prominence": Rule(0.0, "root"),
+    "H0_entropy": Rule(0.75, "deficit", steepest=1.25),
+    "H1_count": Rule(-0.5, "root", steepest=-1.25),
+    "H1_total_persistence": Rule(steadied=True, skewed=True, steepest=-1.0),
+    "H1_max_lifetime": Rule(0.25, steepest=1.0),
+    "H1_mean_lifetime": Rule(steepest=2.0),
+    "H1_persistence_norm": Rule(steepest=0.5),
+    "H1_entropy": Rule(1.5, "root", steepest=1.5),
+    "H1_birth_of_longest": Rule(0.0, steepest=1.0, note="it jumps where another bar is nearly as long"),
+    "H1_death_birth_ratio": Rule(0.5, "root", least=1.0, steepest=0.75),
+    "H1_prominence": Rule(0.5, "root", steepest=0.75),
 }
 UNTRIED = Rule(0.5, steadied=True, note="no simulation stands behind the rule of this metric")
 
@@ -101,13 +107,14 @@ class Spread:
     """How a number varies over random parts of its cloud, in its own unit.
 
     ``series`` (s, 2) are the values of the two parts of each split, brought to the size of the whole cloud and centred anywhere;
-    ``deviation`` is the standard deviation of the whole cloud's number. ``undefined`` says why there is none.
+    ``deviation`` is the standard deviation of the whole cloud's number. ``undefined`` says why there is none, ``method`` what it
+    was made from.
     """
 
     series: Series
     deviation: float
     freedom: float
-    grouped: bool
+    method: str
     undefined: str = ""
     note: str = ""
 
@@ -156,7 +163,8 @@ def _spread(series: Series, rule: Rule, halves: Halves, why: str) -> Spread:
     deviation = math.nan if why else math.sqrt(variance(series[usable], rule, halves.half / halves.points))
     note = f"{missing} of {len(series)} splits left out, where it is undefined" if missing and not why else ""
     freedom = min(FREEDOM, halves.groups - 1.0) if halves.groups else FREEDOM
-    return Spread(series, deviation, freedom, halves.groups > 0, why, note)
+    method = ("quarters, conservative" if rule.quarters else "split-half") + (", whole groups" if halves.groups else "")
+    return Spread(series, deviation, freedom, method, why, note)
 
 
 def variance(series: Series, rule: Rule, share: float) -> float:
@@ -191,14 +199,11 @@ def _ends(rule: Rule, estimate: float, reach: float, ceiling: float) -> tuple[fl
 
 def _made(estimate: float, ends: tuple[float, float] | None, confidence: float, rule: Rule, spread: Spread) -> Interval:
     """The interval, which holds its estimate whatever rounding does; without ends, and with the reason, for None."""
-    method = ("quarters, conservative" if rule.quarters else "split-half") + (
-        ", whole groups" if spread.grouped else ""
-    )
     if ends is None:
         number = estimate if math.isfinite(estimate) else None
-        return Interval(number, None, None, confidence, method, spread.undefined)
+        return Interval(number, None, None, confidence, spread.method, spread.undefined)
     notes = "; ".join(note for note in (rule.note, spread.note) if note)
-    return Interval(estimate, min(ends[0], estimate), max(ends[1], estimate), confidence, method, notes)
+    return Interval(estimate, min(ends[0], estimate), max(ends[1], estimate), confidence, spread.method, notes)
 
 
 # Ratios and differences of the same number in two clouds
@@ -256,16 +261,48 @@ def _compared(name: str, estimate: float, spread: Spread, confidence: float, *, 
 
 def _combined(name: str, first: Halves, second: Halves, factors: tuple[float, float], *, paired: bool) -> Spread:
     """The spread of a sum of the number in two clouds, each times a factor: split by split, or of independent clouds."""
-    a, b = spread_of(name, first), spread_of(name, second)
-    why = a.undefined or b.undefined or ("" if all(map(math.isfinite, factors)) else "the number below is 0")
     if paired:
         refuse_unpaired(first, second)
+    a, b = spread_of(name, first), spread_of(name, second)
+    why = a.undefined or b.undefined or ("" if all(map(math.isfinite, factors)) else "the number below is 0")
+    found = summed(a, b, factors, rule_of(name), first, paired=paired, why=why)
+    measured = None if paired or why else measured_deviation(name, first, second, factors)
+    return found if measured is None else replace(found, deviation=measured, freedom=MEASURED, method=BOTH)
+
+
+def summed(
+    a: Spread, b: Spread, factors: tuple[float, float], rule: Rule, halves: Halves, *, paired: bool, why: str = ""
+) -> Spread:
+    """The spread of a sum of two numbers, each times a factor, by the rule; ``halves`` are those of either."""
+    if paired:
         with np.errstate(invalid="ignore"):  # where both are infinite, the split is left out
             series = factors[0] * a.series + factors[1] * b.series
-        return _spread(series, rule_of(name), first, why)
+        return _spread(series, rule, halves, why)
     va, vb = (factors[0] * a.deviation) ** 2, (factors[1] * b.deviation) ** 2
     freedom = (va + vb) ** 2 / (va**2 / a.freedom + vb**2 / b.freedom) if va + vb else FREEDOM  # Welch
-    return Spread(a.series, math.sqrt(va + vb), freedom, a.grouped, why, a.note or b.note)
+    return Spread(a.series, math.sqrt(va + vb), freedom, a.method, why, a.note or b.note)
+
+
+def measured_deviation(name: str, first: Halves, second: Halves, factors: tuple[float, float]) -> float | None:
+    """The standard deviation of a sum of the number in two independent clouds, each times a factor.
+
+    The variance at half size, without bias, falls to that of the whole by as much as it fell from quarters to halves. None where the rule says nothing
+    of it, for whole groups, whose quarters are of few groups, and where a variance is 0 or undefined.
+    """
+    steepest = rule_of(name).steepest
+    pairs = list(zip(factors, (first, second), strict=True))
+    half = sum(factor**2 * between(of.of(name)) for factor, of in pairs)
+    quarter = sum(factor**2 * between(of.quarters_of(name)) for factor, of in pairs)
+    if steepest is None or first.groups or second.groups or not (half > 0 and quarter > 0):
+        return None
+    power = min(math.log2(quarter / half), steepest)
+    return math.sqrt(half * (first.half / first.points) ** power)
+
+
+def between(values: Float64[np.ndarray, "s parts"]) -> float:
+    """The variance between the disjoint parts of a split, the mean over the splits that have all of them; NaN for none."""
+    there = values[np.isfinite(values).all(axis=1)]
+    return float(there.var(axis=1, ddof=1).mean()) if len(there) else math.nan
 
 
 def refuse_unpaired(first: Halves, second: Halves) -> None:

@@ -5,6 +5,7 @@ therefore in the units of the cloud and is always given beside its scale-free tw
 median pairwise distance.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from todacomm.registry import Registry
 from todacomm.types import Bars, Diagrams, Number
 
 SCALED = "_scaled"
-USUAL_BARS = 10
+USUAL_BARS, USUAL_LEAST = 20, math.log(1.01)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ def entropy(bars: Bars) -> Number:
 @metric("birth_of_longest", degree=1, label="birth of the longest bar", from_dimension=1)
 def birth_of_longest(bars: Bars) -> Number:
     """The birth of the longest bar, of several the earliest; undefined for an empty diagram."""
-    return float(bars[lifetimes(bars).argmax(), 0]) if len(bars) else None
+    lives = lifetimes(bars)
+    return float(bars[lives == lives.max(), 0].min()) if len(bars) else None
 
 
 @metric("death_birth_ratio", degree=0, label="largest death / birth", from_dimension=1, alternative="greater")
@@ -111,21 +113,28 @@ def death_birth_ratio(bars: Bars) -> Number:
     return float((bars[:, 1] / bars[:, 0]).max()) if len(bars) else None
 
 
-@metric("prominence", degree=0, label="longest / usual lifetime", from_dimension=1, alternative="greater")
+@metric("prominence", degree=0, label="prominence", from_dimension=1, alternative="greater")
 def prominence(bars: Bars) -> Number:
-    """The longest lifetime over the usual one; 0 for an empty diagram.
+    """The largest log(death / birth) over the usual one; 0 for an empty diagram.
 
-    Heavy tails and spheres lengthen all bars, a loop one or a few.
+    Clouds of few dimensions, heavy tails and spheres have many bars that are long for their birth, a loop has one or a few.
     """
-    return float(lifetimes(bars).max() / usual_lifetime(bars)) if len(bars) else 0.0
+    return float(log_ratios(bars).max() / usual_log_ratio(bars)) if len(bars) else 0.0
 
 
-def usual_lifetime(bars: Bars) -> float:
-    """The mean lifetime of the bars, of which there is one at least, and of ten more, each of a tenth of the mean birth.
+def log_ratios(bars: Bars) -> Float[np.ndarray, " m"]:
+    """The natural logarithm of death / birth of each bar, whose births are above 0."""
+    return np.log(bars[:, 1] / bars[:, 0])
 
-    Without those ten the only bar of a clean circle, and the only bar of a few points, would both be as long as is usual.
+
+def usual_log_ratio(bars: Bars) -> float:
+    """The log(death / birth) that a tenth of the bars are above, twenty more of death / birth 1.01 among them.
+
+    Without those twenty the only bar of a clean circle, and the two of a clean figure eight, would be as long as is usual.
     """
-    return float((lifetimes(bars).sum() + bars[:, 0].mean()) / (len(bars) + USUAL_BARS))
+    padded = np.append(log_ratios(bars), np.full(USUAL_BARS, USUAL_LEAST))
+    place = len(padded) - 1 - len(padded) // 10
+    return float(np.partition(padded, place)[place])
 
 
 def names_of(maxdim: int) -> dict[str, tuple[int, Metric]]:

@@ -7,6 +7,7 @@ same texts, differences are taken text by text; else the two are independent sam
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float64
@@ -15,14 +16,14 @@ from scipy.special import stdtrit
 from todacomm.claims import Claims, Halves, Interval
 from todacomm.evidence import GROWTHS
 from todacomm.intervals import (
-    FREEDOM,
+    Spread,
     difference_interval,
     difference_test,
     p_value,
     relative_interval,
     rule_of,
     spread_of,
-    variance,
+    summed,
 )
 from todacomm.pvalues import adjusted
 from todacomm.types import Expansion, Growth, Number, Profile, is_block, layer_key
@@ -291,12 +292,11 @@ def effect(value: float, deviation: float) -> Number:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grown:
-    """A growth with its logarithm on the halves: ``series`` (s, 2), whose spread is that of the logarithm."""
+    """A growth, the spread of its logarithm, and the halves of its peak."""
 
     value: float
-    series: Float64[np.ndarray, "s 2"]
-    share: float
-    undefined: str
+    spread: Spread
+    halves: Halves
 
 
 def without_growth(profile: Profile, expansion: Expansion | None) -> str:
@@ -336,43 +336,30 @@ def grown(name: str, profile: Profile, growth: Growth) -> Grown:
     above, below = halves[growth.peak], halves[growth.baseline]
     top, base = spread_of(name, above), spread_of(name, below)
     value = above.estimate(name) / below.estimate(name)
-    series = top.series / above.estimate(name) - base.series / below.estimate(name)
-    return Grown(value, series, above.half / above.points, top.undefined or base.undefined)
+    factors = 1 / above.estimate(name), -1 / below.estimate(name)
+    why = top.undefined or base.undefined
+    return Grown(value, summed(top, base, factors, rule_of(name), above, paired=True, why=why), above)
 
 
 def growth_difference(name: str, a: Grown, b: Grown, *, paired: bool, confidence: float) -> GrowthDifference:
     """The second growth over the first, and less it, with intervals."""
     ratio, less = b.value / a.value, b.value - a.value
     method = "split-half, on logarithms"
-    if why := a.undefined or b.undefined:
-        nothing = Interval(None, None, None, confidence, method, why)
+    why = a.spread.undefined or b.spread.undefined
+    both = partial(summed, a.spread, b.spread, rule=rule_of(name), halves=a.halves, paired=paired, why=why)
+    logs, values = both(factors=(-1.0, 1.0)), both(factors=(-a.value, b.value))
+    if logs.undefined:
+        nothing = Interval(None, None, None, confidence, method, logs.undefined)
         return GrowthDifference(known(a.value), known(b.value), nothing, nothing, None, None)
-    log_spread, freedom = combined(name, a, b, (1.0, 1.0), paired=paired)
-    spread, other = combined(name, a, b, (a.value, b.value), paired=paired)
-    reach = float(stdtrit(freedom, (1 + confidence) / 2)) * log_spread
-    wide = float(stdtrit(other, (1 + confidence) / 2)) * spread
+    reach, wide = (float(stdtrit(s.freedom, (1 + confidence) / 2)) * s.deviation for s in (logs, values))
     return GrowthDifference(
         a.value,
         b.value,
         Interval(ratio, ratio * math.exp(-reach), ratio * math.exp(reach), confidence, method),
         Interval(less, less - wide, less + wide, confidence, "split-half"),
-        p_value(math.log(ratio), log_spread, freedom),
+        p_value(math.log(ratio), logs.deviation, logs.freedom),
         None,
     )
-
-
-def combined(name: str, a: Grown, b: Grown, factors: tuple[float, float], *, paired: bool) -> tuple[float, float]:
-    """Standard deviation and degrees of freedom of the difference of two series, each times a factor."""
-    rule, one, two = rule_of(name), factors[0] * a.series, factors[1] * b.series
-    if paired:
-        return math.sqrt(variance(usable(two - one), rule, a.share)), FREEDOM
-    va, vb = variance(usable(one), rule, a.share), variance(usable(two), rule, b.share)
-    return math.sqrt(va + vb), FREEDOM * (va + vb) ** 2 / (va**2 + vb**2) if va + vb else FREEDOM
-
-
-def usable(series: Float64[np.ndarray, "s 2"]) -> Float64[np.ndarray, "u 2"]:
-    """The splits on which both halves have the number."""
-    return series[np.isfinite(series).all(axis=1)]
 
 
 # Language

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from todacomm.comparison import Comparison, ModelRow, peak_of
+from todacomm.loops import LOOP
 from todacomm.pvalues import ALPHA
 from todacomm.report import sections  # registered first: its closing sections serve every record
 from todacomm.report.pieces import (
@@ -308,12 +309,12 @@ def h1(comparison: Comparison, _: Context) -> Iterator[Piece]:
 def loops(profile: Profile) -> str:
     """At how many sound layers of a profile the longest loop stands out of Gaussian noise."""
     sound = [m.address.layer for m in profile.measurements if not m.facts.doubtful]
-    tests = [] if profile.claims is None else profile.claims.tests_of("H1_prominence", sound)
+    tests = [] if profile.claims is None else profile.claims.tests_of(LOOP, sound)
     known = [test.adjusted for test in tests if test is not None and test.adjusted is not None]
     found = sum(p <= ALPHA for p in known)
     return (
         f"{profile.model} ({profile.data}, pooling {profile.recipe.pooling or 'given'}): a loop stands out of Gaussian noise of the same "
-        f"covariance at {found} of {plural(len(known), 'sound layer')} (longest over mean bar of H1, adjusted over layers)."
+        f"covariance at {found} of {plural(len(known), 'sound layer')} (a bar of H1 long for its birth and among the bars, adjusted over layers)."
     )
 
 
