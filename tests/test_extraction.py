@@ -318,7 +318,8 @@ def test_the_pass_ends_where_the_deepest_layer_has_been_read(name, site):
     finally:
         for handle in handles:
             handle.remove()
-    assert some["layer_0"].tobytes() == read(name, site=site).layers["layer_0"].tobytes()
+    whole = read(name, site=site).layers["layer_0"]  # without hooks, so perhaps block by block, which rounds otherwise
+    np.testing.assert_allclose(some["layer_0"], whole, rtol=1e-4, atol=1e-5)
 
 
 def test_the_language_metrics_need_the_whole_pass():

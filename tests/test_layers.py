@@ -12,8 +12,19 @@ import todacomm
 ROOT = Path(todacomm.__file__).parent
 STRATA = [
     {"errors", "registry", "recipe", "types", "claims", "quantities", "progress", "_version"}
-    | {"distances", "projection", "landmarks"},
-    {"pooling", "cloud", "engines", "metrics", "pvalues", "diagram_distances", "geometry", "permutations"},
+    | {"distances", "projection", "landmarks", "fourier"},
+    {
+        "pooling",
+        "cloud",
+        "engines",
+        "metrics",
+        "pvalues",
+        "diagram_distances",
+        "geometry",
+        "permutations",
+        "dimension",
+        "changepoints",
+    },
     {
         "models",
         "checkpoints",
@@ -22,9 +33,12 @@ STRATA = [
         "placement",
         "batching",
         "extraction",
+        "collecting",
+        "layerwise",
         "language",
         "zoo",
         "skeletons",
+        "grokking",
     },
     {
         "expansion",
@@ -45,6 +59,8 @@ STRATA = [
         "grid",
         "statements",
         "ablation",
+        "watching",
+        "signature",
     },
     {
         "arrays",
@@ -58,11 +74,11 @@ STRATA = [
         "versions",
         "experiment",
     }
-    | {"clouds_store", "comparison_store"}
+    | {"clouds_store", "comparison_store", "grok_store", "laboratory"}
     | {"cache", "digests", "kept", "jobs", "remote", "workers", "reruns"}
-    | {"memory", "plan", "calibration", "planning", "fitting"},
+    | {"memory", "plan", "calibration", "trials", "planning", "fitting"},
     {"report"},
-    {"execution", "ablating", "cli", "__init__", "__main__"},
+    {"execution", "ablating", "grok_execution", "cli", "__init__", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(STRATA) for name in names}
 PURE = STRATA[0] | STRATA[1] | STRATA[3]
@@ -70,6 +86,8 @@ KNOWS_NO_MODEL = {"measurement", "comparison", "expansion", "metrics", "engines"
     "splits",
     "halves",
     "intervals",
+    "watching",
+    "signature",
 }
 
 

@@ -14,11 +14,13 @@ from torch.utils.flop_counter import FlopCounterMode
 import todacomm as td
 from tiny_models import tiny, tokenizer
 from todacomm import fitting, memory
-from todacomm.calibration import Rates, _trial, growing
+from todacomm.batching import choose
+from todacomm.calibration import Rates, growing
 from todacomm.errors import InvalidInput, TooLarge
 from todacomm.execution import execute
 from todacomm.fitting import fewer_at_once, fitted, largest, refusal, smaller_batch
 from todacomm.jobs import cache_of, jobs_of
+from todacomm.layerwise import STRETCH, decoder_of
 from todacomm.memory import size_of, spoken
 from todacomm.models import ModelSource, resolve
 from todacomm.plan import JobPlan, Plan, Stage, duration
@@ -26,6 +28,7 @@ from todacomm.planning import TO_FETCH, cloud_bytes, plan_of, rates_of
 from todacomm.recipe import Recipe
 from todacomm.skeletons import skeleton
 from todacomm.study import Study
+from todacomm.trials import _trial
 
 MEBI = 2**20
 DECODER, ENCODER = "tiny-preln-decoder", "tiny-postln-encoder"
@@ -210,6 +213,15 @@ def test_a_plan_adds_up():
     assert replace(plan, workers=2).memory == 300 * MEBI
 
 
+@pytest.mark.parametrize(("claims", "said"), [(2000.0, True), (1500.0, False), (250.0, False)])
+def test_what_takes_nearly_all_of_a_long_run_is_said_with_the_way_to_leave_it_out(claims, said):
+    rest = 10.0 if claims < 1000 else 200.0
+    plan = Plan(
+        (JobPlan("m", "d", stages=(Stage("homology", rest), Stage("intervals and nulls", claims))),), 0, None, 1
+    )
+    assert ("--resamples 0 --null-draws 0" in plan.line()) == said
+
+
 def test_fewer_layers_are_measured_at_a_time_where_that_fits():
     stage = Stage("homology", 1.0, (10 + 4 * 30) * MEBI, each=30 * MEBI)
     assert fewer_at_once(plan_with(stage, limit=1000, at_once=4)) is None
@@ -268,9 +280,9 @@ def test_what_does_not_fit_is_refused_before_it_is_begun(tmp_path):
 def test_a_trial_is_one_of_all_its_tokens_where_the_head_is_tried_on_few_before():
     """Time is told by a clock that moves on by one whenever it is read."""
     model = skeleton(resolve(DECODER), site="block", device="cpu", dtype="float32")
-    texts = td.texts("wikitext2", 8).items
+    rows = choose(model.cut, td.texts("wikitext2", 8), samples=8, min_tokens=1, max_length=32).encoded
     study = Study(models=(DECODER,), samples=8, max_length=32)
-    plain, headed = (_trial(model, texts, study.but(language=x), count().__next__) for x in (False, True))
+    plain, headed = (_trial(model, rows, study.but(language=x), count().__next__) for x in (False, True))
     assert plain.length == headed.length == 32
     assert abs(headed.rest) < 0.2
 
@@ -354,3 +366,31 @@ def test_arrays_are_planned_by_their_file(todacomm, tmp_path):
     code, out, _ = todacomm("plan", tmp_path / "cloud.npy")
     assert code == 0
     assert "120 points in 5 dimensions" in out
+
+
+# Block by block
+
+
+@pytest.fixture
+def llama(tmp_path):
+    """The directory of a tiny Llama, which is read block by block."""
+    tiny("llama").network.save_pretrained(tmp_path / "llama")
+    tokenizer(ends=False).save_pretrained(tmp_path / "llama")
+    return str(tmp_path / "llama")
+
+
+def test_a_model_that_is_read_block_by_block_is_tried_and_planned_so(llama, tmp_path):
+    study = Study(models=(llama,), samples=24, cache=False, output_dir=str(tmp_path / "out"))
+    whole, plain = (planned(study.but(batch_size=size)).jobs[0] for size in ("auto", 8))
+    (quick,), (slow,) = ([s for s in job.stages if s.name == "language"] for job in (whole, plain))
+    assert not whole.problem
+    assert quick.each > slow.each  # the stream of all texts, and a block laid out
+    assert min(s.seconds for s in whole.stages if s.name in ("forward", "pooling")) > 0
+
+
+def test_the_tokens_of_a_stretch_and_the_matrices_of_a_block_are_counted_in_its_memory():
+    decoder = decoder_of(tiny("llama").anatomy, longest=60)
+    per_token = 4 * (2 * 16 + (2 * 2 + 2 * 1) * 8)
+    assert decoder.bytes_for(3000) - decoder.bytes_for(2000) == 1000 * per_token
+    assert decoder.bytes_for(10**6) == decoder.bytes_for(STRETCH)
+    assert decoder.bytes_for(0) > 2 * 4 * sum(p.numel() for p in tiny("llama").base.layers[0].parameters())

@@ -167,9 +167,13 @@ class Batching:
 
     def batches(self, encoded: Sequence[Encoded], padding: int, budget: int, description: str) -> Iterator["Batch"]:
         """Padded batches of texts of similar length, longest first, so that memory runs out at once or not at all."""
-        groups = list(self._groups(encoded, budget))
+        groups = self.groups(encoded, budget)
         for group in self.track(groups, description, len(groups)):
             yield pad(group, padding, self.side)
+
+    def groups(self, encoded: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
+        """The rows of each batch, longest first."""
+        return list(self._groups(encoded, budget))
 
     def _groups(self, encoded: Sequence[Encoded], budget: int) -> Iterator[list[Encoded]]:
         rows = sorted(encoded, key=lambda e: (-len(e), e.index))

@@ -11,10 +11,10 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -30,15 +30,8 @@ from todacomm.measurement import measure_task
 from todacomm.nulls import gaussian_null, haar_frame, joint
 from todacomm.recipe import Recipe
 from todacomm.splits import splits
-from todacomm.types import Address, PointCloud, Texts
+from todacomm.types import Address, PointCloud
 from todacomm.versions import installed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from todacomm.batching import Batch
-    from todacomm.skeletons import Skeleton
-    from todacomm.study import Study
 
 Clock = Callable[[], float]
 DAY = 86400.0
@@ -46,9 +39,6 @@ FIRST = 64  # points of the first cloud that is tried
 PATIENCE = 0.25  # seconds of a cloud that is tried, or SHARE of what is extrapolated from it
 SHARE = 0.1
 STEEPEST = (2.2, 2.4, 5.0)  # exponents of the time of H0, H1 and H2
-FLOPS = 6e9  # of a batch that is tried
-TRIALS = (2, 5)  # of a batch: at least, and at most within
-WITHIN = 0.2  # seconds
 CHECKED = 600  # points that the reference engine computes at most
 YARD = 0.0146  # seconds of `yardstick` on the machine that the constants below were measured on
 FIGURES = (1.0, 0.16)  # seconds of the figures of a run on that machine: of one layer, for each doubling of the layers
@@ -184,9 +174,10 @@ def _claim_rate(n: int, d: int, layers: int, recipe: Recipe, clock: Clock) -> Cl
     def draw(size: int) -> float:
         cloud = random_cloud(size, d)
         together = joint([prepare(cloud, alone)], alone, raw=[cloud])
-        return timed(lambda: gaussian_null(together, alone, [0]), clock)
+        whole = timed(lambda: gaussian_null(together, alone, [0]), clock)
+        return max(whole - frame(size, 1), whole / 2)  # the frame is drawn once for all layers
 
-    def frame(size: int) -> float:
+    def frame(size: int, layers: int = layers) -> float:
         columns = layers * min(recipe.components or d, d)
         width = min(size, columns + 1)
         rng, beside = np.random.default_rng(0), np.zeros((width, columns))
@@ -239,150 +230,3 @@ def random_cloud(n: int, d: int) -> PointCloud:
     rng = np.random.default_rng(n)
     points = rng.normal(size=(n, d)) / np.sqrt(np.arange(1, d + 1))
     return PointCloud(points.astype(np.float32), Address("calibration", "random", "cloud"))
-
-
-# Models
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRate:
-    """Seconds of a model: of a block for each token, padding included, by the length of the batch; of pooling one layer for
-    each such token; of all else (embedding, norm, head, scores) for each such token.
-    """
-
-    block: tuple[tuple[int, float], ...]
-    pooling: float
-    rest: float
-
-    def block_at(self, length: int) -> float:
-        """Between lengths in proportion, beyond them as at the last."""
-        lengths, seconds = zip(*sorted(self.block), strict=True)
-        return float(np.interp(length, lengths, seconds))
-
-
-def model_rate(
-    model: "Skeleton", batches: "Sequence[Batch]", study: "Study", *, tokenising: float, rates: Rates, key: object
-) -> ModelRate:
-    """The rate of a model on its own batches; ``tokenising`` are the seconds a token that this takes, known already."""
-    found = rates.of(key, lambda: asdict(_model_rate(model, batches, study, tokenising, rates.clock)))
-    return ModelRate(tuple((length, seconds) for length, seconds in found["block"]), found["pooling"], found["rest"])
-
-
-def _model_rate(
-    model: "Skeleton", batches: "Sequence[Batch]", study: "Study", tokenising: float, clock: Clock
-) -> ModelRate:
-    plain, headed = study.but(language=False), study
-    most = max(32, round(FLOPS / max(1, 4 * model.block)))
-    trial(model, some_of(batches[-1], 64), plain, clock)  # kernels are made ready here
-    tried = [trial(model, some_of(b, most), plain, clock) for b in (batches[0], batches[len(batches) // 2])]
-    with_head = max(32, min(most, round(FLOPS / max(1, 2 * model.head))))
-    last = trial(model, some_of(batches[len(batches) // 2], with_head), headed, clock)
-    block = dict(sorted((t.length, t.block) for t in tried))
-    return ModelRate(
-        tuple(block.items()),
-        statistics.mean(t.pooling for t in tried),
-        max(0.0, last.rest - tokenising),
-    )
-
-
-def some_of(batch: "Batch", tokens: int) -> list[str]:
-    """Texts of a batch, as many as hold so many tokens with their padding, one at least."""
-    return [row.text for row in batch.rows[: max(1, tokens // batch.ids.shape[1])]]
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What one batch took, in seconds for each token with its padding; ``length`` is that of its longest text."""
-
-    length: int
-    block: float
-    pooling: float
-    rest: float
-
-
-def trial(model: "Skeleton", items: Sequence[str], study: "Study", clock: Clock) -> Trial:
-    """Extract the texts with the cut model several times; the fastest counts."""
-    begun = time.perf_counter()
-    found: list[Trial] = []
-    while len(found) < TRIALS[0] or (time.perf_counter() - begun < WITHIN and len(found) < TRIALS[1]):
-        found.append(_trial(model, items, study, clock))
-    return min(found, key=lambda t: t.block + t.rest)
-
-
-def _trial(model: "Skeleton", items: Sequence[str], study: "Study", clock: Clock) -> Trial:
-    from todacomm.extraction import extract
-
-    watch = Watch(clock, model.cut.device)
-    points = study.subsample and max(1, study.subsample * len(items) // study.samples)
-    with watch.on(model.cut.anatomy.blocks):
-        begun = clock()
-        extract(
-            model.cut,
-            Texts("calibration", tuple(items)),
-            pooling=study.pooling[0] if study.pooling else None,
-            site=study.site,
-            max_length=study.max_length,
-            batch_size=len(items),
-            subsample=points,
-            seed=study.seed,
-            language=study.language,
-        )
-        whole = clock() - begun
-    pooled = len(model.layers) - model.depth + len(model.cut.anatomy.blocks)
-    within = len(model.cut.anatomy.blocks) * watch.block + pooled * watch.pooling
-    tokens = max(1, watch.most)
-    return Trial(watch.length, watch.block / watch.tokens, watch.pooling / watch.tokens, (whole - within) / tokens)
-
-
-@dataclass(slots=True)
-class Watch:
-    """The seconds of the last block, and those between it and the one before, where a layer is pooled."""
-
-    clock: Clock
-    device: str
-    block: float = 0.0
-    pooling: float = 0.0
-    tokens: int = 0
-    most: int = 0
-    length: int = 0
-    _entered: float = 0.0
-    _left: float = 0.0
-
-    @contextmanager
-    def on(self, blocks: "Sequence[Any]") -> "Iterator[None]":
-        """Hooks on the blocks while it watches."""
-        handles = [
-            blocks[0].register_forward_hook(self._after_first),
-            blocks[-1].register_forward_pre_hook(self._before, with_kwargs=True),
-            blocks[-1].register_forward_hook(self._after),
-        ]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _now(self) -> float:
-        if self.device.startswith("cuda"):
-            import torch
-
-            torch.cuda.synchronize()
-        return self.clock()
-
-    def _after_first(self, *_: object) -> None:
-        self._left = self._now()
-
-    def _before(self, _module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        from todacomm.families import entering
-
-        hidden = entering(args, kwargs)
-        texts, length = hidden.shape[:2] if hidden is not None and hidden.ndim > 2 else (1, 1)
-        self.tokens += texts * length
-        self.most = max(self.most, texts * length)  # a head is tried on one token before the texts
-        self.length = max(self.length, length)
-        self._entered = self._now()
-        if self._left:
-            self.pooling += self._entered - self._left
-
-    def _after(self, *_: object) -> None:
-        self.block += self._now() - self._entered

@@ -1,4 +1,4 @@
-"""Texts to activations: one forward pass over each batch, each layer pooled in its hook, nothing kept but (n, d) a layer.
+"""Texts to activations: one forward pass over all texts, each layer pooled as it is read, nothing kept but (n, d) a layer.
 
 ``embedding`` is what enters block 0, ``layer_i`` the residual stream after block i as it is (before any final norm, so
 not always transformers' hidden_states), ``final`` the output of the final norm where the model has one.
@@ -6,16 +6,16 @@ not always transformers' hidden_states), ``final`` the output of the final norm 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from todacomm.errors import InvalidCloud, InvalidInput, MissingExtra, UnknownName
 from todacomm.pooling import Pooling, poolings
 from todacomm.progress import Track, silent
-from todacomm.types import Activations, Mask, Points, Texts, layer_key
+from todacomm.types import Activations, Points, Texts, layer_key
 
 try:
     import torch
@@ -31,10 +31,12 @@ from todacomm.batching import (
     choose,
     inputs,
     longest,
+    pad,
     pad_id,
     token_budget,
     with_tokens_shuffled,
 )
+from todacomm.collecting import Collector, Plan, Read, as_array, plan_of_points
 from todacomm.families import Anatomy, evaluating, hooked
 from todacomm.language import (
     LanguageMetrics,
@@ -43,12 +45,14 @@ from todacomm.language import (
     comes_in_pieces,
     masked_metrics,
     predicted,
+    reads_final,
     scores_at,
+    scores_in_pieces,
 )
+from todacomm.layerwise import Decoder, Seen, decoder_of, stretches_of
 from todacomm.loading import LoadedModel
 
 DEFAULT_POOLING = {"causal": "last", "masked": "cls"}
-TOKENS_DRAWN = 1000  # points of the pooling "tokens" when no number is asked for
 
 
 def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a default
@@ -84,19 +88,13 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     chosen = choose(model, texts, samples=samples, min_tokens=min_tokens, max_length=max_length)
     if shuffled is not None:
         chosen = with_tokens_shuffled(chosen, shuffled)
-    plan = _plan(chosen, pool, subsample, seed)
+    plan = plan_of_points(chosen, pool, subsample, seed)
     with_logits = language and model.kind == "causal" and not model.headless
-    in_pieces = with_logits and comes_in_pieces(model)
-    budget = token_budget(model, with_logits=with_logits and not in_pieces)
+    way = way_of(model, batching, with_logits=with_logits, site=site, longest=max(map(len, chosen.encoded)))
     collected, tally = Collector(plan, "" if with_logits else deepest(sites)), Tally()
-    with evaluating(model.network), hooked(*_hooks(sites, collected)):
-        for batch in batching.batches(chosen.encoded, pad_id(model), budget, f"activations of {model.name}"):
-            collected.begin(batch)
-            if with_logits and len((targets := predicted(batch)).ids):
-                tally.add(batch, targets, scores_at(model, batch, targets, in_pieces=in_pieces))
-            else:
-                with suppress(_Read):
-                    model.base(**inputs(model.base, batch))
+    reading = _Pass(model, chosen, batching, sites, collected, tally, way, with_logits)
+    with evaluating(model.network):
+        reading.by_blocks(way.decoder) if way.decoder else reading.by_batches()
     found = {layer: collected.clouds[layer] for layer in sites}
     _require_finite(found, model.name, model.dtype)
     notes = _notes(model, chosen, plan, max_length)
@@ -106,100 +104,84 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     return read, _language(model, chosen, tally, seed, batching)
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a model is read: block by block where ``decoder`` is given, else batch by batch; the head in pieces or whole."""
+
+    decoder: Decoder | None
+    in_pieces: bool
+    budget: int
+
+
+def way_of(model: LoadedModel, batching: Batching, *, with_logits: bool, site: str, longest: int) -> Way:
+    """The fastest way that is known to be right for texts of so many tokens at most; batch by batch where a size was asked for."""
+    in_pieces = with_logits and comes_in_pieces(model)
+    automatic = batching.size == "auto" and batching.side == "right"
+    usable = automatic and site == "block" and in_pieces == with_logits
+    decoder = decoder_of(model.anatomy, longest=longest) if usable else None
+    if decoder and with_logits and not reads_final(model):
+        decoder = None
+    return Way(decoder, in_pieces, token_budget(model, with_logits=with_logits and not in_pieces))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pass:
+    """The forward pass over the chosen texts, which fills the clouds and the tally."""
+
+    model: LoadedModel
+    chosen: Chosen
+    batching: Batching
+    sites: Mapping[str, "Tap"]
+    collected: Collector
+    tally: Tally
+    way: Way
+    with_logits: bool
+
+    def by_batches(self) -> None:
+        """One batch after the other through the whole network, each layer read in its hook."""
+        read = self.batching.batches(self.chosen.encoded, pad_id(self.model), self.way.budget, self._said)
+        with hooked(*_hooks(self.sites, self.collected)):
+            for batch in read:
+                self.collected.begin(batch)
+                if self.with_logits and len((targets := predicted(batch)).ids):
+                    scores = scores_at(self.model, batch, targets, in_pieces=self.way.in_pieces)
+                    self.tally.add(batch, targets, scores)
+                else:
+                    with suppress(Read):
+                        self.model.base(**inputs(self.model.base, batch))
+
+    def by_blocks(self, decoder: Decoder) -> None:
+        """One block after the other, each over the tokens of many batches."""
+        stretches = stretches_of(self.batching.groups(self.chosen.encoded, self.way.budget))
+        padding = pad_id(self.model)
+        batches = ([pad(group, padding) for group in groups] for groups in stretches)
+        seen: dict[str, Seen] = {layer: partial(self.collected.read, layer) for layer in self.sites}
+        if self.with_logits:
+            seen["final"] = self._scored
+        needed = None if self.with_logits else self.collected.plan.mask
+        steps, total = decoder.steps(batches, seen, needed), len(stretches) * decoder.steps_until(deepest(seen))
+        for _ in self.batching.track(steps, self._said, total):
+            pass
+
+    def _scored(self, batch: Batch, final: Tensor) -> None:
+        """What the head makes of the final stream of a batch."""
+        if "final" in self.sites:
+            self.collected.read("final", batch, final)
+        if len((targets := predicted(batch)).ids):
+            entering = final[torch.from_numpy(targets.rows), torch.from_numpy(targets.columns)]
+            self.tally.add(batch, targets, scores_in_pieces(self.model, entering, targets.ids))
+
+    @property
+    def _said(self) -> str:
+        return f"activations of {self.model.name}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Tap:
     """Where a layer is read: what enters or what leaves a module."""
 
     module: nn.Module
     entering: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
-    """Which tokens of which texts become points: for each text the places of its tokens, and the row of its first point."""
-
-    pooling: Pooling
-    places: tuple[Int[np.ndarray, " c"], ...]
-    starts: Int[np.ndarray, " n"]
-    points: int
-    candidates: int
-
-    def mask(self, batch: Batch) -> Mask:
-        """The tokens of a batch that are pooled."""
-        mask = np.zeros_like(batch.real)
-        for i, (row, start) in enumerate(zip(batch.rows, batch.starts, strict=True)):
-            mask[i, self.places[row.index] + start] = True
-        return mask
-
-    def rows(self, batch: Batch) -> Int[np.ndarray, " m"]:
-        """The rows of the cloud that the points of a batch become, in the order in which the pooling gives them."""
-        counts = [len(self.places[r.index]) if self.pooling.per_token else 1 for r in batch.rows]
-        return np.concatenate(
-            [self.starts[r.index] + np.arange(c) for r, c in zip(batch.rows, counts, strict=True)]
-        ).astype(np.int64)
-
-
-def _plan(chosen: Chosen, pool: Pooling, subsample: int | None, seed: int) -> Plan:
-    places = [np.arange(len(e)) if pool.special_tokens else e.content for e in chosen.encoded]
-    candidates = sum(map(len, places))
-    if pool.per_token:
-        places = _draw(places, candidates, TOKENS_DRAWN if subsample is None else subsample, seed)
-    counts = np.array([len(p) if pool.per_token else 1 for p in places])
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    return Plan(pool, tuple(places), starts, int(counts.sum()), candidates)
-
-
-def _draw(places: list[np.ndarray], candidates: int, k: int, seed: int) -> list[np.ndarray]:
-    """``k`` of all (text, place) pairs without replacement; all of them where there are no more."""
-    if k < 1:
-        raise InvalidInput(f"a subsample of {k} tokens; expected 1 or more")
-    kept = np.zeros(candidates, dtype=bool)
-    kept[np.random.default_rng(seed).choice(candidates, min(k, candidates), replace=False)] = True
-    pieces = np.split(kept, np.cumsum([len(p) for p in places])[:-1])
-    return [p[piece] for p, piece in zip(places, pieces, strict=True)]
-
-
-class _Read(Exception):
-    """The deepest layer that was asked for has been read: the rest of the pass is left out."""
-
-
-@dataclass(slots=True)
-class Collector:
-    """The clouds as they fill, one row a point; the hidden states themselves are never kept.
-
-    After the layer called ``last`` the forward pass is ended; it runs to its end where that is empty.
-    """
-
-    plan: Plan
-    last: str = ""
-    clouds: dict[str, Points] = field(default_factory=dict)
-    mask: Mask = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
-    rows: Int[np.ndarray, " m"] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-
-    def begin(self, batch: Batch) -> None:
-        """Say which batch the next hidden states belong to."""
-        self.mask, self.rows = self.plan.mask(batch), self.plan.rows(batch)
-
-    def taking(self, layer: str) -> Callable[[Tensor], None]:
-        """The hook function that pools the hidden states of ``layer``, (b, t, d) or flattened (b·t, d)."""
-
-        def take(hidden: Tensor) -> None:
-            whole = hidden.detach().reshape(*self.mask.shape, -1)
-            used = self.mask.any(axis=1)  # a text may have no token in the subsample
-            chosen = whole if used.all() else whole[torch.from_numpy(used).to(whole.device)]
-            points = self.plan.pooling(as_array(chosen), self.mask[used])
-            if layer not in self.clouds:
-                self.clouds[layer] = np.full((self.plan.points, points.shape[1]), np.nan, dtype=np.float32)
-            self.clouds[layer][self.rows] = points
-            if layer == self.last:
-                raise _Read
-
-        return take
-
-
-def as_array(hidden: Tensor) -> Float[np.ndarray, "..."]:
-    """A float32 array in main memory."""
-    return hidden.float().cpu().numpy()
 
 
 def select_layers(anatomy: Anatomy, layers: str | Sequence[str], site: str) -> dict[str, Tap]:

@@ -117,11 +117,17 @@ def scores_at(
     """
     if not in_pieces:
         return scored(logits_at(model, batch, targets), targets.ids)
-    hidden, head = _before_head(model, batch, targets), _head(model)
-    size = piece_rows(model)
+    return scores_in_pieces(model, _before_head(model, batch, targets), targets.ids)
+
+
+def scores_in_pieces(
+    model: LoadedModel, hidden: Float[Tensor, "m d"], ids: Int[np.ndarray, " m"]
+) -> tuple[Float[np.ndarray, " m"], Bool[np.ndarray, " m"]]:
+    """Nats and hits of the targets ``ids`` from what enters the head at their positions."""
+    head, size = _head(model), piece_rows(model)
     found = [
-        scored(head(hidden[None, start : start + size])[0], targets.ids[start : start + size])
-        for start in range(0, len(targets.ids), size)
+        scored(head(hidden[None, start : start + size])[0], ids[start : start + size])
+        for start in range(0, len(ids), size)
     ]
     nats, hits = zip(*found, strict=True)
     return np.concatenate(nats), np.concatenate(hits)
@@ -141,6 +147,19 @@ def comes_in_pieces(model: LoadedModel) -> bool:
     with evaluating(model.network), hooked({}, {head: called.append}):
         output = model.network(input_ids=ids, attention_mask=torch.ones_like(ids))
     return len(called) == 1 and torch.equal(called[0].float(), _logits(output).float())
+
+
+def reads_final(model: LoadedModel) -> bool:
+    """Whether what enters the head is just what the final norm gives, as three tokens show."""
+    norm = model.anatomy.final_norm
+    if norm is None:
+        return False
+    left: list[Tensor] = []
+    entered: list[Tensor] = []
+    ids = torch.arange(3, device=input_device(model.network))[None]
+    with evaluating(model.network), hooked({_head(model): entered.append}, {norm: left.append}):
+        model.network(input_ids=ids, attention_mask=torch.ones_like(ids))
+    return len(left) == len(entered) == 1 and torch.equal(left[0], entered[0])
 
 
 def piece_rows(model: LoadedModel) -> int:

@@ -5,6 +5,9 @@ from typing import Any
 
 from todacomm.memory import spoken
 
+CLAIMS = "intervals and nulls"
+LONG, MOST = 300.0, 0.9  # seconds of a run, and the share of them, from which on it is said how to leave them out
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -106,7 +109,14 @@ class Plan:
         told = ", ".join(
             f"{name} {duration(seconds)}" for name, seconds in longest[:4] if seconds >= 0.05 * self.seconds
         )
-        return f"about {duration(self.seconds)}: {told}; {spoken(self.memory)} of memory"
+        return f"about {duration(self.seconds)}: {told}; {spoken(self.memory)} of memory{self._without_claims()}"
+
+    def _without_claims(self) -> str:
+        """How to have the numbers alone, where their intervals and p-values take nearly all of a long run (H2 above all)."""
+        claims = self.stages.get(CLAIMS, 0.0)
+        if self.seconds < LONG or claims < MOST * self.seconds:
+            return ""
+        return f". {CLAIMS.capitalize()} take {claims / self.seconds:.0%} of that; --resamples 0 --null-draws 0 leaves them out"
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON has it: seconds and bytes."""

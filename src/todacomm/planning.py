@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from todacomm import calibration, checkpoints, memory
+from todacomm import calibration, checkpoints, memory, trials
 from todacomm.cache import Cache
 from todacomm.calibration import Clock, Rates
 from todacomm.claims import Asked
@@ -25,6 +25,7 @@ from todacomm.types import Address
 
 if TYPE_CHECKING:
     from todacomm.batching import Batch
+    from todacomm.layerwise import Decoder
     from todacomm.skeletons import Skeleton
 
 MEBI = 2**20
@@ -195,18 +196,24 @@ class Planner:
         load = 0.0 if (study, job.source) in self.loaded else self.loading(job, model, gguf=gguf)
         self.loaded.add((study, job.source))
         loading = round(1.65 * weights) if gguf else weights
-        key = ["model", *of_rate(job, model), counted.longest, counted.pooling]
-        rate = calibration.model_rate(
+        decoder = trials.by_blocks(model, study, counted.batches)
+        key = ["model", decoder is not None, *of_rate(job, model), counted.longest, counted.pooling]
+        rate = trials.model_rate(
             model, counted.batches, study, tokenising=counted.tokenising / counted.padded, rates=self.rates, key=key
         )
         further = PASSES[model.cut.kind] if study.language and not model.cut.headless else 0
-        blocks = model.depth * sum(counted.scale * b.ids.size * rate.block_at(b.ids.shape[1]) for b in counted.batches)
+        tokens = [int(b.real.sum()) if decoder else b.ids.size for b in counted.batches]
+        lengths = [rate.block_at(b.ids.shape[1]) for b in counted.batches]
+        blocks = model.depth * counted.scale * sum(t * s for t, s in zip(tokens, lengths, strict=True))
+        blocks += (
+            model.depth * rate.laying * math.ceil(counted.scale * sum(tokens) / trials.stretch()) if decoder else 0.0
+        )
         share = share_run(layers, model, study)
         forward = model.forward_flops
         flops = sum(counted.scale * forward(*b.ids.shape) for b in counted.batches)
         scored = counted.content if model.cut.kind == "causal" else 0.15 * counted.content + 2 * counted.texts
         head = model.head_flops(round(scored)) if study.language and not model.cut.headless else 0.0
-        batch = batch_bytes(model, counted.batches, language=study.language)
+        batch = batch_bytes(model, counted.batches, decoder, language=study.language)
         during = weights + held + WORKSPACE + batch
         return (
             Stage("load", load, loading),
@@ -305,7 +312,8 @@ class Counted:
 def count(model: "Skeleton", job: Job, clock: Clock) -> Counted:
     """Tokenise the texts of a job, the first of many thousands, and put them into the batches that they will make."""
     from todacomm.batching import Batching, choose, pad_id, token_budget
-    from todacomm.extraction import DEFAULT_POOLING, TOKENS_DRAWN
+    from todacomm.collecting import TOKENS_DRAWN
+    from todacomm.extraction import DEFAULT_POOLING
     from todacomm.language import comes_in_pieces
 
     study, cut = job.study, model.cut
@@ -351,8 +359,8 @@ def weight_bytes(model: "Skeleton") -> int:
     return model.parameters * getattr(torch, model.cut.dtype).itemsize
 
 
-def batch_bytes(model: "Skeleton", batches: "Sequence[Batch]", *, language: bool) -> int:
-    """Of the largest batch within a block, and of the logits that are held at a time."""
+def batch_bytes(model: "Skeleton", batches: "Sequence[Batch]", decoder: "Decoder | None", *, language: bool) -> int:
+    """Of the largest batch within a block or of the tokens that go through it together, and of the logits held at a time."""
     from todacomm.language import comes_in_pieces, piece_rows
 
     tokens = max(b.ids.size for b in batches)
@@ -360,7 +368,8 @@ def batch_bytes(model: "Skeleton", batches: "Sequence[Batch]", *, language: bool
     scored = 0 if not language or model.cut.headless else tokens
     if scored and comes_in_pieces(model.cut):
         scored = min(scored, piece_rows(model.cut))
-    return tokens * inner * 4 + scored * model.vocabulary * 4 * 2
+    within: int = decoder.bytes_for(sum(int(b.real.sum()) for b in batches)) if decoder else tokens * inner * 4
+    return within + scored * model.vocabulary * 4 * 2
 
 
 def cloud_bytes(n: int, d: int, recipe: Recipe) -> int:
