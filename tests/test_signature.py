@@ -122,7 +122,7 @@ def test_the_band_is_students_prediction_interval():
 
 def test_baselines_that_move_as_well_are_named():
     found = s.signature([course()], controls=controls())
-    assert any("weight norm" in sentence and "Cheaper numbers" in sentence for sentence in found.sentences)
+    assert any("norm of all weights" in sentence and "Cheaper numbers" in sentence for sentence in found.sentences)
 
 
 def test_an_unknown_number_is_refused():

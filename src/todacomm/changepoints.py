@@ -65,18 +65,18 @@ def rank_correlation(x: Series, y: Series, *, seed: int = 0) -> Rank | None:
     if len(a) < FEWEST or not (np.ptp(a) and np.ptp(b)):
         return None
     rng = np.random.default_rng(seed)
-    drawn = [blocks(rng, len(a)) for _ in range(DRAWS)]
-    whole = pearson(rankdata(a), rankdata(b))
-    found = [pearson(rankdata(a[i]), rankdata(b[i])) for i in drawn]
+    drawn = np.stack([blocks(rng, len(a)) for _ in range(DRAWS)])
+    whole = float(pearson(rankdata(a), rankdata(b)))
+    found = pearson(rankdata(a[drawn], axis=1), rankdata(b[drawn], axis=1))
     low, high = np.nanquantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Rank(whole, min(float(low), whole), max(float(high), whole), len(a))
 
 
-def pearson(a: Series, b: Series) -> float:
-    """Pearson's correlation; NaN where one of them is constant."""
-    x, y = a - a.mean(), b - b.mean()
-    scale = math.sqrt(float(x @ x) * float(y @ y))
-    return float(x @ y) / scale if scale > 0 else math.nan
+def pearson(a: Float[np.ndarray, "*draws T"], b: Float[np.ndarray, "*draws T"]) -> Float[np.ndarray, "*draws"]:
+    """Pearson's correlation along the last axis; NaN where one of both is constant."""
+    x, y = a - a.mean(axis=-1, keepdims=True), b - b.mean(axis=-1, keepdims=True)
+    scale = np.sqrt((x * x).sum(axis=-1) * (y * y).sum(axis=-1))
+    return np.divide((x * y).sum(axis=-1), scale, out=np.full(np.shape(scale), np.nan), where=scale > 0)
 
 
 def lag_of(steps: Sequence[int], follower: Series, leader: Series) -> Lag | None:

@@ -10,6 +10,7 @@ TodacommError
 ├── ModelUnavailable   a hub that cannot be reached, a gated model, a directory that is not a model
 ├── UnsafeModel        a pickle weight file or remote code that was not asked for
 ├── ModelFailed        a model that stopped with an error of another library, such as memory that ran out
+├── TrainingFailed     a training whose loss is no finite number any more
 ├── ClusterUnavailable a scheduler that cannot be reached, was lost, or has no workers
 ├── MissingExtra       an optional dependency that is not installed
 ├── EngineDisagreement two engines gave different diagrams of one cloud
@@ -66,6 +67,10 @@ class ModelUnavailable(TodacommError):
 
 class ModelFailed(TodacommError):
     """A model that stopped with an error of another library while it was measured."""
+
+
+class TrainingFailed(TodacommError):
+    """A training whose loss is no finite number any more."""
 
 
 class ClusterUnavailable(TodacommError):

@@ -31,6 +31,11 @@ PRESENT, NO_LOOP, AT_ONCE, ONLY, NOTHING = VERDICTS = (
     "did not learn",
 )
 BASELINES = ("fourier_top5_share", "weight_norm")
+WORDS = {
+    "H1_max_lifetime": "H1 max",
+    "fourier_top5_share": "the Fourier share of five frequencies",
+    "weight_norm": "the norm of all weights",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +304,8 @@ def overall(verdicts: Sequence[str]) -> str:
 
 def sentences(found: Signature) -> list[str]:
     """What the numbers support, and nothing more."""
-    number = found.followed.split("/")[-1].replace("_", " ")
-    where = found.followed.split("/")[0]
+    where, _, metric = found.followed.split("/")
+    number = WORDS.get(metric, metric.replace("_", " "))
     grokked = [one for one in found.runs if one.milestones.grokked]
     said = [f"{found.verdict.capitalize()}: {len(grokked)} of {len(found.runs)} runs grokked."]
     ratios = [one.rise.ratio for one in grokked if one.rise]
@@ -329,7 +334,7 @@ def _beside_baselines(found: Signature, grokked: Sequence[Told]) -> list[str]:
         ratios = [one.baselines[name].ratio for one in grokked if name in one.baselines]
         band = found.baseline_bands.get(name)
         if ratios and band and all(ratio not in band for ratio in ratios):
-            shown.append(f"{name.replace('_', ' ')} ({min(ratios):.2g} to {max(ratios):.2g} times)")
+            shown.append(f"{WORDS[name]} ({min(ratios):.2g} to {max(ratios):.2g} times)")
     if not shown:
         return []
     return [

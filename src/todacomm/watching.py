@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -34,6 +34,7 @@ PLANES = 5
 KEPT = ("H0_total_persistence", "H0_max_lifetime", "H1_count", "H1_total_persistence", "H1_max_lifetime")
 
 
+@runtime_checkable
 class Looked(Protocol):
     """What `watch` asks of a checkpoint; `todacomm.grokking.Checkpoint` is one."""
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from todacomm.cli import ablate, cache, catalogue, compare, console, measure, plan, run
+from todacomm.cli import ablate, cache, catalogue, compare, console, grok, measure, plan, run
 from todacomm.errors import TodacommError
 
 HELP = """The shape of what a neural network has learned, layer by layer: persistent homology of its activations.
@@ -25,6 +25,7 @@ app.command("plan")(plan.plan)
 app.command("measure")(measure.measure)
 app.command("compare")(compare.compare)
 app.command("ablate")(ablate.ablate)
+app.command("grok")(grok.grok)
 app.add_typer(cache.app, name="cache")
 app.command("list-models")(catalogue.list_models)
 app.command("list-configs")(catalogue.list_configs)

@@ -92,8 +92,10 @@ def to_html(written: Document) -> str:
 
 
 def embedded(path: Path) -> str:
-    """A PNG as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(Path(path).read_bytes()).decode("ascii")
+    """A PNG or a GIF as a data URI."""
+    return f"data:image/{Path(path).suffix.removeprefix('.')};base64," + base64.b64encode(
+        Path(path).read_bytes()
+    ).decode("ascii")
 
 
 def breakable(text: str) -> Sequence[str]:

@@ -196,10 +196,11 @@ def notes(profile: Profile, _: Context) -> Iterator[Piece]:
 
 
 @section("terms", title="How to read this", record=object, closing=True)
-def terms(record: Profile | Comparison, _: Context) -> Iterator[Piece]:
-    """Each word in one line; a comparison is read as its first profile."""
-    profile = record.profiles[0] if isinstance(record, Comparison) else record
-    yield Terms(terms_of(profile.recipe))
+def terms(record: object, _: Context) -> Iterator[Piece]:
+    """Each word in one line; a comparison is read as its first profile. Records without a recipe define their own words."""
+    recipe = getattr(record.profiles[0] if isinstance(record, Comparison) else record, "recipe", None)
+    if isinstance(recipe, Recipe):
+        yield Terms(terms_of(recipe))
 
 
 @section("reproduce", title="How to run it again", record=object, brief=False, closing=True)
