@@ -21,6 +21,7 @@ from todacomm.laboratory import (
     perform_all,
     read_plan,
 )
+from todacomm.loading import device_of
 from todacomm.memory import spoken
 from todacomm.planning import limit_of
 from todacomm.progress import Track, silent
@@ -71,6 +72,7 @@ def execute_grok(
     """
     from joblib import cpu_count
 
+    device = device_of(means.device)
     at_once = min(cpu_count() if means.jobs == "auto" else means.jobs, len(experiment.plans))
     needed = check_memory(experiment, limit=limit_of(means.max_memory), at_once=at_once)
     place = writable(Path(output_dir))
@@ -82,7 +84,7 @@ def execute_grok(
     for warning in dict.fromkeys(w for plan in experiment.plans[:1] for w in plan.task.warnings):
         means.say(f"note: {warning}")
     done: list[Finished] = []
-    runs = perform_all(directory, experiment.plans, number=at_once, device=means.device)
+    runs = perform_all(directory, experiment.plans, number=at_once, device=device)
     for finished in means.track(runs, "training", len(experiment.plans)):
         done.append(finished)
         if finished.complaint:

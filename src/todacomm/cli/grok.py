@@ -64,12 +64,12 @@ def grok(
         ),
     ] = None,
     controls: Annotated[
-        int | None,
+        int,
         typer.Option(
-            help="Runs with permuted labels, and as many without weight decay (default 2; 1 in a sweep).",
+            help="Runs with permuted labels, and as many without weight decay; of each cell in a sweep. Fewer make a wide band.",
             rich_help_panel=TRAINING,
         ),
-    ] = None,
+    ] = 2,
     every: Annotated[
         int | None,
         typer.Option(help="Steps between checkpoints (default a hundredth of the run).", rich_help_panel=LOOK),
@@ -126,11 +126,7 @@ def grok(
     for key, text in (("batch", batch), ("test_pairs", test_pairs)):
         if text is not None:
             given[key] = read_value(key, text)
-    swept = sweep_of(sweep or [])
-    default = 1 if swept else 2
-    experiment = experiment_of(
-        preset, given, seeds_of(seeds), sweep=swept, controls=default if controls is None else controls
-    )
+    experiment = experiment_of(preset, given, seeds_of(seeds), sweep=sweep_of(sweep or []), controls=controls)
     silent = quiet or json
     with console.tracker(quiet=silent) as track:
         means = Means(

@@ -64,7 +64,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "one-hidden-layer": (
         "one layer of 512 rectified units, which generalises by many frequencies at once",
-        {"layers": 1, "hidden": 512, "activation": "relu", "learning_rate": 1e-3, "steps": 8000},
+        {"layers": 1, "hidden": 512, "activation": "relu", "steps": 6000},
     ),
     "images": (
         "a perceptron on images of digits: a task without a cyclic structure",
@@ -154,13 +154,8 @@ def check(settings: Settings) -> None:
         raise InvalidInput(
             f"--prime {settings['prime']}: all {settings['prime']}² pairs are held; expected at most {LARGEST_PRIME}"
         )
-    if not 0 < settings["train_fraction"] < 1:
-        raise InvalidInput(
-            f"--train-fraction {settings['train_fraction']}: expected a share above 0 and below 1, so that there are pairs to "
-            "learn from and pairs to test on"
-        )
     plan = RunPlan("check", "run", 0, settings)
-    plan.training  # noqa: B018 - raises InvalidInput
+    _ = plan.task, plan.training  # each raises what is wrong with it
     for name in ("points", "test_pairs"):
         if settings[name] is not None and settings[name] < 10:
             raise InvalidInput(f"--{name.replace('_', '-')} {settings[name]}; expected 10 or more")
@@ -216,11 +211,16 @@ def cells_of(sweep: Mapping[str, Sequence[Any]]) -> list[Cell]:
     keys = list(sweep)
     return [
         Cell(
-            ",".join(f"{key}={value}" for key, value in zip(keys, values, strict=True)),
+            ",".join(f"{key}={_plain(value)}" for key, value in zip(keys, values, strict=True)),
             dict(zip(keys, values, strict=True)),
         )
         for values in product(*sweep.values())
     ]
+
+
+def _plain(value: Any) -> str:
+    """A value as one types it."""
+    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
 
 
 def read_value(key: str, text: str) -> Any:

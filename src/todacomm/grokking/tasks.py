@@ -117,10 +117,11 @@ class Task:
             )
         if not 0 <= self.permuted <= 1:
             raise InvalidInput(f"{self.permuted} of the labels permuted; expected a share from 0 to 1")
-        if min(len(self.train), len(self.test)) < 2:
+        learned, tested = self._learned, self._count - self._learned
+        if min(learned, tested) < 2:
             raise InvalidInput(
-                f"--train-fraction {self.train_fraction} of {len(self.labels)} pairs leaves {len(self.train)} to learn from and "
-                f"{len(self.test)} to test on; expected two or more of each"
+                f"--train-fraction {self.train_fraction} of {self._count} pairs leaves {learned} to learn from and {tested} to test "
+                "on; expected two or more of each"
             )
 
     def __str__(self) -> str:
@@ -133,6 +134,15 @@ class Task:
     def classes(self) -> int:
         """How many answers there are, and how many different inputs."""
         return S5 if self.operation == "s5" else self.prime
+
+    @property
+    def _count(self) -> int:
+        """How many pairs there are."""
+        return self.classes * (self.classes - operations[self.operation].without_zero)
+
+    @property
+    def _learned(self) -> int:
+        return round(self.train_fraction * self._count)
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -153,18 +163,18 @@ class Task:
 
     @cached_property
     def _order(self) -> Indices:
-        count = len(self.pairs)
-        return np.random.default_rng([self.seed, 0]).permutation(count)
+        rng = np.random.default_rng([self.seed, 0])
+        return rng.permutation(self._count)
 
     @property
     def train(self) -> Indices:
         """Which pairs are learned from, ascending."""
-        return np.sort(self._order[: round(self.train_fraction * len(self.pairs))])
+        return np.sort(self._order[: self._learned])
 
     @property
     def test(self) -> Indices:
         """Which pairs are tested on, ascending."""
-        return np.sort(self._order[round(self.train_fraction * len(self.pairs)) :])
+        return np.sort(self._order[self._learned :])
 
     @property
     def argument(self) -> tuple[Literal["residue", "logarithm"], Literal[1, -1]] | None:

@@ -1,0 +1,103 @@
+"""Print what measuring costs while a network trains: steps per second of each preset against a plain PyTorch loop that measures nothing.
+
+python benchmarks/training.py                      # every preset: a hundredth of its run, measured once, three times
+python benchmarks/training.py --preset quick --rounds 9
+
+Both train the same network by the same optimiser on batches of the same size, in turn in one process and on one thread. Ours ends each hundredth
+with a checkpoint that is evaluated, measured and written to disk, and with the state from which a run goes on.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+
+def bare(plan):
+    """A loop as one would write it: epochs of shuffled batches, AdamW, nothing else; gives a function of a number of steps."""
+    import torch
+
+    from todacomm.grokking.networks import built
+    from todacomm.grokking.training import inputs_of
+
+    task, training = plan.task, plan.training
+    inputs, labels = (torch.from_numpy(a) for a in inputs_of(task))
+    pixels = inputs.shape[1] if plan.settings["task"] == "images" else task.classes
+    network = built(training.network, inputs=pixels, classes=task.classes, shape=training.shape, seed=plan.seed)
+    optimiser = torch.optim.AdamW(
+        network.parameters(),
+        lr=training.learning_rate,
+        betas=training.betas,
+        eps=training.epsilon,
+        weight_decay=training.weight_decay,
+        fused=True,
+    )
+    train = torch.from_numpy(task.train)
+    size = training.batch or len(train)
+
+    def steps(count):
+        done = 0
+        while done < count:
+            for rows in train[torch.randperm(len(train))].split(size) if size < len(train) else [train]:
+                if len(rows) < min(size, len(train)) or done == count:
+                    break
+                optimiser.zero_grad()
+                torch.nn.functional.cross_entropy(network(inputs[rows]), labels[rows]).backward()
+                optimiser.step()
+                done += 1
+
+    return steps
+
+
+def ours(plan, directory):
+    """The loop of ``todacomm grok``; gives a function that trains for one interval and measures."""
+    from todacomm.grok_store import write_observation, write_state
+    from todacomm.grokking.training import Run
+    from todacomm.watching import watch
+
+    run = Run(plan.task, plan.training, plan.measured)
+
+    def interval(count):
+        run.train_to(run.step + count)
+        write_observation(directory, watch(run.checkpoint(), model="bench", data="bench"))
+        write_state(directory, run.step, run.state().tensors)
+
+    return interval
+
+
+def main():
+    import torch
+    from clouds import machine
+
+    from todacomm.grokking.presets import PRESETS, plans_of, settings_of
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", action="append", choices=list(PRESETS))
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(machine("torch", "numba"))
+    print("\n| preset | steps a hundredth | bare, ms a step | ours, ms a step | speed of ours / bare |")
+    print("|---|---:|---:|---:|---:|")
+    for name in arguments.preset or PRESETS:
+        plan = plans_of(settings_of(name, {"images": "digits"}), [46])[0]
+        count = plan.settings["steps"] // 100
+        with TemporaryDirectory() as directory:
+            ways = {"bare": bare(plan), "ours": ours(plan, Path(directory))}
+            ways["bare"](5), ways["ours"](5)  # compiled, and warm
+            times = {way: [] for way in ways}
+            for _ in range(arguments.rounds):
+                for way, run in ways.items():
+                    begun = time.process_time()
+                    run(count)
+                    times[way].append(1000 * (time.process_time() - begun) / count)
+        slow, fast = (statistics.median(times[way]) for way in ("ours", "bare"))
+        print(f"| {name} | {count} | {fast:.2f} | {slow:.2f} | {fast / slow:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
