@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from todacomm.homology import rips
     from todacomm.profiles import measure
     from todacomm.recipe import Recipe
+    from todacomm import grokking
     from todacomm.report import plots
     from todacomm.sources import texts
     from todacomm.types import Activations, Address, Diagrams, Expansion, Measurement, PointCloud, Profile, Texts
@@ -45,6 +46,7 @@ _PLACES = {
     "compare": "comparison",
     "Comparison": "comparison",
     "plots": "report",
+    "grokking": "grokking",
     "TodacommError": "errors",
 }
 
@@ -63,6 +65,7 @@ __all__ = [
     "__version__",
     "activations",
     "compare",
+    "grokking",
     "measure",
     "persistence",
     "plots",
@@ -75,8 +78,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'todacomm' has no attribute '{name}'")
-    if name == "plots":
-        return import_module("todacomm.report.plots")
+    if name in ("plots", "grokking"):
+        return import_module("todacomm.report.plots" if name == "plots" else "todacomm.grokking")
     return getattr(import_module(f"todacomm.{_PLACES[name]}"), name)
 
 
