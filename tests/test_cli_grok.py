@@ -28,6 +28,7 @@ SMALL = [
 ]
 
 
+@pytest.mark.slow
 def test_an_experiment_from_the_command_line(todacomm, tmp_path):
     code, out, err = todacomm("grok", *SMALL)
     (directory,) = (tmp_path / "experiments").iterdir()
@@ -74,6 +75,7 @@ def test_bad_input_is_told_before_any_work(arguments, message, todacomm, tmp_pat
     assert not list(tmp_path.glob("experiments/*"))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_fails_the_command_and_keeps_the_rest(todacomm, tmp_path):
     code, _, err = todacomm("grok", *SMALL, "--learning-rate", "1e30", "--quiet")
     assert code == 1

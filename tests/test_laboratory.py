@@ -42,6 +42,7 @@ def whole(tmp_path_factory):
     return directory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["0", "3", "9.line", "20", "31.line", "17.state"])
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(moment, whole, tmp_path):
     script = Path(trained.__file__)
@@ -51,6 +52,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(moment, whole, tmp_path
     assert content(tmp_path) == content(whole)
 
 
+@pytest.mark.slow
 def test_processes_give_the_bytes_of_one(whole, tmp_path):
     made = trained.experiment()
     laboratory.write_plan(tmp_path, made)
@@ -136,6 +138,7 @@ def test_what_does_not_fit_is_refused_before_the_start():
     assert laboratory.check_memory(trained.experiment(), limit=2**32, at_once=2) < 2**27
 
 
+@pytest.mark.slow
 def test_the_estimate_of_memory_holds(tmp_path):
     """Measured in a process of its own, of a run whose logits and states are most of what it holds."""
     settings = settings_of("quick", {"prime": 197, "steps": 10, "every": 10, "test_pairs": None, "hidden": 512})

@@ -369,6 +369,7 @@ def test_no_run_at_all_still_gives_a_report(tmp_path):
     assert "there is nothing to draw" in written[0].read_text()
 
 
+@pytest.mark.slow
 def test_a_sweep_gets_a_row_and_curves_for_each_cell(tmp_path):
     first, second = "weight_decay=0.1,prime=19", "weight_decay=0,prime=19"
     rows = {c: write_cell(tmp_path, c, grokked=c == first, fourier=False) for c in (second, first)}
