@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from todacomm.errors import InvalidCloud, InvalidInput
 
@@ -89,13 +89,16 @@ def local_dimension(points: Points, *, neighbours: int = 64, centres: int | None
     distances = squared(rows)
     near = np.argpartition(distances[chosen], size - 2, axis=1)[:, : size - 1]
     around = np.column_stack([chosen, near])
-    found = [_of_neighbourhood(distances, members) for members in around]
+    inside = distances[around[:, :, None], around[:, None, :]]
+    first = inside.argmin(axis=2)[..., None]
+    nearest = np.take_along_axis(inside, first, axis=2)[..., 0]
+    np.put_along_axis(inside, first, math.inf, axis=2)
+    found = [_of_neighbourhood(*pair) for pair in zip(nearest, inside.min(axis=2), strict=True)]
     defined = [value for value in found if value is not None and math.isfinite(value)]
     return float(np.mean(defined)) if defined else None
 
 
-def _of_neighbourhood(distances: Float[np.ndarray, "n n"], members: Int[np.ndarray, " k"]) -> float | None:
-    inside = np.partition(distances[np.ix_(members, members)], 1, axis=1)
-    first, second = inside[:, 0], inside[:, 1]
+def _of_neighbourhood(first: Ratios, second: Ratios) -> float | None:
+    """The estimate from the squared distances to the two nearest neighbours; None where it is undefined."""
     ratios = np.sqrt(second[first > 0] / first[first > 0])
     return None if undefined(ratios) else slope(ratios, 0.1)

@@ -177,7 +177,7 @@ def along_answers(logits: Logits, task: PairTask) -> tuple[Float[np.ndarray, "or
     sums = np.zeros((task.characters.order, logits.shape[1]))
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     present = counts > 0
-    sums[present] = np.add.reduceat(logits[order].astype(np.float64, copy=False), starts[present], axis=0)
+    sums[present] = np.add.reduceat(logits[order], starts[present], axis=0, dtype=np.float64)
     return sums / np.maximum(counts, 1)[:, None], counts
 
 
@@ -203,12 +203,22 @@ def progress(logits: Logits, task: PairTask, frequencies: Frequencies | None = N
     columns = np.column_stack([np.ones(len(kept)), kept])
     weighted = columns * counts[:, None]
     weights = np.linalg.lstsq(columns.T @ weighted, weighted.T @ along, rcond=None)[0]
-    restricted, projected = columns @ weights, kept @ weights[1:]
+    restricted, projected = columns @ weights, (kept @ weights[1:]).astype(logits.dtype)
     inside = np.flatnonzero(task.places >= 0)
     train = task.train[task.places[task.train] >= 0]
     excluded = logits[train] - projected[task.places[train]]
-    first = loss_and_accuracy(restricted[task.places[inside]], task.labels[inside])
+    first = restricted_scores(restricted, task.places[inside], task.labels[inside])
     return Progress(tuple(chosen), *first, *loss_and_accuracy(excluded, task.labels[train]))
+
+
+def restricted_scores(
+    restricted: Float[np.ndarray, "order c"], places: Int[np.ndarray, " m"], labels: Int[np.ndarray, " m"]
+) -> tuple[float, float]:
+    """`loss_and_accuracy` of the logits restricted[places], which are the same for all pairs of one place."""
+    top = restricted.max(axis=1)
+    spread = np.log(np.exp(restricted - top[:, None]).sum(axis=1)) + top
+    right = restricted[places, labels]
+    return float((spread[places] - right).mean()), float((restricted.argmax(axis=1)[places] == labels).mean())
 
 
 def loss_and_accuracy(logits: Logits, labels: Int[np.ndarray, " m"]) -> tuple[float, float]:

@@ -31,6 +31,7 @@ SPHERE = Recipe(scale="sphere", components=None)  # rows centred, then on the un
 RAW = Recipe(components=None)  # rows centred; the summary holds every length over the median distance too
 VIEWS = {"sphere": SPHERE, "raw": RAW}
 PLANES = 5
+CENTRES = 64  # neighbourhoods whose dimension is measured
 KEPT = ("H0_total_persistence", "H0_max_lifetime", "H1_count", "H1_total_persistence", "H1_max_lifetime")
 
 
@@ -159,7 +160,7 @@ def embedding_numbers(seen: Looked) -> tuple[Float[np.ndarray, " f"] | None, dic
 def hidden_numbers(seen: Looked) -> dict[str, Number]:
     """The local dimension of the deepest hidden states, and the TwoNN dimension of the embedding; None where undefined."""
     deepest = [layer for layer in seen.clouds if layer != "embedding"][-1]
-    found: dict[str, Number] = {"local_dimension": local_dimension(seen.clouds[deepest], centres=100)}
+    found: dict[str, Number] = {"local_dimension": local_dimension(seen.clouds[deepest], centres=CENTRES)}
     if "embedding" in seen.clouds:
         try:
             found["embedding_dimension"] = two_nn(seen.clouds["embedding"])

@@ -28,17 +28,17 @@ DEFAULTS: dict[str, Any] = {
     "heads": 4,
     "activation": "gelu",
     "steps": 3000,
-    "batch": 512,
+    "batch": 1024,
     "learning_rate": 3e-3,
     "weight_decay": 1.0,
     "epsilon": 1e-6,
     "warm_up": 10,
     "initial_scale": 1.0,
     "every": None,
-    "points": 300,
-    "test_pairs": 2000,
+    "points": 200,
+    "test_pairs": 1000,
 }
-_PAPER = {"weight_decay": 0.1, "steps": 60_000, "every": 500, "points": 1000, "test_pairs": None}
+_PAPER = {"batch": 512, "weight_decay": 0.1, "steps": 60_000, "every": 500, "points": 1000, "test_pairs": None}
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "quick": ("a perceptron that groks addition mod 113 in half a minute on one core", {}),
     "paper-transformer": (
@@ -64,7 +64,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "one-hidden-layer": (
         "one layer of 512 rectified units, which generalises by many frequencies at once",
-        {"layers": 1, "hidden": 512, "activation": "relu", "steps": 6000},
+        {"layers": 1, "hidden": 512, "activation": "relu", "batch": 512, "steps": 6000},
     ),
     "images": (
         "a perceptron on images of digits: a task without a cyclic structure",
@@ -76,7 +76,8 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "learning_rate": 1e-3,
             "weight_decay": 0.1,
             "initial_scale": 3.0,
-            "points": 500,
+            "steps": 8000,
+            "points": 300,
             "test_pairs": None,
         },
     ),
