@@ -14,6 +14,7 @@ from todacomm._version import __version__
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
+    from todacomm import grokking
     from todacomm.comparison import Comparison, compare
     from todacomm.engines import persistence
     from todacomm.errors import TodacommError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from todacomm.homology import rips
     from todacomm.profiles import measure
     from todacomm.recipe import Recipe
-    from todacomm import grokking
     from todacomm.report import plots
     from todacomm.sources import texts
     from todacomm.types import Activations, Address, Diagrams, Expansion, Measurement, PointCloud, Profile, Texts
