@@ -1,16 +1,17 @@
 """An experiment of training → a directory: records of every run, the signature, figures and reports; resumed where it was stopped."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from todacomm.errors import InvalidInput, ModelFailed
-from todacomm.execution import new_directory, writable
+from todacomm.execution import new_directory, unsaid, writable
 from todacomm.files import to_json, write_atomically
 from todacomm.grok_store import RECORDS, read_course
 from todacomm.grokking.presets import RunPlan, Settings
+from todacomm.jobs import Say
 from todacomm.laboratory import (
     SIGNATURE,
     Experiment,
@@ -30,11 +31,6 @@ from todacomm.signature import Signature, signature
 from todacomm.workers import Number
 
 SCHEMA = 1
-Say = Callable[[str], None]
-
-
-def unsaid(_: str) -> None:
-    """The `Say` that says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
