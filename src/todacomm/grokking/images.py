@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable, UnknownName
+from todacomm.grokking.tasks import permuted
 
 SOURCES = ("auto", "mnist", "digits")
 LARGEST = 10_000  # images of MNIST that are taken: its test set, so that one pass is short
@@ -68,12 +69,7 @@ class Images:
     @cached_property
     def labels(self) -> Int[np.ndarray, " m"]:
         """The digits, some of those to learn from permuted."""
-        found = self._loaded[2].copy()
-        if self.permuted:
-            rng = np.random.default_rng([self.seed, 1])
-            chosen = rng.choice(self.train, round(self.permuted * len(self.train)), replace=False)
-            found[chosen] = found[rng.permutation(chosen)]
-        return found
+        return permuted(self._loaded[2], self.train, self.permuted, self.seed)
 
     @cached_property
     def _order(self) -> Int[np.ndarray, " m"]:

@@ -155,11 +155,7 @@ class Task:
     def labels(self) -> Labels:
         """The answers that are learned and tested, some permuted."""
         found = operations[self.operation].answer(self.pairs[:, 0], self.pairs[:, 1], self.prime).astype(np.int64)
-        if self.permuted:
-            rng = np.random.default_rng([self.seed, 1])
-            chosen = rng.choice(self.train, round(self.permuted * len(self.train)), replace=False)
-            found[chosen] = found[rng.permutation(chosen)]
-        return found
+        return permuted(found, self.train, self.permuted, self.seed)
 
     @cached_property
     def _order(self) -> Indices:
@@ -213,6 +209,14 @@ class Task:
                 f"(at p = 59 to 0.15 to 0.20 in controls); prefer 97 or more"
             )
         return tuple(found)
+
+
+def permuted(labels: Labels, train: Indices, share: float, seed: int) -> Labels:
+    """The labels, ``share`` of those of the training inputs permuted among themselves."""
+    rng, found = np.random.default_rng([seed, 1]), labels.copy()
+    chosen = rng.choice(train, round(share * len(train)), replace=False)
+    found[chosen] = found[rng.permutation(chosen)]
+    return found
 
 
 def next_prime(number: int) -> int:
