@@ -64,7 +64,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "one-hidden-layer": (
         "one layer of 512 rectified units, which generalises by many frequencies at once",
-        {"layers": 1, "hidden": 512, "activation": "relu", "batch": 512, "steps": 6000},
+        {"layers": 1, "hidden": 512, "activation": "relu", "steps": 6000},
     ),
     "images": (
         "a perceptron on images of digits: a task without a cyclic structure",
@@ -76,7 +76,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "learning_rate": 1e-3,
             "weight_decay": 0.1,
             "initial_scale": 3.0,
-            "steps": 8000,
+            "steps": 12_000,
             "points": 300,
             "test_pairs": None,
         },
