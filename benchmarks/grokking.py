@@ -8,13 +8,7 @@ import json
 import statistics
 from pathlib import Path
 
-FOLLOWED = "embedding/sphere/H1_max_lifetime"
-RANKED = (
-    "embedding/sphere/H1_max_lifetime",
-    "embedding/sphere/H0_total_persistence",
-    "fourier_top5_share",
-    "weight_norm",
-)
+CHEAP = ("fourier_top5_share", "weight_norm")
 HEADS = (
     "run",
     "steps",
@@ -40,9 +34,11 @@ def row(directory):
     from todacomm.signature import plateau_of, rise, tell
 
     course = read_course(directory)
-    told = tell(course, FOLLOWED)
+    followed = json.loads((directory / "run.json").read_text())["followed"]
+    place = followed.removesuffix("H1_max_lifetime")
+    told = tell(course, followed)
     span = plateau_of(course, told.milestones)
-    total = rise(course["embedding/sphere/H1_total_persistence"], span)
+    total = rise(course[f"{place}H1_total_persistence"], span)
     minutes = json.loads((directory / "finished.json").read_text())["seconds"] / 60 if is_done(directory) else None
 
     def said(value, form):
@@ -58,7 +54,10 @@ def row(directory):
         said(told.rise and told.rise.ratio, ".2f"),
         *(said(total and getattr(total, key), ".1f") for key in ("plateau", "after")),
         said(told.lag and told.lag.steps, ",d"),
-        *(said(told.ranks[name].rho if name in told.ranks else None, "+.2f") for name in RANKED),
+        *(
+            said(told.ranks[name].rho if name in told.ranks else None, "+.2f")
+            for name in (followed, f"{place}H0_total_persistence", *CHEAP)
+        ),
         said(minutes, ".0f"),
     ]
 
