@@ -177,6 +177,7 @@ def test_arrays_of_a_checkpoint_hold_every_diagram(whole):
     assert {"embedding/sphere/H1", "embedding/raw/H0", "layer_1/sphere/H1", "embedding_rows", "spectrum"} <= names
 
 
+@pytest.mark.slow
 def test_the_library_gives_a_course_and_its_signature(whole):
     from todacomm import grokking
 

@@ -320,6 +320,7 @@ def test_moments_are_start_plateau_generalised_and_end(grokked):
     assert run.told.milestones.memorised_at <= steps[1] <= 0.8 * steps[2]
 
 
+@pytest.mark.slow
 def test_a_task_without_characters_has_no_clock_and_the_report_says_why(tmp_path):
     rows = write_cell(tmp_path, fourier=False, count=10)
     write_plan(tmp_path, rows)
@@ -336,6 +337,7 @@ def test_a_task_without_characters_has_no_clock_and_the_report_says_why(tmp_path
     assert "no verdict. 2 controls needed" in text
 
 
+@pytest.mark.slow
 def test_a_task_without_an_embedding_is_followed_in_its_deepest_layer(tmp_path):
     rows = write_cell(tmp_path, fourier=False, embedded=False, count=10)
     write_plan(tmp_path, rows)
@@ -343,6 +345,7 @@ def test_a_task_without_an_embedding_is_followed_in_its_deepest_layer(tmp_path):
     assert "H1 max of layer 0, unit sphere" in (tmp_path / "reports" / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_runs_that_broke_off_are_told_and_drawn_as_far_as_they_came(tmp_path):
     one = write_run(
         tmp_path, "seed_1", "run", 1, grokked=True, count=1, complaint="the loss is no finite number by step 10"
@@ -385,6 +388,7 @@ def test_a_sweep_gets_a_row_and_curves_for_each_cell(tmp_path):
     assert "| weight_decay=0.1, prime=19 | signature present | 2 of 2 |" in text
 
 
+@pytest.mark.slow
 def test_figures_are_the_same_bytes_twice(grokked, tmp_path):
     directory, rows, written = grokked
     shown = findings_of(directory, {"": judged(directory, rows)}).shown
