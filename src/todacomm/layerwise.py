@@ -361,9 +361,10 @@ def _is_gated(block: Any) -> bool:
 
 
 def _changed(base: nn.Module) -> bool:
-    """Whether anything hangs on a module that this pass would not see."""
+    """Whether anything hangs on a module that this pass would not see; a forward that was put back on it by name does not."""
     hooks = ("_forward_hooks", "_forward_pre_hooks")
-    return any("forward" in vars(m) or any(vars(m)[name] for name in hooks) for m in base.modules())
+    own = ((type(m).forward, getattr(f := vars(m).get("forward"), "__func__", f)) for m in base.modules())
+    return any(f not in (None, c) for c, f in own) or any(vars(m)[name] for m in base.modules() for name in hooks)
 
 
 def _confirmed(decoder: Decoder, anatomy: Anatomy) -> bool:
