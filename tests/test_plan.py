@@ -20,7 +20,7 @@ from todacomm.errors import InvalidInput, TooLarge
 from todacomm.execution import execute
 from todacomm.fitting import fewer_at_once, fitted, largest, refusal, smaller_batch
 from todacomm.jobs import cache_of, jobs_of
-from todacomm.layerwise import STRETCH, Decoder
+from todacomm.layerwise import STRETCH, decoder_of
 from todacomm.memory import size_of, spoken
 from todacomm.models import ModelSource, resolve
 from todacomm.plan import JobPlan, Plan, Stage, duration
@@ -389,7 +389,7 @@ def test_a_model_that_is_read_block_by_block_is_tried_and_planned_so(llama, tmp_
 
 
 def test_the_tokens_of_a_stretch_and_the_matrices_of_a_block_are_counted_in_its_memory():
-    decoder = Decoder(tiny("llama").base, heads=2, shared=1, width=8, window=None)
+    decoder = decoder_of(tiny("llama").anatomy, longest=60)
     per_token = 4 * (2 * 16 + (2 * 2 + 2 * 1) * 8)
     assert decoder.bytes_for(3000) - decoder.bytes_for(2000) == 1000 * per_token
     assert decoder.bytes_for(10**6) == decoder.bytes_for(STRETCH)

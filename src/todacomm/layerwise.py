@@ -361,10 +361,9 @@ def _is_gated(block: Any) -> bool:
 
 
 def _changed(base: nn.Module) -> bool:
-    """Whether anything hangs on a module that this pass would not see; a forward that was put back on it by name does not."""
+    """Whether anything hangs on a module that this pass would not see."""
     hooks = ("_forward_hooks", "_forward_pre_hooks")
-    own = ((type(m).forward, getattr(f := vars(m).get("forward"), "__func__", f)) for m in base.modules())
-    return any(f not in (None, c) for c, f in own) or any(vars(m)[name] for m in base.modules() for name in hooks)
+    return any("forward" in vars(m) or any(vars(m)[name] for name in hooks) for m in base.modules())
 
 
 def _confirmed(decoder: Decoder, anatomy: Anatomy) -> bool:
