@@ -131,6 +131,14 @@ def test_a_module_with_a_hook_or_in_half_precision_is_left_to_the_plain_pass():
     assert not used(adopt(model.network.to(torch.bfloat16), model.tokenizer))
 
 
+def test_a_model_that_was_asked_for_hidden_states_once_is_still_read_block_by_block():
+    """transformers leaves the hooks that capture them."""
+    model = copied("llama")
+    model.base(input_ids=torch.tensor([[1, 2, 3]]), output_hidden_states=True)
+    assert any(module._forward_hooks for module in model.base.modules())
+    assert used(model)
+
+
 def copied(name, change=lambda _network: None):
     network = copy.deepcopy(tiny(name).network)
     change(network)

@@ -28,6 +28,7 @@ ROWS = 1024  # of a product at a time, about
 FEWEST_ROWS = 128  # below, laying a matrix out costs more than it saves
 NEAR = 1e-4  # of the length of a hidden state: rounding in float32 moves it by some 1e-6
 PROBE = (5, 9)  # tokens of the two texts that show whether the pass is right
+CAPTURING = "transformers.utils.output_capturing"
 STATIC = ("default", "linear", "llama3")  # rotary embeddings whose angles do not depend on the length of the text
 BLOCK = {"input_layernorm", "self_attn", "post_attention_layernorm", "mlp"}
 ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
@@ -169,9 +170,8 @@ class Room:
     def of(self, name: str, rows: int, columns: int) -> Float[Tensor, "rows columns"]:
         """So many rows of the memory called ``name``; what was written there before may still stand."""
         if name not in self._held or len(self._held[name]) < rows:
-            self._held[name] = torch.empty(
-                max(rows, STRETCH + ROWS), columns
-            )  # pages that nobody writes take no memory
+            most = max(rows, STRETCH + ROWS)  # pages that nobody writes take no memory
+            self._held[name] = torch.empty(most, columns)
         return self._held[name][:rows]
 
 
@@ -361,9 +361,12 @@ def _is_gated(block: Any) -> bool:
 
 
 def _changed(base: nn.Module) -> bool:
-    """Whether anything hangs on a module that this pass would not see."""
-    hooks = ("_forward_hooks", "_forward_pre_hooks")
-    return any("forward" in vars(m) or any(vars(m)[name] for name in hooks) for m in base.modules())
+    """Whether anything hangs on a module that this pass would not see. The hooks that transformers leaves, once hidden states
+    were asked for, only look.
+    """
+    hooks = (hook for m in base.modules() for hook in (*m._forward_hooks.values(), *m._forward_pre_hooks.values()))  # noqa: SLF001
+    foreign = any(getattr(hook, "__module__", "") != CAPTURING for hook in hooks)
+    return foreign or any("forward" in vars(m) for m in base.modules())
 
 
 def _confirmed(decoder: Decoder, anatomy: Anatomy) -> bool:
