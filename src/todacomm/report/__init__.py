@@ -7,6 +7,7 @@ comparison_plots.py, comparison_sections.py  the same for several            tab
 pairing_plots.py, pairing_sections.py        of two, and how alike all are   verdict.py two in one paragraph
 grok_sections.py  of training: grok_tables.py, grok_meanings.py, on what grok_reading.py finds in the directory of an experiment
 grok_figures.py   its figures: grok_plots.py, grok_clock_plots.py, grok_signature_plots.py, grok_animation.py, of grok_panels.py
+drawings.py   a registry of figures for each kind of record
 render.py     documents → files                                              templates/ one page, offline, no script
 
 To add a figure or a section, write one decorated function in the file where its kind lives. Nothing is imported here, so

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -13,9 +12,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from todacomm.ablation import Ablation
 from todacomm.grid import FACTORS, WORDS, Setting, spoken
-from todacomm.registry import Registry
 from todacomm.report import style
-from todacomm.report.panels import plain_number, save
+from todacomm.report.drawings import Drawings
+from todacomm.report.panels import plain_number
 from todacomm.statements import growth_of, peak_of
 from todacomm.types import layer_key
 
@@ -24,39 +23,8 @@ SPREAD = 0.66  # of a row, over which the models are set apart
 ROW = 0.165  # inches
 
 
-@dataclass(frozen=True, slots=True)
-class AblationDrawing:
-    """A figure of an ablation: its file name, its title and how to read it; it draws nothing where there is nothing to show."""
-
-    name: str
-    title: str
-    caption: str
-    draw: Callable[[Ablation], Figure | None]
-
-
-ablation_drawings: Registry[AblationDrawing] = Registry("ablation figure")
-
-
-def ablation_figure(
-    name: str, *, title: str, caption: str
-) -> Callable[[Callable[[Ablation], Figure | None]], Callable[[Ablation], Figure | None]]:
-    """Register a function of an ablation under the name of its file, drawn in our style."""
-
-    def enrol(function: Callable[[Ablation], Figure | None]) -> Callable[[Ablation], Figure | None]:
-        def draw(found: Ablation) -> Figure | None:
-            with style.styled():
-                return function(found)
-
-        ablation_drawings.add(name, AblationDrawing(name, title, caption, draw))
-        return draw
-
-    return enrol
-
-
-def write_ablation_figures(found: Ablation, directory: Path) -> list[Path]:
-    """Every figure that has something to show, as PNG."""
-    drawn = ((d.name, d.draw(found)) for d in ablation_drawings.values())
-    return [save(one, directory / f"{name}.png") for name, one in drawn if one is not None]
+ablation_drawings: Drawings[Ablation] = Drawings("ablation figure")
+ablation_figure, write_ablation_figures = ablation_drawings.figure, ablation_drawings.write
 
 
 # Rows

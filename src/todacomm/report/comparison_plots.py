@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,45 +12,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from todacomm.comparison import baseline_index
-from todacomm.registry import Registry
 from todacomm.report import reading, style
-from todacomm.report.panels import LOG_RANGE, explain, log_axis, plain_number, save
+from todacomm.report.drawings import Drawings
+from todacomm.report.panels import LOG_RANGE, explain, log_axis, plain_number
 from todacomm.report.reading import doubtful_growth
 from todacomm.types import Expansion, Growth, Measurement, Number, Profile, is_block
 
-Draw = Callable[[Sequence[Profile]], Figure]
-
-
-@dataclass(frozen=True, slots=True)
-class ComparisonDrawing:
-    """A figure of several profiles: its file name, its title and how to read it."""
-
-    name: str
-    title: str
-    caption: str
-    draw: Draw
-
-
-comparison_drawings: Registry[ComparisonDrawing] = Registry("comparison figure")
-
-
-def comparison_figure(name: str, *, title: str, caption: str) -> Callable[[Draw], Draw]:
-    """Register a function of several profiles under the name of its file, drawn in our style."""
-
-    def enrol(function: Draw) -> Draw:
-        def draw(profiles: Sequence[Profile]) -> Figure:
-            with style.styled():
-                return function(profiles)
-
-        comparison_drawings.add(name, ComparisonDrawing(name, title, caption, draw))
-        return draw
-
-    return enrol
-
-
-def write_comparison_figures(profiles: Sequence[Profile], directory: Path) -> list[Path]:
-    """Every comparison figure as PNG."""
-    return [save(d.draw(profiles), Path(directory) / f"{d.name}.png") for d in comparison_drawings.values()]
+comparison_drawings: Drawings[Sequence[Profile]] = Drawings("comparison figure")
+comparison_figure, write_comparison_figures = comparison_drawings.figure, comparison_drawings.write
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """What the figures of training share: the registry, a colour for each seed, the axis of steps, lines of runs over those of controls."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, SymmetricalLogLocator
 
-from todacomm.registry import Registry
 from todacomm.report import style
+from todacomm.report.drawings import Drawings
 from todacomm.report.grok_reading import Exhibit, Trained, middle
-from todacomm.report.panels import plain_number, save
+from todacomm.report.panels import plain_number
 
 COLOURS = style.PALETTE[:6]
 CONTROL = "#9A9A9A"
@@ -25,39 +24,8 @@ LOG_STEPS = 20  # times memorised that generalised is, from where the steps are 
 Values = Float[np.ndarray, " T"]
 
 
-@dataclass(frozen=True, slots=True)
-class GrokDrawing:
-    """A figure of one cell: its file name, its title and how to read it; it draws nothing where there is nothing to show."""
-
-    name: str
-    title: str
-    caption: str
-    draw: Callable[[Exhibit], Figure | None]
-
-
-grok_drawings: Registry[GrokDrawing] = Registry("grokking figure")
-
-
-def grok_figure(
-    name: str, *, title: str, caption: str
-) -> Callable[[Callable[[Exhibit], Figure | None]], Callable[[Exhibit], Figure | None]]:
-    """Register a function of an exhibit under the name of its file, drawn in our style."""
-
-    def enrol(function: Callable[[Exhibit], Figure | None]) -> Callable[[Exhibit], Figure | None]:
-        def draw(exhibit: Exhibit) -> Figure | None:
-            with style.styled():
-                return function(exhibit)
-
-        grok_drawings.add(name, GrokDrawing(name, title, caption, draw))
-        return draw
-
-    return enrol
-
-
-def write_drawings(exhibit: Exhibit, directory: Path, names: Sequence[str] | None = None) -> list[Path]:
-    """The registered figures of a cell that have something to show, as PNG; ``names`` chooses among them."""
-    drawn = ((d.name, d.draw(exhibit)) for d in grok_drawings.values() if names is None or d.name in names)
-    return [save(one, directory / f"{name}.png") for name, one in drawn if one is not None]
+grok_drawings: Drawings[Exhibit] = Drawings("grokking figure")
+grok_figure, write_drawings = grok_drawings.figure, grok_drawings.write
 
 
 def heading(exhibit: Exhibit, run: Trained | None = None) -> str:
