@@ -22,12 +22,10 @@ def bare(plan):
     import torch
 
     from todacomm.grokking.networks import built
-    from todacomm.grokking.training import inputs_of
 
     task, training = plan.task, plan.training
-    inputs, labels = (torch.from_numpy(a) for a in inputs_of(task))
-    pixels = inputs.shape[1] if plan.settings["task"] == "images" else task.classes
-    network = built(training.network, inputs=pixels, classes=task.classes, shape=training.shape, seed=plan.seed)
+    inputs, labels = (torch.from_numpy(a) for a in (task.inputs, task.labels))
+    network = built(training.network, inputs=task.size, classes=task.classes, shape=training.shape, seed=plan.seed)
     optimiser = torch.optim.AdamW(
         network.parameters(),
         lr=training.learning_rate,

@@ -273,10 +273,10 @@ def test_images_are_digits_where_the_hub_cannot_be_reached(monkeypatch):
     monkeypatch.setattr(image_sources, "mnist", unreachable)
     found = grokking.Images(train_fraction=0.5)
     assert found.name == "digits"
-    assert found.images.shape == (1797, 64)
-    assert 0 <= found.images.min() <= found.images.max() <= 1
+    assert found.inputs.shape == (1797, 64)
+    assert 0 <= found.inputs.min() <= found.inputs.max() <= 1
     with pytest.raises(ModelUnavailable):
-        grokking.Images("mnist").images  # noqa: B018 - loads
+        grokking.Images("mnist").inputs  # noqa: B018 - loads
     (first, *_) = Run(found, replace(TRAINING, network="pixels"), Measured(points=50))
     assert list(first.clouds) == ["layer_0", "layer_1"]
     assert first.pairs is None

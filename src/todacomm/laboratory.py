@@ -139,9 +139,8 @@ def perform(directory: Path, plan: RunPlan, *, device: str = "cpu") -> str:
 def _fourier(plan: RunPlan) -> dict[str, Any]:
     """In which characters the task is diagonal, or why in none, as the figures need it."""
     task = plan.task
-    argument = None if isinstance(task, Images) else task.argument
     return {
-        "characters": None if argument is None else {"of": argument[0], "prime": plan.settings["prime"]},
+        "characters": None if task.argument is None else {"of": task.argument[0], "prime": plan.settings["prime"]},
         "without_fourier": task.without_fourier,
         "task": str(task),
         "warnings": list(task.warnings),
@@ -254,9 +253,9 @@ def perform_all(
 
 def _load_images(plans: Sequence[RunPlan]) -> None:
     """Look for the images once, so that a hub that cannot be reached is told before any run."""
-    for task in (plan.task for plan in plans if plan.settings["task"] == "images"):
-        if isinstance(task, Images):
-            task.images  # noqa: B018 - loads them
+    for plan in plans:
+        if plan.settings["task"] == "images":
+            _ = plan.task.inputs
             return
 
 

@@ -1,21 +1,24 @@
 """The control without a cyclic structure: images of digits, to be told apart by a perceptron on their pixels."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable, UnknownName
-from todacomm.grokking.tasks import permuted
+from todacomm.errors import MissingExtra, ModelUnavailable, UnknownName
+from todacomm.grokking.split import Labels, Split
 
 SOURCES = ("auto", "mnist", "digits")
 LARGEST = 10_000  # images of MNIST that are taken: its test set, so that one pass is short
 
 
+Loaded = tuple[str, Float[np.ndarray, "m d"], Int[np.ndarray, " m"]]  # name, images, digits
+
+
 @dataclass(frozen=True)
-class Images:
+class Images(Split):
     """Images of the digits 0 to 9 and which of them are learned from.
 
     ``source`` is ``digits`` (1,797 images of 8 × 8 that come with scikit-learn), ``mnist`` (10,000 of 28 × 28 from the hub) or ``auto``: MNIST
@@ -30,23 +33,14 @@ class Images:
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
             raise UnknownName("source of images", str(self.source), SOURCES)
-        if not 0 < self.train_fraction < 1:
-            raise InvalidInput(f"--train-fraction {self.train_fraction}: expected a share above 0 and below 1")
+        self.check_shares()
 
     def __str__(self) -> str:
-        what = f"images of {self.name}, {self.train_fraction:g} to learn from"
-        return what + (f", {self.permuted:.0%} permuted" if self.permuted else "")
+        return f"images of {self.name}, {self.told_shares()}"
 
-    @cached_property
-    def _loaded(self) -> tuple[str, Float[np.ndarray, "m d"], Int[np.ndarray, " m"]]:
-        if self.source == "digits":
-            return digits()
-        try:
-            return mnist()
-        except (ModelUnavailable, MissingExtra):
-            if self.source == "mnist":
-                raise
-            return digits()
+    @property
+    def _loaded(self) -> Loaded:
+        return loaded(self.source)
 
     @property
     def name(self) -> str:
@@ -54,43 +48,47 @@ class Images:
         return self._loaded[0]
 
     @property
-    def images(self) -> Float[np.ndarray, "m d"]:
+    def inputs(self) -> Float[np.ndarray, "m d"]:
         """(m, pixels) float32 from 0 to 1."""
         return self._loaded[1]
 
     @property
-    def pixels(self) -> int:
-        return self.images.shape[1]
+    def answers(self) -> Labels:
+        """The digits."""
+        return self._loaded[2]
 
     @property
-    def classes(self) -> int:
-        return 10
-
-    @cached_property
-    def labels(self) -> Int[np.ndarray, " m"]:
-        """The digits, some of those to learn from permuted."""
-        return permuted(self._loaded[2], self.train, self.permuted, self.seed)
-
-    @cached_property
-    def _order(self) -> Int[np.ndarray, " m"]:
-        rng = np.random.default_rng([self.seed, 0])
-        return rng.permutation(len(self._loaded[2]))
+    def count(self) -> int:
+        """How many images there are."""
+        return len(self.answers)
 
     @property
-    def train(self) -> Int[np.ndarray, " k"]:
-        """Which images are learned from, ascending."""
-        return np.sort(self._order[: round(self.train_fraction * len(self._order))])
+    def size(self) -> int:
+        """The numbers of an image are its pixels."""
+        return self.inputs.shape[1]
 
-    @property
-    def test(self) -> Int[np.ndarray, " k"]:
-        """Which images are tested on, ascending."""
-        return np.sort(self._order[round(self.train_fraction * len(self._order)) :])
-
+    classes = 10
+    argument = None
+    characters = None
+    sign = 1
     without_fourier = "images have no cyclic structure, so no Fourier basis belongs to them"
-    warnings: tuple[str, ...] = ()
+    warnings = ()
 
 
-def digits() -> tuple[str, Float[np.ndarray, "m d"], Int[np.ndarray, " m"]]:
+@cache
+def loaded(source: str) -> Loaded:
+    """The images of a source; a hub that cannot be reached is asked once."""
+    if source == "digits":
+        return digits()
+    try:
+        return mnist()
+    except (ModelUnavailable, MissingExtra):
+        if source == "mnist":
+            raise
+        return digits()
+
+
+def digits() -> Loaded:
     """The digits of scikit-learn (UCI, 8 × 8)."""
     try:
         from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # it has no types
@@ -100,7 +98,7 @@ def digits() -> tuple[str, Float[np.ndarray, "m d"], Int[np.ndarray, " m"]]:
     return "digits", (found.data / 16).astype(np.float32), found.target.astype(np.int64)
 
 
-def mnist() -> tuple[str, Float[np.ndarray, "m d"], Int[np.ndarray, " m"]]:
+def mnist() -> Loaded:
     """The test images of MNIST from the hub."""
     try:
         from datasets import load_dataset

@@ -14,11 +14,10 @@ from jaxtyping import Int
 
 from todacomm.errors import InvalidInput
 from todacomm.fourier import Characters, additive_characters, is_prime, multiplicative_characters
+from todacomm.grokking.split import Labels, Split
 from todacomm.registry import Registry
 
 Pairs = Int[np.ndarray, "m 2"]
-Labels = Int[np.ndarray, " m"]
-Indices = Int[np.ndarray, " k"]
 SMALLEST, SMALL = 5, 80  # below the first there is nothing to measure, below the second controls rise too
 S5 = 120  # permutations of five letters
 
@@ -88,7 +87,7 @@ operations.add(
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(Split):
     """Pairs and answers, and which of them are learned from.
 
     ``permuted`` is the share of the training answers that are permuted among themselves (a control: they can be memorised only);
@@ -110,25 +109,17 @@ class Task:
                 f"--prime {self.prime} is not prime, and {rule.formula} needs inverses of all residues but 0; "
                 f"expected a prime, such as {next_prime(self.prime)}"
             )
-        if not 0 < self.train_fraction < 1:
-            raise InvalidInput(
-                f"--train-fraction {self.train_fraction}: expected a share above 0 and below 1, so that there are pairs to learn "
-                "from and pairs to test on"
-            )
-        if not 0 <= self.permuted <= 1:
-            raise InvalidInput(f"{self.permuted} of the labels permuted; expected a share from 0 to 1")
-        learned, tested = self._learned, self._count - self._learned
+        self.check_shares()
+        learned, tested = self.learned, self.count - self.learned
         if min(learned, tested) < 2:
             raise InvalidInput(
-                f"--train-fraction {self.train_fraction} of {self._count} pairs leaves {learned} to learn from and {tested} to test "
+                f"--train-fraction {self.train_fraction} of {self.count} pairs leaves {learned} to learn from and {tested} to test "
                 "on; expected two or more of each"
             )
 
     def __str__(self) -> str:
         group = "s5" if self.operation == "s5" else f"{self.operation} mod {self.prime}"
-        return f"{group}, {self.train_fraction:g} to learn from" + (
-            f", {self.permuted:.0%} permuted" if self.permuted else ""
-        )
+        return f"{group}, {self.told_shares()}"
 
     @property
     def classes(self) -> int:
@@ -136,13 +127,14 @@ class Task:
         return S5 if self.operation == "s5" else self.prime
 
     @property
-    def _count(self) -> int:
-        """How many pairs there are."""
-        return self.classes * (self.classes - operations[self.operation].without_zero)
+    def size(self) -> int:
+        """The tokens are the inputs that there are."""
+        return self.classes
 
     @property
-    def _learned(self) -> int:
-        return round(self.train_fraction * self._count)
+    def count(self) -> int:
+        """How many pairs there are."""
+        return self.classes * (self.classes - operations[self.operation].without_zero)
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -151,26 +143,15 @@ class Task:
         found = np.column_stack([first, second])
         return found[second > 0] if operations[self.operation].without_zero else found
 
-    @cached_property
-    def labels(self) -> Labels:
-        """The answers that are learned and tested, some permuted."""
-        found = operations[self.operation].answer(self.pairs[:, 0], self.pairs[:, 1], self.prime).astype(np.int64)
-        return permuted(found, self.train, self.permuted, self.seed)
-
-    @cached_property
-    def _order(self) -> Indices:
-        rng = np.random.default_rng([self.seed, 0])
-        return rng.permutation(self._count)
+    @property
+    def inputs(self) -> Pairs:
+        """The pairs."""
+        return self.pairs
 
     @property
-    def train(self) -> Indices:
-        """Which pairs are learned from, ascending."""
-        return np.sort(self._order[: self._learned])
-
-    @property
-    def test(self) -> Indices:
-        """Which pairs are tested on, ascending."""
-        return np.sort(self._order[self._learned :])
+    def answers(self) -> Labels:
+        """What the operation gives for each pair."""
+        return operations[self.operation].answer(self.pairs[:, 0], self.pairs[:, 1], self.prime).astype(np.int64)
 
     @property
     def argument(self) -> tuple[Literal["residue", "logarithm"], Literal[1, -1]] | None:
@@ -209,14 +190,6 @@ class Task:
                 f"(at p = 59 to 0.15 to 0.20 in controls); prefer 97 or more"
             )
         return tuple(found)
-
-
-def permuted(labels: Labels, train: Indices, share: float, seed: int) -> Labels:
-    """The labels, ``share`` of those of the training inputs permuted among themselves."""
-    rng, found = np.random.default_rng([seed, 1]), labels.copy()
-    chosen = rng.choice(train, round(share * len(train)), replace=False)
-    found[chosen] = found[rng.permutation(chosen)]
-    return found
 
 
 def next_prime(number: int) -> int:

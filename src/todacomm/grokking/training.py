@@ -19,7 +19,6 @@ from todacomm.grokking.networks import Network, Shape, built
 from todacomm.grokking.tasks import Task
 
 ROWS = 4096  # evaluated at a time
-Tensors = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,7 @@ class Run:
             weight_decay=training.weight_decay,
             fused=True,
         )
-        self._inputs, self._labels = (torch.from_numpy(a).to(self.device) for a in inputs_of(task))
+        self._inputs, self._labels = (torch.from_numpy(a).to(self.device) for a in (task.inputs, task.labels))
         self._train = torch.from_numpy(task.train).to(self.device)
         self._resumed = state is not None
         if state is not None:
@@ -143,8 +142,7 @@ class Run:
 
     def _made(self) -> Network:
         task, training = self.task, self.training
-        inputs = task.pixels if isinstance(task, Images) else task.classes
-        made = built(training.network, inputs=inputs, classes=task.classes, shape=training.shape, seed=training.seed)
+        made = built(training.network, inputs=task.size, classes=task.classes, shape=training.shape, seed=training.seed)
         with torch.no_grad():
             for weight in made.parameters() if training.initial_scale != 1 else ():
                 weight.mul_(training.initial_scale)
@@ -206,16 +204,20 @@ class Run:
         return np.concatenate([self.task.train, drawn(self.task.test, self.measured.test_pairs, self.measured.seed)])
 
     @cached_property
-    def _watched(self) -> Int[np.ndarray, " n"]:
+    def _rows(self) -> Tensor:
+        """The evaluated, where the network is."""
+        return torch.from_numpy(self._evaluated).to(self.device)
+
+    @cached_property
+    def _watched(self) -> Tensor:
         """Where, among the evaluated, the test inputs stand whose hidden states are measured."""
-        train = len(self.task.train)
-        tested = np.arange(train, len(self._evaluated))
-        return drawn(tested, self.measured.points, self.measured.seed)
+        tested = np.arange(len(self.task.train), len(self._evaluated))
+        return torch.from_numpy(drawn(tested, self.measured.points, self.measured.seed)).to(self.device)
 
     @cached_property
     def _pairs(self) -> PairTask | None:
         task = self.task
-        if isinstance(task, Images) or task.characters is None:
+        if task.characters is None:
             return None
         places = places_of(task.pairs[self._evaluated], task.characters, task.sign)
         return PairTask(task.characters, places, task.labels[self._evaluated], np.arange(len(task.train)))
@@ -224,7 +226,7 @@ class Run:
         """The network as it is now, evaluated."""
         logits, clouds = self._states()
         train = len(self.task.train)
-        labels = self._labels[torch.from_numpy(self._evaluated).to(self.device)]
+        labels = self._labels[self._rows]
         (train_loss, train_right), (test_loss, test_right) = (
             (float(F.cross_entropy(x, y)), float((x.argmax(1) == y).double().mean()))
             for x, y in ((logits[:train], labels[:train]), (logits[train:], labels[train:]))
@@ -248,10 +250,8 @@ class Run:
     @torch.no_grad()
     def _states(self) -> tuple[Tensor, dict[str, np.ndarray]]:
         """The logits of all evaluated inputs and the hidden states of the watched ones."""
-        rows = torch.from_numpy(self._evaluated).to(self.device)
-        watched = torch.from_numpy(self._watched).to(self.device)
-        logits = torch.cat([self.network(self._inputs[part]) for part in torch.split(rows, ROWS)])
-        *hidden, _ = self.network.states(self._inputs[rows[watched]])
+        logits = torch.cat([self.network(self._inputs[part]) for part in torch.split(self._rows, ROWS)])
+        *hidden, _ = self.network.states(self._inputs[self._rows[self._watched]])
         named = zip(self.network.names, hidden, strict=True)
         return logits, {name: state.cpu().numpy() for name, state in named}
 
@@ -279,11 +279,6 @@ class Run:
         self.optimiser.load_state_dict({**whole, "state": moments})
         self.step = state.step
         self._warm(self.training.warm_up)
-
-
-def inputs_of(task: "Task | Images") -> tuple[np.ndarray, np.ndarray]:
-    """What a network is given, one row an input, and the answers."""
-    return (task.images, task.labels) if isinstance(task, Images) else (task.pairs, task.labels)
 
 
 def drawn(indices: Int[np.ndarray, " n"], count: int | None, seed: int) -> Int[np.ndarray, " k"]:
