@@ -71,13 +71,17 @@ def multiplicative_characters(p: int) -> Characters:
 # Spectra of an embedding
 
 
+def members_in_order(embedding: Points, characters: Characters) -> Float[np.ndarray, "order d"]:
+    """The members' rows about their mean, in the order of the group."""
+    rows = embedding[characters.members].astype(np.float64)
+    ordered = np.empty_like(rows)
+    ordered[characters.places] = rows - rows.mean(axis=0)
+    return ordered
+
+
 def coefficients(embedding: Points, characters: Characters) -> Float[np.ndarray, "f 2 d"]:
     """The cosine and sine coefficients of each frequency, scaled so that their squares sum to the variance of the members."""
-    rows = embedding[characters.members].astype(np.float64)
-    rows -= rows.mean(axis=0)
-    ordered = np.empty_like(rows)
-    ordered[characters.places] = rows
-    found = np.fft.rfft(ordered, axis=0)[1:] * np.sqrt(2) / characters.order
+    found = np.fft.rfft(members_in_order(embedding, characters), axis=0)[1:] * np.sqrt(2) / characters.order
     if characters.order % 2 == 0:
         found[-1] /= np.sqrt(2)
     return np.stack([found.real, -found.imag], axis=1)
@@ -85,7 +89,12 @@ def coefficients(embedding: Points, characters: Characters) -> Float[np.ndarray,
 
 def power_spectrum(embedding: Points, characters: Characters) -> Spectrum:
     """The share of the variance of the members' rows at each frequency 1 … order // 2; zeros for equal rows."""
-    power = (coefficients(embedding, characters) ** 2).sum(axis=(1, 2))
+    return shares(coefficients(embedding, characters))
+
+
+def shares(table: Float[np.ndarray, "f 2 d"]) -> Spectrum:
+    """The `power_spectrum` of an embedding with these `coefficients`."""
+    power = (table**2).sum(axis=(1, 2))
     total = power.sum()
     return power / total if total > 0 else power
 
@@ -124,11 +133,7 @@ def plane(
     """
     waves = (coefficients(embedding, characters) if table is None else table)[frequency - 1]
     u, _, v = np.linalg.svd(waves, full_matrices=False)
-    rows = embedding[characters.members].astype(np.float64)
-    rows -= rows.mean(axis=0)
-    ordered = np.empty_like(rows)
-    ordered[characters.places] = rows
-    found = ordered @ (u @ v).T
+    found = members_in_order(embedding, characters) @ (u @ v).T
     radius = float(np.sqrt((found**2).sum(axis=1).mean()))
     return found / radius if radius > 0 else found
 

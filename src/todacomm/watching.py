@@ -1,7 +1,7 @@
 """Checkpoint → Observation: everything that is measured of a network at one step of its training."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from todacomm.cloud import prepare
 from todacomm.dimension import local_dimension, two_nn
 from todacomm.engines import cross_check
-from todacomm.errors import InvalidCloud
+from todacomm.errors import InvalidCloud, UnknownName
 from todacomm.fourier import (
     PairTask,
     coefficients,
@@ -18,12 +18,13 @@ from todacomm.fourier import (
     gini,
     participation_ratio,
     plane,
-    power_spectrum,
     progress,
+    shares,
     top_share,
 )
 from todacomm.homology import rips
 from todacomm.measurement import measure_prepared
+from todacomm.metrics import max_lifetime
 from todacomm.recipe import Recipe
 from todacomm.types import Address, Measurement, Number, PointCloud, Profile
 
@@ -102,7 +103,7 @@ def watch(seen: Looked, *, model: str, data: str, check: bool = False) -> Observ
             if check and view == "sphere" and layer == next(iter(seen.clouds)):
                 rng = np.random.default_rng(seen.step)
                 cross_check(cloud.condensed, engine=recipe.engine, rng=rng, where=str(cloud.address))
-    spectrum, of_embedding = embedding_numbers(seen)
+    spectrum, frequencies, of_embedding = embedding_numbers(seen)
     topology = {
         f"{m.address.layer}/{view}/{name}": value
         for view, found in measurements.items()
@@ -110,14 +111,13 @@ def watch(seen: Looked, *, model: str, data: str, check: bool = False) -> Observ
         for name, value in m.summary.items()
         if name.removesuffix("_scaled") in KEPT
     }
-    frequencies = () if spectrum is None else tuple(dominant(spectrum, PLANES))
     return Observation(
         step=seen.step,
         numbers={**learning_numbers(seen), **of_embedding, **hidden_numbers(seen), **topology},
         measurements={view: tuple(found) for view, found in measurements.items()},
         embedding=seen.clouds.get("embedding"),
         spectrum=spectrum,
-        frequencies=frequencies,
+        frequencies=tuple(frequencies),
         complaints=tuple(complaints),
     )
 
@@ -139,22 +139,25 @@ def learning_numbers(seen: Looked) -> dict[str, Number]:
     return found
 
 
-def embedding_numbers(seen: Looked) -> tuple[Float[np.ndarray, " f"] | None, dict[str, Number]]:
-    """The spectrum of the embedding, how few frequencies hold it, and H1 of the plane of each dominant one."""
+def embedding_numbers(
+    seen: Looked,
+) -> tuple[Float[np.ndarray, " f"] | None, list[int], dict[str, Number]]:
+    """The spectrum of the embedding, its dominant frequencies, how few hold it, and H1 of the plane of each dominant one."""
     if seen.pairs is None or "embedding" not in seen.clouds:
-        return None, {}
+        return None, [], {}
     characters, rows = seen.pairs.characters, seen.clouds["embedding"]
-    spectrum = power_spectrum(rows, characters)
+    table = coefficients(rows, characters)
+    spectrum = shares(table)
+    strongest = dominant(spectrum, PLANES)
     found: dict[str, Number] = {
         "fourier_top5_share": top_share(spectrum),
         "fourier_participation_ratio": participation_ratio(spectrum),
         "fourier_gini": gini(spectrum),
     }
-    table = coefficients(rows, characters)
-    for rank, frequency in enumerate(dominant(spectrum, PLANES), 1):
+    for rank, frequency in enumerate(strongest, 1):
         bars = rips(plane(rows, characters, frequency, table))[1]
-        found[f"plane_{rank}_H1_max_lifetime"] = float((bars[:, 1] - bars[:, 0]).max(initial=0.0))
-    return spectrum, found
+        found[f"plane_{rank}_H1_max_lifetime"] = max_lifetime.of(bars)
+    return spectrum, strongest, found
 
 
 def hidden_numbers(seen: Looked) -> dict[str, Number]:
@@ -188,8 +191,6 @@ class Course:
     complaint: str = ""
 
     def __getitem__(self, name: str) -> Float[np.ndarray, " T"]:
-        from todacomm.errors import UnknownName
-
         if name not in self.numbers:
             raise UnknownName("number of this run", name, self.numbers)
         return self.numbers[name]
@@ -215,7 +216,7 @@ def course_of(rows: Iterable[tuple[int, Mapping[str, Number]]], *, name: str, **
 def profile_along(observations: Iterable[Observation], layer: str, view: str = "sphere") -> Profile:
     """One layer as a `Profile` along the steps."""
     found = tuple(m for o in observations for m in o.measurements[view] if m.address.layer == layer)
-    return replace(Profile(found), along="step")
+    return Profile(found, along="step")
 
 
 def watched(checkpoints: Iterable[Looked], *, model: str = "run", data: str = "task") -> Iterator[Observation]:

@@ -13,7 +13,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from todacomm.fourier import Characters, additive_characters, coefficients, plane, power_spectrum
+from todacomm.fourier import Characters, additive_characters, coefficients, plane, shares
 from todacomm.grok_store import WEIGHTS, characters_of, frequencies, read_embedding, read_weights
 from todacomm.report import style
 from todacomm.report.grok_panels import grok_figure, heading
@@ -85,7 +85,8 @@ def clocks_at(run: Trained, step: int, chosen: tuple[int, ...], characters: Char
     rows = read_embedding(run.directory, step)
     if rows is None:
         return []
-    spectrum, table = power_spectrum(rows, characters), coefficients(rows, characters)
+    table = coefficients(rows, characters)
+    spectrum = shares(table)
     made = ((k, plane(rows, characters, k, table)) for k in chosen)
     return [Clock(k, points, float(spectrum[k - 1]), in_order(points, k)) for k, points in made]
 
