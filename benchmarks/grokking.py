@@ -5,7 +5,6 @@ python benchmarks/grokking.py experiments/grok_add_p113_*        # made by the c
 
 import argparse
 import json
-import statistics
 from pathlib import Path
 
 CHEAP = ("fourier_top5_share", "weight_norm")
@@ -71,9 +70,6 @@ def main():
     print("|---" + "|---:" * (len(HEADS) - 1) + "|")
     for cells in rows:
         print("| " + " | ".join(cells) + " |")
-    ratios = [float(cells[6]) for cells in rows if cells[6] != "–"]
-    if ratios:
-        print(f"\nMedian ratio of {len(ratios)} runs: {statistics.median(ratios):.2f}")
 
 
 if __name__ == "__main__":

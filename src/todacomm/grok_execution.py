@@ -9,7 +9,7 @@ from typing import Any
 from todacomm.errors import InvalidInput, ModelFailed
 from todacomm.execution import new_directory, unsaid, writable
 from todacomm.files import to_json, write_atomically
-from todacomm.grok_store import RECORDS, read_course
+from todacomm.grok_store import has_records, read_course
 from todacomm.grokking.presets import RunPlan, Settings
 from todacomm.jobs import Say
 from todacomm.laboratory import (
@@ -27,7 +27,8 @@ from todacomm.memory import spoken
 from todacomm.planning import limit_of
 from todacomm.progress import Track, silent
 from todacomm.report.grok_sections import write_grok_report
-from todacomm.signature import Signature, signature
+from todacomm.report.reading import share
+from todacomm.signature import GENERALISED, LEVEL, MEMORISED, PLATEAU_END, Signature, signature
 from todacomm.workers import Number
 
 SCHEMA = 1
@@ -124,16 +125,11 @@ def concluded(directory: Path, failures: Mapping[str, str], *, command: str = ""
 
 def signature_of(directory: Path, plans: Sequence[RunPlan]) -> Signature:
     """The signature of one cell."""
-    courses = [read_course(directory / "runs" / plan.name) for plan in plans if has_records(directory, plan)]
+    places = [directory / "runs" / plan.name for plan in plans]
+    courses = [read_course(place) for place in places if has_records(place)]
     runs = [course for course in courses if course.kind == "run"]
     controls = [course for course in courses if course.kind != "run"]
     return signature(runs, controls=controls, follow=plans[0].followed)
-
-
-def has_records(directory: Path, plan: RunPlan) -> bool:
-    """Whether a run has measured anything."""
-    path = directory / "runs" / plan.name / RECORDS
-    return path.exists() and path.stat().st_size > 0
 
 
 def signature_record(found: Signature) -> dict[str, Any]:
@@ -142,13 +138,14 @@ def signature_record(found: Signature) -> dict[str, Any]:
 
 
 DEFINITIONS = {
-    "memorised_at": "step of the first of three consecutive evaluations on the whole training set with an accuracy of 98 % or more",
-    "generalised_at": "step of the first of three consecutive evaluations on the test set with an accuracy of 99 % or more",
+    "memorised_at": "step of the first of three consecutive evaluations on the whole training set with an accuracy of "
+    f"{share(MEMORISED, 0)} or more",
+    "generalised_at": f"step of the first of three consecutive evaluations on the test set with an accuracy of {share(GENERALISED, 0)} or more",
     "grokked": "generalised_at is twice memorised_at or more",
-    "plateau": "median of the followed number from memorised_at to 0.8 × generalised_at; of a run that does not generalise, over the first half "
-    "after memorised_at",
+    "plateau": f"median of the followed number from memorised_at to {PLATEAU_END:g} × generalised_at; of a run that does not generalise, over the "
+    "first half after memorised_at",
     "after": "median of the followed number over the last five checkpoints",
-    "band": "95 % prediction interval for the ratio after / plateau of one more control (Student's t of the log ratios of the controls)",
+    "band": f"{share(LEVEL, 0)} prediction interval for the ratio after / plateau of one more control (Student's t of the log ratios of the controls)",
     "lag": "shift, in steps, at which changes of the followed number correlate most with changes of test accuracy; positive: topology is later",
 }
 

@@ -21,6 +21,7 @@ from todacomm.watching import VIEWS, Course, Observation, course_of
 SCHEMA = 1
 RECORDS, STATE, ABOUT, DONE = "records.jsonl", "state.safetensors", "run.json", "finished.json"
 WEIGHTS = "weights.safetensors"  # of the last step
+PLAN = "experiment.json"  # of all runs, beside them
 
 
 def write_observation(directory: Path, seen: Observation) -> None:
@@ -123,6 +124,12 @@ def write_done(directory: Path, about: Mapping[str, Any]) -> None:
 def is_done(directory: Path) -> bool:
     """Whether a run was finished."""
     return (directory / DONE).exists()
+
+
+def has_records(directory: Path) -> bool:
+    """Whether a run has measured anything."""
+    path = directory / RECORDS
+    return path.exists() and path.stat().st_size > 0
 
 
 def read_course(directory: Path) -> Course:

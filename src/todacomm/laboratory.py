@@ -13,6 +13,7 @@ from todacomm.errors import InvalidInput, InvalidRecord, TodacommError, TooLarge
 from todacomm.files import read_json, to_json, write_arrays, write_atomically
 from todacomm.grok_store import (
     DONE,
+    PLAN,
     STATE,
     WEIGHTS,
     cut_back,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from todacomm.grokking.training import Measured, Training
 
 SCHEMA = 1
-PLAN, SIGNATURE = "experiment.json", "signature.json"
+SIGNATURE = "signature.json"
 SECONDS_BETWEEN_STATES = 5.0
 CHECKED_EVERY = 10  # checkpoints of which one is computed by the reference engine as well
 
@@ -89,10 +90,10 @@ def experiment_of(
 
 def check_memory(experiment: Experiment, *, limit: int | None, at_once: int) -> int:
     """The bytes that the runs beside each other will hold. Raises TooLarge before anything is made."""
-    needed = sorted((memory_of(plan.settings) for plan in experiment.plans), reverse=True)
-    total = sum(needed[:at_once])
+    needed = sorted(((memory_of(plan.settings), plan) for plan in experiment.plans), key=lambda one: -one[0])
+    total = sum(size for size, _ in needed[:at_once])
     if limit is not None and total > limit:
-        worst = max(experiment.plans, key=lambda plan: memory_of(plan.settings))
+        worst = needed[0][1]
         raise TooLarge(
             f"{worst.name}: {at_once} runs at a time need about {spoken(total)}, and there are {spoken(limit)}. Every pair has a row of "
             f"{worst.settings['prime']} logits: choose a smaller --prime, fewer --test-pairs, or --jobs 1"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from todacomm.signature import Signature
 
 TASK, NETWORK, TRAINING, LOOK = "Task", "Network", "Training", "What is measured"
-NO_LOOP_YET = "-"
+NEVER = "-"
 
 
 def grok(
@@ -190,13 +190,11 @@ def show_signature(cell: str, found: "Signature") -> None:
         table.add_column(head, justify="left" if head in ("run", "verdict") else "right")
     for one in (*found.runs, *found.controls):
         at = [
-            NO_LOOP_YET if step is None else f"{step:,}"
+            NEVER if step is None else f"{step:,}"
             for step in (one.milestones.memorised_at, one.milestones.generalised_at)
         ]
         rise = one.rise
-        of_rise = (
-            [NO_LOOP_YET] * 3 if rise is None else [f"{rise.plateau:.3f}", f"{rise.after:.3f}", f"{rise.ratio:.2f}"]
-        )
+        of_rise = [NEVER] * 3 if rise is None else [f"{rise.plateau:.3f}", f"{rise.after:.3f}", f"{rise.ratio:.2f}"]
         kind = f"seed {one.seed}" if one.kind == "run" else f"{one.kind}, seed {one.seed}"
         table.add_row(kind, *at, *of_rise, one.verdict)
     console.out.print(table)

@@ -4,6 +4,7 @@ Every network is a function of (m, 2) tokens (or (m, d) pixels) and has an ``emb
 where its inputs are tokens.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -41,14 +42,15 @@ class Shape:
             raise InvalidInput(f"activation '{self.activation}'; expected one of {', '.join(ACTIVATIONS)}")
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """``states`` yields what each layer gives for the inputs, and at last the logits."""
 
     embed: nn.Embedding | None
     names: tuple[str, ...]
 
+    @abstractmethod
     def states(self, inputs: Tensor) -> Iterator[Tensor]:
-        raise NotImplementedError
+        """The state after each layer, then the logits."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The logits (m, c)."""

@@ -10,12 +10,11 @@ import numpy as np
 from jaxtyping import Float
 
 from todacomm.files import read_json
-from todacomm.grok_store import ABOUT, DONE, RECORDS, is_done, read_course
+from todacomm.grok_store import ABOUT, DONE, PLAN, has_records, is_done, read_course
 from todacomm.report.reading import number
 from todacomm.signature import Signature, Told, overall, plateau_of, tell
 from todacomm.watching import Course
 
-PLAN = "experiment.json"
 LEFT_NOTHING = "it left no checkpoint"
 
 
@@ -171,8 +170,7 @@ def read_trained(directory: Path, row: Mapping[str, Any], judged: Signature | No
     """One run of a plan, with what its signature tells of it, else what it tells of itself."""
     place = directory / "runs" / row["name"]
     about = read_json(place / ABOUT) if (place / ABOUT).exists() else dict(row)
-    course = read_course(place) if (place / RECORDS).exists() else None
-    course = course if course is not None and len(course) else None
+    course = read_course(place) if has_records(place) else None
     done = read_json(place / DONE) if is_done(place) else {}
     return Trained(
         name=row["name"],
