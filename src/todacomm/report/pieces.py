@@ -67,7 +67,23 @@ class Picture:
     caption: str
 
 
-Piece = Paragraph | Bullets | Terms | Table | Code | Picture
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A figure that the page draws and lets be read off; Markdown has a picture in its place.
+
+    ``traces`` and ``layout`` are those of plotly.js; ``data`` is what is drawn, as the page offers it for download.
+    """
+
+    kind: ClassVar[str] = "chart"
+    name: str
+    title: str
+    caption: str
+    traces: tuple[Mapping[str, Any], ...]
+    layout: Mapping[str, Any]
+    data: Table
+
+
+Piece = Paragraph | Bullets | Terms | Table | Code | Picture | Chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +203,16 @@ def _markdown(piece: Piece, directory: Path) -> str:
             return _fenced(piece)
         case Picture():
             return _picture(piece, directory)
+        case Chart():
+            return ""
 
 
 def to_markdown(document: Document, directory: Path) -> str:
     """The document as Markdown; links to figures are relative to ``directory``, where it will lie."""
     blocks: list[str] = [f"# {escaped(document.title)}", escaped(document.subtitle)]
     for part in document.parts:
-        blocks += [f"## {escaped(part.title)}", *(_markdown(piece, directory) for piece in part.pieces)]
+        written = [text for piece in part.pieces if (text := _markdown(piece, directory))]
+        blocks += [f"## {escaped(part.title)}", *written] if written else []
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 
