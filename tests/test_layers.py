@@ -76,7 +76,7 @@ STRATA = [
     }
     | {"clouds_store", "comparison_store", "grok_store", "laboratory"}
     | {"cache", "digests", "kept", "jobs", "remote", "workers", "reruns"}
-    | {"memory", "plan", "calibration", "trials", "planning", "fitting"},
+    | {"memory", "plan", "calibration", "trials", "counting", "planning", "fitting"},
     {"report"},
     {"execution", "ablating", "grok_execution", "cli", "__init__", "__main__"},
 ]

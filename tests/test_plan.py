@@ -16,7 +16,9 @@ from tiny_models import tiny, tokenizer
 from todacomm import fitting, memory
 from todacomm.batching import choose
 from todacomm.calibration import Rates, growing
+from todacomm.claims import Asked
 from todacomm.errors import InvalidInput, TooLarge
+from todacomm.evidence import cuts_of
 from todacomm.execution import execute
 from todacomm.fitting import fewer_at_once, fitted, largest, refusal, smaller_batch
 from todacomm.jobs import cache_of, jobs_of
@@ -24,7 +26,7 @@ from todacomm.layerwise import STRETCH, decoder_of
 from todacomm.memory import size_of, spoken
 from todacomm.models import ModelSource, resolve
 from todacomm.plan import JobPlan, Plan, Stage, duration
-from todacomm.planning import TO_FETCH, cloud_bytes, plan_of, rates_of
+from todacomm.planning import TO_FETCH, cloud_bytes, halved, plan_of, rates_of
 from todacomm.recipe import Recipe
 from todacomm.skeletons import skeleton
 from todacomm.study import Study
@@ -394,3 +396,14 @@ def test_the_tokens_of_a_stretch_and_the_matrices_of_a_block_are_counted_in_its_
     assert decoder.bytes_for(3000) - decoder.bytes_for(2000) == 1000 * per_token
     assert decoder.bytes_for(10**6) == decoder.bytes_for(STRETCH)
     assert decoder.bytes_for(0) > 2 * 4 * sum(p.numel() for p in tiny("llama").base.layers[0].parameters())
+
+
+def test_layers_are_halved_twice_where_whole_articles_are_drawn_too():
+    """The splits of `todacomm.evidence`: by points, and by articles unless they are too few or one holds most texts."""
+    asked = Asked()
+    assert halved(asked, None) == 1
+    assert halved(asked, ("one", "two") * 10) == 1  # refused: two articles are too few
+    assert halved(asked, tuple(f"article {i}" for i in range(20))) == 2
+    assert halved(replace(asked, resamples=0), tuple(f"article {i}" for i in range(20))) == 1
+    grouped = cuts_of(40, Recipe(), asked, tuple(f"article {i % 20}" for i in range(40)))
+    assert len(grouped) == halved(asked, tuple(f"article {i % 20}" for i in range(40)))

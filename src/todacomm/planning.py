@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from todacomm import calibration, checkpoints, memory, trials
 from todacomm.cache import Cache
-from todacomm.calibration import Clock, Rates
+from todacomm.calibration import Rates
 from todacomm.claims import Asked
+from todacomm.counting import Counted, count
 from todacomm.digests import claims_key
+from todacomm.evidence import without_groups
 from todacomm.experiment import Job, Reading, groups_of, recipe_of
 from todacomm.jobs import FAILURES, told
 from todacomm.kept import find_measured, find_reading
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from todacomm.skeletons import Skeleton
 
 MEBI = 2**20
-SAMPLED = 4000  # texts beyond which half as many are tokenised
 PASSES = {"causal": 0, "masked": 3}  # further passes over the texts for the language metrics
 THREADED = 0.8  # of a further core that one more layer at a time gains
 ENGINE = (0.5, 1.9, 10.0)  # bytes for n² of H0, of H1 (1.2 of a Gaussian cloud, 2.6 of a noisy circle), and of H2
@@ -117,7 +118,13 @@ class Planner:
             blocks=card.blocks,
             parameters=card.parameters,
             stages=self.after(
-                recipe, shape, len(read.layers), measured, held=held, asked=self.unclaimed(job, reading, recipe)
+                recipe,
+                shape,
+                len(read.layers),
+                measured,
+                held=held,
+                asked=self.unclaimed(job, reading, recipe),
+                halved=halved(job.study.asked(), groups_of(read)),
             ),
             read=True,
             measured=measured,
@@ -163,7 +170,13 @@ class Planner:
             stages=(
                 *self.reading(job, model, counted, layers, held=held),
                 *self.after(
-                    recipe, (counted.points, model.width), len(layers), 0, held=held + weights, asked=study.asked()
+                    recipe,
+                    (counted.points, model.width),
+                    len(layers),
+                    0,
+                    held=held + weights,
+                    asked=study.asked(),
+                    halved=halved(study.asked(), counted.groups),
                 ),
             ),
             notes=counted.notes,
@@ -237,9 +250,20 @@ class Planner:
         return calibration.cloud_rate(n, d, replace(recipe, subsample=None), self.rates)
 
     def after(
-        self, recipe: Recipe, shape: tuple[int, int], layers: int, measured: int, *, held: int, asked: Asked
+        self,
+        recipe: Recipe,
+        shape: tuple[int, int],
+        layers: int,
+        measured: int,
+        *,
+        held: int,
+        asked: Asked,
+        halved: int = 1,
     ) -> tuple[Stage, ...]:
-        """Distances and homology of the layers, the cross-check, intervals and nulls, figures and records."""
+        """Distances and homology of the layers, the cross-check, intervals and nulls, figures and records.
+
+        Layers are ``halved`` once, or twice where whole groups are drawn too.
+        """
         n = recipe.subsample or shape[0]
         left = layers - measured
         rate = self.cloud(n, shape[1], recipe) if left else calibration.CloudRate(0.0, 0.0, 0)
@@ -251,7 +275,9 @@ class Planner:
             Stage("homology", left * rate.seconds / speedup, held + each * min(self.at_once, layers), each=each),
             Stage("cross-check", checks * rate.check / min(speedup, max(1, checks)), held + each),
             Stage(
-                "intervals and nulls", self.claims(recipe, n, shape[1], layers, asked), held + 2 * each * self.at_once
+                "intervals and nulls",
+                self.claims(recipe, n, shape[1], layers, replace(asked, resamples=halved * asked.resamples)),
+                held + 2 * each * self.at_once,
             ),
             Stage("figures and reports", self.yard * (figures + calibration.REPORTS), held + 30 * MEBI),
         )
@@ -263,6 +289,11 @@ class Planner:
         rate = calibration.claim_rate(n, d, layers, recipe, self.rates)
         whole = layers * (asked.resamples * rate.half + asked.null_draws * rate.draw) + asked.null_draws * rate.frame
         return whole / (1 + THREADED * (self.at_once - 1))
+
+
+def halved(asked: Asked, groups: Sequence[str] | None) -> int:
+    """How often each layer is halved: by points, and by whole groups where there are any."""
+    return 1 if without_groups(asked, groups) else 2
 
 
 def share_run(layers: Sequence[str], model: "Skeleton", study: Study) -> float:
@@ -288,60 +319,6 @@ def with_import(jobs: tuple[JobPlan, ...], planner: Planner) -> tuple[JobPlan, .
         jobs[0], stages=(*others, replace(last, seconds=last.seconds + planner.yard * calibration.IMPORTING))
     )
     return (first, *jobs[1:])
-
-
-# Texts
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Counted:
-    """The texts of a job as its model reads them; ``scale`` is 1, or how many times as many there are."""
-
-    pooling: str
-    texts: int
-    content: int
-    padded: int
-    points: int
-    batches: "tuple[Batch, ...]"
-    scale: float
-    tokenising: float
-    longest: int
-    notes: tuple[str, ...] = ()
-
-
-def count(model: "Skeleton", job: Job, clock: Clock) -> Counted:
-    """Tokenise the texts of a job, the first of many thousands, and put them into the batches that they will make."""
-    from todacomm.batching import Batching, choose, pad_id, token_budget
-    from todacomm.collecting import TOKENS_DRAWN
-    from todacomm.extraction import DEFAULT_POOLING
-    from todacomm.language import comes_in_pieces
-
-    study, cut = job.study, model.cut
-    many = study.samples > SAMPLED
-    tokenised = SAMPLED // 2 if many else study.samples
-    begun = clock()
-    chosen = choose(cut, job.texts, samples=tokenised, min_tokens=study.min_tokens, max_length=study.max_length)
-    seconds = clock() - begun
-    scale = study.samples / tokenised
-    with_logits = study.language and cut.kind == "causal" and not cut.headless
-    budget = token_budget(cut, with_logits=with_logits and not comes_in_pieces(cut))
-    batches = tuple(Batching(study.batch_size).batches(chosen.encoded, pad_id(cut), budget, ""))
-    pooling = job.pooling or DEFAULT_POOLING[cut.kind]
-    content = round(scale * sum(len(e.content) for e in chosen.encoded))
-    candidates = content  # poolings of single tokens take no special ones
-    drawn = min(candidates, TOKENS_DRAWN if study.subsample is None else study.subsample)
-    return Counted(
-        pooling,
-        study.samples,
-        content,
-        round(scale * sum(b.ids.size for b in batches)),
-        drawn if pooling == "tokens" else study.samples,
-        batches,
-        scale,
-        scale * seconds,
-        max(b.ids.shape[1] for b in batches),
-        (f"tokens are counted on the first {tokenised} texts",) if many else (),
-    )
 
 
 def measured_points(recipe: Recipe, points: int) -> int:

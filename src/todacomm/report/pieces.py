@@ -192,19 +192,20 @@ def _paragraph(paragraph: Paragraph) -> str:
 def _markdown(piece: Piece, directory: Path) -> str:
     match piece:
         case Paragraph():
-            return _paragraph(piece)
+            text = _paragraph(piece)
         case Bullets():
-            return "\n".join(f"- {escaped(item)}" for item in piece.items)
+            text = "\n".join(f"- {escaped(item)}" for item in piece.items)
         case Terms():
-            return "\n".join(f"- **{escaped(term)}**: {escaped(meaning)}" for term, meaning in piece.entries)
+            text = "\n".join(f"- **{escaped(term)}**: {escaped(meaning)}" for term, meaning in piece.entries)
         case Table():
-            return _table(piece)
+            text = _table(piece)
         case Code():
-            return _fenced(piece)
+            text = _fenced(piece)
         case Picture():
-            return _picture(piece, directory)
+            text = _picture(piece, directory)
         case Chart():
-            return ""
+            text = ""
+    return text
 
 
 def to_markdown(document: Document, directory: Path) -> str:
