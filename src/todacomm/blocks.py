@@ -21,7 +21,7 @@ from todacomm.pairing import Matched, Pair
 from todacomm.permutations import MOST_BLOCKS, Permuted, swapped_within_blocks
 from todacomm.progress import Track, silent
 from todacomm.pvalues import adjusted
-from todacomm.types import Bars, Number, PointCloud
+from todacomm.types import Bars, Measurement, Number, PointCloud
 
 BLOCKS, FEWEST_BLOCKS, FEWEST_IN_BLOCK = 10, 10, 10
 DEGREE = 2.0  # of the Wasserstein distance
@@ -121,12 +121,15 @@ def of_whole(pair: Pair, one: Matched, dimension: int) -> DiagramDistance:
     undefined = next((m.facts.undefined for m in found if m.facts.undefined), "")
     if undefined:
         return DiagramDistance(None, None, None, None, None, undefined)
-    scales = (
-        1.0 if m.recipe.scale == "median" else m.facts.scale / unit_of(m.recipe.scale, m.facts.rms_distance)
-        for m in found
-    )
-    a, b = (m.diagrams.finite[dimension] / scale for m, scale in zip(found, scales, strict=True))
+    a, b = (scale_free(m, dimension) for m in found)
     return DiagramDistance(bottleneck(a, b), wasserstein(a, b, degree=DEGREE), None, None, None)
+
+
+def scale_free(measurement: Measurement, dimension: int) -> Bars:
+    """The finite bars of one dimension over the median distance of their cloud, which is above 0."""
+    recipe, facts = measurement.recipe, measurement.facts
+    scale = 1.0 if recipe.scale == "median" else facts.scale / unit_of(recipe.scale, facts.rms_distance)
+    return measurement.diagrams.finite[dimension] / scale
 
 
 def unit_of(scale: str, rms: float) -> float:

@@ -1,6 +1,6 @@
 """From a cloud as it came to the distances that are measured: subsample, centre, sphere, project, landmarks, distances, rescale."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -35,7 +35,8 @@ class PreparedCloud:
 
     ``points`` (n, k) float64 after the recipe, ``condensed`` the n(n-1)/2 distances in float32, the precision in which every
     engine works, in ``scipy.spatial.distance.pdist`` order, both divided by ``unit`` (the median or RMS distance, or 1),
-    ``kinds`` the label of the distinct point that each point is, ``facts`` what must be known of the cloud.
+    ``kinds`` the label of the distinct point that each point is, ``facts`` what must be known of the cloud, ``rows`` which
+    points of the cloud as it came they are, ascending.
     """
 
     address: Address
@@ -43,6 +44,7 @@ class PreparedCloud:
     condensed: Condensed
     kinds: Labels
     facts: CloudFacts
+    rows: Indices
     unit: float = 1.0
 
     @property
@@ -87,17 +89,22 @@ def prepare(cloud: PointCloud, recipe: Recipe) -> PreparedCloud:
     if unit != 1.0:
         np.divide(shape.condensed, unit, out=shape.condensed)
         np.divide(shape.points, unit, out=shape.points)
-    return PreparedCloud(cloud.address, shape.points, shape.condensed, shape.kinds, facts, unit)
+    rows = np.arange(len(cloud))[drawn(len(cloud), recipe)][shape.rows]
+    return PreparedCloud(cloud.address, shape.points, shape.condensed, shape.kinds, facts, rows, unit)
 
 
 def subsample(points: Points, recipe: Recipe) -> Float[np.ndarray, "k d"]:
     """``recipe.subsample`` of the points, drawn by the recipe's seed without replacement, in their old order."""
-    if recipe.subsample is None or recipe.subsample == len(points):
-        return points
-    if recipe.subsample > len(points):
-        raise InvalidInput(f"a subsample of {recipe.subsample} points was asked for, but there are {len(points)}")
-    rng = np.random.default_rng(recipe.seed)
-    return points[np.sort(rng.choice(len(points), recipe.subsample, replace=False))]
+    return points[drawn(len(points), recipe)]
+
+
+def drawn(n: int, recipe: Recipe) -> Indices | slice:
+    """Which of n points `subsample` takes."""
+    if recipe.subsample is None or recipe.subsample == n:
+        return slice(None)
+    if recipe.subsample > n:
+        raise InvalidInput(f"a subsample of {recipe.subsample} points was asked for, but there are {n}")
+    return np.sort(np.random.default_rng(recipe.seed).choice(n, recipe.subsample, replace=False))
 
 
 # Points to distances
@@ -105,7 +112,7 @@ def subsample(points: Points, recipe: Recipe) -> Float[np.ndarray, "k d"]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """What is left of a cloud to measure, before any rescaling; both arrays are its own."""
+    """What is left of a cloud to measure, before any rescaling; both arrays are its own. ``rows`` are the points that were chosen."""
 
     points: Points
     variance_kept: float
@@ -114,6 +121,7 @@ class Shape:
     landmarks_of: int | None = None
     covering_radius: float | None = None
     bar_error: float | None = None
+    rows: Indices | slice = field(default_factory=lambda: slice(None))
 
 
 def facts_of(
@@ -147,7 +155,7 @@ def one_point(n: int, d: int, recipe: Recipe) -> Shape:
     width = d if recipe.components is None or d <= recipe.components else min(recipe.components, n)
     m = min(n, recipe.landmarks or n)
     pairs = np.zeros(m * (m - 1) // 2, dtype=np.float32)
-    shape = Shape(np.zeros((m, width)), 1.0, pairs, np.ones(m, dtype=np.int64))
+    shape = Shape(np.zeros((m, width)), 1.0, pairs, np.ones(m, dtype=np.int64), rows=slice(m))
     return shape if m == n else covered(shape, 0.0, recipe.distance, whole=n)
 
 
@@ -169,7 +177,7 @@ def shape_of(points: Points, recipe: Recipe, *, rounding: float, address: Addres
         final, condensed = np.zeros_like(final), np.zeros_like(condensed)
     elif recipe.scale == "sphere" or recipe.distance == "cosine":
         condensed = pairwise(final, recipe.distance)
-    shape = Shape(final, kept, condensed, kinds)
+    shape = Shape(final, kept, condensed, kinds, rows=chosen)
     return shape if radius is None else covered(shape, radius, recipe.distance, whole=len(points))
 
 
