@@ -15,7 +15,6 @@ from todacomm.grid import FACTORS, WORDS, Setting, spoken
 from todacomm.report import style
 from todacomm.report.drawings import Drawings
 from todacomm.report.panels import plain_number
-from todacomm.statements import growth_of, peak_of
 from todacomm.types import layer_key
 
 MOST_ROWS = 48  # settings beyond which a row stands for all settings that share a value
@@ -157,12 +156,12 @@ def sheet(rows: Sequence[Row], found: Ablation, columns: int, title: str) -> tup
 
 
 def growth_part(found: Ablation, part: str) -> Of:
-    """The growth of a model under a setting: its ratio, scale or shape."""
+    """The growth of a model under a setting: its ``expansion``, ``scale_growth`` or ``shape_growth``."""
 
     def of(setting: Setting, model: str) -> Value | None:
-        profile = found.profile(setting, model)
-        growth, doubt = growth_of(profile, found.baselines[model]) if profile else (None, "")
-        return (float(getattr(growth, part)), bool(doubt)) if growth else None
+        numbers = found.numbers[setting][model]
+        value = getattr(numbers, part)
+        return None if value is None else (float(value), bool(numbers.doubt))
 
     return of
 
@@ -198,7 +197,7 @@ def ablation_growth(found: Ablation) -> Figure | None:
     rows = rows_of(found)
     drawn, panels = sheet(rows, found, 2, f"Growth from the baseline to the peak · {len(found.settings)} settings")
     for i, (axes, (part, name)) in enumerate(
-        zip(panels, (("ratio", "expansion"), ("shape", "shape growth")), strict=True)
+        zip(panels, (("expansion", "expansion"), ("shape_growth", "shape growth")), strict=True)
     ):
         values = dots(axes, found, rows, growth_part(found, part))
         rows_axis(axes, rows, labelled=i == 0)
@@ -210,30 +209,22 @@ def ablation_growth(found: Ablation) -> Figure | None:
 
 def any_doubt(found: Ablation) -> bool:
     """Whether any growth is doubtful."""
-    of = growth_part(found, "ratio")
+    of = growth_part(found, "expansion")
     return any(value[1] for s in found.settings for m in found.models if (value := of(s, m)))
 
 
-def depth_of(found: Ablation) -> tuple[Of, bool]:
+def depth_of(found: Ablation, depths: Mapping[str, int]) -> tuple[Of, bool]:
     """The place of the peak: the number of its block, or the share of the depth where models have different depths."""
-    depths = {m: last_block(found, m) for m in found.models}
     relative = len(set(depths.values())) > 1
 
     def of(setting: Setting, model: str) -> Value | None:
-        profile = found.profile(setting, model)
-        if profile is None:
+        numbers = found.numbers[setting][model]
+        if numbers.peak_layer is None:
             return None
-        layer, doubt = peak_of(profile)
-        number = layer_key(layer)[1]
-        return (number / (depths[model] or 1) if relative else number, bool(doubt))
+        number = layer_key(numbers.peak_layer)[1]
+        return (number / (depths[model] or 1) if relative else number, bool(numbers.peak_doubt))
 
     return of, relative
-
-
-def last_block(found: Ablation, model: str) -> int:
-    """The number of the last block of a model in the base; 0 where it has none."""
-    profile = found.profile(found.base, model)
-    return max((layer_key(layer)[1] for layer in profile.layers), default=0) if profile else 0
 
 
 @ablation_figure(
@@ -244,9 +235,9 @@ def last_block(found: Ablation, model: str) -> int:
 )
 def ablation_peaks(found: Ablation) -> Figure | None:
     """The peak layer, a row a setting."""
-    if not any(last_block(found, model) for model in found.models):
+    if not found.depths or not any(found.depths.values()):
         return None
-    rows, (of, relative) = rows_of(found), depth_of(found)
+    rows, (of, relative) = rows_of(found), depth_of(found, found.depths)
     drawn, panels = sheet(rows, found, 1, f"Where H0 total is largest · {len(found.settings)} settings")
     axes = panels[0]
     values = dots(axes, found, rows, of)

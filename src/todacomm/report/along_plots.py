@@ -1,15 +1,14 @@
 """The figures along the layers: counts and lengths of bars, and expansion split into scale and shape."""
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from todacomm.report import reading, style
 from todacomm.report.panels import (
+    WORDS,
     Look,
     band_line,
-    defined_only,
     draw_along,
     draw_metric,
     explain,
@@ -20,6 +19,7 @@ from todacomm.report.panels import (
     log_axis,
     panel_grid,
 )
+from todacomm.report.series import defined_only, growth_lines, places
 from todacomm.types import Measurement, Profile
 
 SUMMARY_METRICS = ("count", "total_persistence", "max_lifetime")
@@ -62,16 +62,6 @@ def layer_persistence(profile: Profile) -> Figure:
     return drawn
 
 
-def _growth_lines(profile: Profile, base: Measurement) -> dict[str, Float[np.ndarray, " L"]]:
-    """H0 total, scale and H0 total / scale of every layer over those of ``base``, all before any rescaling.
-
-    The first is the product of the others.
-    """
-    i = profile.measurements.index(base)
-    scale, shape = (profile[name] / profile[name][i] for name in ("scale", reading.H0_SHAPE))
-    return {"H0 total (expansion)": scale * shape, "scale growth": scale, "shape growth": shape}
-
-
 def _baseline_line(profile: Profile, base: Measurement) -> str:
     first = profile.measurements[0]
     if first is base:
@@ -83,15 +73,35 @@ def _baseline_line(profile: Profile, base: Measurement) -> str:
     return f"Baseline: {base.address.layer}, {which}; {first.address.layer} is {word} as one ({reason})."
 
 
-def _mark_peak(axes: Axes, profile: Profile, lines: dict[str, Float[np.ndarray, " L"]]) -> None:
-    top = reading.peak(profile)
-    if top is None:
+def draw_expansion(axes: Axes, profile: Profile) -> None:
+    """H0 total, scale and shape over those of the baseline, on a log axis; a dashed line marks the peak of H0 total."""
+    base = reading.baseline(profile)
+    if base is None:
+        frame_values(axes, np.array([np.nan]))
         return
+    lines = growth_lines(profile, base)
+    for (name, values), colour, marker in zip(lines.items(), ("#000000", *style.PALETTE), style.MARKERS, strict=False):
+        draw_along(axes, profile, values, Look(colour, marker, name))
+    known = np.concatenate([defined_only(profile, v) for v in lines.values()])
+    log_axis(axes, known[np.isfinite(known) & (known > 0)])
+    axes.axhline(1, color=style.GREY, linewidth=0.6, zorder=1)
+    axes.set_ylabel(f"relative to {style.elided(reading.position(profile, base), 20)}")
+    axes.legend(loc="best")
+    top = reading.peak(profile)
+    if top is not None:
+        at = places(profile)[profile.measurements.index(top)]
+        axes.axvline(at, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+
+
+def _peak_title(profile: Profile) -> str:
+    """The layer of the peak with its expansion and the two factors; empty where there is no baseline or no peak."""
+    base, top = reading.baseline(profile), reading.peak(profile)
+    if base is None or top is None:
+        return ""
     i = profile.measurements.index(top)
-    expansion, scale, shape = (reading.number(float(line[i]), 3) for line in lines.values())
-    axes.axvline(i, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    expansion, scale, shape = (reading.number(float(line[i]), 3) for line in growth_lines(profile, base).values())
     name = style.elided(top.address.layer, 24) + (" (doubtful)" if top.facts.doubtful else "")
-    axes.set_title(f"peak of H0 total at {name}: expansion {expansion} = scale {scale} × shape {shape}")
+    return f"peak of H0 total at {name}: expansion {expansion} = scale {scale} × shape {shape}"
 
 
 @figure(
@@ -105,21 +115,9 @@ def scale_shape(profile: Profile) -> Figure:
     """Expansion and its two factors over the layers, on a log axis."""
     drawn, panels = panel_grid(profile, 1, 1, height=2.9)
     axes, base = panels[0][0], reading.baseline(profile)
-    if base is None:
-        frame_values(axes, np.array([np.nan]))
-    else:
-        lines = _growth_lines(profile, base)
-        for (name, values), colour, marker in zip(
-            lines.items(), ("#000000", *style.PALETTE), style.MARKERS, strict=False
-        ):
-            draw_along(axes, profile, values, Look(colour, marker, name))
-        known = np.concatenate([defined_only(profile, v) for v in lines.values()])
-        log_axis(axes, known[np.isfinite(known) & (known > 0)])
-        axes.axhline(1, color=style.GREY, linewidth=0.6, zorder=1)
-        axes.set_ylabel(f"relative to {style.elided(base.address.layer, 20)}")
-        axes.legend(loc="best")
-        _mark_peak(axes, profile, lines)
-    label_layers(axes, profile, most=24)
+    draw_expansion(axes, profile)
+    axes.set_title(_peak_title(profile), gid=WORDS)
+    label_layers(axes, profile, most=int(24 * drawn.get_figwidth() / style.WIDTH))
     legend = [line for line in legend_lines(profile) if line != band_line(profile)]
     explain(drawn, [_baseline_line(profile, base) if base else "", *legend])
     return drawn

@@ -14,10 +14,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, LogLocator, 
 from todacomm.comparison import baseline_index
 from todacomm.report import reading, style
 from todacomm.report.drawings import Drawings
-from todacomm.report.panels import LOG_RANGE, explain, log_axis, plain_number
+from todacomm.report.panels import MOST_MARKERS, explain, log_axis, plain_number
 from todacomm.report.reading import doubtful_growth
+from todacomm.report.series import LOG_RANGE
 from todacomm.types import Expansion, Growth, Measurement, Number, Profile, is_block
 
+DEPTH = "relative depth (0: embedding, 1: last block)"
 comparison_drawings: Drawings[Sequence[Profile]] = Drawings("comparison figure")
 comparison_figure, write_comparison_figures = comparison_drawings.figure, comparison_drawings.write
 
@@ -54,7 +56,9 @@ def hands(profiles: Sequence[Profile]) -> list[Hand]:
 
 
 def depths(profile: Profile) -> list[tuple[float, Measurement]]:
-    """The defined layers with their relative depth: 0 the embedding, 1 the last block; ``final`` left out."""
+    """The defined layers with their relative depth: 0 the embedding, 1 the last block; ``final`` left out. Of a training, its steps."""
+    if profile.along == "step":
+        return [(float(m.address.step or 0), m) for m in profile.measurements if not m.facts.undefined]
     inner = [m for m in profile.measurements if m.address.layer != "final"]
     numbers = [_place(m.address.layer, i) for i, m in enumerate(inner)]
     last = max(numbers, default=0) or 1
@@ -70,13 +74,15 @@ def draw_profile(axes: Axes, profile: Profile, hand: Hand, of: Callable[[Measure
     """One line over relative depth, hollow where doubtful; returns what was drawn."""
     known = [(x, y, bool(m.facts.doubtful)) for x, m in depths(profile) if (y := of(m)) is not None]
     axes.plot([x for x, *_ in known], [y for _, y, _ in known], hand.dashes, color=hand.colour, linewidth=1.1)
-    for x, y, doubtful in known:
+    every = -(-len(known) // MOST_MARKERS) if profile.along == "step" else 1
+    for x, y, doubtful in (one for i, one in enumerate(known) if i % every == 0 or one[2]):
         face = "white" if doubtful else hand.colour
         axes.plot(x, y, hand.marker, color=hand.colour, markerfacecolor=face, markersize=3.4, clip_on=False)
     return [y for _, y, _ in known]
 
 
-def _value_axis(axes: Axes, values: Sequence[float]) -> None:
+def value_axis(axes: Axes, values: Sequence[float]) -> None:
+    """The value axis: from zero, or a log axis where the values span several orders."""
     if values and min(values) > 0 and max(values) / min(values) > LOG_RANGE:
         log_axis(axes, values)
     else:
@@ -128,10 +134,10 @@ def comparison_profiles(profiles: Sequence[Profile]) -> Figure:
     grid: Any = drawn.subplots(rows, 2, squeeze=False, sharex=True)
     for axes, (label, of) in zip(grid.flat, wanted, strict=False):
         values = [y for p, hand in zip(profiles, drawn_by, strict=True) for y in draw_profile(axes, p, hand, of)]
-        _value_axis(axes, values)
+        value_axis(axes, values)
         axes.set_ylabel(label)
     for axes in grid[-1]:
-        axes.set_xlabel("relative depth (0: embedding, 1: last block)")
+        axes.set_xlabel(DEPTH)
     legend_below(drawn, profiles, drawn_by)
     return drawn
 

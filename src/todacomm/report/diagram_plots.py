@@ -4,18 +4,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, Normalize
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from todacomm.loops import significant_bars
 from todacomm.metrics import betti_curve
 from todacomm.report import reading, style
 from todacomm.report.panels import (
     FINAL_NOTE,
+    WORDS,
     band_line,
     explain,
     figure,
@@ -24,9 +25,11 @@ from todacomm.report.panels import (
     panel_grid,
     plain_number,
 )
+from todacomm.report.series import signal_bars
 from todacomm.types import Measurement, Profile
 
 MOST_DIAGRAMS = 12
+FILTRATION = "filtration value / median distance"
 
 
 def depth_colours(count: int) -> tuple[Colormap, Normalize]:
@@ -51,21 +54,48 @@ def draw_betti(axes: Axes, profile: Profile, dimension: int) -> None:
     colours, depth = depth_colours(len(profile.measurements))
     layers = _drawable(profile)
     width = 1.0 if len(layers) <= 16 else 0.7
-    grid = np.linspace(0, 1.04 * _longest_death([m for _, m in layers], [dimension]), 400)
+    grid = betti_grid([m for _, m in layers], dimension)
     for i, m in layers:
-        bars = m.diagrams.scaled(1 / reading.median_distance(m))
-        curve = betti_curve(bars.finite[dimension], bars.essential[dimension], grid)
-        dashes = "--" if m.facts.doubtful else "-"
-        axes.plot(grid, curve, dashes, color=colours(depth(i)), linewidth=width, drawstyle="steps-post")
-    axes.set(xlabel="filtration value / median distance", ylabel=f"Betti number β{dimension}", xlim=(0, grid[-1]))
+        draw_betti_curve(axes, m, dimension, grid, color=colours(depth(i)), linewidth=width)
+    label_betti(axes, dimension, grid)
 
 
-def _depth_bar(drawn: Figure, profile: Profile, panels: Sequence[Axes]) -> None:
+def label_betti(axes: Axes, dimension: int, grid: Float[np.ndarray, " g"]) -> None:
+    """The names of both axes, and how far the filtration goes."""
+    axes.set(xlabel=FILTRATION, ylabel=f"Betti number β{dimension}", xlim=(0, grid[-1]))
+
+
+def frame_betti(axes: Axes, dimension: int) -> None:
+    """Whole numbers from zero; clusters, of which there are as many as points at first, on a log axis."""
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    if dimension == 0:
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.8)
+        axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
+
+
+def betti_grid(measurements: Sequence[Measurement], dimension: int) -> Float[np.ndarray, " g"]:
+    """Filtration values from 0 to beyond the last death, in units of each cloud's median distance."""
+    return np.linspace(0, 1.04 * _longest_death(measurements, [dimension]), 400)
+
+
+def draw_betti_curve(
+    axes: Axes, measurement: Measurement, dimension: int, grid: Float[np.ndarray, " g"], **look: Any
+) -> None:
+    """One Betti curve in units of the cloud's median distance, dashed where the cloud is doubtful."""
+    bars = measurement.diagrams.scaled(1 / reading.median_distance(measurement))
+    curve = betti_curve(bars.finite[dimension], bars.essential[dimension], grid)
+    axes.plot(grid, curve, "--" if measurement.facts.doubtful else "-", drawstyle="steps-post", **look)
+
+
+def depth_bar(drawn: FigureBase, profile: Profile, panels: Sequence[Axes], *, most: int = 14) -> None:
+    """The colours along the depth, or along the training, beside the panels."""
     colours, depth = depth_colours(len(profile.measurements))
     bar = drawn.colorbar(ScalarMappable(depth, colours), ax=list(panels), pad=0.015, aspect=28)
-    places, labels = style.layer_ticks(reading.positions(profile), most=14)
+    places, labels = style.layer_ticks(reading.positions(profile), most=most)
     bar.set_ticks(places, labels=labels)
-    bar.set_label("layer")
+    bar.set_label("training step" if profile.along == "step" else "layer")
     bar.outline.set_visible(False)
 
 
@@ -82,13 +112,9 @@ def betti_curves(profile: Profile) -> Figure:
     drawn, panels = panel_grid(profile, 1, profile.recipe.maxdim + 1, height=2.6)
     for dimension, axes in enumerate(panels[0]):
         draw_betti(axes, profile, dimension)
-        axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    panels[0][0].set_yscale("log")
-    panels[0][0].set_ylim(bottom=0.8)
-    panels[0][0].yaxis.set_major_formatter(FuncFormatter(plain_number))
+        frame_betti(axes, dimension)
     if len(profile.measurements) > 1:
-        _depth_bar(drawn, profile, panels[0])
+        depth_bar(drawn, profile, list(panels[0]))
     lines = [line for line in legend_lines(profile) if line != band_line(profile)]
     explain(drawn, [line.replace("hollow ○", "dashed,", 1) for line in lines])
     return drawn
@@ -107,11 +133,20 @@ def chosen_layers(profile: Profile, most: int = MOST_DIAGRAMS) -> list[Measureme
     return [layers[i] for i in sorted(places)]
 
 
-def draw_diagram(axes: Axes, measurement: Measurement, *, limit: float) -> None:
+def diagram_limit(measurements: Sequence[Measurement], dimensions: Iterable[int]) -> float:
+    """Where the axes of diagrams end: beyond the last death of all, in units of each cloud's median distance."""
+    return 1.05 * _longest_death(measurements, list(dimensions))
+
+
+def draw_diagram(
+    axes: Axes, measurement: Measurement, *, limit: float, dimensions: Sequence[int] | None = None
+) -> None:
     """Birth against death of every finite bar, in units of the cloud's median distance, with the diagonal."""
     axes.plot([0, limit], [0, limit], color=style.GREY, linewidth=0.7, zorder=1)
     scaled = measurement.diagrams.scaled(1 / reading.median_distance(measurement))
     for dimension, bars in enumerate(scaled.finite):
+        if dimensions is not None and dimension not in dimensions:
+            continue
         colour, marker, size = style.HOMOLOGY[dimension], style.MARKERS[dimension], 9 if len(bars) < 150 else 5
         axes.scatter(
             bars[:, 0], bars[:, 1], s=size, c=colour, marker=marker, alpha=0.55, linewidths=0, label=f"H{dimension}"
@@ -121,12 +156,34 @@ def draw_diagram(axes: Axes, measurement: Measurement, *, limit: float) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(4))
 
 
+def draw_barcode(
+    axes: Axes, measurement: Measurement, dimension: int, *, most: int, strong: Bool[np.ndarray, " m"] | None = None
+) -> None:
+    """The ``most`` longest bars from birth to death, in units of the cloud's median distance, first born at the bottom.
+
+    Above them the essential classes, which never die, with an arrow at the edge. Where ``strong`` is given the other bars are pale.
+    """
+    scaled = measurement.diagrams.scaled(1 / reading.median_distance(measurement))
+    bars, essential = scaled.finite[dimension], scaled.essential[dimension]
+    kept = np.sort(np.argsort(bars[:, 0] - bars[:, 1], kind="stable")[:most])
+    pale = np.zeros(len(kept), dtype=bool) if strong is None else ~strong[kept]
+    colour = style.HOMOLOGY[dimension]
+    end = 1.05 * _longest_death([measurement], [dimension])
+    for chosen, alpha in ((pale, 0.35), (~pale, 1.0)):
+        births, deaths = bars[kept[chosen]].T
+        axes.hlines(np.flatnonzero(chosen), births, deaths, colors=colour, alpha=alpha, linewidth=1.2)
+    above = np.arange(len(kept), len(kept) + len(essential))
+    axes.hlines(above, essential, end, colors=colour, linewidth=1.2)
+    axes.plot(np.full(len(above), end), above, ">", color=colour, markersize=4, clip_on=False)
+    told = f"H{dimension} bars" + (f" ({len(kept)} longest of {len(bars)})" if len(kept) < len(bars) else "")
+    axes.set(xlabel=FILTRATION, ylabel=told, xlim=(0, end), ylim=(-1, len(kept) + len(essential)), yticks=[])
+
+
 def draw_signal(axes: Axes, profile: Profile, measurement: Measurement) -> bool:
     """A ring around every bar of H1 that the Gaussian null does not give; whether there is one."""
-    drawn = profile.claims.loop_draws.get(measurement.address.layer) if profile.claims else None
-    if drawn is None:
+    chosen = signal_bars(profile, measurement)
+    if chosen is None:
         return False
-    chosen = significant_bars(measurement.diagrams.finite[1], drawn[:, 0], drawn[:, 1])
     bars = measurement.diagrams.scaled(1 / reading.median_distance(measurement)).finite[1][chosen]
     axes.scatter(bars[:, 0], bars[:, 1], s=42, facecolors="none", edgecolors="black", linewidths=0.9, zorder=4)
     return bool(chosen.any())
@@ -152,20 +209,26 @@ def persistence_diagrams(profile: Profile) -> Figure:
     layers = chosen_layers(profile)
     columns = min(4, max(len(layers), 1))
     rows = -(-max(len(layers), 1) // columns)
-    side = style.WIDTH / columns if columns > 1 else 3.9
-    drawn = Figure(figsize=(style.WIDTH if columns > 1 else 4.6, side * rows + 0.6))
+    drawn = Figure(figsize=_size(columns, rows))
     drawn.suptitle(heading(profile), fontsize=9)
     panels = drawn.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    limit, ringed = 1.05 * _longest_death(layers, range(profile.recipe.maxdim + 1)), False
+    limit, ringed = diagram_limit(layers, range(profile.recipe.maxdim + 1)), False
     for axes, m in zip(panels.flat, layers, strict=False):
         draw_diagram(axes, m, limit=limit)
         ringed |= draw_signal(axes, profile, m)
-        axes.set_title(_panel_title(profile, m))
+        axes.set_title(_panel_title(profile, m), gid=WORDS if len(layers) == 1 else None)
     _finish_diagrams(panels, len(layers))
     rings = "ringed: bars of H1 that Gaussian clouds of the same covariance do not have (p ≤ 0.05 for all bars of the layer)"
     lines = [line for line in legend_lines(profile) if line not in (FINAL_NOTE, band_line(profile))]
     explain(drawn, [*lines, rings if ringed else ""], width=132 if columns > 1 else 80)
     return drawn
+
+
+def _size(columns: int, rows: int) -> tuple[float, float]:
+    """Width and height, in inches, of a figure of square panels."""
+    if columns > 1:
+        return style.WIDTH, style.WIDTH / columns * rows + style.words(0.6)
+    return (style.COLUMN, 3.3) if style.asked().bare else (4.6, 4.5)
 
 
 def _finish_diagrams(panels: Any, used: int) -> None:

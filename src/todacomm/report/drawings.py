@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from todacomm.registry import Registry
 from todacomm.report import style
 from todacomm.report.panels import save
+from todacomm.salvage import Attempt, strictly
 
 T = TypeVar("T")
 Draw = Callable[[T], Figure | None]
@@ -41,7 +43,10 @@ class Drawings(Registry[Drawn[T]]):
 
         return enrol
 
-    def write(self, record: T, directory: Path, names: Sequence[str] | None = None) -> list[Path]:
-        """Every figure that has something to show, as PNG; ``names`` chooses among them."""
-        drawn = ((d.name, d.draw(record)) for d in self.values() if names is None or d.name in names)
+    def write(
+        self, record: T, directory: Path, names: Sequence[str] | None = None, attempt: Attempt = strictly
+    ) -> list[Path]:
+        """Every figure that has something to show, as PNG; ``names`` chooses among them, ``attempt`` may do without any."""
+        chosen = (d for d in self.values() if names is None or d.name in names)
+        drawn = ((d.name, attempt(f"figure {d.name}", partial(d.draw, record))) for d in chosen)
         return [save(one, Path(directory) / f"{name}.png") for name, one in drawn if one is not None]

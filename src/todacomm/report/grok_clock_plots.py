@@ -136,6 +136,7 @@ def clock(exhibit: Exhibit) -> Figure | None:
     panels = drawn.subplots(rows, columns, squeeze=False)
     for axes, one in zip(panels.flat, clocks, strict=False):
         draw_clock(axes, one, characters)
+        axes.set_title(clock_title(one), fontsize=7.5)
     for spare in panels.flat[len(clocks) :]:
         spare.set_axis_off()
     return drawn
@@ -147,7 +148,7 @@ def clock_title(one: Clock) -> str:
     return f"k = {one.frequency} · {share(one.share, 0)} of the variance\n{loop}order {one.order:.2f}"
 
 
-def draw_clock(axes: Axes, one: Clock, characters: Characters) -> None:
+def draw_clock(axes: Axes, one: Clock, characters: Characters, *, labels: int = LABELS) -> None:
     """The points of a clock at their hours, joined in their order, some of them named."""
     order, names = characters.order, elements(characters)
     sequence = around(order, one.frequency)
@@ -155,7 +156,7 @@ def draw_clock(axes: Axes, one: Clock, characters: Characters) -> None:
     axes.plot(closed[:, 0], closed[:, 1], color="#B5B5B5", linewidth=0.6, zorder=1)
     hours = np.arange(order) * one.frequency % order / order
     axes.scatter(one.points[:, 0], one.points[:, 1], s=9, c=AROUND(hours), linewidths=0, zorder=2)
-    for place in sequence[np.linspace(0, order, LABELS, endpoint=False).astype(int)]:
+    for place in sequence[np.linspace(0, order, min(labels, order), endpoint=False).astype(int)]:
         x, y = one.points[place]
         radius = math.hypot(x, y) or 1.0
         away = 1 + 0.24 / radius
@@ -164,7 +165,6 @@ def draw_clock(axes: Axes, one: Clock, characters: Characters) -> None:
         )
     limit = 1.05 * float(np.abs(one.points).max(initial=1.0)) + 0.3
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
-    axes.set_title(clock_title(one), fontsize=7.5)
     bare(axes)
 
 

@@ -10,6 +10,7 @@ from todacomm.grok_store import WEIGHTS
 from todacomm.report.grok_animation import write_animation
 from todacomm.report.grok_panels import write_drawings
 from todacomm.report.grok_reading import Exhibit, Findings
+from todacomm.salvage import Attempt, strictly
 
 __all__ = ["absent", "cell_directory", "grok_clock_plots", "grok_plots", "grok_signature_plots", "write_grok_figures"]
 
@@ -24,14 +25,14 @@ ANIMATION = (
 )
 
 
-def write_grok_figures(findings: Findings, directory: Path) -> list[Path]:
-    """All figures of the shown cell, those of a sweep, and the training curves of its other cells."""
+def write_grok_figures(findings: Findings, directory: Path, attempt: Attempt = strictly) -> list[Path]:
+    """All figures of the shown cell, those of a sweep, and the training curves of its other cells; ``attempt`` may do without any."""
     shown = findings.shown
-    animated = write_animation(shown, directory / "embedding.gif")
+    animated = attempt("figure embedding", lambda: write_animation(shown, directory / "embedding.gif"))
     others = [exhibit for exhibit in findings.exhibits if exhibit is not shown][:MOST_OTHER_CELLS]
     return [
         *grok_signature_plots.write_sweep(findings, directory),
-        *write_drawings(shown, directory),
+        *write_drawings(shown, directory, attempt=attempt),
         *([animated] if animated else []),
         *(path for e in others for path in write_drawings(e, cell_directory(directory, e.cell), ["training_curves"])),
     ]

@@ -46,8 +46,8 @@ def coloured(runs: Sequence[Trained]) -> list[tuple[Trained, str]]:
 def step_axis(axes: Axes, exhibit: Exhibit, *, label: bool = True) -> None:
     """The steps, from zero; logarithmic beyond the first checkpoint where memorising is much earlier than generalising."""
     last = max((run.last_step for run in (*exhibit.shown, *exhibit.beside)), default=0)
-    first = min((run.course.steps[1] for run in exhibit.shown if run.course and len(run.course) > 1), default=0)
-    if first > 0 and _much_earlier(exhibit):
+    first = log_from(exhibit)
+    if first is not None:
         axes.set_xscale("symlog", linthresh=first, linscale=0.4)
         axes.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=first, subs=[1, 2, 5]))
         axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
@@ -59,6 +59,12 @@ def step_axis(axes: Axes, exhibit: Exhibit, *, label: bool = True) -> None:
         axes.set_xlim(-0.01 * (last or 1), 1.01 * (last or 1))
     if label:
         axes.set_xlabel("training step")
+
+
+def log_from(exhibit: Exhibit) -> int | None:
+    """The step from which on the steps are on a log axis; None where they are on a linear one."""
+    first = min((run.course.steps[1] for run in exhibit.shown if run.course and len(run.course) > 1), default=0)
+    return first if first > 0 and _much_earlier(exhibit) else None
 
 
 def _much_earlier(exhibit: Exhibit) -> bool:

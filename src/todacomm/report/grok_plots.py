@@ -22,7 +22,7 @@ from todacomm.report.grok_panels import (
     mark_milestones,
     step_axis,
 )
-from todacomm.report.grok_reading import Exhibit, Trained, moments, null_range
+from todacomm.report.grok_reading import Exhibit, Trained, moments, null_range, one_more
 from todacomm.report.panels import plain_number
 from todacomm.types import Measurement
 
@@ -105,10 +105,9 @@ def draw_null(axes: Axes, exhibit: Exhibit) -> list[tuple[str, float]]:
     if found is not None and found[0]:
         axes.fill_between(found[0], found[1], found[2], color=CONTROL, alpha=0.55, linewidth=0, zorder=1.2)
         drawn.append((RANGE, 0.55))
-    plateaus = [run.told.rise.plateau for run in exhibit.shown if run.told and run.told.rise]
-    if exhibit.signature and plateaus:
-        band, plateau = exhibit.signature.band, float(np.median(plateaus))
-        axes.axhspan(plateau * band.low, plateau * band.high, color=CONTROL, alpha=0.2, linewidth=0, zorder=1)
+    ahead = one_more(exhibit)
+    if ahead is not None:
+        axes.axhspan(*ahead, color=CONTROL, alpha=0.2, linewidth=0, zorder=1)
         drawn.append((BAND, 0.2))
     return drawn
 
@@ -204,7 +203,12 @@ def spectrum_over_time(exhibit: Exhibit) -> Figure | None:
     scale = LogNorm(LEAST_SHARE, 1.0)
     for axes, (run, steps, table) in zip(panels, found, strict=True):
         axes.pcolormesh(
-            edges(steps), np.arange(len(table) + 1) + 0.5, np.maximum(table, LEAST_SHARE), norm=scale, cmap="magma"
+            edges(steps),
+            np.arange(len(table) + 1) + 0.5,
+            np.maximum(table, LEAST_SHARE),
+            norm=scale,
+            cmap="magma",
+            rasterized=True,  # as rectangles of a PDF the cells show seams
         )
         axes.set_ylabel("frequency k")
         axes.set_title(run.label, loc="left")
@@ -268,6 +272,15 @@ def _mark_on_map(axes: Axes, run: Trained) -> None:
 # Dimension
 
 
+def dimension_panels(exhibit: Exhibit) -> list[Panel]:
+    """The panels of dimensions that have something to show."""
+    panels = (
+        Panel("local dimension\nhidden states", (Line("local_dimension"),)),
+        Panel("dimension of the\nembedding (TwoNN)", (Line("embedding_dimension"),)),
+    )
+    return [panel for panel in panels if panel.known(exhibit)]
+
+
 @grok_figure(
     "local_dimension",
     title="Local dimension and accuracy",
@@ -283,14 +296,7 @@ def local_dimension(exhibit: Exhibit) -> Figure | None:
             "accuracy", (Line("test_accuracy", label="test"), Line("train_accuracy", ":", "train", of_controls=False))
         )
     ]
-    panels += [
-        panel
-        for panel in (
-            Panel("local dimension\nhidden states", (Line("local_dimension"),)),
-            Panel("dimension of the\nembedding (TwoNN)", (Line("embedding_dimension"),)),
-        )
-        if panel.known(exhibit)
-    ]
+    panels += dimension_panels(exhibit)
     if len(panels) == 1:
         return None
     drawn = Figure(figsize=(style.WIDTH, 1.6 * len(panels) + 1.0))

@@ -1,31 +1,28 @@
 """The figure of what a null model would give: each number of the layers against its draws."""
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from todacomm.claims import NullTest
 from todacomm.loops import LOOP, PROMINENCE
 from todacomm.report import reading, style
 from todacomm.report.claimed import found_by
 from todacomm.report.panels import (
     Look,
-    defined_only,
     draw_along,
     draw_band,
     explain,
     figure,
     frame_values,
-    interval_ends,
     label_layers,
     legend_lines,
     panel_grid,
     within,
 )
+from todacomm.report.series import SPREADS, Along, defined_only, interval_ends, null_band, places, tests_of
 from todacomm.types import Profile
 
-SPREADS = 2  # standard deviations of the null that its band reaches to either side
+NOTHING = np.empty(0)
 PANELS = {
     reading.H0_TOTAL: (0, "H0 total persistence"),
     reading.H1_TOTAL: (1, "H1 total persistence"),
@@ -48,7 +45,7 @@ def against_noise(profile: Profile) -> Figure:
     columns = 2 if len(shown) > 1 else 1
     drawn, panels = panel_grid(profile, -(-len(shown) // columns), columns, height=2.1)
     for axes, (name, (dimension, label)) in zip(panels.flat, shown.items(), strict=False):
-        draw_against(axes, profile, name, style.HOMOLOGY[dimension])
+        draw_against(axes, profile, name, Look(style.HOMOLOGY[dimension]))
         unit = "" if name == PROMINENCE else f"\n({style.distance_unit(profile)})"
         axes.set_ylabel(f"{label}{unit}")
         label_layers(axes, profile, most=14)
@@ -56,27 +53,40 @@ def against_noise(profile: Profile) -> Figure:
     return drawn
 
 
-def draw_against(axes: Axes, profile: Profile, name: str, colour: str) -> None:
-    """One number, its intervals, the band of the null and the stars."""
-    tests = profile.claims.tests_of(name, profile.layers) if profile.claims else []
-    mean, spread = (numbers(tests, part, len(profile.layers)) for part in ("mean", "spread"))
-    low, high = mean - SPREADS * spread, mean + SPREADS * spread
-    draw_along(axes, profile, profile[name], Look(colour))
+def draw_against(
+    axes: Axes,
+    profile: Profile,
+    name: str,
+    look: Look,
+    *,
+    band: bool = True,
+    null: bool = True,
+    beside: Along = NOTHING,
+) -> None:
+    """One number, its intervals, the band of the null and the stars, on an axis that holds the values drawn ``beside`` too."""
+    draw_along(axes, profile, profile[name], look)
     values = defined_only(profile, profile[name])
-    tops = np.fmax(np.fmax(values, interval_ends(profile, name)[1]), high)
-    frame_values(axes, values, tops)
-    draw_band(axes, profile, name, colour)
-    x = np.arange(len(mean))
+    mean, low, high = null_band(profile, name)
+    tops = np.fmax(values, interval_ends(profile, name)[1]) if band else values
+    tops = np.fmax(tops, high) if null else tops
+    frame_values(axes, np.concatenate([beside, values]), np.concatenate([beside, tops]))
+    if band:
+        draw_band(axes, profile, name, look.colour)
+    if null:
+        _draw_null(axes, places(profile), mean, low, high)
+        draw_stars(axes, profile, name, tops)
+
+
+def _draw_null(axes: Axes, x: Along, mean: Along, low: Along, high: Along) -> None:
     axes.fill_between(x, within(axes, low), high, color=style.GREY, alpha=0.25, linewidth=0, zorder=0)
     axes.plot(x, mean, color=style.GREY, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
     if len(x) == 1:
-        axes.errorbar(x, mean, yerr=SPREADS * spread, color=style.GREY, fmt="_", capsize=6, zorder=1)
-    draw_stars(axes, profile, name, tops)
+        axes.errorbar(x, mean, yerr=high - mean, color=style.GREY, fmt="_", capsize=6, zorder=1)
 
 
-def draw_stars(axes: Axes, profile: Profile, name: str, tops: Float[np.ndarray, " L"]) -> None:
+def draw_stars(axes: Axes, profile: Profile, name: str, tops: Along) -> None:
     """A star above each sound layer that differs from the null."""
-    tests = profile.claims.tests_of(LOOP if name == PROMINENCE else name, profile.layers) if profile.claims else []
+    tests = tests_of(profile, LOOP if name == PROMINENCE else name)
     starred = [
         i
         for i, (m, test) in enumerate(zip(profile.measurements, tests, strict=False))
@@ -86,13 +96,7 @@ def draw_stars(axes: Axes, profile: Profile, name: str, tops: Float[np.ndarray, 
         bottom, top = axes.get_ylim()
         axes.set_ylim(bottom, top * 1.12 if axes.get_yscale() == "linear" else top * 2)
         heights = tops[starred] + (0.03 * (top - bottom) if axes.get_yscale() == "linear" else 0.15 * tops[starred])
-        axes.plot(starred, heights, "*", color="black", markersize=4.5, zorder=4)
-
-
-def numbers(tests: list[NullTest | None], part: str, count: int) -> Float[np.ndarray, " L"]:
-    """One field of the tests along the layers; NaN where there is none."""
-    found = [getattr(test, part) if test else None for test in tests] or [None] * count
-    return np.array(found, dtype=np.float64)
+        axes.plot(places(profile)[starred], heights, "*", color="black", markersize=4.5, zorder=4)
 
 
 def null_line(profile: Profile) -> str:

@@ -3,7 +3,8 @@
 Every figure is a `matplotlib.figure.Figure`: no pyplot, no state that outlives the call.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from todacomm.metrics import metrics
+from todacomm.metrics import SCALED, metrics
 from todacomm.registry import Registry
 from todacomm.report import reading, style
+from todacomm.report.series import LOG_RANGE, defined_only, interval_ends, places
 from todacomm.types import Profile
 
-LOG_RANGE = 50  # a panel whose values span more than this factor is drawn on a log axis
+MOST_MARKERS = 24  # along the steps of a training
+SMALL = 4.5  # inches, below which a bare figure is fitted to one column
+WORDS = "words"  # the mark of a title that a caption would say
+UNDATED: Mapping[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": dict.fromkeys(("CreationDate", "Creator", "Producer")),
+    "svg": dict.fromkeys(("Date", "Creator")),
+}
 FINAL_NOTE = "final: after the last norm, shown but no part of peaks and ratios"
 
 
@@ -57,11 +66,42 @@ def figure(
 
 
 def save(drawn: Figure, path: Path) -> Path:
-    """Write a PNG that depends on nothing but what is drawn: no date, no version of the writer."""
+    """Write the PNG ``path``, and beside it the other formats that are asked for; of a bare figure its words as text.
+
+    The files depend on nothing but what is drawn: no date, no version of the writer. Returns the path of the PNG.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    figures = style.asked()
+    if figures.bare:
+        fit_column(drawn)
+        said = words_taken_off(drawn)
+        if said:
+            path.with_suffix(".txt").write_text("\n\n".join(said) + "\n", encoding="utf-8")
     with style.styled():
-        drawn.savefig(path, dpi=style.DPI, metadata={"Software": None})
+        for form in figures.formats:
+            write_figure(drawn, path.with_suffix(f".{form}"))
     return path
+
+
+def write_figure(drawn: Figure, path: Path) -> None:
+    """One file of a figure, in the format of its suffix."""
+    drawn.savefig(path, dpi=style.DPI, metadata=UNDATED[path.suffix.removeprefix(".")])
+
+
+def fit_column(drawn: Figure) -> None:
+    """Make a small figure as wide as one column."""
+    if drawn.get_figwidth() < SMALL:
+        drawn.set_figwidth(style.COLUMN)
+
+
+def words_taken_off(drawn: Figure) -> list[str]:
+    """Take the heading, the titles that belong into a caption and the small print off a figure; returns what they said."""
+    titles = [axes.title for axes in drawn.axes if axes.title.get_gid() == WORDS]
+    said = [drawn.get_suptitle(), *(title.get_text() for title in titles), drawn.get_supxlabel()]
+    for text in (drawn.suptitle(""), drawn.supxlabel(""), *titles):
+        text.set_text("")
+        text.set_in_layout(False)
+    return [words.replace(r"\$", "$") for words in said if words]
 
 
 def heading(profile: Profile) -> str:
@@ -79,13 +119,30 @@ def explain(drawn: Figure, lines: Iterable[str], *, width: int = 132) -> None:
 
 
 def label_layers(axes: Axes, profile: Profile, *, most: int, name: str = "layer") -> None:
-    """Ticks along the depth, thinned to what a panel can carry; long names are turned."""
-    places, labels = style.layer_ticks(reading.positions(profile), most=most)
+    """Ticks along the depth, thinned to what a panel can carry; long names are turned. Along the training, steps."""
+    if profile.along == "step":
+        label_steps(axes, places(profile))
+        return
+    at, labels = style.layer_ticks(reading.positions(profile), most=most)
     long = max(map(len, labels), default=0) > 5
-    axes.set_xticks(places, labels, rotation=35 if long else 0, ha="right" if long else "center")
-    axes.set_xlabel("step" if profile.along == "step" else name)
+    axes.set_xticks(at, labels, rotation=35 if long else 0, ha="right" if long else "center")
+    axes.set_xlabel(name)
     room = max(0.4, 0.025 * len(profile.measurements))
     axes.set_xlim(-room, len(profile.measurements) - 1 + room)
+
+
+def label_steps(axes: Axes, steps: Float[np.ndarray, " L"]) -> None:
+    """A linear axis of training steps."""
+    axes.xaxis.set_major_locator(MaxNLocator(max(2, int(1.6 * inches_wide(axes))), integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
+    axes.set_xlabel("training step")
+    room = 0.02 * float(np.ptp(steps)) or 0.5
+    axes.set_xlim(steps.min() - room, steps.max() + room)
+
+
+def inches_wide(axes: Axes) -> float:
+    """About how wide axes are, before the figure is laid out."""
+    return float(axes.figure.figure.get_figwidth() * axes.get_position().width)
 
 
 def plain_number(value: float, _: int | None = None) -> str:
@@ -107,17 +164,12 @@ def log_axis(axes: Axes, values: Sequence[float] | Float[np.ndarray, " v"]) -> N
         axis.set_major_formatter(FuncFormatter(plain_number))
 
 
-def defined_only(profile: Profile, values: Float[np.ndarray, " L"]) -> Float[np.ndarray, " L"]:
-    """NaN where no ratio can stand on the cloud, so that it is left out of the line."""
-    return np.where([bool(m.facts.undefined) for m in profile.measurements], np.nan, values)
-
-
 def _doubtful(profile: Profile) -> Bool[np.ndarray, " L"]:
     return np.array([bool(m.facts.doubtful) for m in profile.measurements])
 
 
 def _after_norm(profile: Profile) -> bool:
-    return profile.layers[-1] == "final" and len(profile.layers) > 1
+    return profile.along == "layer" and profile.layers[-1] == "final" and len(profile.layers) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +183,13 @@ class Look:
 
 def draw_along(axes: Axes, profile: Profile, values: Float[np.ndarray, " L"], look: Look) -> None:
     """One line along the layers: hollow markers where doubtful, a gap where undefined, dotted to ``final``."""
-    y, x, hollow = defined_only(profile, values), np.arange(len(values)), _doubtful(profile)
+    y, x, hollow = defined_only(profile, values), places(profile), _doubtful(profile)
     stop = len(values) - 1 if _after_norm(profile) else len(values)
     size = 4.0 if len(values) <= 16 else 2.8
+    filled = ~hollow & marked(profile)
     axes.plot(x[:stop], y[:stop], color=look.colour, zorder=2)
     axes.plot(x[stop - 1 :], y[stop - 1 :], color=look.colour, linestyle=":", linewidth=1, zorder=2)
-    for chosen, face in ((~hollow & ~np.isnan(y), look.colour), (hollow & ~np.isnan(y), "white")):
+    for chosen, face in ((filled & ~np.isnan(y), look.colour), (hollow & ~np.isnan(y), "white")):
         if chosen.any():  # an empty line that is not clipped would count as lying at the corner of the figure
             drawn = axes.plot(x[chosen], y[chosen], look.marker, color=look.colour, markersize=size, zorder=3)[0]
             drawn.set(markerfacecolor=face, clip_on=False)
@@ -144,13 +197,11 @@ def draw_along(axes: Axes, profile: Profile, values: Float[np.ndarray, " L"], lo
         axes.plot([], [], color=look.colour, marker=look.marker, markersize=size, label=look.label)
 
 
-def interval_ends(profile: Profile, name: str) -> tuple[Float[np.ndarray, " L"], Float[np.ndarray, " L"]]:
-    """The ends of the intervals of a number along the layers, NaN where there is none."""
-    if profile.claims is None or not profile.claims.intervals:
-        nothing = np.full(len(profile.measurements), np.nan)
-        return nothing, nothing
-    low, high = (defined_only(profile, ends) for ends in profile.claims.bounds(name, profile.layers).T)
-    return low, high
+def marked(profile: Profile) -> Bool[np.ndarray, " L"]:
+    """Which measurements get a marker: every layer; of many checkpoints about `MOST_MARKERS`."""
+    count = len(profile.measurements)
+    every = -(-count // MOST_MARKERS) if profile.along == "step" else 1
+    return np.arange(count) % every == 0
 
 
 def within(axes: Axes, low: Float[np.ndarray, " L"]) -> Float[np.ndarray, " L"]:
@@ -162,7 +213,7 @@ def draw_band(axes: Axes, profile: Profile, name: str, colour: str) -> None:
     """The intervals of a number as a band around its line, on axes that are framed."""
     low, high = interval_ends(profile, name)
     low = within(axes, low)
-    x, stop = np.arange(len(low)), len(low) - 1 if _after_norm(profile) else len(low)
+    x, stop = places(profile), len(low) - 1 if _after_norm(profile) else len(low)
     axes.fill_between(x[:stop], low[:stop], high[:stop], color=colour, alpha=0.18, linewidth=0, zorder=1)
     axes.vlines(x[stop:], low[stop:], high[stop:], color=colour, alpha=0.35, linewidth=2.5, zorder=1)
     if len(low) == 1:
@@ -190,14 +241,40 @@ def frame_values(axes: Axes, values: Float[np.ndarray, " L"], tops: Float[np.nda
 
 def draw_metric(axes: Axes, profile: Profile, dimension: int, name: str, *, scaled: bool = False) -> None:
     """One metric of one homology dimension along the layers, with its unit on the axis."""
-    entry = metrics[name]
-    key = f"H{dimension}_{name}_scaled" if scaled else f"H{dimension}_{name}"
+    key = f"H{dimension}_{name}{SCALED if scaled else ''}"
     values = profile[key]
-    unit = "/ median distance" if scaled else f"({style.distance_unit(profile)})" if entry.degree else ""
     draw_along(axes, profile, values, Look(style.HOMOLOGY[dimension]))
     frame_values(axes, defined_only(profile, values), interval_ends(profile, key)[1])
     draw_band(axes, profile, key, style.HOMOLOGY[dimension])
-    axes.set_ylabel(f"H{dimension} {entry.label}\n{unit}".strip())
+    axes.set_ylabel(axis_label(profile, key))
+
+
+OF_CLOUDS = {  # facts of a cloud → what an axis calls them, and whether they are distances before any rescaling
+    "points": ("points", False),
+    "dimension": ("dimensions of the activations", False),
+    "components": ("components kept", False),
+    "variance_kept": ("variance kept (share)", False),
+    "distinct_points": ("distinct points", False),
+    "scale": ("median distance", True),
+    "rms_distance": ("root mean square distance", True),
+    "largest_variance_share": ("share of the variance\nin one dimension", False),
+    "norm": ("median norm\n(activation units)", False),
+    "landmarks_of": ("points of the cloud", False),
+    "covering_radius": ("covering radius", True),
+    "bar_error": ("error of the ends of bars", True),
+}
+
+
+def axis_label(profile: Profile, key: str) -> str:
+    """What an axis calls a number of ``profile.names``, with its unit."""
+    found = re.fullmatch(r"H(\d)_(\w+)", key)
+    if found is None:
+        label, distance = OF_CLOUDS[key]
+        return f"{label}\n({style.raw_distance_unit(profile)})" if distance else label
+    dimension, name = found.groups()
+    entry = metrics[name.removesuffix(SCALED)]
+    unit = f"({style.distance_unit(profile)})" if entry.degree else ""
+    return f"H{dimension} {entry.label}\n{'/ median distance' if name.endswith(SCALED) else unit}".strip()
 
 
 def legend_lines(profile: Profile) -> list[str]:
@@ -215,6 +292,6 @@ def band_line(profile: Profile) -> str:
 
 def panel_grid(profile: Profile, rows: int, columns: int, *, height: float) -> tuple[Figure, Any]:
     """A figure with its heading and rows × columns of panels, ``height`` inches a row."""
-    drawn = Figure(figsize=(style.WIDTH, height * rows + 0.65))
+    drawn = Figure(figsize=(style.width(columns), height * rows + style.words(0.65)))
     drawn.suptitle(heading(profile), fontsize=9)
     return drawn, drawn.subplots(rows, columns, squeeze=False)

@@ -1,11 +1,15 @@
-"""One palette, one style and one way to label layers for every figure; loads no matplotlib by itself."""
+"""One palette, one style and one way to label layers for every figure; loads no matplotlib by itself.
+
+The style is the file paper.mplstyle of the package, which users of matplotlib have as ``todacomm.paper``.
+"""
 
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from contextvars import ContextVar
 
+from todacomm.figures import PNG, Figures
 from todacomm.types import Profile, layer_key
 
 # Okabe and Ito 2008, https://jfly.uni-koeln.de/color/ : distinct for every common colour vision; grey for the yellow, which is too pale for a line.
@@ -13,40 +17,14 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 HOMOLOGY = ("#0072B2", "#D55E00", "#009E73")  # H0, H1, H2
 GREY = "#6E6E6E"
 DEPTH = "cividis"  # embedding dark, last layer bright; perceptually uniform
-WIDTH = 7.2  # inches: two columns of a journal, one of a report
+COLUMN, WIDTH = 3.5, 7.2  # inches: one column of a journal; two, or the one of a report
 DPI = 200
 LINE_STYLES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
-STYLE: dict[str, Any] = {
-    "figure.constrained_layout.use": True,
-    "figure.facecolor": "white",
-    "savefig.dpi": DPI,
-    "font.size": 8,
-    "axes.titlesize": 8.5,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "axes.edgecolor": GREY,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.5,
-    "xtick.color": "#3A3A3A",
-    "ytick.color": "#3A3A3A",
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "lines.linewidth": 1.4,
-    "lines.markersize": 4,
-    "axes.formatter.useoffset": False,
-    "axes.formatter.limits": (-3, 5),
-    "axes.formatter.use_mathtext": True,
-}
+PAPER = "todacomm.paper"  # the style file, by the name under which matplotlib finds it
+
+_asked: ContextVar[Figures] = ContextVar("figures", default=PNG)
 
 
 @contextmanager
@@ -54,8 +32,44 @@ def styled() -> Iterator[None]:
     """Matplotlib's defaults with our style on top, whatever the reader's own settings; restored afterwards."""
     from matplotlib import style
 
-    with style.context(["default", STYLE]):
+    with style.context(["default", PAPER]):
         yield
+
+
+@contextmanager
+def for_files() -> Iterator[None]:
+    """The settings that are read when a figure is written: fonts and names in PDF and SVG; all others as they are."""
+    from matplotlib import rcParams, style
+
+    with styled():
+        ours = {key: rcParams[key] for key in ("pdf.fonttype", "svg.fonttype", "svg.hashsalt")}
+    with style.context(ours):
+        yield
+
+
+@contextmanager
+def drawn_as(figures: Figures) -> Iterator[None]:
+    """Figures that are drawn and saved within are of these formats, bare or with their words."""
+    before = _asked.set(figures)
+    try:
+        yield
+    finally:
+        _asked.reset(before)
+
+
+def asked() -> Figures:
+    """How figures are to be drawn and saved."""
+    return _asked.get()
+
+
+def width(panels: int) -> float:
+    """How wide a figure with so many panels side by side is, in inches: a bare one with a single panel has one column."""
+    return COLUMN if asked().bare and panels == 1 else WIDTH
+
+
+def words(height: float) -> float:
+    """What the heading and the small print add to the height of a figure, in inches: nothing where it is bare."""
+    return 0.1 if asked().bare else height
 
 
 def elided(text: str, most: int = 48) -> str:
