@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from todacomm.claims import Asked, Claims, Halves, Interval, NullTest
-from todacomm.errors import InvalidRecord
-from todacomm.files import read_arrays, read_json, to_json, write_arrays, write_atomically
+from todacomm.errors import InvalidInput, InvalidRecord
+from todacomm.files import check_schema, read_arrays, read_json, to_json, write_arrays, write_atomically
 
 SCHEMA = 1
 CLAIMS, HALVES = "tda_claims.json", "claims.safetensors"
@@ -71,16 +71,15 @@ def packed(claims: Claims) -> dict[str, np.ndarray]:
 
 
 def read_claims(directory: Path) -> Claims | None:
-    """The claims of a run; None where it has none. InvalidRecord for files that are damaged or of a newer schema."""
-    if not (directory / CLAIMS).exists():
+    """The claims of a run; None where it has none. InvalidRecord for a file that is damaged, of a newer schema or without the other."""
+    if not any((directory / name).exists() for name in (CLAIMS, HALVES)):
         return None
-    found, arrays = read_json(directory / CLAIMS), read_arrays(directory / HALVES)
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
-        schema = found.get("schema") if isinstance(found, dict) else None
-        raise InvalidRecord(f"{directory / CLAIMS} has schema {schema}; this todacomm reads schema {SCHEMA}")
+    found = read_json(directory / CLAIMS)
+    check_schema(directory / CLAIMS, found, SCHEMA)
+    arrays = read_arrays(directory / HALVES, schema=SCHEMA)
     try:
         return claims_from(found, arrays)
-    except (KeyError, TypeError) as problem:
+    except (KeyError, TypeError, AttributeError, InvalidInput) as problem:
         raise InvalidRecord(
             f"{directory}: {CLAIMS} and {HALVES} do not fit together ({problem}); run the model again"
         ) from problem

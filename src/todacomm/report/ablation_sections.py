@@ -18,7 +18,6 @@ from todacomm.report.pieces import (
     section,
 )
 from todacomm.report.reading import number, plural
-from todacomm.report.render import write_document
 
 __all__ = ["claim_rows", "sections", "write_ablation_report"]
 
@@ -26,10 +25,13 @@ MOST = 8  # settings that are named one by one
 
 
 def write_ablation_report(directory: Path, found: Ablation, failures: Mapping[str, str], command: str) -> list[Path]:
-    """``ablation.md``, ``report.html`` and ``visualizations/``."""
+    """``ablation.md``, ``report.html`` and ``visualizations/``; of an old record the figure that it cannot give stays as it is."""
     from todacomm.report.ablation_plots import write_ablation_figures
+    from todacomm.report.render import write_document
 
-    figures = write_ablation_figures(found, directory / "visualizations")
+    place = directory / "visualizations"
+    before = [] if found.depths is not None else [path for path in [place / "ablation_peaks.png"] if path.exists()]
+    figures = [*write_ablation_figures(found, place), *before]
     context = {"figures": figures, "failures": failures, "command": command}
     return write_document(ablation_document(found, context), directory, "ablation.md")
 

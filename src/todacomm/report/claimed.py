@@ -94,6 +94,22 @@ def loop_sentences(profile: Profile, sound: Iterable[Measurement]) -> list[str]:
     return said
 
 
+def loop_sentence(profile: Profile, m: Measurement) -> str:
+    """What may be said of a loop in one layer; empty where it was not tested and where the layer is doubtful."""
+    test = the_test(m, profile, LOOP)
+    if test is None or test.p is None or m.facts.doubtful:
+        return ""
+    against = f"{plural(test.draws, 'Gaussian cloud')} of the same covariance"
+    told = f"p {p_text(test.p)}, adjusted over the layers {p_text(test.adjusted)}"
+    if found_by(test):
+        return (
+            f"Loop: a bar of H1 is longer, among the bars of its cloud and for its birth, than in {against} ({told})."
+        )
+    if not test.decidable:
+        return f"Not decidable with {plural(test.draws, 'draw')}: no bar of {against} is as long, but the layers are too many ({told}); more --null-draws would tell."
+    return f"No loop is shown: no bar of H1 stands out against {against} ({told})."
+
+
 # Groups
 
 

@@ -120,7 +120,8 @@ def table(comparison: Comparison, _: Context) -> Iterator[Piece]:
     chosen = columns(comparison)
     words = sum(1 for name in chosen if name in WORDS)
     pairs = list(zip(comparison.rows, comparison.profiles, strict=True))
-    yield Table(tuple(chosen.values()), tuple(tuple(cell(r, p, name) for name in chosen) for r, p in pairs), words)
+    rows = tuple(tuple(cell(r, p, name) for name in chosen) for r, p in pairs)
+    yield Table(tuple(chosen.values()), rows, words, sortable=len(rows) > 1)
     doubtful = row_doubts(comparison.rows)
     if doubtful:
         yield Bullets(tuple(f"{line}." for line in doubtful))
@@ -194,13 +195,13 @@ from todacomm.report import pairing_sections  # noqa: E402 -- registered here: p
 
 
 @section("comparison-figures", title="Figures", record=Comparison)
-def figures(_: Comparison, context: Context) -> Iterable[Piece]:
-    """The figures that were drawn, each with how to read it."""
-    if not context.get("figures"):
-        return ()
+def figures(comparison: Comparison, context: Context) -> Iterator[Piece]:
+    """The figures that were drawn, each with how to read it, and the charts that a page has in their place."""
+    from todacomm.report.comparison_charts import comparison_charts
     from todacomm.report.comparison_plots import comparison_drawings
 
-    return picture_parts(context["figures"], comparison_drawings)
+    yield from picture_parts(context.get("figures", ()), comparison_drawings)
+    yield from comparison_charts(comparison)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The directory of an experiment of training, as the report sees it: runs beside their controls, in the cells of a sweep."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from todacomm.files import read_json
-from todacomm.grok_store import ABOUT, DONE, PLAN, has_records, is_done, read_course
+from todacomm.grok_store import THE_PLAN, Planned, check_weights, has_arrays, has_begun, planned, read_plan, read_run
 from todacomm.report.reading import number
+from todacomm.salvage import Attempt, strictly
 from todacomm.signature import Signature, Told, overall, plateau_of, tell
 from todacomm.watching import Course
 
-LEFT_NOTHING = "it left no checkpoint"
+LEFT_NOTHING, UNREADABLE = "it left no checkpoint", "its records cannot be read"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +23,7 @@ class Trained:
     """One run or control: what it is, its numbers along the steps, and what was told of it.
 
     ``course`` is None where it left no checkpoint, ``told`` also where the followed number was never defined. ``seconds`` is None
-    where it did not come to its end.
+    where it did not come to its end; ``whole`` says that the diagrams and embeddings of every checkpoint are there.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Trained:
     told: Told | None
     seconds: float | None
     complaint: str
+    whole: bool = True
 
     @property
     def is_run(self) -> bool:
@@ -78,9 +79,10 @@ class Exhibit:
 
     @cached_property
     def chosen(self) -> Trained | None:
-        """The run that figures of one run show: the first that grokked, else the first."""
-        grokked = [run for run in self.shown if run.told and run.told.milestones.grokked]
-        return next(iter([*grokked, *self.shown]), None)
+        """The run that figures of one run show: of those with every diagram the first that grokked, else the first."""
+        found = [run for run in self.shown if run.whole] or self.shown
+        grokked = [run for run in found if run.told and run.told.milestones.grokked]
+        return next(iter([*grokked, *found]), None)
 
     @property
     def about(self) -> Mapping[str, Any]:
@@ -146,13 +148,18 @@ class Findings:
 
 
 def read_findings(
-    directory: Path, signatures: Mapping[str, Signature], *, command: str, problems: Mapping[str, str]
+    directory: Path,
+    signatures: Mapping[str, Signature],
+    *,
+    command: str,
+    problems: Mapping[str, str],
+    attempt: Attempt = strictly,
 ) -> Findings:
-    """Read what an experiment left. Raises InvalidRecord where its plan or a record cannot be read."""
-    plan = read_json(directory / PLAN)
-    cells: dict[str, list[Trained]] = {}
-    for row in plan["runs"]:
-        cells.setdefault(row["cell"], []).append(read_trained(directory, row, signatures.get(row["cell"])))
+    """Read what an experiment left. Raises InvalidRecord; ``attempt`` may do without a run, and without the plan."""
+    cells = {
+        cell: [read_trained(directory, plan, signatures.get(cell), attempt) for plan in plans]
+        for cell, plans in planned(directory, attempt).items()
+    }
     exhibits = tuple(
         Exhibit(
             cell,
@@ -163,26 +170,40 @@ def read_findings(
         )
         for cell, found in cells.items()
     )
+    plan = attempt(THE_PLAN, lambda: read_plan(directory)) or {}
     return Findings(directory, exhibits, plan, command)
 
 
-def read_trained(directory: Path, row: Mapping[str, Any], judged: Signature | None) -> Trained:
+def read_trained(directory: Path, plan: Planned, judged: Signature | None, attempt: Attempt = strictly) -> Trained:
     """One run of a plan, with what its signature tells of it, else what it tells of itself."""
-    place = directory / "runs" / row["name"]
-    about = read_json(place / ABOUT) if (place / ABOUT).exists() else dict(row)
-    course = read_course(place) if has_records(place) else None
-    done = read_json(place / DONE) if is_done(place) else {}
+    place = directory / "runs" / plan.name
+    begun = has_begun(place)
+    ran = attempt(plan.name, lambda: read_run(place)) if begun else None
+    if ran is None:
+        why = UNREADABLE if begun else LEFT_NOTHING
+        return Trained(plan.name, plan.kind, plan.seed, place, asdict(plan), None, None, None, why)
+    course, about = ran.course, ran.about
+    complaint = str(ran.done.get("complaint", ""))
     return Trained(
-        name=row["name"],
-        kind=row["kind"],
-        seed=row["seed"],
+        name=plan.name,
+        kind=plan.kind,
+        seed=plan.seed,
         directory=place,
         about=about,
         course=course,
         told=told_of(course, str(about.get("followed", "")), judged),
-        seconds=done.get("seconds"),
-        complaint=done.get("complaint", "") if course is not None else done.get("complaint") or LEFT_NOTHING,
+        seconds=ran.done.get("seconds"),
+        complaint=complaint if course is not None else complaint or LEFT_NOTHING,
+        whole=course is None or is_whole(place, course, plan, attempt),
     )
+
+
+def is_whole(place: Path, course: Course, plan: Planned, attempt: Attempt) -> bool:
+    """Whether the diagrams and embeddings of a run are there; of controls neither they nor weights are drawn."""
+    if plan.kind != "run":
+        return True
+    attempt(f"weights of {plan.name}", lambda: check_weights(place, course))
+    return attempt(f"diagrams and embeddings of {plan.name}", lambda: has_arrays(place, course)) or False
 
 
 def told_of(course: Course | None, followed: str, judged: Signature | None) -> Told | None:
@@ -230,6 +251,17 @@ def null_range(exhibit: Exhibit) -> tuple[list[int], Float[np.ndarray, " T"], Fl
     steps = [step for i, step in enumerate(sorted(shared)) if np.isfinite(rows[:, i]).all()]
     rows = rows[:, np.isfinite(rows).all(axis=0)] * float(np.median(plateaus))
     return steps, rows.min(axis=0), rows.max(axis=0)
+
+
+def one_more(exhibit: Exhibit) -> tuple[float, float] | None:
+    """Where the followed number of one more control would fall after the median plateau of the runs; None without a null band
+    or plateaus.
+    """
+    plateaus = [run.told.rise.plateau for run in exhibit.shown if run.told and run.told.rise]
+    if exhibit.signature is None or not plateaus:
+        return None
+    plateau, band = float(np.median(plateaus)), exhibit.signature.band
+    return plateau * band.low, plateau * band.high
 
 
 def moments(run: Trained) -> list[tuple[int, str]]:

@@ -1,18 +1,23 @@
 """The document on an experiment of training, made of the registered sections."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from todacomm.report import sections  # isort: skip  # registered first: its closing sections serve every record
 from todacomm.report import grok_tables  # isort: skip  # importing them registers their sections, in this order
 from todacomm.report import grok_meanings  # isort: skip
+from todacomm.files import write_atomically
 from todacomm.report.grok_reading import Findings, read_findings
-from todacomm.report.pieces import Context, Document, parts_of
+from todacomm.report.page import Explorer, to_html
+from todacomm.report.pieces import Context, Document, Paragraph, Picture, Piece, parts_of, to_markdown, with_losses
 from todacomm.report.reading import plural
-from todacomm.report.render import write_document
+from todacomm.salvage import Attempt, strictly
 from todacomm.signature import Signature
 
 __all__ = ["grok_document", "grok_meanings", "grok_tables", "sections", "write_grok_report"]
+
+MOST_BYTES = 600_000  # of a figure on the page
 
 
 def write_grok_report(
@@ -21,18 +26,47 @@ def write_grok_report(
     problems: Mapping[str, str] | None = None,
     *,
     command: str = "",
+    attempt: Attempt = strictly,
 ) -> list[Path]:
     """``visualizations/``, ``reports/report.md`` and ``reports/report.html`` of the runs in a directory; returns all files.
 
-    ``signatures`` are by cell ("" without a sweep); ``problems`` say why a cell has none. Raises InvalidRecord, CannotWrite.
+    ``signatures`` are by cell ("" without a sweep); ``problems`` say why a cell has none; ``attempt`` may do without what
+    cannot be read, which the report then tells. Raises InvalidRecord, CannotWrite.
     """
+    from todacomm.report.grok_data import grok_explorers
     from todacomm.report.grok_figures import write_grok_figures
 
-    findings = read_findings(Path(directory), signatures, command=command, problems=problems or {})
-    figures = write_grok_figures(findings, findings.directory / "visualizations")
+    findings = read_findings(Path(directory), signatures, command=command, problems=problems or {}, attempt=attempt)
+    figures = write_grok_figures(findings, findings.directory / "visualizations", attempt)
     context = {"figures": figures, "command": command, **provenance(findings)}
-    documents = write_document(grok_document(findings, context), findings.directory / "reports", "report.md")
-    return [*documents, *figures]
+    explorers = attempt("what moves along the steps", lambda: grok_explorers(findings)) or []
+    document, reports = with_losses(grok_document(findings, context), attempt.losses), findings.directory / "reports"
+    return [
+        write_atomically(reports / "report.md", to_markdown(document, reports)),
+        write_atomically(reports / "report.html", grok_page(findings, document, explorers)),
+        *figures,
+    ]
+
+
+def grok_page(findings: Findings, document: Document, explorers: Sequence[Explorer]) -> str:
+    """The document as a page with its explorer; figures that are large files are named there, and not embedded."""
+    from todacomm.report.grok_data import covered
+
+    drawn = covered(findings, explorers)
+    return to_html(lightened(document, findings.directory, drawn), explorers, covered=drawn)
+
+
+def lightened(document: Document, directory: Path, drawn: Collection[str]) -> Document:
+    """The document with the place of every large figure that the page does not draw, instead of the figure."""
+    parts = (replace(part, pieces=tuple(_light(p, directory, drawn) for p in part.pieces)) for part in document.parts)
+    return replace(document, parts=tuple(parts))
+
+
+def _light(piece: Piece, directory: Path, drawn: Collection[str]) -> Piece:
+    if not isinstance(piece, Picture) or piece.path.stem in drawn or piece.path.stat().st_size <= MOST_BYTES:
+        return piece
+    place = piece.path.relative_to(directory).as_posix()
+    return Paragraph(f"{piece.title}: see {place}, which is too large for this page.")
 
 
 def grok_document(findings: Findings, context: Context) -> Document:

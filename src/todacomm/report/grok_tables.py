@@ -6,7 +6,7 @@ import numpy as np
 
 from todacomm.changepoints import Onset
 from todacomm.report.grok_reading import Exhibit, Findings, Trained, named, ratio_of, spoken_step
-from todacomm.report.pieces import Context, Paragraph, Picture, Piece, Table, section
+from todacomm.report.pieces import Chart, Context, Paragraph, Picture, Piece, Table, section
 from todacomm.report.reading import listed, number, plural, share
 from todacomm.signature import BASELINES, GENERALISED, Signature, Told
 
@@ -69,6 +69,7 @@ def sweep(findings: Findings, context: Context) -> Iterator[Piece]:
     yield Table(head, tuple(sweep_row(exhibit) for exhibit in findings.exhibits), words=2)
     yield Paragraph("Steps, ratios and lags are medians over the runs that have them; – where none has.")
     yield from sweep_pictures(context)
+    yield from sweep_charts(findings)
 
 
 def sweep_row(exhibit: Exhibit) -> tuple[str, ...]:
@@ -90,6 +91,13 @@ def sweep_row(exhibit: Exhibit) -> tuple[str, ...]:
 def band_text(found: Signature | None) -> str:
     """The null band as text."""
     return f"{number(found.band.low, 3)} to {number(found.band.high, 3)}" if found else "–"
+
+
+def sweep_charts(findings: Findings) -> list[Chart]:
+    """The same, as the page draws it."""
+    from todacomm.report import grok_sweep_charts
+
+    return grok_sweep_charts.sweep_charts(findings)
 
 
 def sweep_pictures(context: Context) -> Iterator[Picture]:

@@ -1,6 +1,6 @@
 """What is said of pairs of profiles and of all of them together; sections for a Comparison, with intervals and p-values."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -141,9 +141,12 @@ def language_table(pair: Pair) -> Table:
 
 
 @section("comparison-pair-figures", title="Where they differ", record=Comparison)
-def pair_figures(_: Comparison, context: Context) -> Iterable[Piece]:
-    """The differences along the layers, drawn."""
-    return tuple(context.get("pairs", ()))
+def pair_figures(comparison: Comparison, context: Context) -> Iterator[Piece]:
+    """The differences along the layers, drawn, and the charts that a page has in their place."""
+    from todacomm.report.pairing_charts import difference_charts
+
+    yield from context.get("pairs", ())
+    yield from difference_charts(comparison)
 
 
 @section("comparison-likeness", title="Which models are alike", record=Comparison)
@@ -152,8 +155,11 @@ def alike(comparison: Comparison, context: Context) -> Iterator[Piece]:
     found = comparison.likeness
     if found is None:
         return
+    from todacomm.report.likeness_charts import likeness_charts
+
     yield Paragraph(extremes(found), "answer")
     yield from context.get("likeness", ())
+    yield from likeness_charts(found)
     told = tuple(family_sentence(one) for one in found.families)
     if told:
         yield Bullets(told)
@@ -185,6 +191,8 @@ def family_sentence(one: Family) -> str:
 @section("comparison-language", title="Topology and language", record=Comparison)
 def language(comparison: Comparison, _: Context) -> Iterator[Piece]:
     """Spearman's correlations over models, or why there are none."""
+    from todacomm.report.language_charts import language_charts
+
     tested = [one for one in comparison.correlations if one.test]
     if tested:
         yield Paragraph(
@@ -192,6 +200,7 @@ def language(comparison: Comparison, _: Context) -> Iterator[Piece]:
             "all correlations here. A correlation over models says nothing about what causes what."
         )
         yield Table(("Kind", "Number", "Models", "ρ", "p", "p, adjusted"), tuple(map(correlation_row, tested)), 2)
+    yield from language_charts(comparison)
     reasons: dict[tuple[str, str], list[str]] = {}
     for one in comparison.correlations:
         if one.test is None:

@@ -4,10 +4,12 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from todacomm.registry import Registry
+from todacomm.salvage import Loss, told
 from todacomm.types import Profile
 
 Context = Mapping[str, Any]
@@ -40,12 +42,16 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text under a header; the first ``words`` columns hold words, the others numbers."""
+    """Rows of text under a header; the first ``words`` columns hold words, the others numbers.
+
+    A page lets the rows of a ``sortable`` one be sorted by any column.
+    """
 
     kind: ClassVar[str] = "table"
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     words: int = 1
+    sortable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,26 @@ def together(labelled: Sequence[tuple[str, tuple[Part, ...]]]) -> tuple[Part, ..
         for i, (label, parts) in enumerate(labelled)
     ]
     return (*(parts[0] for parts in own if parts), *(part for parts in own for part in parts[1:]), *everywhere)
+
+
+LEFT_OUT = "left-out"  # the part that says what a damaged record leaves out
+
+
+def with_losses(document: Document, losses: Sequence[Loss]) -> Document:
+    """The document with a part, after the answers, on what is left out of it; as it is where nothing is."""
+    if not losses:
+        return document
+    answers = len(list(takewhile(lambda part: kind_of(part) == kind_of(document.parts[0]), document.parts)))
+    said = Paragraph(
+        "Some records cannot be read; all else is shown. Sentences and tables speak of what is left.", "warning"
+    )
+    part = Part(LEFT_OUT, "What is left out", (said, Bullets(tuple(told(losses)))))
+    return replace(document, parts=(*document.parts[:answers], part, *document.parts[answers:]))
+
+
+def kind_of(part: Part) -> str:
+    """The name of a part without the number that it has where there are several of its kind."""
+    return re.sub(r"-\d+$", "", part.name)
 
 
 def escaped(text: str) -> str:

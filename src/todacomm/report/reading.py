@@ -103,6 +103,11 @@ def positions(profile: Profile) -> list[str]:
     return list(profile.layers) if profile.along == "layer" else [str(a.step) for a in profile.addresses]
 
 
+def position(profile: Profile, measurement: Measurement) -> str:
+    """The name of one of them: its layer, or ``step 300``."""
+    return measurement.address.layer if profile.along == "layer" else f"step {measurement.address.step or 0:,}"
+
+
 def sound(profile: Profile) -> list[Measurement]:
     """The layers that may carry a sentence: neither undefined nor doubtful."""
     return [m for m in profile.measurements if not m.facts.doubtful]

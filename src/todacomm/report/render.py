@@ -1,18 +1,20 @@
 """Documents → files: Markdown beside one HTML page that needs nothing but itself."""
 
-import base64
-import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from todacomm.comparison import Comparison
 from todacomm.files import read_json, write_atomically
 from todacomm.report.comparison_sections import comparison_document
-from todacomm.report.pieces import Context, Document, to_markdown
+from todacomm.report.explorers import RunOf, covered_by, explorer_of, unknown_run
+from todacomm.report.layer_data import Look, look
+from todacomm.report.page import Explorer, to_html
+from todacomm.report.pieces import Context, Document, to_markdown, with_losses
 from todacomm.report.reading import listed
 from todacomm.report.sections import experiment_document, interpretation
+from todacomm.salvage import Attempt, strictly
 from todacomm.store import MANIFEST
 from todacomm.types import Profile
 
@@ -22,17 +24,42 @@ def interpretation_markdown(profile: Profile) -> str:
     return interpretation(profile)
 
 
-def write_experiment_reports(directory: Path, profiles: Sequence[Profile], *, config: str = "") -> list[Path]:
+def write_experiment_reports(
+    directory: Path,
+    profiles: Sequence[Profile],
+    *,
+    config: str = "",
+    runs: Sequence[Path] = (),
+    attempt: Attempt = strictly,
+    look: Look = look,
+) -> list[Path]:
     """``reports/experiment_report.md`` and ``reports/report.html`` on the runs of an experiment.
 
-    Run i is profile i; its figures and its manifest are taken from ``runs/run_<i>/``.
+    Figures, manifest, clouds and texts of profile i are taken from its run: ``runs/run_<i>/``, unless ``runs`` are given.
+    ``attempt`` may do without clouds and texts; ``look`` may remember what it has seen of a profile.
     """
-    runs = [(p, context_of(Path(directory) / "runs" / f"run_{i}", config=config)) for i, p in enumerate(profiles)]
-    return write_document(experiment_document(runs), Path(directory) / "reports", "experiment_report.md")
+    places = list(runs) or [Path(directory) / "runs" / f"run_{i}" for i in range(len(profiles))]
+    contexts = [(p, context_of(run, config=config)) for p, run in zip(profiles, places, strict=True)]
+    labels = [label_of(p) for p in profiles] if len(profiles) > 1 else [profiles[0].model]
+    explorer = explorer_of(profiles, places, labels, attempt=attempt, look=look)
+    page = Page((explorer,), covered_by(explorer))
+    document = with_losses(experiment_document(contexts), attempt.losses)
+    return write_document(document, Path(directory) / "reports", "experiment_report.md", page)
 
 
-def write_comparison_reports(directory: Path, comparisons: Mapping[str, Comparison]) -> list[Path]:
-    """``comparison.md``, ``report.html`` and the figures of one comparison, or of one for each dataset and pooling."""
+def write_comparison_reports(
+    directory: Path,
+    comparisons: Mapping[str, Comparison],
+    *,
+    run_of: RunOf = unknown_run,
+    attempt: Attempt = strictly,
+    look: Look = look,
+) -> list[Path]:
+    """``comparison.md``, ``report.html`` and the figures of one comparison, or of one for each dataset and pooling.
+
+    ``run_of`` is the run of a profile, where its clouds and texts are; ``attempt`` and ``look`` as in `write_experiment_reports`.
+    """
+    from todacomm.report.comparison_charts import covered
     from todacomm.report.comparison_plots import write_comparison_figures
     from todacomm.report.pairing_plots import write_pair_figures
 
@@ -42,7 +69,31 @@ def write_comparison_reports(directory: Path, comparisons: Mapping[str, Comparis
         figures = write_comparison_figures(comparison.profiles, place)
         told = {"figures": figures, **write_pair_figures(comparison, place)}
         compared.append((where(comparison), comparison, told))
-    return write_document(comparison_document(compared), Path(directory), "comparison.md")
+    explorers = tuple(
+        explorer_of(
+            comparison.profiles,
+            [run_of(p) for p in comparison.profiles],
+            labels_of(comparison.profiles),
+            heading=f"Along the layers: {where(comparison)}" if len(comparisons) > 1 else "",
+            attempt=attempt,
+            look=look,
+        )
+        for comparison in comparisons.values()
+    )
+    page = Page(explorers, frozenset().union(*map(covered, comparisons.values())))
+    document = with_losses(comparison_document(compared), attempt.losses)
+    return write_document(document, Path(directory), "comparison.md", page)
+
+
+def label_of(profile: Profile) -> str:
+    """What tells one run of a model from another."""
+    return f"{profile.data}, pooling {profile.recipe.pooling or 'given'}"
+
+
+def labels_of(profiles: Sequence[Profile]) -> list[str]:
+    """The models, with data and pooling where a model is there more than once."""
+    models = [p.model for p in profiles]
+    return [p.model if models.count(p.model) == 1 else f"{p.model}: {label_of(p)}" for p in profiles]
 
 
 def where(comparison: Comparison) -> str:
@@ -78,41 +129,18 @@ def provenance_of(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in told.items() if value}
 
 
-def write_document(written: Document, directory: Path, markdown: str) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page has besides its document: its explorers, and the stems of the figures that are covered by what it draws."""
+
+    explorers: tuple[Explorer, ...] = ()
+    covered: frozenset[str] = frozenset()
+
+
+def write_document(written: Document, directory: Path, markdown: str, page: Page | None = None) -> list[Path]:
     """A document as Markdown under the name given, and as ``report.html`` beside it."""
+    page = page or Page()
     return [
         write_atomically(directory / markdown, to_markdown(written, directory)),
-        write_atomically(directory / "report.html", to_html(written)),
+        write_atomically(directory / "report.html", to_html(written, page.explorers, covered=page.covered)),
     ]
-
-
-def to_html(written: Document) -> str:
-    """The document as one page: figures embedded, no script, nothing loaded from elsewhere; all text is escaped."""
-    return str(_template("report.html.j2").render(document=written))
-
-
-def embedded(path: Path) -> str:
-    """A PNG or a GIF as a data URI."""
-    return f"data:image/{Path(path).suffix.removeprefix('.')};base64," + base64.b64encode(
-        Path(path).read_bytes()
-    ).decode("ascii")
-
-
-def breakable(text: str) -> Sequence[str]:
-    """A text cut where a narrow screen may break it: after slashes and within long digests."""
-    return re.findall(r"[^/\s]{1,24}/?|/|\s+", text)
-
-
-@cache
-def _template(name: str) -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("todacomm.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(embedded=embedded, breakable=breakable)
-    return environment.get_template(name)

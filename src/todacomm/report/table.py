@@ -25,8 +25,11 @@ COLUMNS = {"H0 total": H0_TOTAL, "H0 / scale": H0_SHAPE, "H1 total": H1_TOTAL, "
 SCALE_FREE = {"H0/scale": H0_SHAPE, "H1/scale": H1_SHAPE, "H1 max/scale": "H1_max_lifetime_scaled"}
 
 
-def _framed(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def framed(title: str = "") -> Table:
+    """A table without sides, its title above and on the left."""
+    return Table(
+        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
 
 
 def summary_table(profile: Profile) -> Table:
@@ -35,7 +38,7 @@ def summary_table(profile: Profile) -> Table:
     """
     pooled = f" · pooling {profile.recipe.pooling}" if profile.recipe.pooling else ""
     title = f"{elided(profile.model, 56)} · {elided(profile.data, 30)}{pooled}"
-    table = _framed(escape(title.replace(r"\$", "$")))
+    table = framed(escape(title.replace(r"\$", "$")))
     heads = SCALE_FREE if reading.rescaled(profile.recipe) else COLUMNS
     columns = {head: key for head, key in heads.items() if key in profile.names}
     table.add_column("layer" if profile.along == "layer" else "step", overflow="fold", max_width=24, min_width=9)
@@ -72,7 +75,7 @@ def comparison_table(comparison: Comparison) -> Table:
     """One row a model; dataset and pooling only where they differ. "max ×" is the largest shape growth of any block."""
     found = {f: list(dict.fromkeys(getattr(r, f) for r in comparison.rows)) for f in ("data", "pooling")}
     several = {f for f, values in found.items() if len(values) > 1}
-    table = _framed(escape(" · ".join(["Comparison", *(values[0] for f, values in found.items() if f not in several)])))
+    table = framed(escape(" · ".join(["Comparison", *(values[0] for f, values in found.items() if f not in several)])))
     for head in ("model", *sorted(several)):
         table.add_column(head, overflow="fold", max_width=30 if head == "model" else 12)
     for head in ("expansion", "= scale", "× shape"):
