@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from todacomm.grok_execution import DEFINITIONS
+from todacomm.concluding import DEFINITIONS
 
 SMALL = [
     *(

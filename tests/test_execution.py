@@ -67,6 +67,7 @@ def test_the_tree_is_whole(experiment):
             "tda_interpretation.md",
             "tda_claims.json",
             "claims.safetensors",
+            "texts.json",
             "visualizations",
         }
         assert {p.name for p in (run / "visualizations").iterdir()} == FIGURES
@@ -143,6 +144,36 @@ def test_the_comparison_sets_like_beside_like(outcome):
         assert not any("poolings" in warning for warning in group["warnings"])
     assert {p.name for p in outcome.comparison.iterdir()} >= {"comparison.md", "report.html", "comparison.json"}
     assert len(list(outcome.comparison.rglob("comparison_expansion.png"))) == 2
+
+
+def test_the_comparison_names_its_runs_in_the_order_of_its_rows(outcome):
+    record = json.loads((outcome.comparison / "comparison.json").read_text(encoding="utf-8"))
+    rows = [row for group in record["groups"].values() for row in group["rows"]]
+    runs = [(outcome.comparison / place).resolve() for place in record["experiments"]]
+    manifests = [json.loads((run / "manifest.json").read_text(encoding="utf-8")) for run in runs]
+    found = [(m["model"], m["data"], m["recipe"]["pooling"]) for m in manifests]
+    assert found == [(row["model"], row["data"], row["pooling"]) for row in rows]
+    assert len(set(runs)) == len(rows) == 4
+    assert not any(Path(place).is_absolute() for place in record["experiments"])
+
+
+def explorers(page):
+    """The data of the explorers of a page."""
+    text = page.read_text(encoding="utf-8")
+    data = text.split('<script type="application/json" id="page-data">')[1].split("</script>")[0]
+    return json.loads(data)["explorers"]
+
+
+def test_pages_hold_an_explorer_over_all_runs_of_a_model_and_one_for_each_group(outcome, experiment):
+    (one,) = explorers(experiment / "reports" / "report.html")
+    assert [p["label"] for p in one["profiles"]] == ["wikitext2, pooling mean", "wikitext2, pooling last"]
+    several = explorers(outcome.comparison / "report.html")
+    assert [[p["label"] for p in e["profiles"]] for e in several] == [[DECODER, ENCODER]] * 2
+    assert [e["heading"] for e in several] == [f"Along the layers: wikitext2, pooling {p}" for p in ("mean", "last")]
+    for profile in (p for e in (one, *several) for p in e["profiles"]):
+        assert profile["no_views"] == ""
+        assert all(len(detail["views"]) == 2 for detail in profile["details"])
+        assert profile["texts"]["count"] == len(profile["texts"]["items"]) == 12
 
 
 def test_poolings_by_kind_are_compared_with_a_warning(outcome, todacomm, tmp_path):
@@ -252,7 +283,7 @@ def test_two_runs_of_one_model_are_compared_under_their_own_names(outcome, todac
 
 def test_models_of_long_names_are_compared_in_a_directory_of_a_short_one(outcome, tmp_path):
     profiles = [renamed(profile, 200 * letter) for profile, letter in zip(outcome.profiles[:2], "ab", strict=True)]
-    found = write_compared(compared(profiles), tmp_path, name=None)
+    found = write_compared(compared(profiles), tmp_path, name=None, run_of=lambda _: outcome.experiments[0])
     assert found.name.startswith("comparison_2_models_")
 
 

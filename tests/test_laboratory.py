@@ -15,6 +15,7 @@ from todacomm.grok_store import (
     arrays_path,
     characters_of,
     frequencies,
+    planned,
     read_course,
     read_embedding,
     read_profile,
@@ -164,12 +165,10 @@ print(memory.peak() - before)
 
 
 def test_the_plan_is_read_again(whole):
-    plans = laboratory.read_plan(whole)
-    assert [plan for _, plan in plans] == trained.experiment().plans
-    assert list(laboratory.by_cell(plans)) == [""]
+    (cell,) = planned(whole).values()
+    assert [RunPlan(run.name, run.kind, run.seed, run.settings) for run in cell] == trained.experiment().plans
     record = json.loads((whole / laboratory.PLAN).read_text())
     assert record["digest"] == trained.experiment().digest
-    assert isinstance(plans[0][1], RunPlan)
 
 
 def test_arrays_of_a_checkpoint_hold_every_diagram(whole):

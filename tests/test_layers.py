@@ -12,7 +12,7 @@ import todacomm
 ROOT = Path(todacomm.__file__).parent
 STRATA = [
     {"errors", "registry", "recipe", "types", "claims", "quantities", "progress", "_version"}
-    | {"distances", "projection", "landmarks", "fourier"},
+    | {"distances", "projection", "landmarks", "fourier", "figures"},
     {
         "pooling",
         "cloud",
@@ -61,6 +61,8 @@ STRATA = [
         "ablation",
         "watching",
         "signature",
+        "views",
+        "layer_distances",
     },
     {
         "arrays",
@@ -74,11 +76,20 @@ STRATA = [
         "versions",
         "experiment",
     }
-    | {"clouds_store", "comparison_store", "grok_store", "laboratory"}
+    | {
+        "clouds_store",
+        "comparison_store",
+        "grok_store",
+        "laboratory",
+        "places",
+        "salvage",
+        "ablation_store",
+        "texts_store",
+    }
     | {"cache", "digests", "kept", "jobs", "remote", "workers", "reruns"}
     | {"memory", "plan", "calibration", "trials", "counting", "planning", "fitting"},
-    {"report"},
-    {"execution", "ablating", "grok_execution", "cli", "__init__", "__main__"},
+    {"report", "plots"},
+    {"execution", "ablating", "concluding", "grok_execution", "reporting", "cli", "__init__", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(STRATA) for name in names}
 PURE = STRATA[0] | STRATA[1] | STRATA[3]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from todacomm.errors import CannotWrite, InvalidRecord, UnknownName
+from todacomm.files import write_arrays
 from todacomm.profiles import measure
 from todacomm.store import (
     DIAGRAMS,
@@ -81,7 +82,10 @@ def test_summaries_are_json_without_nan_and_carry_their_schema_and_marks(profile
         (lambda run: (run / MANIFEST).write_text("{"), "manifest.json cannot be read"),
         (lambda run: (run / MANIFEST).write_text('{"schema": 99}'), "has schema 99; this todacomm reads schema 1"),
         (lambda run: (run / DIAGRAMS).write_bytes(b"\0" * 20), "cannot be read as safetensors"),
-        (lambda run: (run / SUMMARIES).write_text('{"layer_9": {}}'), "do not fit together"),
+        (lambda run: (run / SUMMARIES).write_text('{"layer_9": {"schema": 1}}'), "do not fit together"),
+        (lambda run: (run / SUMMARIES).write_text('{"layer_9": {"schema": 2}}'), "layer_9 in .*has schema 2"),
+        (lambda run: (run / SUMMARIES).write_text("[]"), "tda_summaries.json holds no object of layers"),
+        (lambda run: write_arrays(run / DIAGRAMS, {}, {"schema": 2}), "diagrams.safetensors has schema 2.*update"),
     ],
 )
 def test_a_damaged_record_names_the_file_and_the_fault(profile, tmp_path, damage, message):

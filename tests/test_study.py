@@ -74,6 +74,7 @@ studies = st.fixed_dictionaries(
         "allow_pickle": st.booleans(),
         "language": st.booleans(),
         "cache": st.booleans(),
+        "keep_texts": st.booleans(),
         "output": st.none() | names.filter(lambda n: n not in ("none", ".", "..") and "/" not in n and "\\" not in n),
         "output_dir": names,
     },
@@ -90,8 +91,8 @@ def test_the_defaults_are_those_of_the_command_line():
     assert (study.pooling, study.site, study.components) == (None, "block", 50)
     assert (study.max_length, study.min_tokens, study.seed, study.engine) == (128, 1, 42, "bitlink")
     switches = {key: value for key, value in study if isinstance(value, bool)}
-    assert [key for key, on in switches.items() if on] == ["language", "cache"]
-    assert len(switches) == 5
+    assert [key for key, on in switches.items() if on] == ["language", "cache", "keep_texts"]
+    assert len(switches) == 7
 
 
 def test_a_study_is_frozen_and_hashable():

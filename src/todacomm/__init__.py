@@ -14,7 +14,7 @@ from todacomm._version import __version__
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from todacomm import grokking
+    from todacomm import grokking, plots
     from todacomm.comparison import Comparison, compare
     from todacomm.engines import persistence
     from todacomm.errors import TodacommError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from todacomm.homology import rips
     from todacomm.profiles import measure
     from todacomm.recipe import Recipe
-    from todacomm.report import plots
     from todacomm.sources import texts
     from todacomm.types import Activations, Address, Diagrams, Expansion, Measurement, PointCloud, Profile, Texts
 
@@ -45,7 +44,7 @@ _PLACES = {
     "Expansion": "types",
     "compare": "comparison",
     "Comparison": "comparison",
-    "plots": "report",
+    "plots": "plots",
     "grokking": "grokking",
     "TodacommError": "errors",
 }
@@ -79,7 +78,7 @@ def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'todacomm' has no attribute '{name}'")
     if name in ("plots", "grokking"):
-        return import_module("todacomm.report.plots" if name == "plots" else "todacomm.grokking")
+        return import_module(f"todacomm.{name}")
     return getattr(import_module(f"todacomm.{_PLACES[name]}"), name)
 
 

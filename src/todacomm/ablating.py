@@ -3,13 +3,14 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from todacomm.ablation import Ablation, Rerun, Standing, ablation
+from todacomm.ablation import Ablation, Rerun, ablation
+from todacomm.ablation_store import ABLATION, SCHEMA, ablation_record
 from todacomm.execution import in_part, new_directory, told_of, writable
 from todacomm.experiment import Job
 from todacomm.files import to_json, write_atomically
@@ -20,12 +21,11 @@ from todacomm.planning import rates_of
 from todacomm.quantities import Bound
 from todacomm.recipe import Recipe
 from todacomm.report.ablation_sections import write_ablation_report
+from todacomm.report.style import drawn_as
 from todacomm.reruns import Means, jobs_of, of_arrays, of_models
 from todacomm.store import safe
 from todacomm.study import Study
 from todacomm.versions import versions
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +58,8 @@ def ablate_models(
         raise next(iter(failures.values())).error()
     name = study.output or (next(iter(jobs)) if len(jobs) == 1 else f"{len(jobs)}_models")
     found_all = ablation(settings, reruns, bounds)
-    return Ablated(found_all, write(found_all, directory, name, failures, command), failures)
+    with drawn_as(study.drawn_as()):
+        return Ablated(found_all, write(found_all, directory, name, failures, command), failures)
 
 
 def fitted_to_memory(jobs: Mapping[str, Sequence[Job]], means: Means) -> tuple[dict[str, list[Job]], Means]:
@@ -86,11 +87,12 @@ def ablate_arrays(
     name: str,
     command: str = "",
 ) -> Ablated:
-    """The same for arrays (n, d), which are called ``name``; of the study only where to write."""
+    """The same for arrays (n, d), which are called ``name``; of the study only where to write, and how figures."""
     directory = writable(Path(study.output_dir))
     at_once = check_arrays(shapes_of(layers, name), recipe, jobs=means.number, max_memory=study.max_memory)
     found = ablation(settings, of_arrays(layers, name, recipe, settings, replace(means, number=at_once)), bounds)
-    return Ablated(found, write(found, directory, study.output or name, {}, command), {})
+    with drawn_as(study.drawn_as()):
+        return Ablated(found, write(found, directory, study.output or name, {}, command), {})
 
 
 def write(found: Ablation, parent: Path, name: str, failures: Mapping[str, Failure], command: str) -> Path:
@@ -98,7 +100,7 @@ def write(found: Ablation, parent: Path, name: str, failures: Mapping[str, Failu
     directory = new_directory(parent, f"ablation_{safe(name)}")
     directory.rmdir()  # the name is taken when all is written
     with in_part(directory) as part:
-        write_atomically(part / "ablation.json", to_json(record_of(found, failures, command)))
+        write_atomically(part / ABLATION, to_json(record_of(found, failures, command)))
         write_atomically(part / "ablation.csv", csv_of(found))
         write_ablation_report(part, found, {m: f.message for m, f in failures.items()}, command)
     return directory
@@ -114,27 +116,11 @@ def csv_of(found: Ablation) -> str:
 
 
 def record_of(found: Ablation, failures: Mapping[str, Failure], command: str) -> dict[str, Any]:
-    """Settings, numbers, claims and verdicts, ready for JSON."""
+    """The whole of ablation.json."""
     return {
         "schema": SCHEMA,
         "command": command,
-        "base": asdict(found.base),
-        "recipe": asdict(found.recipe),
-        "baselines": dict(found.baselines),
-        "rows": list(found.rows()),
-        "claims": [standing_record(found, s) for s in found.standings],
+        **ablation_record(found),
         "failures": {model: told_of(failed) for model, failed in failures.items()},
         "versions": versions(),
-    }
-
-
-def standing_record(found: Ablation, standing: Standing) -> dict[str, Any]:
-    """One claim with its verdicts."""
-    return {
-        "claim": standing.text,
-        "models": list(standing.models),
-        "stands": standing.stands,
-        "judged": standing.judged,
-        "base": asdict(standing.base),
-        "settings": [{"setting": s.label(found.base), **asdict(v)} for s, v in standing.verdicts.items()],
     }

@@ -10,7 +10,7 @@ from todacomm.grid import Setting
 from todacomm.quantities import Bound
 from todacomm.recipe import Recipe
 from todacomm.statements import Claim, Units, Verdict, bound_claim, default_claims, growth_of, loop_test, p_of, peak_of
-from todacomm.types import CloudFacts, Growth, Profile
+from todacomm.types import CloudFacts, Number, Profile, layer_key
 
 RATIO_ONLY = "every distance is divided by one number, which changes no ratio"
 
@@ -56,14 +56,37 @@ class Standing:
         return tuple(s for s, v in self.verdicts.items() if v.stands is None)
 
 
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What one model shows under one setting: its growth from the baseline of the base to the peak, and where that is.
+
+    What is undefined is None. ``doubt`` says why, or what stands against the growth; ``peak_doubt`` the same of the peak.
+    """
+
+    points_measured: int | None
+    baseline: str | None = None
+    expansion: Number = None
+    scale_growth: Number = None
+    shape_growth: Number = None
+    peak_layer: str | None = None
+    loop_p: Number = None
+    doubt: str = ""
+    peak_doubt: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Ablation:
-    """Models under settings, the first of which is the base; ``baselines`` is the layer that each model's growth is set on."""
+    """Models under settings, the first of which is the base; ``baselines`` is the layer that each model's growth is set on.
+
+    ``depths`` are the numbers of their last blocks, None where a record does not tell; ``recipe`` is that of the base.
+    """
 
     settings: tuple[Setting, ...]
-    reruns: Mapping[Setting, Mapping[str, Rerun]]
+    numbers: Mapping[Setting, Mapping[str, Numbers]]
     baselines: Mapping[str, str]
     standings: tuple[Standing, ...]
+    recipe: Recipe
+    depths: Mapping[str, int] | None
 
     @property
     def base(self) -> Setting:
@@ -71,51 +94,36 @@ class Ablation:
 
     @property
     def models(self) -> tuple[str, ...]:
-        return tuple(self.reruns[self.base])
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe of the base."""
-        return next(r.profile.recipe for r in self.reruns[self.base].values() if r.profile)
-
-    def profile(self, setting: Setting, model: str) -> Profile | None:
-        """What was measured; None where it could not be."""
-        return self.reruns[setting][model].profile
-
-    def growth(self, setting: Setting, model: str) -> Growth | None:
-        """The growth from the baseline of the base to the peak under this setting, doubtful or not."""
-        profile = self.profile(setting, model)
-        return growth_of(profile, self.baselines.get(model, ""))[0] if profile else None
+        return tuple(self.numbers[self.base])
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One flat row a setting and model."""
         for setting in self.settings:
-            for model, rerun in self.reruns[setting].items():
+            for model, found in self.numbers[setting].items():
                 yield {
                     "factor": setting.factor(self.base),
                     "setting": setting.label(self.base),
                     **asdict(setting),
                     "model": model,
-                    **numbers_of(rerun, self.baselines.get(model, "")),
+                    **asdict(found),
                 }
 
 
-def numbers_of(rerun: Rerun, baseline: str) -> dict[str, Any]:
-    """What a row says of one model under one setting."""
+def numbers_of(rerun: Rerun, baseline: str) -> Numbers:
+    """What one model shows under one setting."""
     if rerun.profile is None:
-        return {"points_measured": None, **dict.fromkeys(OF_A_ROW), "doubt": rerun.problem}
+        return Numbers(None, doubt=rerun.problem)
     growth, doubt = growth_of(rerun.profile, baseline)
-    facts = rerun.profile.measurements[0].facts
-    numbers = (growth.ratio, growth.scale, growth.shape) if growth else (None,) * 3
+    peak, peak_doubt = peak_of(rerun.profile)
     p, _ = p_of(rerun.profile, loop_test(rerun.profile), "")
-    return {
-        "points_measured": facts.points,
-        **dict(zip(OF_A_ROW, (baseline or None, *numbers, peak_of(rerun.profile)[0], p), strict=True)),
-        "doubt": doubt,
-    }
+    points = rerun.profile.measurements[0].facts.points
+    ratio, scale, shape = (growth.ratio, growth.scale, growth.shape) if growth else (None, None, None)
+    return Numbers(points, baseline or None, ratio, scale, shape, peak, p, doubt, peak_doubt)
 
 
-OF_A_ROW = ("baseline", "expansion", "scale_growth", "shape_growth", "peak_layer", "loop_p")
+def last_block(profile: Profile) -> int:
+    """The number of the last block; 0 where there is none."""
+    return max((layer_key(layer)[1] for layer in profile.layers), default=0)
 
 
 # Judging
@@ -145,7 +153,14 @@ def ablation(settings: Sequence[Setting], reruns: Iterable[Rerun], bounds: Seque
             "there is nothing to claim of a cloud without blocks; say what with --claim, such as "
             "--claim 'H1_count@cloud>0', or ask for a loop with --null-draws 199"
         )
-    return Ablation(tuple(settings), whole, baselines, tuple(standing(claim, settings, whole) for claim in claims))
+    return Ablation(
+        tuple(settings),
+        {s: {model: numbers_of(rerun, baselines[model]) for model, rerun in of.items()} for s, of in whole.items()},
+        baselines,
+        tuple(standing(claim, settings, whole) for claim in claims),
+        next(iter(base.values())).recipe,
+        {model: last_block(profile) for model, profile in base.items()},
+    )
 
 
 def baselines_of(base: Mapping[str, Profile]) -> dict[str, str]:

@@ -6,20 +6,28 @@ from pathlib import Path
 from todacomm.arrays import read_layers
 from todacomm.blocks import Clouds
 from todacomm.errors import InvalidRecord
+from todacomm.files import names_of
 from todacomm.types import PointCloud, Profile
 
+SCHEMA = 1
 GONE = "no activations lie beside the run of {} (--no-cache)"
 
 
 def clouds_of(run: Path, profile: Profile) -> Clouds | str:
-    """The function from the layers of a run to their clouds, each read when it is asked for; or why there is none."""
+    """The function from the layers of a run to their clouds, each read when it is asked for; or why there is none.
+
+    Raises InvalidRecord where the file is damaged, of a newer schema, or lacks a layer.
+    """
     files = sorted((run / "activations").glob("*.safetensors"))
-    return partial(cloud_of, files[0], profile) if files else GONE.format(profile.model)
+    if not files:
+        return GONE.format(profile.model)
+    there = names_of(files[0], schema=SCHEMA)
+    missing = [layer for layer in profile.layers if layer not in there]
+    if missing:
+        raise InvalidRecord(f"{files[0]} holds no activations of {', '.join(missing)}; run the model again")
+    return partial(cloud_of, files[0], profile)
 
 
 def cloud_of(path: Path, profile: Profile, layer: str) -> PointCloud:
-    """The cloud of one layer as it came. Raises InvalidRecord where the file does not hold it."""
-    found = read_layers(path, only=layer)
-    if layer not in found:
-        raise InvalidRecord(f"{path} holds no activations of {layer}; run the model again")
-    return PointCloud(found[layer], profile.at(layer).address)
+    """The cloud of one layer as it came."""
+    return PointCloud(read_layers(path, only=layer)[layer], profile.at(layer).address)

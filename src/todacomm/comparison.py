@@ -45,24 +45,6 @@ class ModelRow:
     intervals: Mapping[str, Interval] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
-    """Several profiles side by side, with what a reader must know and the models that failed.
-
-    ``pairs`` are compared number by number, ``apart`` (one a pair) diagram by diagram; ``likeness`` is of all of them, None for fewer than
-    three, ``correlations`` those of topology with language.
-    """
-
-    profiles: tuple[Profile, ...]
-    rows: tuple[ModelRow, ...]
-    warnings: tuple[str, ...] = ()
-    failures: Mapping[str, str] = field(default_factory=dict)
-    pairs: tuple[Pair, ...] = ()
-    apart: tuple[Apart, ...] = ()
-    likeness: Likeness | None = None
-    correlations: tuple[Correlation, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class How:
     """How profiles are compared.
@@ -74,6 +56,25 @@ class How:
     against: str = ""
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     blocks: int = BLOCKS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Several profiles side by side, with what a reader must know and the models that failed.
+
+    ``pairs`` are compared number by number, ``apart`` (one a pair) diagram by diagram; ``likeness`` is of all of them, None for fewer than
+    three, ``correlations`` those of topology with language, ``how`` they were compared.
+    """
+
+    profiles: tuple[Profile, ...]
+    rows: tuple[ModelRow, ...]
+    warnings: tuple[str, ...] = ()
+    failures: Mapping[str, str] = field(default_factory=dict)
+    pairs: tuple[Pair, ...] = ()
+    apart: tuple[Apart, ...] = ()
+    likeness: Likeness | None = None
+    correlations: tuple[Correlation, ...] = ()
+    how: How = field(default_factory=How)
 
 
 def compare(
@@ -104,6 +105,7 @@ def compare(
         tuple(distances_apart(p, at_hand(p.first), at_hand(p.second), blocks=how.blocks, track=track) for p in pairs),
         likeness(profiles, groups=how.groups),
         correlations_of(rows),
+        how,
     )
 
 

@@ -1,15 +1,22 @@
 """A Comparison as JSON: rows, pairs layer by layer, distances, likeness, correlations, the rules of a gate."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from todacomm.blocks import Apart
-from todacomm.comparison import Comparison
+from todacomm.claims import Interval
+from todacomm.comparison import Comparison, How, ModelRow
+from todacomm.errors import InvalidRecord
+from todacomm.files import check_schema, read_json
 from todacomm.gate import Judgement
 from todacomm.likeness import Likeness
 from todacomm.pairing import Pair
 
+SCHEMA = 1
+COMPARISON = "comparison.json"
 DIGITS = 10  # of distances and trees: what is beyond is rounding
 
 
@@ -17,6 +24,7 @@ def comparison_record(comparison: Comparison, verdicts: Sequence[str]) -> dict[s
     """One comparison ready for JSON; ``verdicts`` is a sentence a pair."""
     pairs = zip(comparison.pairs, comparison.apart, verdicts, strict=True)
     return {
+        "how": asdict(comparison.how),
         "rows": [asdict(row) for row in comparison.rows],
         "warnings": list(comparison.warnings),
         "pairs": [pair_record(pair, apart, verdict) for pair, apart, verdict in pairs],
@@ -82,3 +90,73 @@ def rule_record(found: Judgement) -> dict[str, Any]:
         "values": found.looked_at,
         "undefined": list(found.undefined),
     }
+
+
+# Read again
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredComparison:
+    """What a record tells of a comparison by itself: its rows, what to bear in mind, what failed, a verdict a pair; no profiles."""
+
+    comparison: Comparison
+    verdicts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sources:
+    """What a comparison was made of: group → the model and the run of each profile, and how; which models had failed."""
+
+    runs: Mapping[str, tuple[tuple[str, Path], ...]]
+    how: Mapping[str, How]
+    failures: Mapping[str, str]
+
+
+def read_rows(directory: Path) -> dict[str, StoredComparison]:
+    """Group → its rows and verdicts. InvalidRecord says what is wrong with the record."""
+    with read(directory) as found:
+        return {group: rows_from(row, failures_of(found)) for group, row in found["groups"].items()}
+
+
+def read_sources(directory: Path) -> Sources:
+    """What the comparison in ``directory`` can be made of again. InvalidRecord says what is wrong with the record."""
+    with read(directory) as found:
+        if "experiments" not in found:
+            raise InvalidRecord(
+                f"{directory / COMPARISON} does not name the runs that it is of: an earlier todacomm wrote it. "
+                "Compare them again: todacomm compare RUN RUN …"
+            )
+        places = iter([directory / place for place in found["experiments"]])
+        runs = {
+            group: tuple((row["model"], next(places)) for row in part["rows"])
+            for group, part in found["groups"].items()
+        }
+        how = {group: How(**part.get("how", {})) for group, part in found["groups"].items()}
+        return Sources(runs, how, failures_of(found))
+
+
+@contextmanager
+def read(directory: Path) -> Iterator[Mapping[str, Any]]:
+    """``comparison.json``; whatever is not as it should be is an InvalidRecord."""
+    path = directory / COMPARISON
+    found = read_json(path)
+    check_schema(path, found, SCHEMA)
+    try:
+        yield found
+    except (KeyError, TypeError, AttributeError, StopIteration) as problem:
+        raise InvalidRecord(f"{path} is not what todacomm writes ({problem!r}); compare the runs again") from problem
+
+
+def failures_of(found: Mapping[str, Any]) -> dict[str, str]:
+    """Model → why it gave no profile."""
+    return {model: failed["message"] for model, failed in found["failures"].items()}
+
+
+def rows_from(found: Mapping[str, Any], failures: Mapping[str, str]) -> StoredComparison:
+    """One group."""
+    rows = tuple(
+        ModelRow(**{**row, "intervals": {name: Interval(**one) for name, one in row.get("intervals", {}).items()}})
+        for row in found["rows"]
+    )
+    verdicts = tuple(pair["verdict"] for pair in found.get("pairs", ()))
+    return StoredComparison(Comparison((), rows, tuple(found["warnings"]), failures), verdicts)

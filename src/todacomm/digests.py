@@ -71,6 +71,9 @@ NOT_READ = frozenset(
         "null_draws",
         "nulls",
         "null_runs",
+        "keep_texts",
+        "figures",
+        "figures_bare",
     ]
 )
 IMPORTS = re.compile(r"^ *from todacomm(?:\.(\w+)[\w.]*)? import (.+)", re.MULTILINE)

@@ -15,6 +15,7 @@ TodacommError
 ├── MissingExtra       an optional dependency that is not installed
 ├── EngineDisagreement two engines gave different diagrams of one cloud
 ├── InvalidRecord      a stored run that is missing, damaged or of a newer schema
+│   └── NothingLegible a directory of which no record can be read
 └── CannotWrite        an output directory that cannot be made or written
 """
 
@@ -97,6 +98,10 @@ class EngineDisagreement(TodacommError):
 
 class InvalidRecord(TodacommError):
     """A stored run that cannot be read."""
+
+
+class NothingLegible(InvalidRecord):
+    """A directory of which no record can be read; the message tells of each what is wrong with it."""
 
 
 class CannotWrite(TodacommError, OSError):

@@ -7,10 +7,11 @@ interrupted or failed study leaves only finished runs.
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +24,7 @@ from todacomm.comparison import Comparison, compare, groups_of
 from todacomm.comparison_store import comparison_record, gate_record
 from todacomm.errors import CannotWrite
 from todacomm.experiment import Job, Reading, Result
+from todacomm.figures import PNG, Figures
 from todacomm.files import to_json, write_atomically
 from todacomm.fitting import fitted
 from todacomm.gate import Judgement
@@ -33,12 +35,15 @@ from todacomm.plan import Plan
 from todacomm.planning import rates_of
 from todacomm.progress import Track, silent
 from todacomm.remote import by_pool
+from todacomm.report.layer_data import Look, Looks, look
 from todacomm.report.plots import write_figures
 from todacomm.report.render import interpretation_markdown, write_comparison_reports, write_experiment_reports
+from todacomm.report.style import drawn_as
 from todacomm.report.verdict import verdicts
 from todacomm.store import Record, safe, write_record
 from todacomm.study import Study
 from todacomm.study_files import dump_study
+from todacomm.texts_store import kept, write_texts
 from todacomm.types import Profile
 from todacomm.versions import versions
 from todacomm.workers import check_options, pool
@@ -78,7 +83,7 @@ def execute(
     written = Written(study, jobs, directory, cache, command, say, plan)
     with pool(study.backend, number=jobs[0].study.jobs, scheduler=study.scheduler) as workers:
         done = (
-            by_pool(jobs, cache, workers, draw=drawn, track=track, say=say)
+            by_pool(jobs, cache, workers, draw=partial(drawn, figures=study.drawn_as()), track=track, say=say)
             if workers
             else one_by_one(jobs, cache, track=track, say=say)
         )
@@ -103,6 +108,7 @@ class Written:
     directories: dict[str, Path] = field(default_factory=dict)
     profiles: dict[str, list[Profile]] = field(default_factory=dict)
     failures: list[tuple[Job, Failure]] = field(default_factory=list)
+    look: Looks = field(default_factory=Looks)
 
     def add(self, job: Job, found: Result | Failure) -> None:
         """Write one run and the reports on its model, or note a failure; the failure of the only job is raised."""
@@ -129,7 +135,7 @@ class Written:
             if not self.directories.get(name):  # the first run was not finished
                 shutil.rmtree(directory, ignore_errors=True)
         profiles.append(result.profile)
-        write_experiment(directory, self.study_of(job), profiles)
+        write_experiment(directory, self.study_of(job), profiles, look=self.look)
 
     def stem(self, name: str) -> str:
         """``<model>_tda``, or ``--output``, to which each of several models adds its own name."""
@@ -161,14 +167,26 @@ class Written:
         if len(self.study.models) > 1 and profiles:
             told = {model: failure.message for model, failure in failures.items()}
             found = compared(profiles, failures=told, clouds=self.clouds)
-            comparison = write_compared(found, self.output_dir, name=self.study.output, failures=failures)
+            figures = self.study.drawn_as()
+            comparison = write_compared(
+                found,
+                self.output_dir,
+                name=self.study.output,
+                run_of=self.run_of,
+                failures=failures,
+                figures=figures,
+                look=self.look,
+            )
         return Outcome(tuple(self.directories.values()), tuple(profiles), comparison, failures, found)
+
+    def run_of(self, profile: Profile) -> Path:
+        """The run of a profile that was written."""
+        number = next(i for i, other in enumerate(self.profiles[profile.model]) if other is profile)
+        return self.directories[profile.model] / "runs" / f"run_{number}"
 
     def clouds(self, profile: Profile) -> Clouds | str:
         """The clouds of a profile that was written, read from its run."""
-        found = self.profiles[profile.model]
-        number = next(i for i, other in enumerate(found) if other is profile)
-        return clouds_of(self.directories[profile.model] / "runs" / f"run_{number}", profile)
+        return clouds_of(self.run_of(profile), profile)
 
     def named_failures(self) -> dict[str, Failure]:
         """The failures by model, or by job where only some of the jobs of a model have failed or for several reasons."""
@@ -226,7 +244,7 @@ def write_run(directory: Path, result: Result, job: Job, written: Written) -> No
     written.say(f"{job}: figures and records")
     with in_part(directory) as part:
         begun = time.perf_counter()
-        figures = drawn(result.profile) if result.figures is None else result.figures
+        figures = drawn(result.profile, job.study.drawn_as()) if result.figures is None else result.figures
         for name, content in figures.items():
             write_atomically(part / "visualizations" / name, content)
         seconds = {**result.seconds, "figures": time.perf_counter() - begun}
@@ -238,14 +256,16 @@ def write_run(directory: Path, result: Result, job: Job, written: Written) -> No
             "peak_memory": peak(),
         }
         record = Record(result.profile, manifest_of(result, about, seconds))
+        write_texts(part, kept(result.activations.texts, whole=job.study.keep_texts))
         apart = written.cache is not None and not linked(part / "activations", result.reading, written.cache)
         write_record(part, record, result.activations if apart else None)
 
 
-def drawn(profile: Profile) -> dict[str, bytes]:
-    """Every figure of a profile as the bytes of a PNG file, by its name."""
-    with TemporaryDirectory(prefix="todacomm_") as directory:
-        return {path.name: path.read_bytes() for path in write_figures(profile, Path(directory))}
+def drawn(profile: Profile, figures: Figures) -> dict[str, bytes]:
+    """Every figure of a profile as the bytes of its files, by their names."""
+    with TemporaryDirectory(prefix="todacomm_") as directory, drawn_as(figures):
+        write_figures(profile, Path(directory))
+        return {path.name: path.read_bytes() for path in sorted(Path(directory).iterdir())}
 
 
 def linked(directory: Path, reading: Reading, cache: Cache) -> bool:
@@ -281,11 +301,11 @@ def manifest_of(result: Result, about: Mapping[str, Any], seconds: Mapping[str, 
     }
 
 
-def write_experiment(directory: Path, study: Study, profiles: Sequence[Profile]) -> None:
+def write_experiment(directory: Path, study: Study, profiles: Sequence[Profile], *, look: Look) -> None:
     """The reports on the runs so far as Markdown and as one HTML page, and the configuration."""
     configuration = dump_study(study, version=__version__)
     write_atomically(directory / "experiment_config.yaml", configuration)
-    write_experiment_reports(directory, profiles, config=configuration)
+    write_experiment_reports(directory, profiles, config=configuration, look=look)
 
 
 def compared(profiles: Sequence[Profile], **how: Any) -> dict[str, Comparison]:
@@ -298,24 +318,41 @@ def write_compared(
     output_dir: Path,
     *,
     name: str | None,
+    run_of: Callable[[Profile], Path],
     failures: Mapping[str, Failure] | None = None,
     gate: Sequence[Judgement] = (),
+    figures: Figures = PNG,
+    look: Look = look,
 ) -> Path:
-    """``comparison_<name>_<timestamp>/``: JSON, Markdown, HTML and figures; with what became of the rules of a ``gate``."""
+    """``comparison_<name>_<timestamp>/``: JSON, Markdown, HTML and figures; with what became of the rules of a ``gate``.
+
+    ``run_of`` is the directory of the run of a profile.
+    """
     models = list(dict.fromkeys(p.model for comparison in comparisons.values() for p in comparison.profiles))
     writable(output_dir)
     all_names = "_vs_".join(map(safe, models))
     stem = name or (all_names if len(models) < 4 and len(all_names) <= LONGEST_NAME else f"{len(models)}_models")
     directory = new_directory(output_dir, f"comparison_{stem}")
+    runs = [run_of(p) for comparison in comparisons.values() for p in comparison.profiles]
     record = {
         "schema": 1,
+        "experiments": [relative(run, directory) for run in runs],
         "groups": {group: comparison_record(found, verdicts(found)) for group, found in comparisons.items()},
         "failures": {model: told_of(failure) for model, failure in (failures or {}).items()},
         **({"gate": gate_record(gate)} if gate else {}),
     }
     write_atomically(directory / "comparison.json", to_json(record))
-    write_comparison_reports(directory, comparisons)
+    with drawn_as(figures):
+        write_comparison_reports(directory, comparisons, run_of=run_of, look=look)
     return directory
+
+
+def relative(run: Path, directory: Path) -> str:
+    """The way from a directory to a run, with slashes; from the root where they are on different drives."""
+    try:
+        return Path(os.path.relpath(run, directory)).as_posix()
+    except ValueError:
+        return run.resolve().as_posix()
 
 
 def told_of(failed: Failure) -> dict[str, str]:
@@ -323,7 +360,9 @@ def told_of(failed: Failure) -> dict[str, str]:
     return {"message": failed.message, "details": failed.details}
 
 
-def write_measured(directory: Path, profile: Profile, checked: Checked, *, source: Path) -> None:
+def write_measured(
+    directory: Path, profile: Profile, checked: Checked, *, source: Path, figures: Figures = PNG
+) -> None:
     """The records, figures and interpretation of arrays that were measured, into a new directory."""
     if directory.is_file() or (directory.is_dir() and any(directory.iterdir())):
         raise CannotWrite(f"{directory} is not an empty directory; give --output a new one")
@@ -333,7 +372,7 @@ def write_measured(directory: Path, profile: Profile, checked: Checked, *, sourc
         "cross_checked": list(checked.layers),
         "versions": versions(),
     }
-    with in_part(directory) as part:
+    with in_part(directory) as part, drawn_as(figures):
         write_figures(profile, part / "visualizations")
         write_atomically(part / "tda_interpretation.md", interpretation_markdown(profile))
         write_record(part, Record(profile, manifest), None)

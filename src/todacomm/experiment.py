@@ -66,7 +66,7 @@ class Reading:
 class Result:
     """A profile, what it was made from, what the reference engine confirmed, and the seconds that each stage took.
 
-    ``remembered`` are the layers that had been measured before, ``figures`` PNG files by name where they are drawn already.
+    ``remembered`` are the layers that had been measured before, ``figures`` files by name where they are drawn already.
     """
 
     profile: Profile
@@ -96,7 +96,19 @@ def run(
     return profile_of(load(model, study, tokenizer=tokenizer), given, study, pooling=pooling, track=track).profile
 
 
-OF_A_STUDY = {"models", "datasets", "output", "output_dir", "cache", "backend", "scheduler", "max_memory"}
+OF_A_STUDY = {
+    "models",
+    "datasets",
+    "output",
+    "output_dir",
+    "cache",
+    "backend",
+    "scheduler",
+    "max_memory",
+    "figures",
+    "figures_bare",
+    "keep_texts",
+}
 OF_LOADING = {"device", "device_map", "dtype", "num_layers", "revision", "trust_remote_code", "allow_pickle"}
 
 

@@ -6,14 +6,25 @@ that was not. docs/format.md has the contract.
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from todacomm.errors import CannotWrite, InvalidRecord
-from todacomm.files import read_arrays, read_json, to_json, write_arrays, write_atomically
+from todacomm.files import (
+    check_schema,
+    names_of,
+    read_arrays,
+    read_json,
+    to_json,
+    write_arrays,
+    write_atomically,
+)
 from todacomm.fourier import Characters, additive_characters, multiplicative_characters
+from todacomm.salvage import Attempt, strictly
 from todacomm.store import bars_of, layer_record, measurement_from
 from todacomm.types import Address, Profile
 from todacomm.watching import VIEWS, Course, Observation, course_of
@@ -21,7 +32,9 @@ from todacomm.watching import VIEWS, Course, Observation, course_of
 SCHEMA = 1
 RECORDS, STATE, ABOUT, DONE = "records.jsonl", "state.safetensors", "run.json", "finished.json"
 WEIGHTS = "weights.safetensors"  # of the last step
-PLAN = "experiment.json"  # of all runs, beside them
+OF_A_RUN = ("name", "kind", "seed", "settings", "model", "data", "followed")  # what run.json must say
+THE_PLAN = "plan, settings and versions"
+PLAN, SIGNATURE = "experiment.json", "signature.json"  # of all runs, beside them
 
 
 def write_observation(directory: Path, seen: Observation) -> None:
@@ -83,9 +96,7 @@ def rows(directory: Path) -> Iterator[dict[str, Any]]:
             row = json.loads(line)
         except json.JSONDecodeError as problem:
             raise InvalidRecord(f"{path}, line {number} cannot be read: {problem}") from problem
-        if not isinstance(row, dict) or row.get("schema") != SCHEMA:
-            found = row.get("schema") if isinstance(row, dict) else None
-            raise InvalidRecord(f"{path}, line {number} has schema {found}; this todacomm reads schema {SCHEMA}")
+        check_schema(f"{path}, line {number}", row, SCHEMA)
         yield row
 
 
@@ -116,9 +127,63 @@ def write_about(directory: Path, about: Mapping[str, Any]) -> None:
     write_atomically(directory / ABOUT, to_json({"schema": SCHEMA, **about}))
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One run as the plan of its experiment has it; ``cell`` is that of a sweep, empty without one."""
+
+    cell: str
+    name: str
+    kind: str
+    seed: int
+    settings: Mapping[str, Any]
+
+
+def read_plan(directory: Path) -> Mapping[str, Any]:
+    """``experiment.json``. Raises InvalidRecord."""
+    found = read_json(directory / PLAN)
+    check_schema(directory / PLAN, found, SCHEMA)
+    return found
+
+
+def planned(directory: Path, attempt: Attempt = strictly) -> dict[str, list[Planned]]:
+    """Cell → every run that was planned of it; where ``attempt`` does without the plan, those that lie there."""
+    plans = attempt(THE_PLAN, lambda: plans_of(directory))
+    if plans is None:
+        there = sorted((directory / "runs").glob(f"**/{ABOUT}"))
+        found = (attempt(path.parent.name, partial(plan_of, path)) for path in there)
+        plans = sorted((plan for plan in found if plan is not None), key=lambda plan: plan.kind != "run")
+    cells: dict[str, list[Planned]] = {}
+    for plan in plans:
+        cells.setdefault(plan.cell, []).append(plan)
+    return cells
+
+
+def plans_of(directory: Path) -> list[Planned]:
+    """Every run that was planned. Raises InvalidRecord."""
+    try:
+        return [Planned(**{f.name: row[f.name] for f in fields(Planned)}) for row in read_plan(directory)["runs"]]
+    except (KeyError, TypeError) as problem:
+        raise InvalidRecord(f"{directory / PLAN} lacks what a plan has ({problem!r})") from problem
+
+
+def plan_of(path: Path) -> Planned:
+    """What ``run.json`` says of the plan of its run; the cell stands in its name. Raises InvalidRecord."""
+    about = read_json(path)
+    check_schema(path, about, SCHEMA)
+    try:
+        return Planned(about["name"].rpartition("/")[0], *(about[key] for key in ("name", "kind", "seed", "settings")))
+    except (KeyError, AttributeError) as problem:
+        raise InvalidRecord(f"{path} lacks what it must say of its run ({problem!r})") from problem
+
+
 def write_done(directory: Path, about: Mapping[str, Any]) -> None:
     """That nothing is left to do, and what there is to say of it."""
     write_atomically(directory / DONE, to_json({"schema": SCHEMA, **about}))
+
+
+def has_begun(directory: Path) -> bool:
+    """Whether a run has left anything."""
+    return (directory / ABOUT).exists() or (directory / RECORDS).exists()
 
 
 def is_done(directory: Path) -> bool:
@@ -132,28 +197,86 @@ def has_records(directory: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def read_course(directory: Path) -> Course:
-    """The numbers of a run along its steps."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Ran:
+    """What a run has left: what it is, its numbers along the steps (None without a checkpoint), and what it ended with (empty: it did not)."""
+
+    about: Mapping[str, Any]
+    course: Course | None
+    done: Mapping[str, Any]
+
+
+def read_run(directory: Path) -> Ran:
+    """The run in ``directory``. InvalidRecord names the file that is missing, damaged, cut off or of a newer schema."""
     about = read_json(directory / ABOUT)
+    check_schema(directory / ABOUT, about, SCHEMA)
     done = read_json(directory / DONE) if is_done(directory) else {}
+    if done:
+        check_schema(directory / DONE, done, SCHEMA)
+    try:
+        _ = [about[key] for key in OF_A_RUN]
+        course = course_from(directory, about, done)
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise InvalidRecord(f"{directory}: {ABOUT} and {RECORDS} do not fit together ({problem!r})") from problem
+    return Ran(about, course, done)
+
+
+def course_from(directory: Path, about: Mapping[str, Any], done: Mapping[str, Any]) -> Course | None:
+    """The numbers of a run along its steps; None where it left none and says why."""
+    complaint = done.get("complaint", "")
+    if not has_records(directory):
+        if done and not complaint:
+            raise InvalidRecord(f"{directory / RECORDS} is missing or empty, though the run came to its end")
+        return None
+    seen = [(row["step"], row["numbers"]) for row in rows(directory)]
+    last = seen[-1][0] if seen else None
+    steps = about["settings"]["steps"]
+    if done and not complaint and (last is None or last < steps):
+        where = "before the first checkpoint" if last is None else f"after step {last}"
+        raise InvalidRecord(
+            f"{directory / RECORDS} is cut off {where} of {steps} steps, though the run came to its end"
+        )
     return course_of(
-        ((row["step"], row["numbers"]) for row in rows(directory)),
+        seen,
         name=about["name"],
         kind=about["kind"],
         seed=about["seed"],
         settings=about["settings"],
-        complaint=done.get("complaint", ""),
+        complaint=complaint,
     )
 
 
+def read_course(directory: Path) -> Course:
+    """The numbers of a run along its steps. Raises InvalidRecord, also where there are none."""
+    course = read_run(directory).course
+    if course is None:
+        raise InvalidRecord(f"{directory / RECORDS} holds no checkpoint")
+    return course
+
+
+def has_arrays(directory: Path, course: Course) -> bool:
+    """That the arrays of every checkpoint are there. Raises InvalidRecord where one is missing or damaged; headers are read, no more."""
+    return all(names_of(arrays_path(directory, step), schema=SCHEMA) for step in course.steps)
+
+
+def check_weights(directory: Path, course: Course) -> None:
+    """The same of the weights that a run leaves which comes to its end."""
+    if is_done(directory) and not course.complaint:
+        names_of(directory / WEIGHTS)
+
+
 def characters_of(directory: Path) -> tuple[Characters | None, str]:
-    """The characters of the task of a run, or None and why there are none."""
+    """The characters of the task of a run, or None and why there are none. Raises InvalidRecord."""
     about = read_json(directory / ABOUT)
-    given = about["characters"]
-    if given is None:
-        return None, about["without_fourier"]
-    make = additive_characters if given["of"] == "residue" else multiplicative_characters
-    return make(given["prime"]), ""
+    try:
+        if (given := about["characters"]) is None:
+            return None, str(about["without_fourier"])
+        make = additive_characters if given["of"] == "residue" else multiplicative_characters
+        return make(given["prime"]), ""
+    except (KeyError, TypeError) as problem:
+        raise InvalidRecord(
+            f"{directory / ABOUT} does not say what the characters of its task are ({problem!r})"
+        ) from problem
 
 
 def frequencies(directory: Path) -> dict[int, tuple[int, ...]]:

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from todacomm.errors import InvalidInput, InvalidRecord, TodacommError, TooLarge, TrainingFailed
+from todacomm.errors import InvalidInput, TodacommError, TooLarge, TrainingFailed
 from todacomm.files import read_json, to_json, write_arrays, write_atomically
 from todacomm.grok_store import (
     DONE,
     PLAN,
+    SIGNATURE,
     STATE,
     WEIGHTS,
     cut_back,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from todacomm.grokking.training import Measured, Training
 
 SCHEMA = 1
-SIGNATURE = "signature.json"
 SECONDS_BETWEEN_STATES = 5.0
 CHECKED_EVERY = 10  # checkpoints of which one is computed by the reference engine as well
 
@@ -216,17 +216,6 @@ def write_plan(directory: Path, experiment: Experiment) -> None:
     write_atomically(directory / PLAN, to_json(record))
 
 
-def read_plan(directory: Path) -> list[tuple[str, RunPlan]]:
-    """The cell and the plan of each run of an experiment."""
-    found = read_json(directory / PLAN)
-    if found.get("schema") != SCHEMA:
-        raise InvalidRecord(f"{directory / PLAN} has schema {found.get('schema')}; this todacomm reads schema {SCHEMA}")
-    return [
-        (row["cell"], RunPlan(**{key: row[key] for key in ("name", "kind", "seed", "settings")}))
-        for row in found["runs"]
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class Finished:
     """One run that came to its end, and what there is to complain of it; ``failed`` where it has nothing to show."""
@@ -271,11 +260,3 @@ def _outcome(plan: RunPlan, found: tuple[str, bool] | Lost) -> Finished:
     if isinstance(found, Lost):
         return Finished(plan, f"its process was killed: {found.reason}", failed=True)
     return Finished(plan, *found)
-
-
-def by_cell(plans: Sequence[tuple[str, RunPlan]]) -> Mapping[str, list[RunPlan]]:
-    """The runs of each cell of a sweep."""
-    found: dict[str, list[RunPlan]] = {}
-    for cell, plan in plans:
-        found.setdefault(cell, []).append(plan)
-    return found

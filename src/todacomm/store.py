@@ -2,17 +2,19 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from todacomm.claims_store import read_claims, write_claims
-from todacomm.errors import InvalidRecord
-from todacomm.files import read_arrays, read_json, to_json, write_arrays, write_atomically
+from todacomm.errors import InvalidInput, InvalidRecord, UnknownName
+from todacomm.files import check_schema, read_arrays, read_json, to_json, write_arrays, write_atomically
 from todacomm.recipe import Recipe
+from todacomm.salvage import Attempt, strictly
 from todacomm.types import (
     Activations,
     Address,
@@ -103,18 +105,39 @@ def manifest_of(record: Record) -> dict[str, Any]:
     }
 
 
-def read_record(directory: Path) -> Record:
-    """The run stored in ``directory``; InvalidRecord names the file that is missing, damaged or of a newer schema."""
+def read_record(directory: Path, attempt: Attempt = strictly) -> Record:
+    """The run stored in ``directory``; InvalidRecord names the file that is missing, damaged or of a newer schema.
+
+    ``attempt`` may do without the language metrics and the claims; manifest, summaries and diagrams are what a run is.
+    """
     manifest = read_json(directory / MANIFEST)
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        found = manifest.get("schema") if isinstance(manifest, dict) else None
-        raise InvalidRecord(f"{directory / MANIFEST} has schema {found}; this todacomm reads schema {SCHEMA}")
-    layers, arrays = read_json(directory / SUMMARIES), read_arrays(directory / DIAGRAMS)
+    check_schema(directory / MANIFEST, manifest, SCHEMA)
+    layers, arrays = read_summaries(directory / SUMMARIES), read_arrays(directory / DIAGRAMS, schema=SCHEMA)
+    language = attempt(f"language metrics of {directory.name}", lambda: read_language(directory / METRICS))
     try:
-        profile = profile_from(manifest, layers, read_json(directory / METRICS), arrays)
-    except (KeyError, TypeError) as problem:
+        profile = profile_from(manifest, layers, language, arrays)
+    except (KeyError, TypeError, InvalidInput) as problem:
         raise InvalidRecord(f"{directory}: its files do not fit together ({problem}); run the model again") from problem
-    return Record(replace(profile, claims=read_claims(directory)), manifest)
+    claims = attempt(f"intervals and nulls of {directory.name}", lambda: read_claims(directory))
+    return Record(replace(profile, claims=claims), manifest)
+
+
+def read_summaries(path: Path) -> Mapping[str, Any]:
+    """Layer → its record, each of our schema."""
+    layers = read_json(path)
+    if not isinstance(layers, dict):
+        raise InvalidRecord(f"{path} holds no object of layers; run the model again to replace it")
+    for layer, row in layers.items():
+        check_schema(f"{layer} in {path}", row, SCHEMA)
+    return layers
+
+
+def read_language(path: Path) -> Mapping[str, Any]:
+    """The language metrics."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise InvalidRecord(f"{path} holds no object of numbers; run the model again to replace it")
+    return found
 
 
 def profile_from(
@@ -165,13 +188,17 @@ def find_experiment(name: str, output_dir: Path) -> Path:
     given = Path(name)
     if (given / "runs").is_dir() or (given / MANIFEST).exists():
         return given
-    known = sorted(p for p in output_dir.glob("*_*") if (p / "runs").is_dir())
-    found = [p for p in known if stem_of(p) in (safe(name), f"{safe(name)}_tda")]
-    if not found:
-        from todacomm.errors import UnknownName
+    known = [p for p in output_dir.glob("*_*") if (p / "runs").is_dir()]
+    hint = f"Looked in {output_dir}; `todacomm run --model {name}` makes one, a directory may be given too."
+    return newest(name, known, "run", hint=hint)
 
-        hint = f"Looked in {output_dir}; `todacomm run --model {name}` makes one, a directory may be given too."
-        raise UnknownName("run", name, dict.fromkeys(stem_of(p).removesuffix("_tda") for p in known), hint=hint)
+
+def newest(name: str, known: Iterable[Path], what: str, *, hint: str) -> Path:
+    """The newest of the directories that were made under this name. Raises UnknownName with the names that there are."""
+    directories = sorted(known)
+    found = [p for p in directories if stem_of(p) in (safe(name), f"{safe(name)}_tda")]
+    if not found:
+        raise UnknownName(what, name, dict.fromkeys(stem_of(p).removesuffix("_tda") for p in directories), hint=hint)
     return max(found, key=lambda p: p.name.removeprefix(stem_of(p)))
 
 
@@ -185,17 +212,42 @@ def stem_of(directory: Path) -> str:
     return "_".join(directory.name.split("_")[:-2])
 
 
+def is_run(directory: Path) -> bool:
+    """Whether a directory is that of a run, whole or damaged."""
+    return any((directory / name).exists() for name in (MANIFEST, SUMMARIES, DIAGRAMS))
+
+
 def runs_of(directory: Path) -> list[Path]:
     """The runs of an experiment in order, or the one run that ``directory`` is."""
-    if (directory / MANIFEST).exists():
+    if is_run(directory):
         return [directory]
     whole = [p for p in (directory / "runs").glob("run_*") if re.fullmatch(r"run_\d+", p.name)]
-    return sorted(whole, key=lambda p: int(p.name.removeprefix("run_")))
+    return sorted(whole, key=number_of)
+
+
+def number_of(run: Path) -> int:
+    """The number of a run of an experiment."""
+    return int(run.name.removeprefix("run_"))
+
+
+def gone(directory: Path) -> list[Path]:
+    """The runs of an experiment that are missing between others: they are numbered from 0 on. None of one run."""
+    there = set() if is_run(directory) else {number_of(run) for run in runs_of(directory)}
+    return [directory / "runs" / f"run_{i}" for i in range(max(there, default=0)) if i not in there]
+
+
+def read_runs(directory: Path, attempt: Attempt = strictly) -> dict[Path, Record]:
+    """Every run of an experiment in order by its directory, or the one run that ``directory`` is.
+
+    ``attempt`` may do without any of them. Raises InvalidRecord where there is none.
+    """
+    runs = runs_of(directory)
+    if not runs:
+        raise InvalidRecord(f"{directory} holds no runs: expected {directory / 'runs' / 'run_0'}")
+    found = {run: attempt(run.name, partial(read_record, run, attempt)) for run in runs}
+    return {run: record for run, record in found.items() if record is not None}
 
 
 def read_experiment(directory: Path) -> list[Record]:
     """Every run of an experiment in order, or the one run that ``directory`` is."""
-    runs = runs_of(directory)
-    if not runs:
-        raise InvalidRecord(f"{directory} holds no runs: expected {directory / 'runs' / 'run_0'}")
-    return [read_record(run) for run in runs]
+    return list(read_runs(directory).values())

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from todacomm.claims import Asked
 from todacomm.engines import DEFAULT, engines
 from todacomm.errors import InvalidInput, InvalidStudy, UnknownName
+from todacomm.figures import FORMATS, Figures
 from todacomm.memory import size_of
 from todacomm.models import DEVICE_MAPS, DEVICES, DTYPES, SHIPPED, SITES
 from todacomm.pooling import poolings
@@ -97,6 +98,13 @@ def _asked(key: str) -> Callable[[Any], Any]:
     return checked
 
 
+def _formats(names: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return Figures(_each_once(names)).formats
+    except UnknownName as problem:
+        raise ValueError(str(problem)) from None
+
+
 def _device_map(name: str | None) -> str | None:
     return None if name is None else _one_of("device map", DEVICE_MAPS)(name)
 
@@ -112,6 +120,7 @@ NullNames = Annotated[
 ]
 MaybeCount = Annotated[Count | None, BeforeValidator(_nothing)]
 MaybePoints = Annotated[Annotated[int, Field(ge=FEWEST_POINTS)] | None, BeforeValidator(_nothing)]
+Formats = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_formats)]
 MaybeText = Annotated[str | None, BeforeValidator(_nothing)]
 
 
@@ -223,6 +232,19 @@ class Study(BaseModel):
         description="take from the cache what was computed before and keep there what is new; keep the pooled "
         "activations beside the records",
     )
+    keep_texts: bool = Field(
+        default=True,
+        description="keep the texts and the names of their groups beside the records, for the page; false keeps lengths and "
+        "numbers of groups alone",
+    )
+    figures: Formats = Field(
+        default=FORMATS[:1],
+        description=f"formats of the figures: a list of {', '.join(FORMATS)}; png is always written",
+    )
+    figures_bare: bool = Field(
+        default=False,
+        description="true draws figures for a paper: no headings, no small print (they go into text files beside), as wide as columns",
+    )
     output: Annotated[MaybeText, AfterValidator(_file_name)] = Field(
         default=None, description="name of the experiment; none names it after the model"
     )
@@ -246,6 +268,10 @@ class Study(BaseModel):
     def reading(self) -> dict[str, Any]:
         """What a pass over given texts takes of the study."""
         return {key: getattr(self, key) for key in ("site", "max_length", "batch_size", "subsample", "seed")}
+
+    def drawn_as(self) -> Figures:
+        """How figures are written."""
+        return Figures(self.figures, self.figures_bare)
 
     def asked(self) -> Asked:
         """What is asked of the numbers."""

@@ -2,7 +2,7 @@
 
 import typer
 
-from todacomm.cli import ablate, cache, catalogue, compare, console, grok, measure, plan, run
+from todacomm.cli import ablate, cache, catalogue, compare, console, grok, measure, plan, report, run, show
 from todacomm.errors import TodacommError
 
 HELP = """The shape of what a neural network has learned, layer by layer: persistent homology of its activations.
@@ -26,6 +26,8 @@ app.command("measure")(measure.measure)
 app.command("compare")(compare.compare)
 app.command("ablate")(ablate.ablate)
 app.command("grok")(grok.grok)
+app.command("show")(show.show)
+app.command("report")(report.report)
 app.add_typer(cache.app, name="cache")
 app.command("list-models")(catalogue.list_models)
 app.command("list-configs")(catalogue.list_configs)

@@ -104,6 +104,8 @@ def ablate(
     output_dir: Annotated[
         str | None, typer.Option(help="Where it goes (default experiments).", rich_help_panel=options.OUTPUT)
     ] = None,
+    figures: options.MaybeFormats = None,
+    figures_bare: options.MaybeBare = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Neither read nor write the cache.", rich_help_panel=options.OUTPUT)
     ] = False,
@@ -128,6 +130,7 @@ def ablate(
 
     given = named(path, {"model": model, "models": models, "hf_model": hf_model, "config": config, "dataset": dataset})
     own = {"samples": samples, "output": output, "output_dir": output_dir, "cache": False if no_cache else None}
+    own |= {"figures": figures, "figures_bare": figures_bare}
     study = running.study_of(config, {**given, **{key: value for key, value in own.items() if value is not None}})
     lists = lists_of(
         {"components": components, "points": points, "distance": distance, "scale": scale, "seed": seeds}
@@ -303,23 +306,9 @@ def show(found: "Ablated", *, json: bool, quiet: bool) -> None:
 
 def show_table(found: "Ablated") -> None:
     """One row a claim."""
-    from rich import box
-    from rich.table import Table
+    from todacomm.report.overview import claims_table
 
-    from todacomm.report.ablation_sections import claim_rows
-
-    settings = found.ablation.settings
-    table = Table(
-        title=f"{len(settings) - 1} settings beside the base",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-    )
-    for head in ("claim", "stands in", "where it fails"):
-        table.add_column(head, overflow="fold")
-    for row in claim_rows(found.ablation):
-        table.add_row(*map(console.escaped, row))
-    console.out.print(table)
+    console.out.print(claims_table(found.ablation))
     line = "Counted are the settings that can judge a claim; the report says what was counted apart, and why."
     console.out.print(line, soft_wrap=True)
     console.out.print(f"Report: {found.directory / 'report.html'}", soft_wrap=True)

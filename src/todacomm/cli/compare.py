@@ -8,7 +8,6 @@ import typer
 from todacomm.cli import console, options, tables
 
 if TYPE_CHECKING:
-    from todacomm.blocks import Clouds
     from todacomm.comparison import How
     from todacomm.types import Profile
 
@@ -58,6 +57,8 @@ def compare(
         Path, typer.Option(help="Where experiments are kept and the comparison goes.", rich_help_panel=options.OUTPUT)
     ] = Path("experiments"),
     output: Annotated[str | None, typer.Option(help="Name of the comparison.", rich_help_panel=options.OUTPUT)] = None,
+    figures: options.Formats = "png",
+    figures_bare: options.Bare = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -76,18 +77,23 @@ def compare(
       todacomm compare a b c d e --against all --group "old=a,b,c" --group "new=d,e"
     """
     with console.leaving_with(console.WRONG_INPUT):
+        from todacomm.clouds_store import clouds_of
         from todacomm.execution import compared, write_compared
+        from todacomm.figures import Figures
         from todacomm.gate import judge, parse
 
         rules = [parse(text) for text in fail_if or []]
         if output is not None:
             refuse_path(output)
         how = how_of(against, group or [], blocks)
+        written = Figures.read(figures, bare=figures_bare)
         profiles, runs = read(names, output_dir)
         with console.tracker(quiet=quiet or json) as track:
-            found = compared(profiles, clouds=lambda profile: runs[id(profile)], how=how, track=track)
+            found = compared(profiles, clouds=lambda p: clouds_of(runs[id(p)], p), how=how, track=track)
         outcomes = judge(rules, found) if rules else []
-        directory = write_compared(found, output_dir, name=output, gate=outcomes)
+        directory = write_compared(
+            found, output_dir, name=output, run_of=lambda p: runs[id(p)], gate=outcomes, figures=written
+        )
         if json:
             console.out.out((directory / "comparison.json").read_text(encoding="utf-8"), end="")
         elif not quiet:
@@ -120,9 +126,8 @@ def how_of(against: str, group: list[str], blocks: int) -> "How":
     return How(against, groups, blocks)
 
 
-def read(names: list[str], output_dir: Path) -> "tuple[list[Profile], dict[int, Clouds | str]]":
-    """The profiles of the runs meant, each model under a name of its own, and by profile its clouds or why there are none."""
-    from todacomm.clouds_store import clouds_of
+def read(names: list[str], output_dir: Path) -> "tuple[list[Profile], dict[int, Path]]":
+    """The profiles of the runs meant, each model under a name of its own, and by profile its run."""
     from todacomm.comparison import told_apart
     from todacomm.errors import InvalidInput
     from todacomm.store import find_experiment, read_experiment, runs_of
@@ -139,4 +144,4 @@ def read(names: list[str], output_dir: Path) -> "tuple[list[Profile], dict[int, 
         {label: [record.profile for record in read_experiment(d)] for label, d in zip(labels, found, strict=True)}
     )
     places = [run for directory in found for run in runs_of(directory)]
-    return profiles, {id(profile): clouds_of(run, profile) for profile, run in zip(profiles, places, strict=True)}
+    return profiles, {id(profile): run for profile, run in zip(profiles, places, strict=True)}

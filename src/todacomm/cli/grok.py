@@ -9,7 +9,7 @@ from todacomm.cli import run as running
 from todacomm.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from todacomm.grok_execution import Grokked
+    from todacomm.concluding import Grokked
     from todacomm.signature import Signature
 
 TASK, NETWORK, TRAINING, LOOK = "Task", "Network", "Training", "What is measured"
@@ -96,6 +96,8 @@ def grok(
         typer.Option(help="Name of the experiment (default grok_<task>_p<prime>).", rich_help_panel=options.OUTPUT),
     ] = None,
     output_dir: Annotated[str, typer.Option(help="Where it goes.", rich_help_panel=options.OUTPUT)] = "experiments",
+    figures: options.Formats = "png",
+    figures_bare: options.Bare = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print signature.json instead of the table.", rich_help_panel=options.OUTPUT)
     ] = False,
@@ -113,6 +115,7 @@ def grok(
       todacomm grok --preset paper-transformer --seeds 46,47
       todacomm grok --sweep weight_decay=0.1,0.5,1 --sweep train_fraction=0.2,0.3,0.5
     """
+    from todacomm.figures import Figures
     from todacomm.grok_execution import Means, execute_grok
     from todacomm.grokking.presets import read_value, seeds_of
     from todacomm.laboratory import experiment_of
@@ -127,7 +130,7 @@ def grok(
         if text is not None:
             given[key] = read_value(key, text)
     experiment = experiment_of(preset, given, seeds_of(seeds), sweep=sweep_of(sweep or []), controls=controls)
-    silent = quiet or json
+    silent, written = quiet or json, Figures.read(figures, bare=figures_bare)
     with console.tracker(quiet=silent) as track:
         means = Means(
             options.auto_or_number("--jobs", jobs, of="runs at a time"),
@@ -135,6 +138,7 @@ def grok(
             max_memory,
             track,
             console.unsaid if silent else console.say,
+            written,
         )
         found = execute_grok(
             experiment, output_dir=output_dir, output=output, means=means, command=running.command_line()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from todacomm.cli import console, options, tables
+from todacomm.errors import InvalidInput
 
 PANEL = "Output"
 
@@ -39,6 +40,8 @@ def measure(
     output: Annotated[
         Path | None, typer.Option(help="Write records, figures and a reading of them here.", rich_help_panel=PANEL)
     ] = None,
+    figures: options.Formats = "png",
+    figures_bare: options.Bare = False,
     csv: options.Csv = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -52,6 +55,7 @@ def measure(
     from todacomm.arrays import read_layers
     from todacomm.cache import Cache, default_place
     from todacomm.claims import Asked
+    from todacomm.figures import PNG, Figures
     from todacomm.fitting import check_arrays, shapes_of
     from todacomm.jobs import Remembering
     from todacomm.profiles import measure_arrays
@@ -68,6 +72,9 @@ def measure(
         landmarks=landmarks,
         seed=seed,
     )
+    written = Figures.read(figures, bare=figures_bare)
+    if output is None and written != PNG:
+        raise InvalidInput("--figures and --figures-bare draw nothing without --output; give the directory too")
     layers = read_layers(path)
     cache = None if no_cache else Cache(default_place())
     number = options.auto_or_number("--jobs", jobs, of="layers at a time")
@@ -89,7 +96,7 @@ def measure(
     if output is not None:
         from todacomm.execution import write_measured
 
-        write_measured(output, profile, checked, source=path)
+        write_measured(output, profile, checked, source=path, figures=written)
     tables.show([profile], csv=csv, json=json, quiet=quiet)
     if output is not None and not (csv or json):
         console.out.print(f"Written to {output}")

@@ -6,6 +6,7 @@ import typer
 
 from todacomm.engines import engines
 from todacomm.errors import InvalidInput
+from todacomm.figures import FORMATS
 
 MEASUREMENT, OUTPUT = "Measurement", "Output"
 NO_CACHE = "Neither read nor write the cache, nor keep activations; see todacomm cache --help."
@@ -76,6 +77,17 @@ Csv = Annotated[
     bool, typer.Option("--csv", help="Print one CSV row a layer instead of the table.", rich_help_panel=OUTPUT)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.", rich_help_panel=OUTPUT)]
+FORMATS_HELP = "Formats of the figures beside PNG, with commas between"
+BARE_HELP = "Figures for a paper: no headings, no small print (they go into text files beside), as wide as columns."
+Formats = Annotated[
+    str, typer.Option("--figures", metavar="|".join(FORMATS), help=f"{FORMATS_HELP}.", rich_help_panel=OUTPUT)
+]
+Bare = Annotated[bool, typer.Option("--figures-bare", help=BARE_HELP, rich_help_panel=OUTPUT)]
+MaybeFormats = Annotated[
+    str | None,
+    typer.Option("--figures", metavar="|".join(FORMATS), help=f"{FORMATS_HELP} (default png).", rich_help_panel=OUTPUT),
+]
+MaybeBare = Annotated[bool | None, typer.Option("--figures-bare", help=BARE_HELP, rich_help_panel=OUTPUT)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no table.", rich_help_panel=OUTPUT)]
 
 

@@ -210,8 +210,18 @@ def run(
     output_dir: Annotated[
         str | None, typer.Option(help="Where it goes (default experiments).", rich_help_panel=options.OUTPUT)
     ] = None,
+    figures: options.MaybeFormats = None,
+    figures_bare: options.MaybeBare = None,
     no_cache: Annotated[
         bool | None, typer.Option("--no-cache", help=options.NO_CACHE, rich_help_panel=options.OUTPUT)
+    ] = None,
+    no_texts: Annotated[
+        bool | None,
+        typer.Option(
+            "--no-texts",
+            help="Keep no text, and no name of a group, in records and pages: lengths and numbers alone.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     csv: options.Csv = False,
     json: options.Json = False,
@@ -246,6 +256,7 @@ MEANING = {  # option → key of a study, where the names differ
     "pool": "pooling",
     "pca": "components",
     "no_cache": "cache",
+    "no_texts": "keep_texts",
 }
 APART = {"context", "config", "csv", "json", "quiet", "path", "calibrate"}  # options that are no keys of a study
 
@@ -274,7 +285,7 @@ def as_it_is(value: Any) -> Any:
 
 
 def negated(value: bool) -> bool:
-    """``--no-cache`` as the key ``cache``."""
+    """``--no-cache`` as the key ``cache``, ``--no-texts`` as ``keep_texts``."""
     return not value
 
 
@@ -293,6 +304,7 @@ READ: dict[str, Callable[[Any], Any]] = {
     "batch_size": batch_of,
     "jobs": jobs_of,
     "no_cache": negated,
+    "no_texts": negated,
     "model": lambda name: (name,),
     "hf_model": lambda name: (name,),
     "dataset": lambda name: (name,),

@@ -1,0 +1,70 @@
+"""``todacomm report``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from todacomm.cli import console, options
+from todacomm.cli import run as running
+
+
+def report(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            help="Directories of runs, experiments, comparisons, ablations or trainings, or names of models whose newest run is meant.",
+            metavar="DIR...",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIRECTORY|FILE.html",
+            help="Where the page over several runs goes (default experiments/report_<names>_<timestamp>); of one, a page beside its own.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    output_dir: Annotated[
+        Path,
+        typer.Option(help="Where names are looked for and pages over several runs go.", rich_help_panel=options.OUTPUT),
+    ] = Path("experiments"),
+    figures: options.Formats = "png",
+    figures_bare: options.Bare = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make figures and reports again from stored records; no model is loaded, and no record is changed.
+
+    One directory: its figures, Markdown and report.html are written again where they were. Several runs: one page, on which all of
+    them lie over each other, whatever their texts.
+
+    A record that is missing, damaged or of a newer schema is named, here and on the page, and left out. Exit code 0: everything was made;
+    1: something was left out; 2: nothing could be made.
+
+    [bold]Examples[/]
+      todacomm report gpt2
+      todacomm report experiments/comparison_gpt2_vs_bert_20260101_120000 --figures pdf
+      todacomm report gpt2 bert my_model/ --output overview.html
+    """
+    from todacomm.figures import Figures
+    from todacomm.places import find
+    from todacomm.report.style import drawn_as
+    from todacomm.reporting import report_again, report_together
+    from todacomm.salvage import Salvage, told
+
+    written, salvage = Figures.read(figures, bare=figures_bare), Salvage()
+    found = [find(name, output_dir) for name in names]
+    with drawn_as(written):
+        if len(found) == 1 and output is None:
+            made = report_again(*found[0], salvage)
+        else:
+            command = running.command_line()
+            made = report_together(found, salvage, output=output, output_dir=output_dir, command=command)
+    if not quiet:
+        for note in made.notes:
+            console.say(note)
+        console.out.print(f"Report: {made.page}", soft_wrap=True)
+    for loss in told(salvage.losses):
+        console.warn(f"left out: {loss}")
+    if salvage.losses:
+        console.stop(console.FAILED)

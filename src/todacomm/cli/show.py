@@ -1,0 +1,114 @@
+"""``todacomm show``."""
+
+import json as json_module
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from todacomm.cli import console, options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import RenderableType
+
+    from todacomm.places import Kind
+    from todacomm.salvage import Salvage
+
+
+def show(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            help="Directories of runs, experiments, comparisons, ablations or trainings, or names of models whose newest run is meant.",
+            metavar="DIR...",
+        ),
+    ],
+    output_dir: Annotated[
+        Path, typer.Option(help="Where names are looked for.", rich_help_panel=options.OUTPUT)
+    ] = Path("experiments"),
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the record instead of tables.", rich_help_panel=options.OUTPUT)
+    ] = False,
+) -> None:
+    """Show what was found, here in the terminal: the answer, and tables with sparklines along layers or steps.
+
+    ○ marks a doubtful layer and × one where ratios are undefined; in brackets stand intervals. A record that is damaged is named on standard
+    error and left out. Exit code 0: all of it is shown; 1: something was left out; 2: nothing could be shown.
+
+    [bold]Examples[/]
+      todacomm show gpt2
+      todacomm show experiments/comparison_gpt2_vs_bert_20260101_120000
+      todacomm show experiments/grok_add_p113_20260101_120000 --json
+    """
+    from todacomm.places import find
+    from todacomm.salvage import Salvage, told
+
+    salvage, read = Salvage(), record_of if json else overview_of
+    found = [find(name, output_dir) for name in names]
+    shown = [salvage(str(directory), partial(read, directory, kind, salvage)) for directory, kind in found]
+    legible = [one for one in shown if one is not None]
+    salvage.need(legible, ", ".join(str(directory) for directory, _ in found))
+    if json:
+        print_json(legible)
+    else:
+        for item in (item for items in legible for item in items):
+            console.out.print(item)
+    for loss in told(salvage.losses):
+        console.warn(f"left out: {loss}")
+    if salvage.losses:
+        console.stop(console.FAILED)
+
+
+def overview_of(directory: Path, kind: "Kind", salvage: "Salvage") -> "list[RenderableType]":
+    """What is printed of a directory. Raises InvalidRecord where nothing of it can be read."""
+    return list(items_of(directory, kind, salvage))
+
+
+def items_of(directory: Path, kind: "Kind", salvage: "Salvage") -> "Iterable[RenderableType]":
+    """The same, one after the other."""
+    from todacomm.report import overview
+
+    width = console.out.width
+    if kind == "comparison":
+        from todacomm.comparison_store import read_rows
+
+        for stored in read_rows(directory).values():
+            yield from overview.overview_of_comparison(stored.comparison, stored.verdicts)
+    elif kind == "ablation":
+        from todacomm.ablation_store import read_ablation
+
+        ablated = read_ablation(directory)
+        yield from overview.overview_of_ablation(ablated.ablation, ablated.failures)
+    elif kind == "training":
+        from todacomm.concluding import findings_of
+
+        yield from overview.overview_of_training(findings_of(directory, salvage), width)
+    else:
+        from todacomm.places import legible_runs
+
+        for record in legible_runs(directory, salvage).values():
+            yield from overview.overview_of_profile(record.profile, width)
+
+
+def record_of(directory: Path, kind: "Kind", salvage: "Salvage") -> Any:
+    """The record of a directory as the command that made it prints it with --json. Raises InvalidRecord."""
+    from todacomm.ablation_store import ABLATION
+    from todacomm.cli.tables import as_json
+    from todacomm.comparison_store import COMPARISON
+    from todacomm.files import read_json
+    from todacomm.grok_store import SIGNATURE
+    from todacomm.places import legible_runs
+
+    if kind == "runs":
+        return [as_json(record.profile) for record in legible_runs(directory, salvage).values()]
+    return read_json(directory / {"comparison": COMPARISON, "ablation": ABLATION, "training": SIGNATURE}[kind])
+
+
+def print_json(records: list[Any]) -> None:
+    """One record as it is, several as a list."""
+    json_module.dump(records[0] if len(records) == 1 else records, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")

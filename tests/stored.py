@@ -1,0 +1,101 @@
+"""Directories as todacomm writes them, made in a moment and without a model: runs of small clouds, comparisons, ablations."""
+
+import hashlib
+import tempfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from test_report_grok import write_cell, write_plan
+from todacomm.ablation import Ablation, Rerun, ablation
+from todacomm.claims import Asked
+from todacomm.concluding import concluded
+from todacomm.grid import Setting
+from todacomm.profiles import measure_arrays
+from todacomm.recipe import Recipe
+from todacomm.report import grok_figures
+from todacomm.store import Record, write_record
+from todacomm.texts_store import kept, write_texts
+from todacomm.types import Activations, Profile, Texts
+
+POINTS, LAYERS = 24, ("embedding", "layer_0", "layer_1")
+TEXTS = Texts("notes", tuple(f"text {i} <b>" for i in range(POINTS)))
+NOTHING, OF_TEXTS = Asked(resamples=0, null_draws=0), Recipe(pooling="last")
+LANGUAGE = {"bits_per_byte": 1.25, "perplexity": 30.0, "accuracy": 0.5}
+KEPT = tempfile.TemporaryDirectory(prefix="todacomm_test_stored_")
+MADE_AGAIN = ("visualizations", "reports", "report.html", "comparison.md", "ablation.md", "tda_interpretation.md")
+
+
+def layers_of(seed: int, growth: float = 2.0) -> dict[str, np.ndarray]:
+    """Clouds that grow with depth."""
+    rng = np.random.default_rng(seed)
+    return {name: (growth**i * rng.normal(size=(POINTS, 6))).astype(np.float32) for i, name in enumerate(LAYERS)}
+
+
+@cache
+def profile_of(model: str, seed: int, *, claims: bool = False) -> Profile:
+    """A profile with a language model's numbers, and with claims where they are asked for."""
+    asked = Asked(resamples=20, null_draws=19) if claims else NOTHING
+    found, _ = measure_arrays(layers_of(seed), name=model, recipe=Recipe(pooling="last", components=4), asked=asked)
+    return replace(found, language=LANGUAGE, texts_sha256=TEXTS.sha256)
+
+
+def write_run(directory: Path, profile: Profile, seed: int, *, texts: bool = True) -> Path:
+    """A run as it lies on disk, without figures."""
+    manifest = {"command": f"todacomm run --model {profile.model}", "versions": {"todacomm": "1"}}
+    write_record(
+        directory, Record(profile, manifest), Activations(layers_of(seed), profile.model, TEXTS, profile.recipe.pooling)
+    )
+    if texts:
+        write_texts(directory, kept(TEXTS, whole=True))
+    return directory
+
+
+def write_experiment(directory: Path, profiles: list[Profile]) -> Path:
+    """An experiment with a run for each profile; their seeds are 0, 1 …"""
+    for i, profile in enumerate(profiles):
+        write_run(directory / "runs" / f"run_{i}", profile, i)
+    (directory / "experiment_config.yaml").write_text("samples: 24\n", encoding="utf-8")
+    return directory
+
+
+def unhurried(patch: pytest.MonkeyPatch) -> None:
+    """No correlations and no onsets: their resampling is what takes time in a signature."""
+    for slow in ("rank_correlation", "onset_of"):
+        patch.setattr(f"todacomm.signature.{slow}", lambda *_, **__: None)
+
+
+@cache
+def a_training() -> Path:
+    """An experiment of training with its signature and report: two runs that grok and two controls. To be copied."""
+    with pytest.MonkeyPatch.context() as patch:
+        unhurried(patch)
+        patch.setattr(grok_figures, "write_grok_figures", lambda *_: [])
+        directory = Path(KEPT.name) / "grok_add_p19_20260101_000000"
+        directory.mkdir()
+        write_plan(directory, write_cell(directory))
+        concluded(directory, {}, command="todacomm grok --prime 19")
+    return directory
+
+
+def an_ablation() -> Ablation:
+    """Three settings of one small model."""
+    base = Setting(components=4, pooling="last")
+    settings = [base, Setting(components=2, pooling="last"), Setting(components=4, scale="median", pooling="last")]
+    runs = [
+        Rerun(s, "a", measure_arrays(layers_of(0), name="a", recipe=s.recipe(OF_TEXTS, POINTS), asked=NOTHING)[0])
+        for s in settings
+    ]
+    return ablation(settings, runs)
+
+
+def records(directory: Path) -> dict[str, str]:
+    """Every file that a report must leave alone, with its digest."""
+    return {
+        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and not set(path.relative_to(directory).parts) & set(MADE_AGAIN)
+    }
