@@ -1,0 +1,77 @@
+"""One page of each kind, made of small runs, and a real browser to open them in."""
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+from small_studies import DECODER, ENCODER
+
+KINDS = ("run", "compare", "grok")
+HOSTILE = (
+    "<script>window.hacked = 'a script'</script>",
+    "</script><script>window.hacked = 'a closed script'</script>",
+    "<img src=x onerror=\"window.hacked = 'an image'\">",
+    "-->]]> & &lt;b&gt; <b>bold</b> {{ 7 * 7 }} \u2028 javascript:alert(1)",
+)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+def browser_path():
+    """The Chromium that is installed; None for none."""
+    given = os.environ.get("TODACOMM_BROWSER")
+    return given or next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@contextmanager
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=browser_path(), args=[*QUIET])
+        yield opened
+        opened.close()
+
+
+def make_pages(place):
+    """The paths of the pages by kind; texts and file names are hostile."""
+    from todacomm.execution import execute
+    from todacomm.grok_execution import concluded
+    from todacomm.study import Study
+    from trained import make
+
+    texts = place / "texts <b>.jsonl"
+    plain = [f"Text number {i} is about the {word} of a small river." for i, word in enumerate(WORDS.split())]
+    lines = (json.dumps({"text": text}) for text in (*HOSTILE, *plain))
+    texts.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    outcome = execute(
+        Study(
+            models=(DECODER, ENCODER),
+            datasets=(str(texts),),
+            samples=40,
+            min_tokens=1,
+            pooling=("mean",),
+            resamples=20,
+            null_draws=39,
+            output_dir=str(place / "experiments"),
+        )
+    )
+    assert not outcome.failures
+    make(place / "grok")
+    concluded(place / "grok", {})
+    return {
+        "run": Path(outcome.experiments[0]) / "reports" / "report.html",
+        "compare": Path(outcome.comparison) / "report.html",
+        "grok": place / "grok" / "reports" / "report.html",
+    }
+
+
+WORDS = (
+    "source bank bend bed mouth water flood ice bridge ford mill weir fish reed stone sand mud delta island current "
+    "name map law song price course depth width colour sound smell taste age origin fall end"
+)
