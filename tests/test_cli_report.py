@@ -50,7 +50,7 @@ def comparison(profiles, tmp_path, undrawn):
     for i, profile in enumerate(profiles):
         directory = tmp_path / f"{profile.model}_tda_20260101_000000"
         runs[id(profile)] = stored.write_run(directory / "runs" / "run_0", profile, i)
-    found = compared(profiles, how=How(groups={"old": ["a", "b"], "new": ["c"]}))
+    found = compared(profiles, how=How("a", {"old": ["a", "b"], "new": ["c"]}))
     return write_compared(found, tmp_path, name="three", run_of=lambda p: runs[id(p)])
 
 

@@ -296,7 +296,7 @@ def test_the_report_gives_verdict_tables_captions_and_limits(grokked):
     for link in re.findall(r"\]\(<(.*?)>\)", text):
         assert (directory / "reports" / link).exists()
     page = (directory / "reports" / "report.html").read_text()
-    assert page.count("data:image/") == 1  # the neurons; the page draws all else
+    assert page.count('<img src="data:image/') == 1  # the neurons; the page draws all else
     assert '"kind":"grok"' in page
 
 

@@ -104,7 +104,8 @@ def drawn(n: int, recipe: Recipe) -> Indices | slice:
         return slice(None)
     if recipe.subsample > n:
         raise InvalidInput(f"a subsample of {recipe.subsample} points was asked for, but there are {n}")
-    return np.sort(np.random.default_rng(recipe.seed).choice(n, recipe.subsample, replace=False))
+    rng = np.random.default_rng(recipe.seed)
+    return np.sort(rng.choice(n, recipe.subsample, replace=False))
 
 
 # Points to distances

@@ -15,6 +15,8 @@ from todacomm.blocks import DEGREE, scale_free
 from todacomm.diagram_distances import to_diagonal, wasserstein
 from todacomm.types import Bars, Profile
 
+Kept = Float[np.ndarray, "k 2"]  # k of m bars
+
 DIMENSION = 1
 MOST_BARS = 400  # of a diagram are matched: the longest
 
@@ -51,7 +53,7 @@ def layer_distances(profile: Profile, *, most: int = MOST_BARS) -> LayerDistance
     return LayerDistances(values, most if error else None, error)
 
 
-def longest(bars: Bars, most: int) -> tuple[Bars, float]:
+def longest(bars: Bars, most: int) -> tuple[Kept, float]:
     """The ``most`` longest bars, of equal ones the first, and how far that is from all of them in the same distance."""
     order = np.argsort(-(bars[:, 1] - bars[:, 0]), kind="stable")
     return bars[np.sort(order[:most])], float((to_diagonal(bars[order[most:]]) ** DEGREE).sum() ** (1 / DEGREE))
