@@ -479,3 +479,16 @@ def test_figures_for_a_paper_are_drawn_from_records(todacomm, profiles, tmp_path
     assert todacomm("report", run, "--figures", "pdf")[0] == 0
     assert {path.suffix for path in (run / "visualizations").iterdir()} == {".png", ".pdf"}
     assert Path(run / "reports" / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_what_a_study_wrote_is_made_again_byte_for_byte(todacomm, tmp_path):
+    models = ("--models", "tiny-preln-decoder,tiny-postln-decoder", "--pool", "mean")
+    assert todacomm("run", *models, "--samples", 20, "--resamples", 0, "--null-draws", 19, "-q")[0] == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "experiments").rglob("*") if path.is_file()}
+    for path in before:
+        if set(path.parts) & set(stored.MADE_AGAIN):
+            path.unlink()
+    for directory in (tmp_path / "experiments").iterdir():
+        assert todacomm("report", directory, "-q") == (0, "", "")
+    assert {path: path.read_bytes() for path in (tmp_path / "experiments").rglob("*") if path.is_file()} == before
