@@ -344,6 +344,7 @@ def small(tmp_path, monkeypatch):
     return ("--config", "small.yaml", *(part for name, values in lists.items() for part in (f"--{name}", values)))
 
 
+@pytest.mark.slow
 def test_models_are_compared_and_a_second_time_no_model_is_loaded(todacomm, small, monkeypatch):
     arguments = (*small, "--pool", "mean,last", "--max-length", "32,128", "--json")
     code, first, err = todacomm("ablate", *arguments)

@@ -98,9 +98,11 @@ def test_claims_of_another_schema_or_without_their_arrays_are_refused(profile, t
     assert read_claims(tmp_path) is None
     write_claims(tmp_path, profile.claims)
     path = tmp_path / "tda_claims.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
+    written = path.read_text()
+    path.write_text(json.dumps({**json.loads(written), "schema": 2}))
     with pytest.raises(InvalidRecord, match="has schema 2"):
         read_claims(tmp_path)
+    path.write_text(written)
     (tmp_path / "claims.safetensors").unlink()
     with pytest.raises(InvalidRecord, match=r"claims\.safetensors"):
         read_claims(tmp_path)

@@ -176,6 +176,7 @@ def test_pages_hold_an_explorer_over_all_runs_of_a_model_and_one_for_each_group(
         assert profile["texts"]["count"] == len(profile["texts"]["items"]) == 12
 
 
+@pytest.mark.slow
 def test_poolings_by_kind_are_compared_with_a_warning(outcome, todacomm, tmp_path):
     experiments = []
     for model in (DECODER, ENCODER):
@@ -197,6 +198,7 @@ def test_compare_takes_names_and_comma_lists(outcome, todacomm):
     assert list(outcome.experiments[0].parent.glob("comparison_mine_*"))
 
 
+@pytest.mark.slow
 def test_one_seed_gives_equal_bytes(experiment, tmp_path):
     study = load_study(experiment / "experiment_config.yaml").but(output_dir=str(tmp_path))
     again = execute(study).experiments[0]
@@ -268,6 +270,7 @@ def test_a_report_that_cannot_be_written_does_not_take_the_run_with_it(tmp_path,
     assert len(read_experiment(next(tmp_path.iterdir()))) == 1
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_model_are_compared_under_their_own_names(outcome, todacomm, tmp_path):
     other = execute(
         Study(models=(DECODER,), samples=12, pooling=("mean",), scale="rms", output_dir=str(tmp_path), language=False)
@@ -303,6 +306,7 @@ def test_settings_that_would_change_nothing_are_refused():
         td.run(object(), tokenizer=object(), texts=texts, device="cpu")
 
 
+@pytest.mark.slow
 def test_two_datasets_are_two_runs(todacomm):
     code, _, _ = todacomm(
         "run",

@@ -127,6 +127,7 @@ def test_fifteen_per_cent_of_the_content_is_masked_and_at_least_one_token():
     assert all(len(m.places) == 1 and m.places[0] in m.encoded.content for m in alone)
 
 
+@pytest.mark.slow
 def test_the_pseudo_perplexity_estimates_that_of_all_tokens(monkeypatch):
     """Two tokens a text, over many seeds, average to the mean over all tokens; scoring all of them gives it exactly."""
     texts = TEXTS.take([1, 5, 6, 7, 9])

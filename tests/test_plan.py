@@ -126,6 +126,7 @@ def test_a_checkpoint_without_a_head_is_seen_without_its_weights(tmp_path):
     assert not skeleton(source, site="block", device="cpu", dtype="float32").cut.headless
 
 
+@pytest.mark.slow
 def test_what_the_cache_has_costs_nothing(tmp_path):
     study = Study(models=(DECODER,), samples=12, output_dir=str(tmp_path))
     before = planned(study).jobs[0]

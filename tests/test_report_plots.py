@@ -51,6 +51,7 @@ def test_every_figure_is_written_at_200_dpi_and_not_blank(tmp_path, doubtful):
             assert np.asarray(image.convert("L")).std() > 5, f"{path.name} is blank"
 
 
+@pytest.mark.slow
 def test_a_figure_is_the_same_file_twice(tmp_path):
     first, second = (write_figures(a_cloud(), tmp_path / name) for name in "ab")
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
@@ -204,6 +205,7 @@ def test_without_a_sound_layer_the_first_defined_one_is_the_baseline_and_doubtfu
     assert "(doubtful)" in figure.axes[0].get_title()
 
 
+@pytest.mark.slow
 def test_a_model_name_is_no_mathematics(tmp_path):
     profile = a_profile(1, n=16, model="a$b_c$^{" + "x" * 90)
     assert len(write_figures(profile, tmp_path)) == 5
@@ -247,6 +249,7 @@ def test_models_are_compared_on_one_kind_of_baseline():
     assert [e.baseline for e in chosen_expansions([sound, degenerate])] == ["embedding", "layer_0"]
 
 
+@pytest.mark.slow
 def test_a_cloud_without_loops_draws_nothing_wrong(tmp_path):
     line = np.arange(8.0)[:, None] ** 1.5
     profile = profile_of([measurement(line, Address("m", "d", name)) for name in layer_names(2)])
