@@ -78,7 +78,8 @@ def write_run(directory, name, kind, seed, *, grokked, count=COUNT, complaint=""
     place, rng = directory / "runs" / name, np.random.default_rng(seed + 100 * (kind != "run"))
     place.mkdir(parents=True)
     why = "" if fourier else "no characters diagonalise it"
-    about = {"name": name, "kind": kind, "seed": seed, "settings": {"network": "mlp", "steps": EVERY * (COUNT - 1)}}
+    steps = EVERY * ((COUNT if complaint else count) - 1)
+    about = {"name": name, "kind": kind, "seed": seed, "settings": {"network": "mlp", "steps": steps}}
     about |= {"model": f"mlp, seed {seed}", "data": f"add_p{P}, 0.3", "task": f"add mod {P}", "without_fourier": why}
     followed = FOLLOWED if embedded else "layer_0/sphere/H1_max_lifetime"
     about |= {"characters": {"of": "residue", "prime": P} if fourier else None, "followed": followed}

@@ -3,7 +3,8 @@
 reading.py    what a profile says, in words: thresholds, marks, numbers      style.py   one palette, one style
 plots.py      the figures of a profile: along_plots.py, diagram_plots.py     panels.py  the axes that they share
 sections.py   its texts: topology_sections.py, trust_sections.py             pieces.py  paragraphs, tables → Markdown
-comparison_plots.py, comparison_sections.py  the same for several            table.py   the terminal
+comparison_plots.py, comparison_sections.py  the same for several            table.py   the terminal, with overview.py, sparks.py
+several_sections.py  the page over runs that are not compared
 pairing_plots.py, pairing_sections.py        of two, and how alike all are   verdict.py two in one paragraph
 grok_sections.py  of training: grok_tables.py, grok_meanings.py, on what grok_reading.py finds in the directory of an experiment
 grok_figures.py   its figures: grok_plots.py, grok_clock_plots.py, grok_signature_plots.py, grok_animation.py, of grok_panels.py
