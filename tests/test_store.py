@@ -23,8 +23,9 @@ from todacomm.store import (
 )
 
 
-@pytest.fixture
-def profile(rng):
+@pytest.fixture(scope="module")
+def profile():
+    rng = np.random.default_rng(20260)
     layers = {
         "embedding": 0.2 * rng.normal(size=(40, 8)),
         "layer_0": rng.normal(size=(40, 8)),
