@@ -251,6 +251,7 @@ def arrays(tmp_path, rng):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_arrays_give_a_directory_and_a_table(todacomm, arrays):
     code, out, err = todacomm("ablate", "layers.npz", "--components", "2,4,none", "--claim", "expansion > 2")
     assert code == 0, err

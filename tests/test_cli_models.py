@@ -55,6 +55,7 @@ def test_a_directory_that_is_no_model_says_what_is_missing(todacomm, tmp_path):
     assert_refused(run(todacomm, "--hf-model", "./notes"), "notes", "config.json")
 
 
+@pytest.mark.slow
 def test_pickled_weights_are_refused_unless_asked_for(todacomm, copied):
     import torch
 

@@ -175,6 +175,7 @@ def test_a_study_says_which_key_is_wrong():
 # Out of the cache, and by models
 
 
+@pytest.mark.slow
 def test_claims_are_kept_and_found_again(tmp_path, monkeypatch):
     study = one_job(samples=24, resamples=20, layers=("layer_1", "layer_2"))
     first = execute(study.but(output_dir=str(tmp_path / "a")))

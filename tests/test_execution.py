@@ -237,6 +237,7 @@ def failing(monkeypatch, second):
     monkeypatch.setattr(jobs, "read", once)
 
 
+@pytest.mark.slow
 def test_an_error_of_another_library_is_told_and_the_other_jobs_are_done(monkeypatch, todacomm):
     failing(monkeypatch, RuntimeError("not enough memory"))
     code, _, err = todacomm(

@@ -180,7 +180,9 @@ def same(first, second):
     )
 
 
-@pytest.mark.parametrize("name", ["transformer", "mlp", "nanda"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("transformer", marks=pytest.mark.slow), "mlp", pytest.param("nanda", marks=pytest.mark.slow)]
+)
 def test_a_run_that_goes_on_from_its_state_is_the_run_that_was_never_stopped(name):
     shape = replace(SMALL, layers=1) if name == "nanda" else SMALL
     training = replace(TRAINING, network=name, shape=shape)

@@ -82,6 +82,7 @@ def test_one_thread_or_many_give_equal_bytes(tmp_path, local):
         assert len(found) == 5
 
 
+@pytest.mark.slow
 def test_a_model_stays_in_the_process_for_the_jobs_of_one_model(tmp_path, monkeypatch):
     from todacomm import loading
 

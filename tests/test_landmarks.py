@@ -216,6 +216,7 @@ def test_a_growth_on_matched_texts_needs_the_same_texts(rng):
     assert measure(layers, landmarks=50).expansions[0].matched is None
 
 
+@pytest.mark.slow
 def test_the_command_line_measures_landmarks(todacomm, rng):
     np.save("ring.npy", circle(500) + 0.01 * rng.normal(size=(500, 2)))
     code, out, _ = todacomm("measure", "ring.npy", "--landmarks", "100", "--no-cache")

@@ -77,6 +77,7 @@ def test_the_manifest_has_time_and_memory_beside_the_plan(manifests):
         assert 50 * MEBI < plan["memory"] < 50_000 * MEBI
 
 
+@pytest.mark.slow
 def test_single_tokens_are_counted_as_points():
     job = planned(Study(models=(DECODER,), samples=12, pooling="tokens", subsample=77, cache=False)).jobs[0]
     assert (job.points, job.texts, job.problem) == (77, 12, "")

@@ -41,6 +41,7 @@ def doubtful():
     return a_profile(12, n=24, distinct=8, massive=["layer_3", "layer_4"])
 
 
+@pytest.mark.slow
 def test_every_figure_is_written_at_200_dpi_and_not_blank(tmp_path, doubtful):
     paths = write_figures(doubtful, tmp_path / "visualizations")
     assert {p.stem for p in paths} == NAMES == set(drawings) - {"against_noise"}
