@@ -46,7 +46,7 @@ from todacomm.study_files import dump_study
 from todacomm.texts_store import kept, write_texts
 from todacomm.types import Profile
 from todacomm.versions import versions
-from todacomm.workers import check_options, pool
+from todacomm.workers import check_options, one_thread, pool
 
 LONGEST_NAME = 120  # of the models in the name of a comparison; file systems take 255 with all else
 
@@ -310,7 +310,8 @@ def write_experiment(directory: Path, study: Study, profiles: Sequence[Profile],
 
 def compared(profiles: Sequence[Profile], **how: Any) -> dict[str, Comparison]:
     """A comparison for each dataset and pooling, by their names; ``how`` is as of `todacomm.comparison.compare`."""
-    return {group: compare(found, **how) for group, found in groups_of(profiles).items()}
+    with one_thread:
+        return {group: compare(found, **how) for group, found in groups_of(profiles).items()}
 
 
 def write_compared(
