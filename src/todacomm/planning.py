@@ -37,13 +37,14 @@ ENGINE = (0.5, 1.9, 10.0)  # bytes for n² of H0, of H1 (1.2 of a Gaussian cloud
 WORKSPACE = 30 * MEBI  # of the kernels of a forward pass
 TO_FETCH = "its files are not on this machine: they have to be fetched from the hub before anything can be told"
 BEYOND = {"torch": 310, "transformers": 40, "numba": 100, "ripser": 85, "matplotlib.pyplot": 30}  # MiB of libraries
+TRIALS = 64 * MEBI  # that the trials of a plan leave with the process
 OF_ARRAYS = {"numba": 100, "ripser": 110}  # where torch has not loaded what ripser loads too
 
 
 def plan_of(jobs: Sequence[Job], cache: Cache | None, rates: Rates) -> Plan:
     """The plan of these jobs of one study, done here one after the other; raises nothing for a job that cannot be planned."""
     study = jobs[0].study
-    apart, held = study.backend == "loky", base()  # before the planning itself leaves anything behind
+    apart, held = study.backend == "loky", base() + TRIALS  # before the planning itself leaves anything behind
     planner = Planner(cache, rates, 1 if apart else threads(study.jobs))
     found = with_import(tuple(planner.job(job) for job in jobs), planner)
     workers = threads(study.jobs) if apart else 1
