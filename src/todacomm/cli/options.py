@@ -79,6 +79,13 @@ Csv = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.", rich_help_panel=OUTPUT)]
 FORMATS_HELP = "Formats of the figures beside PNG, with commas between"
 BARE_HELP = "Figures for a paper: no headings, no small print (they go into text files beside), as wide as columns."
+Written = Annotated[
+    list[str],
+    typer.Argument(
+        help="Directories of runs, experiments, comparisons, ablations or trainings, or names of models whose newest run is meant.",
+        metavar="DIR...",
+    ),
+]
 Formats = Annotated[
     str, typer.Option("--figures", metavar="|".join(FORMATS), help=f"{FORMATS_HELP}.", rich_help_panel=OUTPUT)
 ]

@@ -10,13 +10,7 @@ from todacomm.cli import run as running
 
 
 def report(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            help="Directories of runs, experiments, comparisons, ablations or trainings, or names of models whose newest run is meant.",
-            metavar="DIR...",
-        ),
-    ],
+    names: options.Written,
     output: Annotated[
         Path | None,
         typer.Option(

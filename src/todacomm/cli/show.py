@@ -20,13 +20,7 @@ if TYPE_CHECKING:
 
 
 def show(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            help="Directories of runs, experiments, comparisons, ablations or trainings, or names of models whose newest run is meant.",
-            metavar="DIR...",
-        ),
-    ],
+    names: options.Written,
     output_dir: Annotated[
         Path, typer.Option(help="Where names are looked for.", rich_help_panel=options.OUTPUT)
     ] = Path("experiments"),
