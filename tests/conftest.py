@@ -62,3 +62,12 @@ def todacomm(capsys, monkeypatch, tmp_path):
         return code, printed.out, printed.err
 
     return run
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A real browser; only tests that are skipped without one ask for it."""
+    from pages import browser
+
+    with browser() as opened:
+        yield opened

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pages import HOSTILE, KINDS, browser, browser_path, make_pages
+from pages import HOSTILE, KINDS, browser_path, make_pages
 
 pytest.importorskip("playwright")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(browser_path() is None, reason="no Chromium is installed")]
@@ -24,12 +24,6 @@ SERIOUS = ("serious", "critical")
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     return make_pages(tmp_path_factory.mktemp("pages"))
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture

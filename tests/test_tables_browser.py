@@ -2,7 +2,7 @@
 
 import pytest
 
-from pages import browser, browser_path
+from pages import browser_path
 from report_profiles import four
 from todacomm.comparison import compare, renamed
 from todacomm.report.comparison_sections import comparison_document
@@ -28,12 +28,6 @@ SORTED = {
     "p": ("descending", ["", "m9", "m10", "M1"], ["M1", "m10", "m9", ""]),
     "Layer": ("descending", ["M1", "m10", "m9", ""], ["m10", "M1", "m9", ""]),
 }  # the first order, then the models from the top in it, and in the other one
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture
