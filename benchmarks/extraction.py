@@ -160,7 +160,8 @@ from clouds import peak_mebibytes
 from todacomm.loading import load_model
 from todacomm.models import resolve
 from todacomm.extraction import extract
-model = load_model(resolve({model!r}), device="cpu")
+from real_weights import decoder
+model = load_model(resolve(str(decoder())), device="cpu")
 texts = td.texts("wikitext2", {count}).items * {times}
 texts = td.Texts("repeated", tuple(f"{{i}} {{text}}" for i, text in enumerate(texts)))
 extract(model, texts.take(range(64)), pooling="last", language=False)
@@ -174,9 +175,7 @@ print(json.dumps([before, peak_mebibytes(), pooled]))
 def print_memory():
     print("| texts | peak, MiB | of it the pooled result | the rest |\n|---|---|---|---|")
     for times in (1, 4):
-        code = ONE.format(
-            here=str(HERE), tests=str(HERE.parent / "tests"), model="tiny-preln-decoder", count=500, times=times
-        )
+        code = ONE.format(here=str(HERE), tests=str(HERE.parent / "tests"), count=500, times=times)
         done = subprocess.run(
             [sys.executable, "-c", code],
             capture_output=True,
@@ -194,9 +193,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--zoo", action="store_true", help="a small model that ships")
-    parser.add_argument(
-        "--memory", action="store_true", help="peak memory in place of speed, on a small model that ships"
-    )
+    parser.add_argument("--memory", action="store_true", help="peak memory in place of speed")
     arguments = parser.parse_args()
     print_memory() if arguments.memory else print_speed(arguments)
 

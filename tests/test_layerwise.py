@@ -65,6 +65,25 @@ def test_the_pass_ends_where_nothing_more_is_asked_for(layers, monkeypatch):
     assert len(applied) == {"embedding": 0, "layer_0": 1, "layer_1,embedding": 2}.get(layers, 3)
 
 
+@pytest.mark.parametrize(
+    ("options", "rows"),
+    [
+        ({"pooling": "last"}, len(TEXTS)),
+        ({"pooling": "cls"}, len(TEXTS)),
+        ({"pooling": "tokens", "subsample": 7}, 7),
+        ({"pooling": "mean"}, None),
+        ({"pooling": "last", "language": True}, None),
+    ],
+)
+def test_the_last_block_is_run_for_the_pooled_tokens_alone(options, rows, monkeypatch):
+    added = []
+    add = layerwise.Block._add
+    monkeypatch.setattr(layerwise.Block, "_add", lambda *given: added.append(len(given[1])) or add(*given))
+    read, _ = extract(tiny("llama"), TEXTS, max_length=LONGEST, **{"language": False, **options})
+    assert added[-1] == (rows or added[0])
+    assert added[0] >= read.notes["content_tokens"] > len(TEXTS)
+
+
 @pytest.mark.parametrize("name", KNOWN)
 def test_stretches_pieces_and_laid_out_matrices_change_rounding_only(name, monkeypatch):
     monkeypatch.setitem(batching.AUTO_TOKENS, "cpu", 60)

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import todacomm as td
 from tiny_models import tiny, tokenizer
-from todacomm import fitting, memory
+from todacomm import fitting, memory, trials
 from todacomm.batching import choose
 from todacomm.calibration import Rates, growing
 from todacomm.claims import Asked
@@ -30,7 +30,7 @@ from todacomm.planning import TO_FETCH, cloud_bytes, halved, plan_of, rates_of
 from todacomm.recipe import Recipe
 from todacomm.skeletons import skeleton
 from todacomm.study import Study
-from todacomm.trials import _trial
+from todacomm.trials import ModelRate, _trial
 
 MEBI = 2**20
 DECODER, ENCODER = "tiny-preln-decoder", "tiny-postln-encoder"
@@ -289,6 +289,17 @@ def test_a_trial_is_one_of_all_its_tokens_where_the_head_is_tried_on_few_before(
     plain, headed = (_trial(model, rows, study.but(language=x), count().__next__) for x in (False, True))
     assert plain.length == headed.length == 32
     assert abs(headed.rest) < 0.2
+
+
+@pytest.mark.parametrize(("language", "blocks"), [(True, 6), (False, 5.25)])
+def test_the_last_block_is_counted_whole_only_where_the_next_token_is_scored(language, blocks, monkeypatch):
+    rate = ModelRate(((32, 1e-5),), pooling=0.0, rest=0.0, deepest=0.25)
+    monkeypatch.setattr(trials, "model_rate", lambda *_, **__: rate)
+    study = Study(models=(DECODER,), samples=8, max_length=32, language=language, cache=False)
+    (job,) = planned(study).jobs
+    (forward,) = (stage for stage in job.stages if stage.name == "forward")
+    assert job.blocks == 6
+    assert forward.seconds == pytest.approx(blocks * 1e-5 * job.padded_tokens)
 
 
 @pytest.mark.parametrize(("exponent", "n"), [(2.0, 5000), (1.5, 3000), (4.0, 500)])

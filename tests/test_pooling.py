@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from todacomm.collecting import ONLY
 from todacomm.errors import InvalidInput, UnknownName
 from todacomm.pooling import poolings
 
@@ -56,6 +57,17 @@ def test_a_hole_in_the_mask_is_left_out(name):
 def test_only_cls_sees_special_tokens_and_only_tokens_gives_more_than_one_point_a_text():
     assert [name for name in poolings if poolings[name].special_tokens] == ["cls"]
     assert [name for name in poolings if poolings[name].per_token] == ["tokens"]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("name", sorted(poolings))
+def test_a_pooling_looks_at_no_other_token_than_it_says(name, side):
+    hidden, mask = padded(side)
+    narrowed = np.zeros_like(mask)
+    for row, narrow in zip(mask, narrowed, strict=True):
+        narrow[np.flatnonzero(row)[ONLY[poolings[name].only]]] = True
+    hidden[~narrowed] = np.nan
+    np.testing.assert_allclose(poolings[name](hidden, narrowed), EXPECTED[name], rtol=1e-6)
 
 
 def test_a_misspelt_pooling_suggests_its_neighbour():

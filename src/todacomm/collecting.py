@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from todacomm.batching import Batch, Chosen
@@ -14,6 +14,7 @@ from todacomm.pooling import Pooling
 from todacomm.types import Mask, Points
 
 TOKENS_DRAWN = 1000  # points of the pooling "tokens" when no number is asked for
+ONLY = {"all": slice(None), "first": slice(1), "last": slice(-1, None)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +28,7 @@ class Plan:
     candidates: int
 
     def mask(self, batch: Batch) -> Mask:
-        """The tokens of a batch that are pooled."""
+        """The tokens of a batch that the pooling looks at."""
         mask = np.zeros_like(batch.real)
         for i, (row, start) in enumerate(zip(batch.rows, batch.starts, strict=True)):
             mask[i, self.places[row.index] + start] = True
@@ -47,6 +48,7 @@ def plan_of_points(chosen: Chosen, pool: Pooling, subsample: int | None, seed: i
     candidates = sum(map(len, places))
     if pool.per_token:
         places = _draw(places, candidates, TOKENS_DRAWN if subsample is None else subsample, seed)
+    places = [p[ONLY[pool.only]] for p in places]
     counts = np.array([len(p) if pool.per_token else 1 for p in places])
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     return Plan(pool, tuple(places), starts, int(counts.sum()), candidates)
@@ -83,17 +85,21 @@ class Collector:
         """Say which batch the next hidden states belong to."""
         self.mask, self.rows = self.plan.mask(batch), self.plan.rows(batch)
 
-    def read(self, layer: str, batch: Batch, hidden: Tensor) -> None:
-        """Pool the hidden states (b, t, d) of a layer for a batch."""
+    def read(self, layer: str, batch: Batch, stream: Float[Tensor, "m d"]) -> None:
+        """Pool the hidden states of a layer for a batch, given for its real tokens, text by text."""
         self.begin(batch)
-        self.take(layer, hidden)
+        self._pool(layer, stream, self.mask[batch.real])
 
     def take(self, layer: str, hidden: Tensor) -> None:
         """Pool the hidden states of ``layer``, (b, t, d) or flattened (b·t, d)."""
-        whole = hidden.detach().reshape(*self.mask.shape, -1)
-        used = self.mask.any(axis=1)  # a text may have no token in the subsample
-        chosen = whole if used.all() else whole[torch.from_numpy(used).to(whole.device)]
-        points = self.plan.pooling(as_array(chosen), self.mask[used])
+        self._pool(layer, hidden.detach().reshape(self.mask.size, -1), self.mask.ravel())
+
+    def _pool(self, layer: str, hidden: Float[Tensor, "m d"], looked_at: Bool[np.ndarray, " m"]) -> None:
+        """Pool the hidden states of the tokens that are looked at; no others leave the device."""
+        kept = torch.from_numpy(np.flatnonzero(looked_at)).to(hidden.device)
+        counts = self.mask.sum(axis=1)
+        inside = np.arange(counts.max()) < counts[counts > 0, None]  # a text may have no token in the subsample
+        points = self.plan.pooling(_padded(as_array(hidden[kept]), inside), inside)
         if layer not in self.clouds:
             self.clouds[layer] = np.full((self.plan.points, points.shape[1]), np.nan, dtype=np.float32)
         self.clouds[layer][self.rows] = points
@@ -107,6 +113,15 @@ class Collector:
                 raise Read
 
         return take
+
+
+def _padded(hidden: Float[np.ndarray, "m d"], inside: Mask) -> Float[np.ndarray, "b t d"]:
+    """The rows where ``inside`` (b, t) is true, zeros elsewhere."""
+    if inside.all():
+        return hidden.reshape(*inside.shape, hidden.shape[1])
+    found = np.zeros((*inside.shape, hidden.shape[1]), hidden.dtype)
+    found[inside] = hidden
+    return found
 
 
 def as_array(hidden: Tensor) -> Float[np.ndarray, "..."]:

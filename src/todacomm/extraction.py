@@ -164,11 +164,12 @@ class _Pass:
             pass
 
     def _scored(self, batch: Batch, final: Tensor) -> None:
-        """What the head makes of the final stream of a batch."""
+        """What the head makes of the final stream (m, d) of the real tokens of a batch."""
         if "final" in self.sites:
             self.collected.read("final", batch, final)
         if len((targets := predicted(batch)).ids):
-            entering = final[torch.from_numpy(targets.rows), torch.from_numpy(targets.columns)]
+            row_of = np.cumsum(batch.real).reshape(batch.real.shape) - 1
+            entering = final[torch.from_numpy(row_of[targets.rows, targets.columns])]
             self.tally.add(batch, targets, scores_in_pieces(self.model, entering, targets.ids))
 
     @property

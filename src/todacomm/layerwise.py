@@ -9,7 +9,6 @@ padded to one length. What the pass takes for granted about a model is confirmed
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -23,8 +22,9 @@ from todacomm.batching import Batch, Encoded
 from todacomm.families import Anatomy, evaluating, hooked
 from todacomm.types import Mask, layer_key
 
-STRETCH = 8192  # tokens that one block is applied to before the next: laying its matrices out costs 1 % beside them
+STRETCH = 16384  # tokens that one block is applied to before the next: laying its matrices out costs 1 % beside them
 ROWS = 1024  # of a product at a time, about
+FEW = 0.5  # of the tokens: where fewer are pooled, the others are left out of the last block
 FEWEST_ROWS = 128  # below, laying a matrix out costs more than it saves
 NEAR = 1e-4  # of the length of a hidden state: rounding in float32 moves it by some 1e-6
 PROBE = (5, 9)  # tokens of the two texts that show whether the pass is right
@@ -65,8 +65,8 @@ class Decoder:
     ) -> Iterator[Step]:
         """Run the batches of a stretch through one block after the other; each yield ends a part of the work.
 
-        ``seen[layer](batch, hidden)`` is called with the hidden states (b, t, d) of each batch, which change after the call. The
-        pass ends at the deepest layer of ``seen``, of which only the tokens are right that ``needed`` marks (all if None).
+        ``seen[layer](batch, stream)`` is called with the hidden states (m, d) of the real tokens of each batch, text by text, which
+        change after the call. The pass ends at the deepest layer of ``seen``, of which only the tokens are right that ``needed`` marks (all if None).
         """
         room = Room()
         for batches in stretches:
@@ -76,7 +76,7 @@ class Decoder:
         for layer, step in self._through(stretch, max(seen, key=layer_key)):
             if layer in seen:
                 for batch, place in zip(batches, stretch.places, strict=True):
-                    seen[layer](batch, place.padded(stretch.hidden))
+                    seen[layer](batch, stretch.hidden[place.rows])
             yield step
 
     def steps_until(self, layer: str) -> int:
@@ -187,7 +187,8 @@ class Stretch:
         self.places = _places(batches)
         self.needed: Int[Tensor, " m"] | None = None
         if needed is not None:
-            self.needed = torch.from_numpy(np.flatnonzero(np.concatenate([needed(b)[b.real] for b in batches])))
+            found = np.concatenate([needed(b)[b.real] for b in batches])
+            self.needed = torch.from_numpy(np.flatnonzero(found)) if found.mean() < FEW else None
         ids = torch.from_numpy(np.concatenate([b.ids[b.real] for b in batches]))
         pieces = max(1, round(len(ids) / ROWS))
         self.rows = 16 * -(-len(ids) // (16 * pieces))
@@ -246,7 +247,7 @@ class Block:
         attention, mlp = block.self_attn, block.mlp
         before, between = block.input_layernorm, block.post_attention_layernorm
         self.decoder, self.small = decoder, (before.variance_epsilon, between.variance_epsilon)
-        self.act, self.scale = _in_place(mlp.act_fn), getattr(attention, "scaling", None)
+        self.act, self.scale = mlp.act_fn, getattr(attention, "scaling", None)
         turned = [_in_pairs(decoder, linear) for linear in (attention.q_proj, attention.k_proj)]
         self.project = _joined([*turned, _pair(attention.v_proj)], before, rows)
         self.out, self.down = (Product(*_pair(linear), rows) for linear in (attention.o_proj, mlp.down_proj))
@@ -259,7 +260,8 @@ class Block:
         for place in stretch.places:
             place.put(stretch.attended, self._attended(place.padded(stretch.projected), stretch.turns))
         if rows is not None:
-            stretch.hidden[rows] = self._add(stretch.hidden[rows], stretch.attended[rows])
+            for some in torch.split(rows, stretch.rows):
+                stretch.hidden[some] = self._add(stretch.hidden[some], stretch.attended[some])
             return
         for piece in stretch.pieces:
             self._add(stretch.hidden[piece], stretch.attended[piece])
@@ -308,12 +310,6 @@ def _normed(x: Float[Tensor, "m d"], small: float) -> Float[Tensor, "m d"]:
     """Each row over its root mean square."""
     squares: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True).square_()
     return x * squares.div_(x.shape[1]).add_(small).rsqrt_()
-
-
-def _in_place(act: nn.Module) -> Callable[[Tensor], Tensor]:
-    """The activation function; SiLU without memory of its own."""
-    silu = type(act).__name__ in ("SiLU", "SiLUActivation")
-    return partial(functional.silu, inplace=True) if silu else act
 
 
 def decoder_of(anatomy: Anatomy, *, longest: int) -> Decoder | None:
@@ -383,10 +379,10 @@ def _confirmed(decoder: Decoder, anatomy: Anatomy) -> bool:
     with evaluating(anatomy.base), suppress(RuntimeError, TypeError):  # shapes that do not fit; torch before 2.5
         with hooked({}, keep):
             decoder.base(input_ids=ids, attention_mask=mask, use_cache=False)
-        seen = {layer: lambda _, hidden, layer=layer: found.__setitem__(layer, hidden.clone()) for layer in expected}
+        seen = {layer: lambda _, stream, layer=layer: found.__setitem__(layer, stream.clone()) for layer in expected}
         for _ in decoder.steps([[batch]], seen):
             pass
-    return len(found) == decoder.depth + 1 and all(_near(found[layer][real], expected[layer][real]) for layer in found)
+    return len(found) == decoder.depth + 1 and all(_near(found[layer], expected[layer][real]) for layer in found)
 
 
 def _probe(vocabulary: int) -> Batch:

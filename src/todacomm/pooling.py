@@ -6,6 +6,7 @@ with ``special_tokens=True``, all real tokens. Padding is never seen. Left- and 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +17,7 @@ from todacomm.types import Mask
 
 Hidden = Float[np.ndarray, "b t d"]
 Pooled = Float[np.ndarray, "m d"]
+Only = Literal["all", "first", "last"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +25,15 @@ class Pooling:
     """A registered pooling; calling it checks that each row has a token to pool.
 
     ``special_tokens`` says whether its mask includes tokens such as [CLS]; ``per_token`` whether each token of the mask
-    becomes a point (m = tokens of the mask, row by row) instead of each text (m = b).
+    becomes a point (m = tokens of the mask, row by row) instead of each text (m = b); ``only`` which tokens of the mask it looks
+    at, so that no others need be computed for it.
     """
 
     name: str
     function: Callable[[Hidden, Mask], Pooled]
     special_tokens: bool = False
     per_token: bool = False
+    only: Only = "all"
 
     def __call__(self, hidden: Hidden, mask: Mask) -> Pooled:
         """The points of one batch. A row whose mask is empty raises `InvalidInput`."""
@@ -47,20 +51,20 @@ poolings: Registry[Pooling] = Registry("pooling")
 
 
 def pooling(
-    name: str, *, special_tokens: bool = False, per_token: bool = False
+    name: str, *, special_tokens: bool = False, per_token: bool = False, only: Only = "all"
 ) -> Callable[[Callable[[Hidden, Mask], Pooled]], Pooling]:
     """Register a function ``(hidden, mask) -> points`` as the pooling ``name``; see `Pooling` for the options."""
-    return lambda function: poolings.add(name, Pooling(name, function, special_tokens, per_token))
+    return lambda function: poolings.add(name, Pooling(name, function, special_tokens, per_token, only))
 
 
-@pooling("last")
+@pooling("last", only="last")
 def last(hidden: Hidden, mask: Mask) -> Pooled:
     """The last content token of each text."""
     t = mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
     return hidden[np.arange(len(hidden)), t]
 
 
-@pooling("cls", special_tokens=True)
+@pooling("cls", special_tokens=True, only="first")
 def cls(hidden: Hidden, mask: Mask) -> Pooled:
     """The first real token of each text: [CLS] where the tokenizer writes one."""
     return hidden[np.arange(len(hidden)), mask.argmax(axis=1)]

@@ -30,13 +30,15 @@ WITHIN = 0.2  # seconds
 class ModelRate:
     """Seconds of a model: of a block for each token, padding included, by the length of the batch; of pooling one layer for
     each such token; of all else (embedding, norm, head, scores) for each such token; of laying out a block, once a stretch of
-    tokens, where the model is read block by block.
+    tokens, where the model is read block by block. ``deepest`` is what the last block takes, over what the others do: less where
+    it is run for the pooled tokens alone.
     """
 
     block: tuple[tuple[int, float], ...]
     pooling: float
     rest: float
     laying: float = 0.0
+    deepest: float = 1.0
 
     def block_at(self, length: int) -> float:
         """Between lengths in proportion, beyond them as at the last."""
@@ -50,7 +52,7 @@ def model_rate(
     """The rate of a model on its own batches; ``tokenising`` are the seconds a token that this takes, known already."""
     found = rates.of(key, lambda: asdict(_model_rate(model, batches, study, tokenising, rates.clock)))
     block = tuple((length, seconds) for length, seconds in found["block"])
-    return ModelRate(block, found["pooling"], found["rest"], found["laying"])
+    return ModelRate(block, found["pooling"], found["rest"], found["laying"], found["deepest"])
 
 
 def _model_rate(
@@ -72,6 +74,7 @@ def _model_rate(
         statistics.mean(t.pooling for t in tried),
         max(0.0, last.rest - tokenising),
         statistics.mean(t.laying for t in tried),
+        statistics.mean(t.deepest for t in tried),
     )
 
 
@@ -109,6 +112,7 @@ class Trial:
     pooling: float
     rest: float
     laying: float = 0.0
+    deepest: float = 1.0
 
 
 def trial(
@@ -134,20 +138,22 @@ def _trial(model: "Skeleton", rows: "Sequence[Encoded]", study: "Study", clock: 
 
 
 def _trial_by_blocks(model: "Skeleton", rows: "Sequence[Encoded]", study: "Study", clock: Clock) -> Trial:
-    spent: dict[str, float] = {}
+    spent: dict[str, list[float]] = {}
 
     def track(steps: "Iterable[str]", _description: str, _total: int | None = None) -> "Iterator[str]":
         begun = clock()
         for step in steps:
-            spent[step] = spent.get(step, 0.0) + clock() - begun
+            spent.setdefault(step, []).append(clock() - begun)
             yield step
             begun = clock()
 
     whole = timed(lambda: _read(model, rows, study, track=track), clock)
     blocks, tokens = len(model.cut.anatomy.blocks), sum(map(len, rows))
-    laid, block, seen = (spent[step] for step in ("laid out", "block", "seen"))
+    laid, block, seen = (sum(spent[step]) for step in ("laid out", "block", "seen"))
     rest = (whole - laid - block - seen) / tokens
-    return Trial(max(map(len, rows)), block / blocks / tokens, seen / blocks / tokens, rest, laid / blocks)
+    last = sum(spent["block"][blocks - 1 :: blocks])  # of each stretch
+    each = (block - last) / (blocks - 1) if blocks > 1 else block
+    return Trial(max(map(len, rows)), each / tokens, seen / blocks / tokens, rest, laid / blocks, last / each)
 
 
 def _read(model: "Skeleton", rows: "Sequence[Encoded]", study: "Study", **options: Any) -> None:
