@@ -134,6 +134,8 @@ def test_none_is_a_word(key):
         ("engine", "ripsr", "ripser"),
         ("pooling", "meen", "mean"),
         ("layers", "embeding", "embedding"),
+        ("device_map", "autos", "auto"),
+        ("nulls", "txt", "text"),
     ],
 )
 def test_an_unknown_choice_suggests_a_neighbour_and_in_a_file_its_line(study_file, key, wrong, near):

@@ -35,7 +35,8 @@ def _parsed(text: str, where: str) -> Study:
     except Refused as refused:
         problems = refused.problems
     except UnknownName as unknown:
-        key = unknown.kind if unknown.kind in KEYS else f"{unknown.kind}s"
+        kind = unknown.kind.replace(" ", "_")
+        key = kind if kind in KEYS else f"{kind}s"
         problems = {key: f"{key}: {unknown}"}
     raise InvalidStudy("\n".join(f"{where}, line {lines[key]}: {problem}" for key, problem in problems.items()))
 
