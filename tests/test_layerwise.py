@@ -120,6 +120,19 @@ def test_stretches_hold_all_batches_in_order(monkeypatch):
     assert all(len(s) == 1 or sum(len(row) for group in s for row in group) <= 40 for s in stretches)
 
 
+@pytest.mark.parametrize("attended", [1, 12, 1000])
+def test_texts_of_one_length_stand_together_and_all_rows_are_among_them(attended, monkeypatch):
+    monkeypatch.setattr(layerwise, "ATTENDED", attended)
+    lengths = [9, 9, 9, 5, 4, 4, 9, 1, 1, 1, 1]
+    runs = layerwise._alike(lengths)
+    assert [length for run in runs for length in [run.shape[1]] * run.shape[0]] == lengths
+    assert [run.rows.stop - run.rows.start for run in runs] == [
+        texts * length for texts, length in (r.shape for r in runs)
+    ]
+    assert [run.rows.start for run in runs] == [0, *(run.rows.stop for run in runs)][:-1]
+    assert all(texts == 1 or texts * length <= attended for texts, length in (run.shape for run in runs))
+
+
 def test_two_passes_give_the_same_bytes():
     first, second = (extract(tiny("llama"), TEXTS, max_length=LONGEST)[0].layers for _ in range(2))
     assert all(points.tobytes() == second[layer].tobytes() for layer, points in first.items())

@@ -2,13 +2,14 @@
 
 A block's products run over the tokens of many batches without their padding. The matrices that read the same numbers are
 joined (q, k and v; gate and up) and, where torch has MKL, laid out once as its products want them, which costs little
-beside so many tokens; afterwards they are let go, so that no second copy of the weights is held. Only attention sees texts
-padded to one length. What the pass takes for granted about a model is confirmed against the model itself before it is used.
+beside so many tokens; afterwards they are let go, so that no second copy of the weights is held. Attention takes the texts
+of one length together. What the pass takes for granted about a model is confirmed against the model itself before it is used.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -23,6 +24,7 @@ from todacomm.families import Anatomy, evaluating, hooked
 from todacomm.types import Mask, layer_key
 
 STRETCH = 16384  # tokens that one block is applied to before the next: laying its matrices out costs 1 % beside them
+ATTENDED = 2048  # tokens whose attention is computed at a time, about
 ROWS = 1024  # of a product at a time, about
 FEW = 0.5  # of the tokens: where fewer are pooled, the others are left out of the last block
 FEWEST_ROWS = 128  # below, laying a matrix out costs more than it saves
@@ -76,7 +78,7 @@ class Decoder:
         for layer, step in self._through(stretch, max(seen, key=layer_key)):
             if layer in seen:
                 for batch, place in zip(batches, stretch.places, strict=True):
-                    seen[layer](batch, stretch.hidden[place.rows])
+                    seen[layer](batch, stretch.hidden[place])
             yield step
 
     def steps_until(self, layer: str) -> int:
@@ -125,40 +127,29 @@ def stretches_of(groups: Sequence[list[Encoded]]) -> list[list[list[Encoded]]]:
     return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Place:
-    """Where the tokens of a batch stand: rows of the stretch, and their places among b × t, None where all are real."""
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Texts of one length that stand one after the other: their rows in the stretch, and (texts, length)."""
 
     rows: slice
     shape: tuple[int, int]
-    real: Int[Tensor, " m"] | None
 
-    def padded(self, stretch: Float[Tensor, "rows c"]) -> Float[Tensor, "b t c"]:
-        """The rows of this batch, with zeros where it is padded."""
-        found = stretch[self.rows]
-        if self.real is not None:
-            found = found.new_zeros(self.shape[0] * self.shape[1], found.shape[1]).index_copy_(0, self.real, found)
-        return found.view(*self.shape, -1)
-
-    def put(self, stretch: Float[Tensor, "rows c"], found: Float[Tensor, "b t h w"]) -> None:
-        """Write what the heads found for the batch into its rows."""
-        if self.real is None:
-            stretch[self.rows].view(found.shape).copy_(found)
-        else:
-            torch.index_select(found.reshape(self.shape[0] * self.shape[1], -1), 0, self.real, out=stretch[self.rows])
+    def view(self, stretch: Float[Tensor, "rows c"]) -> Float[Tensor, "b t c"]:
+        """Their rows, text by text, in place."""
+        return stretch[self.rows].view(*self.shape, -1)
 
 
-def _places(batches: Sequence[Batch]) -> list[Place]:
-    sizes = [int(b.real.sum()) for b in batches]
-    starts = np.cumsum([0, *sizes])
-    return [
-        Place(
-            slice(int(start), int(start) + size),
-            (b.ids.shape[0], b.ids.shape[1]),
-            None if size == b.ids.size else torch.from_numpy(np.flatnonzero(b.real)),
-        )
-        for b, size, start in zip(batches, sizes, starts, strict=False)
-    ]
+def _alike(lengths: Sequence[int]) -> list[Alike]:
+    """Texts of these lengths, in their order: those alike together, some ATTENDED tokens at a time."""
+    found: list[Alike] = []
+    start = 0
+    for length, texts in groupby(lengths):
+        left, most = sum(1 for _ in texts), max(1, ATTENDED // length)
+        while left:
+            count = min(left, most)
+            found.append(Alike(slice(start, start + count * length), (count, length)))
+            start, left = start + count * length, left - count
+    return found
 
 
 class Room:
@@ -184,7 +175,9 @@ class Stretch:
     def __init__(
         self, decoder: Decoder, batches: Sequence[Batch], room: Room, needed: Callable[[Batch], Mask] | None = None
     ) -> None:
-        self.places = _places(batches)
+        ends = np.cumsum([0, *(int(b.real.sum()) for b in batches)]).tolist()
+        self.places = [slice(*ends) for ends in pairwise(ends)]  # the rows of each batch
+        self.alike = _alike([length for b in batches for length in b.real.sum(axis=1).tolist()])
         self.needed: Int[Tensor, " m"] | None = None
         if needed is not None:
             found = np.concatenate([needed(b)[b.real] for b in batches])
@@ -257,8 +250,9 @@ class Block:
         """Replace the stream of the stretch by that after the block, in these rows at least."""
         for piece in stretch.pieces:
             stretch.projected[piece] = self.project(_normed(stretch.hidden[piece], self.small[0]))
-        for place in stretch.places:
-            place.put(stretch.attended, self._attended(place.padded(stretch.projected), stretch.turns))
+        for texts in stretch.alike:
+            attended = self._attended(texts.view(stretch.projected), stretch.turns)
+            texts.view(stretch.attended).view(attended.shape).copy_(attended)
         if rows is not None:
             for some in torch.split(rows, stretch.rows):
                 stretch.hidden[some] = self._add(stretch.hidden[some], stretch.attended[some])
@@ -274,7 +268,7 @@ class Block:
         return stream
 
     def _attended(self, projected: Float[Tensor, "b t c"], turns: Complex[Tensor, "t 1 c"]) -> Float[Tensor, "b t h c"]:
-        """Causal attention. Padding stands behind the text, where no token of the text looks."""
+        """Causal attention of texts of one length."""
         decoder = self.decoder
         split = projected.view(*projected.shape[:2], -1, decoder.width)
         turning = split[:, :, : decoder.heads + decoder.shared].view(*split.shape[:2], -1, decoder.width // 2, 2)
