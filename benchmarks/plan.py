@@ -25,6 +25,7 @@ RUNS = {
     "tiny decoder, 500 texts": {"models": ["tiny-preln-decoder"]},
     "four shipped models, two poolings": {"shipped": "encoder-decoder"},
     "SmolLM2-135M (GGUF), 100 texts": {"models": [str(DECODER)], "samples": 100},
+    "the same without language metrics": {"models": [str(DECODER)], "samples": 100, "language": False},
     "masked model, language metrics": {"models": ["tiny-postln-encoder"], "pooling": ["mean"]},
     "arrays, 4 of 3000 × 50": {"arrays": [3000, 50, 4]},
     "2000 single tokens": {"models": ["tiny-preln-decoder"], "pooling": ["tokens"], "subsample": 2000},
