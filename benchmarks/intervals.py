@@ -1,6 +1,6 @@
 """Print how often the 95 % intervals cover, and how wide they are.
 
-python benchmarks/intervals.py                    # all of it: about 20 minutes
+python benchmarks/intervals.py                    # all of it: about 35 minutes
 python benchmarks/intervals.py --quick            # fewer clouds, no model
 python benchmarks/intervals.py --populations real --detail
 
