@@ -44,7 +44,7 @@ def count(model: "Skeleton", job: Job, clock: Clock) -> Counted:
     chosen = choose(cut, job.texts, samples=tokenised, min_tokens=study.min_tokens, max_length=study.max_length)
     seconds = clock() - begun
     scale = study.samples / tokenised
-    with_logits = study.language and cut.kind == "causal" and not cut.headless
+    with_logits = study.language and cut.predicts_next
     budget = token_budget(cut, with_logits=with_logits and not comes_in_pieces(cut))
     batches = tuple(Batching(study.batch_size).batches(chosen.encoded, pad_id(cut), budget, ""))
     pooling = job.pooling or DEFAULT_POOLING[cut.kind]

@@ -89,7 +89,7 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     if shuffled is not None:
         chosen = with_tokens_shuffled(chosen, shuffled)
     plan = plan_of_points(chosen, pool, subsample, seed)
-    with_logits = language and model.kind == "causal" and not model.headless
+    with_logits = language and model.predicts_next
     way = way_of(model, batching, with_logits=with_logits, site=site, longest=max(map(len, chosen.encoded)))
     collected, tally = Collector(plan, "" if with_logits else deepest(sites)), Tally()
     reading = _Pass(model, chosen, batching, sites, collected, tally, way, with_logits)

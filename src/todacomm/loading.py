@@ -73,6 +73,11 @@ class LoadedModel:
         """The network without its head."""
         return self.anatomy.base
 
+    @property
+    def predicts_next(self) -> bool:
+        """Whether one pass gives the scores of the next token at every place."""
+        return self.kind == "causal" and not self.headless
+
     def as_dict(self) -> dict[str, Any]:
         """What a record says about the model; JSON-able."""
         shown = ("name", "kind", "headless", "device", "dtype", "revision", "weights_sha256", "blocks", "parameters")

@@ -218,7 +218,7 @@ class Planner:
         further = PASSES[model.cut.kind] if study.language and not model.cut.headless else 0
         tokens = [int(b.real.sum()) if decoder else b.ids.size for b in counted.batches]
         lengths = [rate.block_at(b.ids.shape[1]) for b in counted.batches]
-        deepest = 1.0 if scores(study, model) else rate.deepest
+        deepest = 1.0 if study.language and model.cut.predicts_next else rate.deepest
         blocks = (model.depth - 1 + deepest) * counted.scale * sum(t * s for t, s in zip(tokens, lengths, strict=True))
         blocks += (
             model.depth * rate.laying * math.ceil(counted.scale * sum(tokens) / trials.stretch()) if decoder else 0.0
@@ -298,14 +298,9 @@ def halved(asked: Asked, groups: Sequence[str] | None) -> int:
     return 1 if without_groups(asked, groups) else 2
 
 
-def scores(study: Study, model: "Skeleton") -> bool:
-    """Whether the pass that reads the layers goes on to the scores of the next token."""
-    return study.language and model.cut.kind == "causal" and not model.cut.headless
-
-
 def share_run(layers: Sequence[str], model: "Skeleton", study: Study) -> float:
     """How much of the blocks the pass for the layers runs: up to the deepest of them, all where the head is wanted too."""
-    if scores(study, model):
+    if study.language and model.cut.predicts_next:
         return 1.0
     below = {"embedding": 0, **{f"layer_{i}": i + 1 for i in range(model.depth)}}
     return max(below.get(layer, model.depth) for layer in layers) / model.depth

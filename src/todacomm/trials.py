@@ -83,7 +83,7 @@ def by_blocks(model: "Skeleton", study: "Study", batches: "Sequence[Batch]") -> 
     from todacomm.batching import Batching
     from todacomm.extraction import way_of
 
-    with_logits = study.language and model.cut.kind == "causal" and not model.cut.headless
+    with_logits = study.language and model.cut.predicts_next
     longest = max(b.ids.shape[1] for b in batches)
     way = way_of(model.cut, Batching(study.batch_size), with_logits=with_logits, site=study.site, longest=longest)
     return way.decoder
