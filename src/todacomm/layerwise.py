@@ -23,7 +23,7 @@ from todacomm.batching import Batch, Encoded
 from todacomm.families import Anatomy, evaluating, hooked
 from todacomm.types import Mask, layer_key
 
-STRETCH = 16384  # tokens that one block is applied to before the next: laying its matrices out costs 1 % beside them
+STRETCH = 16384  # tokens that one block is applied to before the next: laying it out costs 3 to 4 % beside them
 ATTENDED = 2048  # tokens whose attention is computed at a time, about
 ROWS = 1024  # of a product at a time, about
 FEW = 0.5  # of the tokens: where fewer are pooled, the others are left out of the last block
@@ -176,7 +176,7 @@ class Stretch:
         self, decoder: Decoder, batches: Sequence[Batch], room: Room, needed: Callable[[Batch], Mask] | None = None
     ) -> None:
         ends = np.cumsum([0, *(int(b.real.sum()) for b in batches)]).tolist()
-        self.places = [slice(*ends) for ends in pairwise(ends)]  # the rows of each batch
+        self.places = [slice(*between) for between in pairwise(ends)]  # the rows of each batch
         self.alike = _alike([length for b in batches for length in b.real.sum(axis=1).tolist()])
         self.needed: Int[Tensor, " m"] | None = None
         if needed is not None:
@@ -252,7 +252,7 @@ class Block:
             stretch.projected[piece] = self.project(_normed(stretch.hidden[piece], self.small[0]))
         for texts in stretch.alike:
             attended = self._attended(texts.view(stretch.projected), stretch.turns)
-            texts.view(stretch.attended).view(attended.shape).copy_(attended)
+            stretch.attended[texts.rows].view(attended.shape).copy_(attended)
         if rows is not None:
             for some in torch.split(rows, stretch.rows):
                 stretch.hidden[some] = self._add(stretch.hidden[some], stretch.attended[some])

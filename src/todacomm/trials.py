@@ -105,7 +105,9 @@ def some_of(batches: "Sequence[Batch]", tokens: int) -> "list[Encoded]":
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one batch took, in seconds for each token with its padding; ``length`` is that of its longest text."""
+    """What one batch took, in seconds for each token with its padding; ``length`` is that of its longest text, ``deepest``
+    what the last block took over the others.
+    """
 
     length: int
     block: float
