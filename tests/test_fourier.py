@@ -9,6 +9,7 @@ from todacomm.fourier import (
     PairTask,
     additive_characters,
     coefficients,
+    cross_entropies,
     dominant,
     gini,
     loss_and_accuracy,
@@ -170,3 +171,43 @@ def test_a_part_of_the_pairs_gives_the_projection_by_least_squares(rng):
     part = PairTask(pairs.characters, pairs.places[some], pairs.labels[some], np.arange(1000))
     whole, found = progress(logits, pairs, [1, 2, 3]), progress(logits[some], part, [1, 2, 3])
     assert found.restricted_loss == pytest.approx(whole.restricted_loss, abs=0.01)
+
+
+# Losses
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("gap", [0.0, 1.0, 12.0, 18.0, 40.0, 90.0, 700.0, -30.0])
+def test_the_loss_of_an_answer_that_is_ahead_by_a_gap_keeps_its_digits(gap, dtype):
+    """Six wrong classes, each ``gap`` below the right one: log(1 + 6 exp(−gap)), here as log1p, whatever is added to all logits."""
+    logits = np.full((3, 7), -gap, dtype=dtype)
+    labels = np.array([0, 3, 6])
+    logits[np.arange(3), labels] = 0
+    expected = np.log1p(6 * np.exp(-gap))
+    for level in (0, 32, -1024):
+        np.testing.assert_allclose(cross_entropies(logits + dtype(level), labels), expected, rtol=1e-9)
+        assert loss_and_accuracy(logits + dtype(level), labels)[0] == pytest.approx(expected, rel=1e-9, abs=0)
+
+
+def test_losses_are_those_of_the_definition_and_of_many_rows_at_once(rng):
+    logits, labels = rng.normal(size=(9000, 11)) * 5, rng.integers(0, 11, 9000)
+    expected = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(9000), labels]
+    np.testing.assert_allclose(cross_entropies(logits, labels), expected, rtol=1e-6, atol=1e-12)
+    assert loss_and_accuracy(logits, labels)[0] == pytest.approx(expected.mean())
+
+
+def test_a_restricted_loss_keeps_its_digits_as_well():
+    """Logits that are one wave of the answer, so high that almost nothing is lost; the reference sums over the wrong classes by hand."""
+    task, pairs = task_of("add", 23)
+    for height in (10.0, 40.0, 120.0):
+        ahead = height * np.cos(2 * np.pi * np.arange(23) / 23)
+        logits = ahead[(pairs.labels[:, None] - np.arange(23)) % 23]
+        expected = np.log1p(np.exp(ahead[1:] - ahead[0]).sum())
+        found = progress(logits, pairs, [1])
+        assert found.restricted_loss == pytest.approx(expected, rel=1e-6, abs=0)
+        assert loss_and_accuracy(logits, task.labels)[0] == pytest.approx(expected, rel=1e-9, abs=0)
+
+
+def test_logits_that_are_not_finite_have_a_loss_that_is_not():
+    logits = np.array([[np.inf, 0.0, 0.0], [np.nan, 0.0, 0.0]])
+    assert np.isnan(cross_entropies(logits, np.array([0, 1]))).all()

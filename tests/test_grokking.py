@@ -239,6 +239,34 @@ def test_a_checkpoint_is_what_the_network_gives():
     np.testing.assert_array_equal(found.pairs.labels, task.labels[np.concatenate([task.train, task.test])])
 
 
+def by_log1p(logits, labels):
+    """The mean cross-entropy as log1p of what the wrong classes have, in long double."""
+    wide = logits.astype(np.longdouble)
+    ahead = np.exp(wide - wide[np.arange(len(labels)), labels][:, None])
+    ahead[np.arange(len(labels)), labels] = 0
+    return float(np.log1p(ahead.sum(axis=1)).mean())
+
+
+@pytest.mark.parametrize(
+    "task", [Task(prime=13, train_fraction=0.5), Task("mul", 11), grokking.Images("digits", 0.1)], ids=str
+)
+def test_losses_keep_their_digits_where_a_network_is_sure(task):
+    """float32 has 1e-7 of one, so that a loss below it is noise: of controls without weight decay most of the run."""
+    network = "pixels" if isinstance(task, grokking.Images) else "mlp"
+    run = Run(task, replace(TRAINING, network=network, weight_decay=0.0, learning_rate=1e-2))
+    run.train_to(150)
+    train = len(task.train)
+    for surer in (1, 3, 3):
+        with torch.no_grad():
+            run.network.head.weight *= surer
+            run.network.head.bias *= surer
+        found = run.checkpoint()
+        labels = task.labels[run._evaluated]
+        assert found.train_loss == pytest.approx(by_log1p(found.logits[:train], labels[:train]), rel=1e-6, abs=0)
+        assert found.test_loss == pytest.approx(by_log1p(found.logits[train:], labels[train:]), rel=1e-6, abs=0)
+    assert 0 < found.train_loss < 1e-9
+
+
 def test_a_part_of_the_test_pairs_is_drawn_once():
     task = Task(prime=13, train_fraction=0.5)
     first, second = (Run(task, TRAINING, Measured(20, 40)) for _ in range(2))

@@ -16,6 +16,7 @@ Points = Float[np.ndarray, "n d"]
 Spectrum = Float[np.ndarray, " f"]
 Logits = Float[np.ndarray, "m c"]
 Frequencies = Sequence[int]
+ROWS = 4096  # of logits that are held in float64 at a time
 
 
 def is_prime(number: int) -> bool:
@@ -219,16 +220,29 @@ def progress(logits: Logits, task: PairTask, frequencies: Frequencies | None = N
 def restricted_scores(
     restricted: Float[np.ndarray, "order c"], places: Int[np.ndarray, " m"], labels: Int[np.ndarray, " m"]
 ) -> tuple[float, float]:
-    """`loss_and_accuracy` of the logits restricted[places], which are the same for all pairs of one place."""
-    top = restricted.max(axis=1)
-    spread = np.log(np.exp(restricted - top[:, None]).sum(axis=1)) + top
-    right = restricted[places, labels]
-    return float((spread[places] - right).mean()), float((restricted.argmax(axis=1)[places] == labels).mean())
+    """`loss_and_accuracy` of the logits restricted[places], each pair of a place and a label computed once."""
+    classes = restricted.shape[1]
+    pairs, inverse = np.unique(places * classes + labels, return_inverse=True)
+    place, label = np.divmod(pairs, classes)
+    right = restricted.argmax(axis=1)[places] == labels
+    return float(cross_entropies(restricted[place], label)[inverse].mean()), float(right.mean())
 
 
 def loss_and_accuracy(logits: Logits, labels: Int[np.ndarray, " m"]) -> tuple[float, float]:
-    """Mean cross-entropy in nats, and the share of right answers."""
-    top = logits.max(axis=1)
-    right = logits[np.arange(len(labels)), labels]
-    spread = np.log(np.exp(logits - top[:, None]).sum(axis=1, dtype=np.float64))
-    return float((spread + top - right).mean(dtype=np.float64)), float((logits.argmax(axis=1) == labels).mean())
+    """Mean cross-entropy in nats, in float64, and the share of right answers."""
+    parts = range(0, len(labels), ROWS)
+    total = sum(float(cross_entropies(logits[i : i + ROWS], labels[i : i + ROWS]).sum()) for i in parts)
+    return total / len(labels), float((logits.argmax(axis=1) == labels).mean())
+
+
+def cross_entropies(logits: Logits, labels: Int[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+    """The cross-entropy of each row: log(1 + Σ exp(z − z_right)) over the other classes, which keeps the digits of a sure answer.
+
+    log Σ exp z − z_right is a difference of two numbers of the size of the logits: its digits end at 1e-8 in float32, at 1e-16 in float64.
+    """
+    rows = np.arange(len(labels))
+    with np.errstate(invalid="ignore"):  # of a network whose logits are infinite: NaN, as they are
+        ahead = logits - logits[rows, labels].astype(np.float64)[:, None]
+        ahead[rows, labels] = -np.inf
+        top = ahead.max(axis=1)
+        return np.logaddexp(0.0, np.log(np.exp(ahead - top[:, None]).sum(axis=1)) + top)

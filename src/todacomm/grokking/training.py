@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from todacomm.errors import InvalidInput, TrainingFailed
-from todacomm.fourier import PairTask, places_of
+from todacomm.fourier import PairTask, loss_and_accuracy, places_of
 from todacomm.grokking.images import Images
 from todacomm.grokking.networks import Network, Shape, built
 from todacomm.grokking.tasks import Task
@@ -80,7 +80,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """A network at one step: losses (nats) and accuracies, clouds, the logits of the evaluated inputs, norms of weights.
+    """A network at one step: losses (nats, in float64) and accuracies, clouds, the logits of the evaluated inputs, norms of weights.
 
     ``clouds`` are ``embedding`` (c, d), where there is one, and ``layer_i`` (n, d) float32; ``logits`` (m, c) float32 belong to
     ``pairs``, whose restriction and exclusion they give. Nothing of it is kept by the training.
@@ -226,11 +226,9 @@ class Run:
         """The network as it is now, evaluated."""
         logits, clouds = self._states()
         train = len(self.task.train)
-        labels = self._labels[self._rows]
-        (train_loss, train_right), (test_loss, test_right) = (
-            (float(F.cross_entropy(x, y)), float((x.argmax(1) == y).double().mean()))
-            for x, y in ((logits[:train], labels[:train]), (logits[train:], labels[train:]))
-        )
+        labels = self.task.labels[self._evaluated]
+        train_loss, train_right = loss_and_accuracy(logits[:train], labels[:train])
+        test_loss, test_right = loss_and_accuracy(logits[train:], labels[train:])
         norm = math.sqrt(sum(float(w.detach().double().square().sum()) for w in self.network.parameters()))
         table = self.network.embed
         rows = None if table is None else table.weight.detach().cpu().numpy().copy()
@@ -241,19 +239,19 @@ class Run:
             test_loss=test_loss,
             test_accuracy=test_right,
             clouds=clouds if rows is None else {"embedding": rows, **clouds},
-            logits=logits.cpu().numpy(),
+            logits=logits,
             pairs=self._pairs,
             weight_norm=norm,
             embedding_norm=None if rows is None else float(np.linalg.norm(rows.astype(np.float64))),
         )
 
     @torch.no_grad()
-    def _states(self) -> tuple[Tensor, dict[str, np.ndarray]]:
+    def _states(self) -> tuple[Float[np.ndarray, "m c"], dict[str, np.ndarray]]:
         """The logits of all evaluated inputs and the hidden states of the watched ones."""
         logits = torch.cat([self.network(self._inputs[part]) for part in torch.split(self._rows, ROWS)])
         *hidden, _ = self.network.states(self._inputs[self._rows[self._watched]])
         named = zip(self.network.names, hidden, strict=True)
-        return logits, {name: state.cpu().numpy() for name, state in named}
+        return logits.cpu().numpy(), {name: state.cpu().numpy() for name, state in named}
 
     # Stopping and going on
 
