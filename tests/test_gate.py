@@ -238,14 +238,16 @@ def gate(todacomm, written, tmp_path, monkeypatch):
     return lambda *arguments: todacomm("compare", "base", "tuned", *arguments)
 
 
-def test_the_exit_code_is_1_where_a_rule_fires_and_the_rule_is_named(gate):
-    code, out, _ = gate("--fail-if", f"{SHAPE}:rel>0.01", "--fail-if", "bits_per_byte:rel>0.5")
+@pytest.mark.parametrize("form", ["--figures=png", "--quiet", "--json"])
+def test_the_exit_code_is_1_where_a_rule_fires_and_the_rule_is_named_on_standard_error(gate, form):
+    code, out, err = gate("--fail-if", f"{SHAPE}:rel>0.01", "--fail-if", "bits_per_byte:rel>0.5", form)
     assert code == 1
-    assert f"FIRED {SHAPE}:rel>0.01" in out
-    assert "base and tuned, layer_1: rel 0." in out
-    assert "beyond 0.01" in out
-    assert "passed bits_per_byte:rel>0.5" in out
-    assert "nearest: base and tuned: rel 0.1, 0.4 short of 0.5" in out
+    assert f"FIRED {SHAPE}:rel>0.01" in err
+    assert "base and tuned, layer_1: rel 0." in err
+    assert "beyond 0.01" in err
+    assert "passed" not in err
+    told = "passed bits_per_byte:rel>0.5\n  nearest: base and tuned: rel 0.1, 0.4 short of 0.5" in out
+    assert told == (form == "--figures=png")
 
 
 def test_the_exit_code_is_0_where_none_fires_and_without_rules(gate):
@@ -260,14 +262,18 @@ def test_the_exit_code_is_2_where_a_rule_is_wrong(gate, rule):
     assert "error:" in err
 
 
-def test_a_failure_that_nobody_foresaw_is_2_as_well_with_its_traceback(gate, monkeypatch):
+def test_a_failure_that_nobody_foresaw_is_2_as_well_with_its_traceback_on_request(gate, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("of a test")
 
     monkeypatch.setattr("todacomm.gate.judge", broken)
     code, _, err = gate("--fail-if", "expansion:rel>1")
     assert code == 2
-    assert "ZeroDivisionError: of a test" in err
+    assert "error: ZeroDivisionError: of a test (in compare.py, line " in err
+    assert "Traceback" not in err
+    assert "Traceback" in gate("--fail-if", "expansion:rel>1", "--traceback")[2]
+    monkeypatch.setenv("TODACOMM_TRACEBACK", "1")
+    assert "Traceback" in gate("--fail-if", "expansion:rel>1")[2]
 
 
 def test_json_lists_every_rule_and_its_outcome_and_the_file_holds_the_same(gate, tmp_path):

@@ -17,6 +17,7 @@ from todacomm.files import to_json, write_atomically
 from todacomm.fitting import check_arrays, fitted, shapes_of
 from todacomm.grid import Setting
 from todacomm.jobs import Failure
+from todacomm.plain import cell
 from todacomm.planning import rates_of
 from todacomm.quantities import Bound
 from todacomm.recipe import Recipe
@@ -111,7 +112,7 @@ def csv_of(found: Ablation) -> str:
     rows, text = list(found.rows()), io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 

@@ -1,9 +1,24 @@
 """The command line: each command parses, calls one function and prints."""
 
+import os
+import sys
+
 import typer
 
-from todacomm.cli import ablate, cache, catalogue, compare, console, grok, measure, plan, report, run, show
-from todacomm.errors import TodacommError
+from todacomm.cli import (
+    ablate,
+    cache,
+    catalogue,
+    compare,
+    ending,
+    grok,
+    measure,
+    plan,
+    report,
+    run,
+    show,
+    streams,
+)
 
 HELP = """The shape of what a neural network has learned, layer by layer: persistent homology of its activations.
 
@@ -45,18 +60,17 @@ def _options(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print versions, device and engine, and leave."
     ),
+    traceback: bool = typer.Option(
+        False, ending.OPTION, help=f"Show where an error comes from; {ending.VARIABLE}=1 does the same."
+    ),
 ) -> None:
     pass
 
 
 def main() -> None:
-    """Run the command line; an error of ours is told in one paragraph, without a traceback."""
-    try:
-        app()
-    except TodacommError as problem:
-        console.tell(problem)
-        raise SystemExit(console.WRONG_INPUT) from None
-    except SystemExit as left:  # typer makes this of Ctrl-C
-        if left.code == console.INTERRUPTED:
-            console.err.print("[yellow]interrupted[/]: what was finished stays, nothing is half-written")
-        raise
+    """Run the command line; an error is told in one paragraph, without a traceback unless one is asked for."""
+    os.environ["MPLBACKEND"] = "agg"  # notebooks set canvases that are not installed here
+    with streams.guarded():
+        code = ending.exit_code(app, sys.argv[1:])
+    if code:
+        raise SystemExit(code)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from todacomm.cli import console, options
+from todacomm.cli import console, options, streams
 from todacomm.cli import run as running
 from todacomm.errors import InvalidInput
 
@@ -296,12 +296,14 @@ def means_of(study: "Study", null_draws: int, track: Any, say: Any) -> "Means":
 
 def show(found: "Ablated", *, json: bool, quiet: bool) -> None:
     """Claim, stands in, where it fails; the failures; where everything is."""
+    from todacomm.files import read_json
+
     if json:
-        console.out.out((found.directory / "ablation.json").read_text(encoding="utf-8"), end="")
+        streams.print_json(read_json(found.directory / "ablation.json"))
     elif not quiet:
         show_table(found)
     for model, failed in found.failures.items():
-        console.err.print(f"[bold red]failed:[/] {console.escaped(f'{model}: {failed.message}')}")
+        console.err.tell("failed:", "bold red", f"{model}: {failed.message}")
 
 
 def show_table(found: "Ablated") -> None:

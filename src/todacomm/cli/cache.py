@@ -1,17 +1,15 @@
 """``todacomm cache ls``, ``rm`` and ``du``: what is kept of earlier runs."""
 
-import csv as csv_module
-import json as json_module
 import re
-import sys
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from todacomm.cli import console
+from todacomm.cli import console, streams
 from todacomm.errors import InvalidInput
+from todacomm.plain import visible
 
 if TYPE_CHECKING:
     from todacomm.cache import Row
@@ -39,12 +37,9 @@ def ls(
     cache = Cache(default_place())
     found = rows(cache)
     if json:
-        json_module.dump([as_dict(row) for row in found], sys.stdout, indent=2, ensure_ascii=False)
-        sys.stdout.write("\n")
+        streams.print_json([as_dict(row) for row in found])
     elif csv:
-        writer = csv_module.DictWriter(sys.stdout, list(COLUMNS), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(as_dict(row) for row in found)
+        streams.print_csv([as_dict(row) for row in found], COLUMNS)
     else:
         show(found, f"{cache.root}")
 
@@ -88,8 +83,7 @@ def du(json: Annotated[bool, typer.Option("--json", help=JSON)] = False) -> None
     cache = Cache(default_place())
     found = usage(cache)
     if json:
-        json_module.dump({"place": str(cache.root), **{k: asdict(v) for k, v in found.items()}}, sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        streams.print_json({"place": str(cache.root), **{k: asdict(v) for k, v in found.items()}})
         return
     table = Table("what", box=None, pad_edge=False, header_style="bold")
     for name in ("files", "size", "also in runs"):
@@ -132,12 +126,20 @@ def rm(
         console.out.print("There is nothing of that in the cache.")
         return
     what = f"{len(found.entries)} entr{'y' if len(found.entries) == 1 else 'ies'} ({size(found.bytes)})"
-    if not yes and not typer.confirm(f"Remove {what} from {cache.root}?"):
+    if not yes and not confirmed(f"Remove {what} from {cache.root}?"):
         console.out.print("Nothing was removed.")
         return
     freed = remove(found)
     held = f"; {size(found.bytes - freed)} stay on the disk, as runs hold them" if freed < found.bytes else ""
     console.out.print(f"Removed {what}: {size(freed)} freed{held}.")
+
+
+def confirmed(question: str) -> bool:
+    """Whether the user says yes. Raises InvalidInput where there is nobody to ask."""
+    try:
+        return typer.confirm(visible(question))
+    except typer.Abort:
+        raise InvalidInput("nothing was removed, for nobody answers: --yes removes without asking") from None
 
 
 def seconds_of(text: str) -> float:

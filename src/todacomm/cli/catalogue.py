@@ -64,7 +64,7 @@ def print_versions() -> None:
     console.out.print(f"  engine {DEFAULT}, checked against ripser")
     warning = predecessor_warning()
     if warning:
-        console.err.print(f"[yellow]warning:[/] {console.escaped(warning)}")
+        console.warn(warning)
 
 
 def device() -> str:

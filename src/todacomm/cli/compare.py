@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from todacomm.cli import console, options, tables
+from todacomm.cli import console, options, streams, tables
 
 if TYPE_CHECKING:
     from todacomm.comparison import How
@@ -76,29 +76,29 @@ def compare(
       todacomm compare base/ tuned/ --fail-if "shape_growth:rel>0.2" --fail-if "H1_total_persistence:p<0.01"
       todacomm compare a b c d e --against all --group "old=a,b,c" --group "new=d,e"
     """
-    with console.leaving_with(console.WRONG_INPUT):
-        from todacomm.clouds_store import clouds_of
-        from todacomm.execution import compared, write_compared
-        from todacomm.figures import Figures
-        from todacomm.gate import judge, parse
+    from todacomm.clouds_store import clouds_of
+    from todacomm.execution import compared, write_compared
+    from todacomm.figures import Figures
+    from todacomm.files import read_json
+    from todacomm.gate import judge, parse
 
-        rules = [parse(text) for text in fail_if or []]
-        if output is not None:
-            refuse_path(output)
-        how = how_of(against, group or [], blocks)
-        written = Figures.read(figures, bare=figures_bare)
-        profiles, runs = read(names, output_dir)
-        with console.tracker(quiet=quiet or json) as track:
-            found = compared(profiles, clouds=lambda p: clouds_of(runs[id(p)], p), how=how, track=track)
-        outcomes = judge(rules, found) if rules else []
-        directory = write_compared(
-            found, output_dir, name=output, run_of=lambda p: runs[id(p)], gate=outcomes, figures=written
-        )
-        if json:
-            console.out.out((directory / "comparison.json").read_text(encoding="utf-8"), end="")
-        elif not quiet:
-            tables.show_comparison(directory, found.values())
-            tables.show_gate(outcomes)
+    rules = [parse(text) for text in fail_if or []]
+    if output is not None:
+        refuse_path(output)
+    how = how_of(against, group or [], blocks)
+    written = Figures.read(figures, bare=figures_bare)
+    profiles, runs = read(names, output_dir)
+    with console.tracker(quiet=quiet or json) as track:
+        found = compared(profiles, clouds=lambda p: clouds_of(runs[id(p)], p), how=how, track=track)
+    outcomes = judge(rules, found) if rules else []
+    directory = write_compared(
+        found, output_dir, name=output, run_of=lambda p: runs[id(p)], gate=outcomes, figures=written
+    )
+    if json:
+        streams.print_json(read_json(directory / "comparison.json"))
+    elif not quiet:
+        tables.show_comparison(directory, found.values())
+    tables.show_gate(outcomes, quiet=quiet or json)
     if any(outcome.fired for outcome in outcomes):
         console.stop(console.FIRED)
 

@@ -1,20 +1,44 @@
 """What every command shares: the terminal, progress bars, the way an error is told."""
 
 import sys
-import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
 
 from todacomm.errors import TodacommError
+from todacomm.plain import visible
 from todacomm.progress import Track, silent
 
 PIPED_WIDTH = 110  # columns of a table that goes to a file or another program
-out = Console(soft_wrap=False, highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class Terminal(Console):
+    """A console that obeys no text: the control characters and the brackets of a file or array name are shown."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **settings)
+
+    def render_str(self, text: str, **settings: Any) -> Text:
+        """A string, before its width is measured."""
+        return super().render_str(visible(text), **settings)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Whatever is printed."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+    def tell(self, sign: str, style: str, message: str) -> None:
+        """A line with a sign before it."""
+        self.print(Text.assemble((sign, style), " ", message), soft_wrap=True)
+
+
+out = Terminal(soft_wrap=False, width=None if sys.stdout and sys.stdout.isatty() else PIPED_WIDTH)
+err = Terminal(stderr=True, soft_wrap=True)
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 FIRED = 1  # a rule of a gate
@@ -22,14 +46,7 @@ FIRED = 1  # a rule of a gate
 
 def tell(problem: TodacommError) -> None:
     """Print an error as one paragraph on standard error."""
-    err.print(f"[bold red]error:[/] {escaped(str(problem))}")
-
-
-def escaped(text: str) -> str:
-    """Text from outside, with rich's markup taken as plain characters."""
-    from rich.markup import escape
-
-    return escape(text)
+    err.tell("error:", "bold red", str(problem))
 
 
 @contextmanager
@@ -48,7 +65,7 @@ def tracker(*, quiet: bool) -> Iterator[Track]:
     )
 
     columns = (
-        TextColumn("[progress.description]{task.description}"),
+        TextColumn("{task.description}", style="progress.description", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -69,26 +86,14 @@ def stop(code: int) -> None:
     raise typer.Exit(code)
 
 
-@contextmanager
-def leaving_with(code: int) -> Iterator[None]:
-    """Leave with ``code``, after the traceback, where something goes wrong that nobody foresaw: of itself it would be 1."""
-    try:
-        yield
-    finally:
-        problem = sys.exc_info()[1]
-        if problem is not None and not isinstance(problem, (TodacommError, typer.Exit, SystemExit, KeyboardInterrupt)):
-            traceback.print_exc()
-            raise SystemExit(code)
-
-
 def say(message: str) -> None:
     """A line on what is being done, on standard error."""
-    err.print(escaped(message), style="dim")
+    err.print(message, style="dim")
 
 
 def warn(message: str) -> None:
     """A warning on standard error, also with ``--quiet``."""
-    err.print(f"[yellow]warning:[/] {escaped(message)}")
+    err.tell("warning:", "yellow", message)
 
 
 def unsaid(message: str) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from todacomm.cli import console, options
+from todacomm.cli import console, options, streams
 from todacomm.cli import run as running
 from todacomm.errors import InvalidInput
 
@@ -170,18 +170,18 @@ def sweep_of(typed: list[str]) -> dict[str, list[Any]]:
 
 def show(found: "Grokked", *, json: bool, quiet: bool) -> None:
     """The verdict, a row for each run and control, and where everything is."""
+    from todacomm.files import read_json
+
     if json:
-        console.out.out((found.directory / "signature.json").read_text(encoding="utf-8"), end="")
+        streams.print_json(read_json(found.directory / "signature.json"))
     elif not quiet:
         for cell, one in found.signatures.items():
             show_signature(cell, one)
         console.out.print(f"Report: {found.directory / 'reports' / 'report.html'}", soft_wrap=True)
     for cell, problem in found.problems.items():
-        console.err.print(
-            f"[bold red]no signature{f' of {cell}' if cell else ''}:[/] {console.escaped(problem)}", soft_wrap=True
-        )
+        console.err.tell(f"no signature{f' of {cell}' if cell else ''}:", "bold red", problem)
     for name, problem in found.failures.items():
-        console.err.print(f"[bold red]{console.escaped(name)}:[/] {console.escaped(problem)}", soft_wrap=True)
+        console.err.tell(f"{name}:", "bold red", problem)
 
 
 def show_signature(cell: str, found: "Signature") -> None:
@@ -203,4 +203,4 @@ def show_signature(cell: str, found: "Signature") -> None:
         table.add_row(kind, *at, *of_rise, one.verdict)
     console.out.print(table)
     for sentence in found.sentences:
-        console.out.print(console.escaped(sentence), soft_wrap=True)
+        console.out.print(sentence, soft_wrap=True)

@@ -1,14 +1,12 @@
 """``todacomm plan``: what a run or a measurement will take, before it is begun."""
 
 import inspect
-import json as json_module
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from todacomm.cli import console
+from todacomm.cli import console, streams
 from todacomm.cli import run as running
 
 if TYPE_CHECKING:
@@ -47,8 +45,7 @@ def plan(
     study = running.study_of(context.params.get("config"), running.given_options(context))
     found = plan_of_file(path, study, calibrate=calibrate) if path else plan_of_study(study, calibrate=calibrate)
     if json:
-        json_module.dump(found.as_dict(), sys.stdout, indent=2, ensure_ascii=False)
-        sys.stdout.write("\n")
+        streams.print_json(found.as_dict())
     else:
         show(found)
 
@@ -116,18 +113,19 @@ def show(found: "Plan") -> None:
     limit = f" {spoken(found.limit)} may be used." if found.limit else ""
     alone = f"The program alone holds {spoken(found.base)}; every figure but counts is an estimate.{limit}"
     for line in (f"In all {found.line()}.", alone, *(f"To fit into memory: {change}." for change in found.changes)):
-        console.out.print(console.escaped(line), soft_wrap=True)
+        console.out.print(line, soft_wrap=True)
 
 
 def show_job(job: "JobPlan", whole: "Plan") -> None:
     """What there is of one job, and a row for each of its stages."""
     title = f"{job.model} · {job.dataset}{f' · pooling {job.pooling}' if job.pooling else ''}"
     if job.problem:
-        console.out.print(f"[bold]{console.escaped(title)}[/]\n  {console.escaped(job.problem)}\n", soft_wrap=True)
+        console.out.print(title, style="bold", soft_wrap=True)
+        console.out.print(f"  {job.problem}\n", soft_wrap=True)
         return
     show_stages(title, [(s.name, s.seconds, s.memory, s.flops) for s in job.stages], whole)
     for line in (counts(job), *job.notes):
-        console.out.print(f"  {console.escaped(line)}", soft_wrap=True)
+        console.out.print(f"  {line}", soft_wrap=True)
     console.out.print()
 
 
@@ -139,7 +137,7 @@ def show_stages(title: str, stages: list[tuple[str, float, int, float]], whole: 
     from todacomm.memory import spoken
     from todacomm.plan import duration
 
-    table = Table(title=console.escaped(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("stage")
     for head in ("time, about", "memory, about", "GFLOP"):
         table.add_column(head, justify="right")

@@ -335,4 +335,4 @@ def show(outcome: "Outcome", *, csv: bool, json: bool, quiet: bool) -> None:
         if outcome.comparison:
             tables.show_comparison(outcome.comparison, outcome.compared.values())
     for model, failure in outcome.failures.items():
-        console.err.print(f"[bold red]failed:[/] {console.escaped(f'{model}: {failure.message}')}")
+        console.err.tell("failed:", "bold red", f"{model}: {failure.message}")

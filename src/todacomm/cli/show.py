@@ -1,14 +1,12 @@
 """``todacomm show``."""
 
-import json as json_module
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from todacomm.cli import console, options
+from todacomm.cli import console, options, streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,5 +102,4 @@ def record_of(directory: Path, kind: "Kind", salvage: "Salvage") -> Any:
 
 def print_json(records: list[Any]) -> None:
     """One record as it is, several as a list."""
-    json_module.dump(records[0] if len(records) == 1 else records, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    streams.print_json(records[0] if len(records) == 1 else records)

@@ -1,14 +1,11 @@
 """What a command prints at its end: a table, or CSV or JSON in its place."""
 
-import csv as csv_module
-import json as json_module
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from todacomm.cli import console
+from todacomm.cli import console, streams
 from todacomm.types import Expansion, Number, Profile
 
 if TYPE_CHECKING:
@@ -21,8 +18,7 @@ MOST_FOUND = 5  # values of a rule that fired that are printed
 def show(profiles: Sequence[Profile], *, csv: bool, json: bool, quiet: bool) -> None:
     """Print the profiles in the form asked for; JSON goes before CSV, both before the table."""
     if json:
-        json_module.dump([as_json(p) for p in profiles], sys.stdout, indent=2, ensure_ascii=False)
-        sys.stdout.write("\n")
+        streams.print_json([as_json(p) for p in profiles])
     elif csv:
         write_csv(profiles)
     elif not quiet:
@@ -52,10 +48,7 @@ def write_csv(profiles: Sequence[Profile]) -> None:
     rows = [
         {"pooling": p.recipe.pooling, **row, **claimed_cells(p, row["layer"])} for p in profiles for row in p.rows()
     ]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv_module.DictWriter(sys.stdout, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    streams.print_csv(rows, list(dict.fromkeys(name for row in rows for name in row)))
 
 
 def claimed_cells(profile: Profile, layer: str) -> dict[str, Number]:
@@ -79,7 +72,7 @@ def show_table(profile: Profile) -> None:
     growths = [growth_line(expansion, profile) for expansion in profile.expansions[:1]]
     for line in (legend(profile), *growths, *loop_sentences(profile, sound(profile))):
         if line:
-            console.out.print(console.escaped(line), soft_wrap=True)
+            console.out.print(line, soft_wrap=True)
 
 
 def growth_line(expansion: Expansion, profile: Profile) -> str:
@@ -108,19 +101,26 @@ def show_comparison(directory: Path, comparisons: "Iterable[Comparison]") -> Non
         console.out.print(comparison_table(comparison))
         for line in (comparison_legend(comparison), *comparison.warnings, *verdicts(comparison)):
             if line:
-                console.out.print(console.escaped(line), soft_wrap=True)
+                console.out.print(line, soft_wrap=True)
     console.out.print(f"Comparison: {directory / 'report.html'}", soft_wrap=True)
 
 
-def show_gate(outcomes: "Sequence[Judgement]") -> None:
-    """Each rule, whether it fired, where and by how much."""
+def show_gate(outcomes: "Sequence[Judgement]", *, quiet: bool) -> None:
+    """Each rule, whether it fired, where and by how much: those that fired on standard error, always; the others unless ``quiet``."""
     for one in outcomes:
-        sign = "[red]FIRED[/]" if one.fired else "[green]passed[/]"
-        console.out.print(f"{sign} {console.escaped(one.rule.text)}", soft_wrap=True)
-        for found in one.fired[:MOST_FOUND] or (one.nearest,):
-            console.out.print(f"  {console.escaped(found_line(one, found))}", soft_wrap=True)
-        if len(one.fired) > MOST_FOUND:
-            console.out.print(f"  and {len(one.fired) - MOST_FOUND} more", soft_wrap=True)
+        if one.fired:
+            show_rule(one, "FIRED", "red", console.err)
+        elif not quiet:
+            show_rule(one, "passed", "green", console.out)
+
+
+def show_rule(one: "Judgement", sign: str, style: str, place: console.Terminal) -> None:
+    """A rule, and the values that fired or the one that came nearest."""
+    lines = [f"  {found_line(one, found)}" for found in one.fired[:MOST_FOUND] or (one.nearest,)]
+    more = [f"  and {len(one.fired) - MOST_FOUND} more"] if len(one.fired) > MOST_FOUND else []
+    place.tell(sign, style, one.rule.text)
+    for line in (*lines, *more):
+        place.print(line, soft_wrap=True)
 
 
 def found_line(outcome: "Judgement", found: "Found") -> str:

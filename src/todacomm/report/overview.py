@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -122,7 +121,7 @@ def layer_table(profile: Profile) -> Table:
         loop, sign = [loop_text(m, profile)] if loops else [], reading.mark(m)
         facts = (f"{m.facts.distinct_points:,}", number(m.facts.scale, 3))
         numbers = (value_text(m, profile, key) for key in columns.values())
-        table.add_row(escape(name), *facts, *numbers, *loop, sign, style="dim" if sign else "")
+        table.add_row(name, *facts, *numbers, *loop, sign, style="dim" if sign else "")
     return table
 
 
@@ -178,7 +177,7 @@ def claims_table(found: Ablation) -> Table:
     for head in ("claim", "stands in", "where it fails"):
         table.add_column(head, overflow="fold")
     for row in claim_rows(found):
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     return table
 
 
@@ -197,7 +196,7 @@ def overview_of_training(findings: Findings, width: int) -> Iterator[RenderableT
 
 def training_table(exhibit: Exhibit, *, most: int) -> Table:
     """A row a run: its test accuracy and the followed number along the steps, when it generalised, how far the number rose."""
-    table = framed(escape(exhibit.cell))
+    table = framed(exhibit.cell)
     table.add_column("run", overflow="fold", max_width=24)
     for head in ("accuracy", named(exhibit.followed).split(" of ")[0] or "followed"):
         table.add_column(head, no_wrap=True, min_width=most)
@@ -213,7 +212,7 @@ def training_table(exhibit: Exhibit, *, most: int) -> Table:
     limits = limits_of(runs, exhibit.followed)
     for run in runs:
         lines = (line_of(run, "test_accuracy", (0.0, 1.0), most), line_of(run, exhibit.followed, limits, most))
-        table.add_row(escape(run.label), *lines, *judgement(run), style="" if run.is_run else "dim")
+        table.add_row(run.label, *lines, *judgement(run), style="" if run.is_run else "dim")
     return table
 
 
@@ -234,4 +233,4 @@ def judgement(run: Trained) -> tuple[str, str, str]:
     generalised = told.milestones.generalised_at if told else None
     ratio = told.rise.ratio if told and told.rise else None
     verdict = (told.verdict if told else "") or run.complaint or "not judged"
-    return spoken_step(generalised), ratio_of(ratio), escape(verdict)
+    return spoken_step(generalised), ratio_of(ratio), verdict

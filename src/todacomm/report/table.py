@@ -1,7 +1,6 @@
 """Tables for the terminal, at most 100 columns wide."""
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from todacomm.comparison import Comparison, ModelRow
@@ -38,7 +37,7 @@ def summary_table(profile: Profile) -> Table:
     """
     pooled = f" · pooling {profile.recipe.pooling}" if profile.recipe.pooling else ""
     title = f"{elided(profile.model, 56)} · {elided(profile.data, 30)}{pooled}"
-    table = framed(escape(title.replace(r"\$", "$")))
+    table = framed(title.replace(r"\$", "$"))
     heads = SCALE_FREE if reading.rescaled(profile.recipe) else COLUMNS
     columns = {head: key for head, key in heads.items() if key in profile.names}
     table.add_column("layer" if profile.along == "layer" else "step", overflow="fold", max_width=24, min_width=9)
@@ -47,9 +46,7 @@ def summary_table(profile: Profile) -> Table:
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True, min_width=1)
     for name, m in zip(reading.positions(profile), profile.measurements, strict=True):
-        table.add_row(
-            escape(name), *_cells(m, list(columns.values())), reading.mark(m), style="dim" if reading.mark(m) else ""
-        )
+        table.add_row(name, *_cells(m, list(columns.values())), reading.mark(m), style="dim" if reading.mark(m) else "")
     return table
 
 
@@ -75,7 +72,7 @@ def comparison_table(comparison: Comparison) -> Table:
     """One row a model; dataset and pooling only where they differ. "max ×" is the largest shape growth of any block."""
     found = {f: list(dict.fromkeys(getattr(r, f) for r in comparison.rows)) for f in ("data", "pooling")}
     several = {f for f, values in found.items() if len(values) > 1}
-    table = framed(escape(" · ".join(["Comparison", *(values[0] for f, values in found.items() if f not in several)])))
+    table = framed(" · ".join(["Comparison", *(values[0] for f, values in found.items() if f not in several)]))
     for head in ("model", *sorted(several)):
         table.add_column(head, overflow="fold", max_width=30 if head == "model" else 12)
     for head in ("expansion", "= scale", "× shape"):
@@ -87,8 +84,8 @@ def comparison_table(comparison: Comparison) -> Table:
     if marked:
         table.add_column("", no_wrap=True, min_width=1)
     for row in comparison.rows:
-        where = (escape(str(getattr(row, f))) for f in sorted(several))
-        table.add_row(escape(row.model), *where, *_comparison_cells(row), *([row_mark(row)] if marked else []))
+        where = (str(getattr(row, f)) for f in sorted(several))
+        table.add_row(row.model, *where, *_comparison_cells(row), *([row_mark(row)] if marked else []))
     return table
 
 

@@ -1,0 +1,118 @@
+"""Standard output and error as they come: of a narrow encoding, closed, on a full disk, or a pipe that nobody reads."""
+
+import codecs
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from todacomm.errors import CannotWrite
+from todacomm.plain import CONTROLS, cell, plain
+
+HANDLER = "todacomm"  # of characters that an encoding does not hold
+
+
+def replaced(problem: UnicodeError) -> tuple[str, int]:
+    """The error handler of our streams."""
+    if not isinstance(problem, UnicodeEncodeError):
+        raise problem
+    return "".join(map(plain, problem.object[problem.start : problem.end])), problem.end
+
+
+codecs.register_error(HANDLER, replaced)
+
+
+def print_json(content: object) -> None:
+    """Print JSON, with escapes for what the encoding of standard output does not hold and for control characters."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(content, indent=2)
+    sys.stdout.write(CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+
+
+def print_csv(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> None:
+    """Print CSV whose cells neither a terminal nor a spreadsheet obeys."""
+    writer = csv.DictWriter(sys.stdout, [cell(name) for name in columns], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({cell(name): cell(row.get(name, "")) for name in columns} for row in rows)
+
+
+# What cannot be written
+
+
+class Output:
+    """Standard output, of which a failure to write is told as CannotWrite, once."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> Any:
+        return self._done(self._stream.write, text)
+
+    def flush(self) -> Any:
+        return self._done(self._stream.flush)
+
+    def _done(self, act: Callable[..., Any], *arguments: str) -> Any:
+        try:
+            return act(*arguments)
+        except OSError as problem:
+            drop(self._stream)
+            return self.failed("it is closed" if isinstance(problem, io.UnsupportedOperation) else problem.strerror)
+
+    def failed(self, reason: str | None) -> None:
+        """What becomes of a failure."""
+        raise CannotWrite(f"standard output cannot be written: {reason}") from None
+
+
+class Messages(Output):
+    """Standard error: where it cannot be written, there is nobody to be told."""
+
+    def failed(self, reason: str | None) -> None:
+        """Nothing."""
+
+
+def drop(stream: Any) -> None:
+    """Let what is still held for a broken stream go nowhere, so that it is not tried again at the end of the program."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Within, whatever is printed can be encoded, and what cannot be written is told."""
+    before = sys.stdout, sys.stderr
+    occupy()
+    sys.stdout, sys.stderr = (kind(prepared(stream)) for kind, stream in zip((Output, Messages), before, strict=True))
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def occupy() -> None:
+    """Open the null device in place of standard streams that are closed, lest a record take their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def prepared(stream: Any) -> Any:
+    """The stream with our error handler; one that refuses to be written where it is closed."""
+    if stream is None:
+        return open(os.devnull, encoding="utf-8")  # noqa: PTH123 - lives as long as the program
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors=HANDLER)
+    return stream
