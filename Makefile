@@ -50,5 +50,5 @@ $(BIN)/.models: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(BIN)/.test: $(BIN)/.models
-	$(INSTALL) -e '.[models,grok,gguf,cluster,test]'
+	$(INSTALL) -e '.[dev]'
 	@touch $@

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tiny_models import tiny
-from todacomm import checkpoints, loading
+from todacomm import checkpoints, loading, parts
 from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable, UnknownName
 from todacomm.loading import load_model
 from todacomm.models import PRESETS, SHIPPED, ModelSource, resolve
@@ -76,7 +76,7 @@ def test_the_digest_covers_every_shard_in_the_order_of_names(tmp_path):
     assert [f.name for f in files] == sorted(f.name for f in tmp_path.glob("model-*.safetensors"))
     assert len(files) > 1
     expected = hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
-    assert checkpoints.weights_sha256(resolve(str(tmp_path)), None) == expected
+    assert parts.weights_sha256(parts.parts_of(resolve(str(tmp_path))), None) == expected
 
 
 # what is printed

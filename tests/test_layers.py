@@ -28,6 +28,10 @@ STRATA = [
     {
         "models",
         "checkpoints",
+        "parts",
+        "adapters",
+        "completeness",
+        "held",
         "families",
         "loading",
         "placement",

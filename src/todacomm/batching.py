@@ -150,7 +150,8 @@ def token_budget(model: LoadedModel, *, with_logits: bool) -> int:
 
 def vocabulary(model: LoadedModel) -> int:
     """The number of rows of the input embedding."""
-    return int(model.network.get_input_embeddings().num_embeddings)  # type: ignore[operator]
+    embedding: Any = model.network.get_input_embeddings()  # type: ignore[operator]
+    return int(embedding.num_embeddings if hasattr(embedding, "num_embeddings") else embedding.weight.shape[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ import os
 import pickle
 import warnings
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from todacomm.errors import InvalidInput, ModelUnavailable, TodacommError, UnsafeModel
 from todacomm.models import SHIPPED, ModelSource
@@ -20,6 +22,18 @@ from todacomm.models import SHIPPED, ModelSource
 SAFE = ("model.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 OFFLINE_WORKS = f"The models that ship with todacomm ({', '.join(SHIPPED)}) need no hub: todacomm run"
+OF_A_MODEL = ("config.json", "adapter_config.json", "*.gguf")
+OF_LIBRARIES = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+)
+LONGEST_SENTENCE = 500
 CHUNK = 1 << 20
 
 
@@ -38,10 +52,20 @@ def only_gguf(source: ModelSource) -> str | None:
         raise InvalidInput(f"{directory} holds {len(found)} GGUF files ({', '.join(found)}); say which: gguf_file=...")
     if not found and not configured:
         raise ModelUnavailable(
-            f"{directory} is not a model: config.json is missing. Expected the files that save_pretrained writes "
-            "(config.json, model.safetensors, tokenizer.json), or one .gguf file"
+            f"{directory} is not a model: config.json is missing. {_models_inside(directory)}Expected the files that "
+            "save_pretrained writes (config.json, model.safetensors, tokenizer.json), or one .gguf file"
         )
     return found[0] if found else None
+
+
+def _models_inside(directory: Path) -> str:
+    """The models that lie in a directory, as the checkpoints of a Trainer do, as a sentence; empty where there are none."""
+    inside = [path for name in OF_A_MODEL for path in directory.glob(f"*/{name}")]
+    found = sorted({path.parent for path in inside}, key=lambda p: (len(p.name), p.name))
+    if not found:
+        return ""
+    shown = ", ".join(map(str, found[-3:]))
+    return f"It holds {len(found)} model{'s' if len(found) > 1 else ''}: give one of them, as {shown}. "
 
 
 def check_weights(source: ModelSource, gguf_file: str | None, *, allow_pickle: bool) -> None:
@@ -49,12 +73,21 @@ def check_weights(source: ModelSource, gguf_file: str | None, *, allow_pickle: b
 
     Raises `UnsafeModel` and `ModelUnavailable`. Reads names of files only.
     """
-    if gguf_file or any(_holds(source, name) for name in SAFE):
+    if gguf_file:
         return
-    pickled = next((name for name in PICKLED if _holds(source, name)), None)
-    if pickled is None:
+    found = first_file(source, fetch=True)
+    if found is None:
         _require_reachable(source)
         raise ModelUnavailable(f"{source.name}: no weights at {source.location}; expected model.safetensors")
+    named = shards_of(found) if found.suffix == ".json" else [found]
+    pickled = next((path.name for path in named if path.suffix != ".safetensors"), None)
+    if pickled is None:
+        return
+    if found.name.endswith(SAFE[1].removeprefix("model")):
+        raise UnsafeModel(
+            f"{source.name}: {found} names {pickled} among its files, which is no safetensors file and would be read as a "
+            "pickle, which can run code; expected only *.safetensors there"
+        )
     if not allow_pickle:
         raise UnsafeModel(
             f"{source.name}: its weights are only there as a pickle ({pickled} at {source.location}), which can run code "
@@ -67,17 +100,6 @@ def commit(source: ModelSource) -> str:
     """The commit of a model of the hub that was loaded; for a directory the revision that the caller named, or nothing."""
     snapshot = None if source.directory else _snapshot(source)
     return snapshot.name if snapshot else source.revision or ""
-
-
-def weights_sha256(source: ModelSource, gguf_file: str | None) -> str:
-    """The SHA-256 over the bytes of the weight files in the order of their names; empty where they cannot be found.
-
-    For a single file this is the digest that the hub shows for it.
-    """
-    directory = directory_of(source)
-    if directory is None:
-        return ""
-    return sha256_of(weight_files(directory, gguf_file))
 
 
 def sha256_of(paths: Iterable[Path]) -> str:
@@ -96,13 +118,54 @@ def directory_of(source: ModelSource) -> Path | None:
 
 
 def weight_files(directory: Path, gguf_file: str | None = None) -> list[Path]:
-    """The files that hold the weights, by the precedence of transformers: safetensors, its shards, pickle, its shards."""
+    """The files that hold the weights, by the precedence of transformers: a file that config.json names, safetensors, its
+    shards, pickle, its shards.
+    """
     if gguf_file:
         return [directory / gguf_file]
-    first = next((directory / name for name in (*SAFE, *PICKLED) if (directory / name).is_file()), None)
+    first = first_file(ModelSource(directory.name, str(directory)))
     if first is None or first.suffix != ".json":
         return [] if first is None else [first]
-    return sorted(directory / name for name in set(json.loads(first.read_text())["weight_map"].values()))
+    return shards_of(first)
+
+
+def first_file(source: ModelSource, *, fetch: bool = False) -> Path | None:
+    """The file of weights, or of the index of its shards, that transformers reads; None where there is none."""
+    config = file_of(source, "config.json", fetch=fetch)
+    named = object_of(config, source.name).get("transformers_weights") if config else None
+    names = [*SAFE, *PICKLED] if named is None else [_beside(str(named), config or Path())]
+    return next((path for name in names if (path := file_of(source, name, fetch=fetch))), None)
+
+
+def shards_of(index: Path) -> list[Path]:
+    """The files that an index of shards names, in the order of their names. Raises `ModelUnavailable`, `UnsafeModel`.
+
+    They lie beside the index: what would lead out of that directory is refused.
+    """
+    shards = object_of(index, index.parent.name).get("weight_map")
+    if not isinstance(shards, dict) or not shards or not all(isinstance(name, str) for name in shards.values()):
+        raise ModelUnavailable(f"{index} has no weight_map from tensors to files; the checkpoint is damaged")
+    return [index.parent / _beside(name, index) for name in sorted(set(shards.values()))]
+
+
+def _beside(name: str, namer: Path) -> str:
+    """The name of a file that a file of a model names. Raises `UnsafeModel` where it leads out of the directory of that."""
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\\" in name or not name.isprintable():
+        raise UnsafeModel(f"{namer} names {name!r}, which lies outside its directory; only files beside it are read")
+    return name
+
+
+def object_of(path: Path, name: str) -> dict[str, Any]:
+    """The JSON object of a file of a model. Raises `ModelUnavailable` for a damaged one."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as problem:
+        raise ModelUnavailable(f"{name}: {path} cannot be loaded: it is no JSON ({problem})") from problem
+    if not isinstance(found, dict):
+        raise ModelUnavailable(
+            f"{name}: {path} cannot be loaded: expected a JSON object, found a {type(found).__name__}"
+        )
+    return found
 
 
 @contextlib.contextmanager
@@ -138,7 +201,7 @@ def explained(source: ModelSource) -> Iterator[None]:
     from huggingface_hub.errors import HFValidationError, StrictDataclassError
     from safetensors import SafetensorError
 
-    foreign = (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError, HFValidationError)
+    foreign = (*OF_LIBRARIES, SafetensorError, StrictDataclassError, HFValidationError)
     try:
         yield
     except TodacommError:
@@ -148,7 +211,7 @@ def explained(source: ModelSource) -> Iterator[None]:
             f"{source.name}: the pickle at {source.location} holds more than weights, or is damaged, and was not loaded"
         ) from error
     except ImportError as error:
-        raise ModelUnavailable(f"{source.name} needs a package that is not installed: {_first_line(error)}") from error
+        raise ModelUnavailable(f"{source.name} needs a package that is not installed: {_sentence(error)}") from error
     except foreign as error:
         raise _explanation(source, error) from error
 
@@ -181,11 +244,52 @@ def _explanation(source: ModelSource, error: Exception) -> TodacommError:
             f"{where} is not in the cache and the hub cannot be reached (no network, or HF_HUB_OFFLINE is set). "
             f"{OFFLINE_WORKS}"
         )
-    return ModelUnavailable(f"{where} cannot be loaded: {_first_line(error)}")
+    return ModelUnavailable(f"{where} cannot be loaded: {_sentence(error)}")
 
 
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _sentence(error: BaseException) -> str:
+    """The first line of a message, with those that follow where it ends in the middle; its type where that says more."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    whole = next((i for i, line in enumerate(lines) if not line.endswith((":", ","))), len(lines) - 1)
+    said = " ".join(lines[: whole + 1])[:LONGEST_SENTENCE]
+    plain = isinstance(error, (OSError, ValueError, RuntimeError)) and said
+    return said if plain else f"{type(error).__name__}{': ' if said else ''}{said}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingTokenizer:
+    """Turns what goes wrong in reading the tokenizer of a model into `ModelUnavailable`, which says how another one is given.
+
+    The library of tokenizers, which is written in Rust, raises Exception itself, and where it panics no Exception at all.
+    """
+
+    source: ModelSource
+
+    def __enter__(self) -> None:
+        """Nothing is needed before."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        foreign = isinstance(error, (*OF_LIBRARIES, ImportError)) or of_tokenizers(error)
+        unreached = isinstance(error, OSError) and self.source.directory is None
+        if (
+            error
+            and foreign
+            and not (unreached or isinstance(error, TodacommError) or "trust_remote_code" in str(error))
+        ):
+            raise no_tokenizer(self.source, _sentence(error)) from error
+
+
+def of_tokenizers(error: BaseException | None) -> bool:
+    """Whether an error comes out of the library of tokenizers, whose errors have no type of their own."""
+    return type(error) is Exception or type(error).__name__ == "PanicException"
+
+
+def no_tokenizer(source: ModelSource, because: str) -> ModelUnavailable:
+    """The refusal of a model without a tokenizer that can be read."""
+    return ModelUnavailable(
+        f"{source.name}: no tokenizer can be read at {source.location} ({because}); give the one that the model was trained "
+        "with: --tokenizer DIR, or a hub id"
+    )
 
 
 def remote_code(source: ModelSource) -> UnsafeModel:
@@ -202,14 +306,30 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _holds(source: ModelSource, name: str) -> bool:
+def file_of(source: ModelSource, name: str, *, fetch: bool = False) -> Path | None:
+    """A file of a model on this machine; with ``fetch`` it is got from the hub. None where there is none."""
     if (directory := source.directory) is not None:
-        return (directory / name).is_file()
+        return path if (path := directory / name).is_file() else None
+    if not fetch:
+        return _cached(source, name)
     from transformers.utils.hub import cached_file
 
-    revision = source.revision or "main"
-    found = cached_file(source.location, name, revision=revision, _raise_exceptions_for_missing_entries=False)
-    return found is not None
+    found = cached_file(
+        source.location,
+        name,
+        revision=source.revision or "main",
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return Path(found) if found else None
+
+
+def _cached(source: ModelSource, name: str) -> Path | None:
+    """A file of a model of the hub that was fetched before."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(source.location, name, revision=source.revision or "main")
+    return Path(found) if isinstance(found, str) else None
 
 
 def _require_reachable(source: ModelSource) -> None:
@@ -221,10 +341,8 @@ def _require_reachable(source: ModelSource) -> None:
 
 
 def _snapshot(source: ModelSource) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(source.location, "config.json", revision=source.revision or "main")
-    return Path(found).parent if isinstance(found, str) else None
+    found = _cached(source, "config.json") or _cached(source, "adapter_config.json")
+    return found.parent if found else None
 
 
 @contextlib.contextmanager

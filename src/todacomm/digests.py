@@ -5,7 +5,6 @@ that compute it, of the engine and of the metrics, and the versions of the libra
 """
 
 import hashlib
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from todacomm.claims import Asked
 from todacomm.engines import engines
 from todacomm.metrics import metrics
 from todacomm.models import ModelSource
+from todacomm.parts import parts_of, weight_files
 from todacomm.pooling import poolings
 from todacomm.recipe import Recipe
 from todacomm.study import Study
@@ -53,6 +53,7 @@ NOT_READ = frozenset(
         "num_layers",
         "device_map",
         "revision",
+        "tokenizer",
         "allow_pickle",
         "components",
         "distance",
@@ -136,29 +137,41 @@ def checkpoint_of(source: ModelSource, cache: Cache, *, remote_code: bool = Fals
 
     With ``remote_code`` None too where code comes from another repository, for that may change unseen.
     """
-    directory = checkpoints.directory_of(source)
-    if directory is None or (remote_code and _code_elsewhere(directory)):
+    found = parts_of(source)
+    directories = list(dict.fromkeys((found.directories or {}).values()))
+    if not directories or (remote_code and any(map(_code_elsewhere, directories))):
         return None
     try:
-        weights = _weights_sha256(directory, checkpoints.only_gguf(source), cache)
-        told = {path.name: _file_digest(path) for path in sorted(directory.iterdir()) if path.suffix in DESCRIBES}
+        weights = _sha256_of(weight_files(found, checkpoints.only_gguf(found.base)), cache)
+        told = [_told(directory, cache, remote_code=remote_code) for directory in directories]
     except OSError:
         return None
-    return Checkpoint(weights, digest_of({"weights": weights, "files": told})) if weights else None
+    peft = installed("peft") if found.adapter else None
+    return Checkpoint(weights, digest_of({"weights": weights, "files": told, "peft": peft})) if weights else None
+
+
+def _told(directory: Path, cache: Cache, *, remote_code: bool) -> dict[str, str]:
+    """The digests of the files that describe a model; with ``remote_code`` of all its files, for code may read any."""
+    told = {path.name: _file_digest(path) for path in sorted(directory.iterdir()) if path.suffix in DESCRIBES}
+    others = sorted(path for path in directory.rglob("*") if path.is_file()) if remote_code else []
+    return {**told, "all": _sha256_of(others, cache)} if others else told
 
 
 def _code_elsewhere(directory: Path) -> bool:
     found = [directory / name for name in ("config.json", "tokenizer_config.json")]
-    return any("--" in str(json.loads(path.read_bytes()).get("auto_map")) for path in found if path.is_file())
+    return any(
+        "--" in str(checkpoints.object_of(path, directory.name).get("auto_map")) for path in found if path.is_file()
+    )
 
 
-def _weights_sha256(directory: Path, gguf_file: str | None, cache: Cache) -> str:
-    """The digest of the weight files, out of the cache where they have the size and the time that they had then."""
-    paths = [path.resolve() for path in checkpoints.weight_files(directory, gguf_file)]
+def _sha256_of(files: Sequence[Path], cache: Cache) -> str:
+    """The digest of files, out of the cache where nothing has touched them since."""
+    paths = [path.resolve() for path in files]
     stats = [path.stat() for path in paths]
     if not paths:
         return ""
-    key = digest_of([[str(p), s.st_size, s.st_mtime_ns] for p, s in zip(paths, stats, strict=True)])
+    touched = ([s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino] for s in stats)
+    key = digest_of([[str(path), *stat] for path, stat in zip(paths, touched, strict=True)])
     if (known := cache.facts("digests", key)) is not None:
         return str(known["sha256"])
     found = checkpoints.sha256_of(paths)

@@ -87,7 +87,7 @@ def run(
     """The profile of a model: its layers measured on texts.
 
     ``model`` is a name as of ``todacomm list-models``, a hub id, a directory, or a network that you hold, then with its
-    ``tokenizer``. ``texts`` are `Texts` (all of them are used) or the name of a dataset. Settings are the options of
+    ``tokenizer``: one that you hold, or where it is. ``texts`` are `Texts` (all of them are used) or the name of a dataset. Settings are the options of
     ``todacomm run``: ``run("tiny-preln-decoder", pooling="mean", components=20)``. Nothing is written to disk.
     """
     study = Study(**_study_settings(model, texts, settings))
@@ -148,8 +148,9 @@ def load(model: Any, study: Study, *, tokenizer: Any = None, weights_sha256: str
 
     if not isinstance(model, (str, Path)):
         return adopt(model, tokenizer)
+    named = isinstance(tokenizer, (str, Path))
     return load_model(
-        resolve(str(model), revision=study.revision),
+        resolve(str(model), revision=study.revision, tokenizer=str(tokenizer) if named else study.tokenizer),
         device=study.device,
         dtype=study.dtype,
         trust_remote_code=study.trust_remote_code,
@@ -158,6 +159,7 @@ def load(model: Any, study: Study, *, tokenizer: Any = None, weights_sha256: str
         weights_sha256=weights_sha256,
         device_map=study.device_map,
         max_memory={"cpu": study.max_memory} if study.max_memory else None,
+        tokenizer=None if named else tokenizer,
     )
 
 
@@ -243,7 +245,7 @@ def result_of(
     profile = replace(
         profile,
         language=reading.language,
-        notes=(*profile.notes, *notes_of(reading.activations)),
+        notes=(*profile.notes, *notes_of_card(reading.card), *notes_of(reading.activations)),
         card=reading.card,
         texts_sha256=reading.activations.texts.sha256,
     )
@@ -269,7 +271,16 @@ def card_of(model: "LoadedModel") -> ModelCard:
         width=model.anatomy.width,
         revision=model.revision,
         weights_sha256=model.weights_sha256,
+        adapter=model.adapter,
+        tokenizer_from=model.tokenizer_from,
     )
+
+
+def notes_of_card(card: ModelCard) -> list[str]:
+    """What a reader of the numbers must know of the model, as sentences."""
+    adapter = f"The weights of {card.name} are those of its base with an adapter: {card.adapter}."
+    words = f"The tokenizer of {card.name} is that at {card.tokenizer_from}."
+    return [note for note, said in ((adapter, card.adapter), (words, card.tokenizer_from)) if said]
 
 
 def notes_of(activations: Activations) -> list[str]:

@@ -82,7 +82,7 @@ def jobs_of(study: Study) -> tuple[Job, ...]:
     Raises UnknownName, InvalidTexts and the like for models and datasets that are not there, InvalidInput for two of
     one name.
     """
-    sources = {given: resolve(given, revision=study.revision) for given in study.models}
+    sources = {given: resolve(given, revision=study.revision, tokenizer=study.tokenizer) for given in study.models}
     refuse_one_name("models", {given: source.name for given, source in sources.items()})
     texts = {dataset: load_texts(study, dataset) for dataset in study.datasets}
     refuse_one_name("datasets", {dataset: found.name for dataset, found in texts.items()})

@@ -6,19 +6,18 @@ an ESM with ``is_decoder`` has no other class than EsmForMaskedLM.
 """
 
 import copy
-import hashlib
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from joblib import cpu_count
 
-from todacomm import checkpoints
+from todacomm import checkpoints, parts
 from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable
-from todacomm.models import DEVICES, DTYPES, ModelSource
+from todacomm.models import DEVICES, DTYPES, ModelSource, resolve
 
 try:
     import torch
@@ -33,12 +32,17 @@ try:
 except ModuleNotFoundError:
     raise MissingExtra("torch and transformers", "models", "Loading a model") from None
 
+from todacomm.adapters import merged, require_peft
+from todacomm.completeness import check_complete
 from todacomm.families import Anatomy, anatomy, base_of, number_of_blocks
+from todacomm.held import state_sha256, unwrapped
 from todacomm.placement import forget_with, spread
 
 Kind = Literal["causal", "masked"]
 NO_HEAD = "the checkpoint has no language-modelling head"
-NOT_IN_STREAM = ("pooler", "contact_head")  # parts of a base model that no hidden state passes through
+NO_ADAPTER = {
+    "subfolder": "no adapter"
+}  # transformers is not to look for one: it is merged here, or refused without PEFT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +50,8 @@ class LoadedModel:
     """A network ready to be measured, with its tokenizer and where it came from.
 
     ``headless`` is the reason why there are no language metrics, empty where the network has a head. ``weights_sha256``
-    is over the bytes of the weight files, or, for an adopted network, over its state dict.
+    is over the bytes of the weight files, or, for an adopted network, over its state dict. ``adapter`` says what was merged
+    into the weights, ``tokenizer_from`` where the tokenizer is; both are empty where the checkpoint alone has all.
     """
 
     name: str
@@ -59,6 +64,8 @@ class LoadedModel:
     dtype: str
     revision: str
     weights_sha256: str
+    adapter: str = ""
+    tokenizer_from: str = ""
 
     @property
     def blocks(self) -> int:
@@ -80,11 +87,12 @@ class LoadedModel:
 
     def as_dict(self) -> dict[str, Any]:
         """What a record says about the model; JSON-able."""
-        shown = ("name", "kind", "headless", "device", "dtype", "revision", "weights_sha256", "blocks", "parameters")
-        architecture = type(self.network).__name__
+        held = ("network", "tokenizer", "anatomy")
         return {
-            **{name: getattr(self, name) for name in shown},
-            "architecture": architecture,
+            **{f.name: getattr(self, f.name) for f in fields(self) if f.name not in held},
+            "blocks": self.blocks,
+            "parameters": self.parameters,
+            "architecture": type(self.network).__name__,
             "width": self.anatomy.width,
         }
 
@@ -101,8 +109,11 @@ def load_model(  # noqa: PLR0913 - every option of loading, each a keyword with 
     weights_sha256: str = "",
     device_map: str | None = None,
     max_memory: Mapping[str | int, str] | None = None,
+    tokenizer: Any = None,
 ) -> LoadedModel:
     """Load the model and its tokenizer, in evaluation mode, on ``device``; ``weights_sha256`` where it is known already.
+
+    An adapter of PEFT is merged into its base. A ``tokenizer`` that the caller holds takes the place of the model's own.
 
     ``device_map="auto"`` spreads a model that does not fit one device, within ``max_memory`` of each: see
     `todacomm.placement`. Raises `ModelUnavailable` (hub out of reach, gated, not there, incomplete), `UnsafeModel` (pickle weights, remote
@@ -111,27 +122,32 @@ def load_model(  # noqa: PLR0913 - every option of loading, each a keyword with 
     """
     placed, precision = device_of(device), _dtype(dtype)
     torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))  # torch does not know the limits of a container
-    gguf_file = gguf_file or checkpoints.only_gguf(source)
+    with checkpoints.quietly(), checkpoints.explained(source):
+        found = parts.parts_of(source, fetch=True)
+        directory = _adapter_directory(found, allow_pickle=allow_pickle, device_map=device_map)
+        gguf_file = gguf_file or checkpoints.only_gguf(found.base)
     if gguf_file:
         _require_gguf(gguf_file)
     spreading = spread(device=device, gguf_file=gguf_file, max_memory=max_memory) if device_map == "auto" else {}
-    asked = {"revision": source.revision, "trust_remote_code": trust_remote_code, "gguf_file": gguf_file}
-    options = {key: value for key, value in asked.items() if value is not None}
-    with checkpoints.quietly(hide_stderr=bool(gguf_file)), checkpoints.explained(source):
-        config = _config(source, options)
+    with checkpoints.quietly(hide_stderr=bool(gguf_file)), checkpoints.explained(found.base):
+        options = _options(found.base, trust_remote_code=trust_remote_code, gguf_file=gguf_file)
+        config = _config(found.base, options)
         kind = kind_of(config, source.name)
-        checkpoints.check_weights(source, gguf_file, allow_pickle=allow_pickle)
-        tokenizer = _tokenizer(source, options)
+        checkpoints.check_weights(found.base, gguf_file, allow_pickle=allow_pickle)
+        words = tokenizer or _tokenizer(found, config, options)
         placing = {**options, "dtype": precision, **spreading}
-        network, headless = _network(source, config, kind, placing, allow_pickle=allow_pickle)
+        network, headless = _network(found.base, config, kind, placing, allow_pickle=allow_pickle)
     forget_with(network, spreading)
     _check_depth(network, source.name, num_layers)
     network = network.eval() if spreading else network.to(placed).eval()
-    digest = weights_sha256 or checkpoints.weights_sha256(source, gguf_file) or _state_sha256(network)
+    if found.adapter and directory:
+        with checkpoints.quietly(), checkpoints.explained(source):
+            network = merged(network, found.adapter, directory)
+    digest = weights_sha256 or parts.weights_sha256(found, gguf_file) or state_sha256(network)
     return LoadedModel(
         source.name,
         network,
-        tokenizer,
+        words,
         kind,
         headless,
         anatomy(network),
@@ -139,7 +155,31 @@ def load_model(  # noqa: PLR0913 - every option of loading, each a keyword with 
         dtype,
         checkpoints.commit(source),
         digest,
+        parts.described(found),
+        source.tokenizer or "",
     )
+
+
+def _adapter_directory(found: parts.Parts, *, allow_pickle: bool, device_map: str | None) -> Path | None:
+    """The directory of the adapter of a model, once it is sure that it can be merged; None where there is no adapter."""
+    if found.adapter is None:
+        return None
+    require_peft(found.adapter)
+    if device_map == "auto":
+        raise InvalidInput(
+            f"--device-map auto: the adapter of {found.adapter.name} is merged into weights that lie in one place; merge it "
+            "yourself (merge_and_unload of PEFT), save the model, and give that"
+        )
+    return parts.check_adapter(found.adapter, allow_pickle=allow_pickle)
+
+
+def _options(
+    source: ModelSource, *, trust_remote_code: bool, gguf_file: str | None, local: bool = False
+) -> dict[str, Any]:
+    """What transformers is told of where a model is."""
+    asked = {"revision": source.revision, "trust_remote_code": trust_remote_code, "gguf_file": gguf_file}
+    asked["local_files_only"] = True if local and source.directory is None else None
+    return {key: value for key, value in asked.items() if value is not None}
 
 
 def _require_gguf(gguf_file: str) -> None:
@@ -149,13 +189,16 @@ def _require_gguf(gguf_file: str) -> None:
 
 
 def adopt(network: nn.Module, tokenizer: Any, *, name: str | None = None) -> LoadedModel:
-    """Take a network and a tokenizer that the caller already holds; neither is changed.
+    """Take a network and a tokenizer that the caller already holds, or says where it is; neither is changed.
 
     Raises `InvalidInput` for a network without a transformers configuration, or without a tokenizer.
     """
+    network, tokenizer = unwrapped(network, tokenizer)
     number_of_blocks(network)  # says what to do where there is no configuration
     if tokenizer is None:
         raise InvalidInput(f"{type(network).__name__}: a model that you hold needs its tokenizer: tokenizer=...")
+    if isinstance(tokenizer, (str, Path)):
+        tokenizer = tokenizer_at(str(tokenizer))
     config = network.config
     kind = kind_of(config, type(network).__name__)
     path = Path(getattr(config, "_name_or_path", "") or "").name
@@ -173,7 +216,7 @@ def adopt(network: nn.Module, tokenizer: Any, *, name: str | None = None) -> Loa
         str(first.device),
         dtype,
         "",
-        _state_sha256(network),
+        state_sha256(network),
     )
 
 
@@ -252,20 +295,33 @@ def described(source: ModelSource, *, trust_remote_code: bool, gguf_file: str | 
 
     Nothing is fetched. Raises what transformers raises: to be called within `checkpoints.explained`.
     """
-    asked = {"revision": source.revision, "trust_remote_code": trust_remote_code, "gguf_file": gguf_file}
-    asked["local_files_only"] = True if source.directory is None else None
-    options = {key: value for key, value in asked.items() if value is not None}
-    config = _config(source, options)
-    return config, kind_of(config, source.name), _tokenizer(source, options)
+    found = parts.parts_of(source)
+    options = _options(found.base, trust_remote_code=trust_remote_code, gguf_file=gguf_file, local=True)
+    config = _config(found.base, options)
+    return config, kind_of(config, source.name), _tokenizer(found, config, options)
 
 
-def _tokenizer(source: ModelSource, options: Mapping[str, Any]) -> Any:
-    tokenizer = _described(AutoTokenizer, source, options)
+def tokenizer_at(name: str) -> Any:
+    """The tokenizer of a preset, a directory or a hub id."""
+    source = resolve(name)
+    with checkpoints.quietly(), checkpoints.explained(source):
+        options = _options(source, trust_remote_code=False, gguf_file=None)
+        return _tokenizer(parts.Parts(source, None, source), None, options)
+
+
+def _tokenizer(found: parts.Parts, config: Any, options: Mapping[str, Any]) -> Any:
+    """The tokenizer of a model whose base is read with these options."""
+    source, own = found.tokenizer, dict(options)
+    if source is not found.base:
+        own = _options(
+            source, trust_remote_code=options["trust_remote_code"], gguf_file=None, local="local_files_only" in own
+        )
+        own |= {} if checkpoints.file_of(source, "config.json") else {"config": config}
+    with checkpoints.ReadingTokenizer(source):
+        tokenizer = _described(AutoTokenizer, source, own)
     # transformers 5 makes an empty tokenizer where the files are missing: every word would be unknown
     if len(tokenizer) <= len(set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)):
-        raise ModelUnavailable(
-            f"{source.name}: no tokenizer at {source.location}; expected tokenizer.json (or vocab.txt, tokenizer.model)"
-        )
+        raise checkpoints.no_tokenizer(source, "expected tokenizer.json (or vocab.txt, tokenizer.model)")
     return tokenizer
 
 
@@ -276,18 +332,18 @@ def _network(
     headed: Any = AutoModelForMaskedLM if only_masked_class(config, kind) else AutoModelForCausalLM
     safely = {} if "gguf_file" in options else {"use_safetensors": None if allow_pickle else True}
     network, report = headed.from_pretrained(
-        source.location, config=config, output_loading_info=True, weights_only=True, **safely, **options
+        source.location,
+        config=config,
+        output_loading_info=True,
+        weights_only=True,
+        ignore_mismatched_sizes=True,  # they are named below
+        adapter_kwargs=NO_ADAPTER,
+        **safely,
+        **options,
     )
-    prefix = f"{network.base_model_prefix}."
-    missing = sorted(report["missing_keys"])
-    needed = [k for k in missing if k.startswith(prefix) and k.removeprefix(prefix).split(".")[0] not in NOT_IN_STREAM]
-    if needed:
-        raise ModelUnavailable(
-            f"{source.name}: the weights at {source.location} lack {len(needed)} of the tensors of "
-            f"{type(network).__name__} (the first is {needed[0]}): the checkpoint is incomplete or of another model"
-        )
-    headless = any(not k.startswith(prefix) for k in missing)
-    return (base_of(network), NO_HEAD) if headless else (network, "")
+    if check_complete(source, network, report):
+        return network, ""
+    return base_of(network), NO_HEAD
 
 
 def only_masked_class(config: Any, kind: Kind) -> bool:
@@ -304,12 +360,3 @@ def _check_depth(network: nn.Module, name: str, asked: int | None) -> None:
         raise InvalidInput(
             f"--num-layers {asked}, but {name} has {there} layers; leave it out, the model is asked itself"
         )
-
-
-def _state_sha256(network: nn.Module) -> str:
-    """The SHA-256 over names, types, shapes and bytes of the state dict, in the order of the names."""
-    digest = hashlib.sha256()
-    for key, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

@@ -1,7 +1,10 @@
 """The names of models. A preset is a name for a hub id and nothing else; layers, kind and pooling come from the model."""
 
+import difflib
+import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -38,39 +41,97 @@ SITES = ("block", "attention", "mlp")  # the residual stream, or what a sublayer
 FREELY = "Any hub id (owner/name) or local directory goes by --hf-model."
 
 
+ALIAS = re.compile(r"\w[\w.+@-]*")
+HUB_NAME = re.compile(r"\w(?:[\w.-]*\w)?", re.ASCII)
+LONGEST_ID = 96  # characters of a hub id
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """Where a model is: ``location`` is a hub id or a directory, ``name`` what it is called in addresses."""
+    """Where a model is: ``location`` is a hub id or a directory, ``name`` what it is called in addresses.
+
+    ``tokenizer`` is where its tokenizer is, a hub id or a directory; None where that lies beside the weights.
+    """
 
     name: str
     location: str
     revision: str | None = None
+    tokenizer: str | None = None
 
     @property
     def directory(self) -> Path | None:
         """The directory of a local model; None for one on the hub."""
         path = Path(self.location).expanduser()
-        return path if path.is_dir() else None
+        return path if os.path.isdir(path) else None  # noqa: PTH112 - Path.is_dir raises where it may not look
 
 
-def resolve(name: str, *, revision: str | None = None) -> ModelSource:
-    """A shipped model, a preset, an existing directory or a hub id, in this order.
+def resolve(name: str, *, revision: str | None = None, tokenizer: str | None = None) -> ModelSource:
+    """A shipped model, a preset, an existing directory or a hub id, in this order; ``alias=`` before it renames it.
 
-    Raises `UnknownName` with a suggestion for anything else and `ModelUnavailable` for a file or a shipped model that
-    is missing from the installation.
+    ``tokenizer`` names in the same way where the tokenizer is. Raises `UnknownName` with a suggestion for anything else
+    and `ModelUnavailable` for a file, a directory that may not be entered, or a shipped model that is missing from the
+    installation.
     """
+    for given in (name, tokenizer or "x"):
+        if not given.isprintable():
+            raise InvalidInput(f"{given!r} names no model: it has characters that cannot be printed")
+    alias, given = _alias_and_rest(name)
+    found = _source(given, revision)
+    words = None if tokenizer is None else _source(tokenizer, None).location
+    return replace(found, name=alias or found.name, tokenizer=words)
+
+
+def _alias_and_rest(name: str) -> tuple[str, str]:
+    """``tuned=runs/b`` as its alias and the rest; a directory of that very name has none."""
+    alias, equals, rest = name.partition("=")
+    if equals and rest and ALIAS.fullmatch(alias) and directory_at(name) is None:
+        return alias, rest
+    return "", name
+
+
+def _source(name: str, revision: str | None) -> ModelSource:
     if name in SHIPPED:
         return _without_revision(_shipped(name), revision)
     if name in PRESETS:
         return ModelSource(name, PRESETS[name], revision)
-    path = Path(name).expanduser()
-    if path.is_dir():
+    if (path := directory_at(name)) is not None:
         return _without_revision(ModelSource(path.resolve().name, str(path)), revision)
-    if path.is_file():
-        raise ModelUnavailable(f"{name} is a file; give the directory that holds the model: {path.parent}")
-    if len(parts := name.split("/")) == 2 and all(parts) and parts[0] not in (".", "..", "~"):
+    if os.path.isfile(name):  # noqa: PTH113 - Path.is_file raises where it may not look
+        raise ModelUnavailable(f"{name} is a file; give the directory that holds the model: {Path(name).parent}")
+    if is_hub_id(name):
         return ModelSource(name, name, revision)
-    raise UnknownName("model", name, (*SHIPPED, *PRESETS), hint=FREELY)
+    raise UnknownName("model", name, (*SHIPPED, *PRESETS), hint=f"{_neighbours(name)}{FREELY}")
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form ``owner/name`` that the hub gives."""
+    parts = name.split("/")
+    sound = len(parts) == 2 and len(name) <= LONGEST_ID and "--" not in name and ".." not in name
+    return sound and all(HUB_NAME.fullmatch(part) for part in parts)
+
+
+def directory_at(name: str) -> Path | None:
+    """The directory of this name; None where there is none. Raises `ModelUnavailable` where it may not be looked at."""
+    try:
+        path = Path(name).expanduser()
+        return path if path.is_dir() else None
+    except RuntimeError:  # ~ of a user that there is not
+        return None
+    except OSError as problem:
+        raise ModelUnavailable(
+            f"'{name}' cannot be looked at: {problem.strerror}. Expected a directory that may be entered, with a model in it"
+        ) from problem
+
+
+def _neighbours(name: str) -> str:
+    """The directories that a mistyped path may mean, as a sentence; empty where there are none."""
+    path = Path(name)
+    try:
+        there = sorted(p.name for p in path.parent.iterdir() if p.is_dir()) if "/" in name else []
+    except (OSError, ValueError):
+        return ""
+    near = difflib.get_close_matches(path.name, there, n=3, cutoff=0.5)
+    return f"There is no directory '{name}'; near it: {', '.join(str(path.parent / n) for n in near)}. " if near else ""
 
 
 def _without_revision(source: ModelSource, revision: str | None) -> ModelSource:

@@ -19,6 +19,7 @@ from todacomm.experiment import Job, Reading, groups_of, recipe_of
 from todacomm.jobs import FAILURES, told
 from todacomm.kept import find_measured, find_reading
 from todacomm.measurement import CHECKED_SHARE, drawn_for_check
+from todacomm.parts import parts_of
 from todacomm.plan import JobPlan, Plan, Stage
 from todacomm.recipe import Recipe
 from todacomm.splits import FEWEST
@@ -94,7 +95,7 @@ class Planner:
             found = find_reading(job, self.cache, lazily=True) if self.cache else None
             if found:
                 return self.known(job, found)
-            if checkpoints.directory_of(job.source) is None:
+            if parts_of(job.source).directories is None:
                 return JobPlan(job.source.name, job.dataset, problem=TO_FETCH)
             return self.unknown(job)
         except FAILURES as problem:
@@ -206,7 +207,7 @@ class Planner:
     ) -> tuple[Stage, ...]:
         """Loading, tokenising, and the forward passes."""
         study, weights = job.study, weight_bytes(model)
-        gguf = checkpoints.only_gguf(job.source) is not None
+        gguf = checkpoints.only_gguf(parts_of(job.source).base) is not None
         load = 0.0 if (study, job.source) in self.loaded else self.loading(job, model, gguf=gguf)
         self.loaded.add((study, job.source))
         loading = round(1.65 * weights) if gguf else weights

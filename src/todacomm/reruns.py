@@ -67,7 +67,7 @@ def jobs_of(study: Study, settings: Sequence[Setting], cache: Cache | None) -> d
     pairs = sorted(first, key=lambda pair: pair[1] != settings[0].max_length)  # a model is held while the length stays
     found = {}
     for given in study.models:
-        source = resolve(given, revision=study.revision)
+        source = resolve(given, revision=study.revision, tokenizer=study.tokenizer)
         if source.name in found:
             raise InvalidInput(f"two models are called '{source.name}'; rename one of them")
         ones = {length: study.but(models=(given,), max_length=length) for _, length in pairs}

@@ -22,6 +22,7 @@ from todacomm.extraction import select_layers
 from todacomm.families import DEPTHS, anatomy, base_of, number_of_blocks, text_config
 from todacomm.loading import LoadedModel
 from todacomm.models import ModelSource
+from todacomm.parts import parts_of
 from todacomm.types import layer_key
 
 KEPT = 2  # blocks
@@ -77,7 +78,9 @@ def skeleton(
 
     Raises what `todacomm.loading.load_model` raises for a model that is not there or cannot be measured.
     """
-    gguf_file = checkpoints.only_gguf(source)
+    with checkpoints.quietly(), checkpoints.explained(source):
+        base = parts_of(source).base
+        gguf_file = checkpoints.only_gguf(base)
     with checkpoints.quietly(hide_stderr=bool(gguf_file)), checkpoints.explained(source):
         begun = clock()
         config, kind, tokenizer = loading.described(source, trust_remote_code=trust_remote_code, gguf_file=gguf_file)
@@ -87,7 +90,7 @@ def skeleton(
         with torch.device("meta"):
             network = headed.from_config(copy.deepcopy(config), trust_remote_code=trust_remote_code)
     device = loading.device_of(device)
-    headless = loading.NO_HEAD if not gguf_file and lacks_head(network, source) else ""
+    headless = loading.NO_HEAD if not gguf_file and lacks_head(network, base) else ""
     loaded = partial(
         LoadedModel,
         name=source.name,

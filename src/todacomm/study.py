@@ -208,6 +208,10 @@ class Study(BaseModel):
         default=None, description="checked against the model, which knows its own; none checks nothing"
     )
     revision: MaybeText = Field(default=None, description="branch, tag or commit of the hub models; none is the newest")
+    tokenizer: MaybeText = Field(
+        default=None,
+        description="directory or hub id of the tokenizer of every model; none takes the one beside the weights",
+    )
     trust_remote_code: bool = Field(default=False, description="true runs Python code that comes with a model")
     allow_pickle: bool = Field(default=False, description="true reads weights from pickle files (tensors only)")
     language: bool = Field(default=True, description="loss, perplexity and accuracy of the models on the same texts")

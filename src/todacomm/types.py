@@ -28,8 +28,7 @@ Mask = Bool[np.ndarray, "b t"]
 
 def layer_key(layer: str) -> tuple[int, int, str]:
     """The sort key along the depth of a model: embedding, layer_0 … layer_{L-1}, final, then anything else."""
-    number = re.fullmatch(r"layer_(\d+)", layer)
-    if number:
+    if number := re.fullmatch(r"layer_(\d+)", layer):
         return (1, int(number[1]), layer)
     return ({"embedding": 0, "final": 2}.get(layer, 3), 0, layer)
 
@@ -302,8 +301,8 @@ class Expansion:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a model is, read from the model itself: ``kind`` is causal or masked, ``norm_place`` pre-LN (a norm reads
-    the stream before each sublayer), post-LN (after it), or other (only what a sublayer adds is normalised).
+    """What a model is, read from itself: ``norm_place`` is pre-LN (a norm reads the stream before each sublayer), post-LN
+    (after it), or other. ``adapter`` was merged into the weights; ``tokenizer_from`` is set where it is not the model's own.
     """
 
     name: str
@@ -314,6 +313,8 @@ class ModelCard:
     width: int
     revision: str
     weights_sha256: str
+    adapter: str = ""
+    tokenizer_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

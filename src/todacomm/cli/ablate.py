@@ -37,6 +37,12 @@ def ablate(
         str | None,
         typer.Option(metavar="ID|DIR", help="A hub id or a local directory.", rich_help_panel=running.MODELS),
     ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID|DIR", help="Where the tokenizer is, if not with the model.", rich_help_panel=running.MODELS
+        ),
+    ] = None,
     config: Annotated[
         str | None,
         typer.Option(metavar="FILE|NAME", help="A study file, for everything else.", rich_help_panel=running.MODELS),
@@ -128,7 +134,11 @@ def ablate(
     from todacomm.ablating import ablate_arrays, ablate_models
     from todacomm.reruns import base_of
 
-    given = named(path, {"model": model, "models": models, "hf_model": hf_model, "config": config, "dataset": dataset})
+    given = named(
+        path,
+        {"model": model, "models": models, "hf_model": hf_model, "config": config, "dataset": dataset}
+        | {"tokenizer": tokenizer},
+    )
     own = {"samples": samples, "output": output, "output_dir": output_dir, "cache": False if no_cache else None}
     own |= {"figures": figures, "figures_bare": figures_bare}
     study = running.study_of(config, {**given, **{key: value for key, value in own.items() if value is not None}})
@@ -174,14 +184,14 @@ def named(path: Path | None, options_: dict[str, str | None]) -> dict[str, Any]:
         raise InvalidInput(
             f"{path} and --{given[0].replace('_', '-')}: arrays need no model and no texts; give one of them"
         )
-    of_models = [name for name in given if name != "dataset"]
+    of_models = [name for name in given if name not in ("dataset", "tokenizer")]
     if len(of_models) > 1:
         first, second = (f"--{name.replace('_', '-')}" for name in of_models[:2])
         raise InvalidInput(f"{first} and {second} both name the models; give one of them")
     found: dict[str, Any] = {}
     for name in given:
         value = options_[name]
-        found[running.MEANING.get(name, name)] = value if name == "models" else (value,)
+        found[running.MEANING.get(name, name)] = value if name in ("models", "tokenizer") else (value,)
     return found
 
 

@@ -27,13 +27,22 @@ def run(
         str | None, typer.Option(help="One model: a name of todacomm list-models.", rich_help_panel=MODELS)
     ] = None,
     models: Annotated[
-        str | None, typer.Option(metavar="A,B,…", help="Several models, compared at the end.", rich_help_panel=MODELS)
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="Several models, compared at the end; NAME=A gives A another name.",
+            rich_help_panel=MODELS,
+        ),
     ] = None,
     hf_model: Annotated[
         str | None, typer.Option(metavar="ID|DIR", help="A hub id or a local directory.", rich_help_panel=MODELS)
     ] = None,
     revision: Annotated[
         str | None, typer.Option(help="Branch, tag or commit of the hub model.", rich_help_panel=MODELS)
+    ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(metavar="ID|DIR", help="Where the tokenizer is, if not with the model.", rich_help_panel=MODELS),
     ] = None,
     num_layers: Annotated[
         int | None, typer.Option(help="Checked against the model, which knows its own.", rich_help_panel=MODELS)
