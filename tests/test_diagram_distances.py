@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import pdist
 
-from todacomm.diagram_distances import bottleneck, wasserstein
+from todacomm import diagram_distances
+from todacomm.diagram_distances import bottleneck, cheapest, shortest_reach, wasserstein
 from todacomm.engines import persistence
 from todacomm.errors import InvalidInput
 
@@ -103,6 +104,78 @@ def test_no_bar_moves_further_than_twice_the_points():
             assert 0 < bottleneck(before.finite[k], after.finite[k]) <= 2 * 0.05 + 1e-6
 
 
-def test_a_degree_below_one_is_no_distance():
-    with pytest.raises(InvalidInput, match=r"degree 0\.5; expected 1 or more"):
-        wasserstein(A, B, degree=0.5)
+@pytest.mark.parametrize("degree", [0.5, np.inf, np.nan])
+def test_a_degree_that_makes_no_distance(degree):
+    with pytest.raises(InvalidInput, match=f"degree {degree}; expected 1 or more, and finite"):
+        wasserstein(A, B, degree=degree)
+
+
+# Bars that are born at 0
+
+
+def from_zero(deaths):
+    return np.c_[np.zeros(len(deaths)), np.sort(deaths)]
+
+
+def pairs_from_zero(rng, number):
+    """H0 diagrams of 0 to 60 bars: of several spreads, with ties, with copies of one another, of very different sizes."""
+    for i in range(number):
+        m, k = rng.integers(0, 60, 2)
+        a, b = (rng.gamma(rng.choice([0.5, 2, 9]), 1, size) for size in (m, k))
+        if i % 3 == 1:
+            a, b = np.round(a, 1) + 0.1, np.round(b, 1) + 0.1
+        if i % 3 == 2:
+            b = rng.permutation(np.concatenate([a + 1e-3 * rng.random(m), b[:5]]))
+        yield from_zero(a), from_zero(b * rng.choice([0.1, 1, 1, 3]))
+
+
+def test_bars_from_zero_are_matched_as_any_others_are():
+    """300 pairs of diagrams: the alignment of bars on a line against the general assignment."""
+    rng = np.random.default_rng(19)
+    for a, b in pairs_from_zero(rng, 300):
+        for degree in (1, 2, 3.5):
+            expected = cheapest(a, b, degree) ** (1 / degree)
+            assert wasserstein(a, b, degree=degree) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+        assert bottleneck(a, b) == shortest_reach(a, b)
+
+
+@given(diagrams(3), diagrams(3))
+def test_every_matching_of_bars_from_zero_was_tried(a, b):
+    a, b = (np.c_[np.zeros(len(bars)), bars[:, 1]] for bars in (a, b))
+    assert bottleneck(a, b) == pytest.approx(by_brute_force(a, b, np.inf), abs=1e-9)
+    for degree in (1, 2):
+        assert wasserstein(a, b, degree=degree) == pytest.approx(by_brute_force(a, b, degree), abs=1e-7)
+
+
+def test_h0_of_clouds_is_matched_on_the_line(monkeypatch):
+    """Neither the assignment nor the matching of a graph is asked for; two of H1, and bars born elsewhere, ask for it."""
+    rng = np.random.default_rng(3)
+    a, b = (persistence(pdist(rng.normal(size=(40, 3)))) for _ in range(2))
+    expected = cheapest(a.finite[0], b.finite[0], 2) ** 0.5
+    monkeypatch.delattr(diagram_distances, "cheapest")
+    monkeypatch.delattr(diagram_distances, "shortest_reach")
+    assert wasserstein(a.finite[0], b.finite[0]) == pytest.approx(expected, rel=1e-12)
+    assert wasserstein(a.finite[0], EMPTY) == pytest.approx(np.linalg.norm(a.finite[0][:, 1] / 2))
+    assert bottleneck(EMPTY, b.finite[0]) == b.finite[0][:, 1].max() / 2
+    with pytest.raises(NameError):
+        wasserstein(a.finite[1], b.finite[1])
+    with pytest.raises(NameError):
+        bottleneck(a.finite[0] + [1, 1], b.finite[0])
+
+
+def test_without_numba_the_general_assignment_stands_in(monkeypatch):
+    rng = np.random.default_rng(4)
+    a, b = from_zero(rng.random(20)), from_zero(rng.random(25))
+    expected = wasserstein(a, b), bottleneck(a, b)
+    monkeypatch.setattr(diagram_distances.importlib.util, "find_spec", lambda name: None)
+    assert (wasserstein(a, b), bottleneck(a, b)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("exponent", [-1000, -600, 0, 600, 1000])
+def test_distances_scale_with_the_bars_in_the_whole_range_of_floats(exponent):
+    """A power of two changes no digit."""
+    for a, b in ((A, B), (from_zero(A[:, 1]), from_zero(B[:, 1]))):
+        for degree in (1, 2, 8):
+            scaled = wasserstein(np.ldexp(a, exponent), np.ldexp(b, exponent), degree=degree)
+            assert scaled == np.ldexp(wasserstein(a, b, degree=degree), exponent)
+        assert bottleneck(np.ldexp(a, exponent), np.ldexp(b, exponent)) == np.ldexp(bottleneck(a, b), exponent)

@@ -101,7 +101,9 @@ def test_every_part_of_the_contract_is_there_for_every_layer(explorer, one):
     assert (one["unit"], one["confidence"], one["no_views"]) == ("activation units", 0.95, "")
     columns = [*one["values"].values(), *one["low"].values(), *one["high"].values(), *one["strip"].values()]
     columns += [column for tested in one["null"].values() for column in tested.values()]
-    assert {len(column) for column in (*columns, one["details"], one["distances"]["values"])} == {len(LAYERS)}
+    assert {len(column) for column in (*columns, one["details"], *(d["values"] for d in one["distances"]))} == {
+        len(LAYERS)
+    }
     for detail in one["details"]:
         assert set(detail) == {
             *("bars", "essential", "left_out", "significant", "loop", "median"),
@@ -193,31 +195,48 @@ def test_what_cannot_be_believed_is_said(one):
     assert strip["distinct"] == [2, N, N, N]
     assert strip["doubt"][0].startswith("2 distinct points")
     assert strip["doubt"][1] == ""
-    assert all(row[0] is None for row in one["distances"]["values"])
+    for found in one["distances"]:
+        assert all(row[0] is None for row in found["values"])
 
 
-def test_distances_between_layers_are_of_h1_over_the_median_distance(one, measured):
+def test_distances_between_layers_are_of_each_dimension_over_the_median_distance(one, measured):
     profile, _ = measured
-    a, b = (profile.at(layer).diagrams.finite[1] / profile.at(layer).facts.scale for layer in LAYERS[1:3])
-    assert one["distances"]["values"][1][2] == pytest.approx(wasserstein(a, b, degree=2), rel=1e-4)
-    assert one["distances"]["values"][2][1] == one["distances"]["values"][1][2]
-    assert "longest" not in one["distances"]["label"]
+    assert [found["dimension"] for found in one["distances"]] == [0, 1]
+    for k, found in enumerate(one["distances"]):
+        a, b = (profile.at(layer).diagrams.finite[k] / profile.at(layer).facts.scale for layer in LAYERS[1:3])
+        assert found["values"][1][2] == pytest.approx(wasserstein(a, b, degree=2), rel=1e-4)
+        assert found["values"][2][1] == found["values"][1][2]
+        assert f"between H{k} diagrams, each over its median distance" in found["label"]
+        assert "longest" not in found["label"]
 
 
 def test_distances_of_the_longest_bars_are_within_their_error(measured):
     profile, _ = measured
-    whole, part = layer_distances(profile), layer_distances(profile, most=3)
+    whole, part = layer_distances(profile)[1], layer_distances(profile, most=3)[1]
     assert (whole.matched, whole.error) == (None, 0)
     assert part.matched == 3
     wrong = np.abs(whole.values - part.values)[1:, 1:]
     assert 0 < wrong.max() <= part.error
     lives = [np.sort(np.diff(m.diagrams.finite[1])[:, 0])[:-3] / m.facts.scale for m in profile.measurements[1:]]
     assert part.error == pytest.approx(sum(sorted(float(np.linalg.norm(lost / 2)) for lost in lives)[-2:]))
-    label = layer_data.distances_of(part)["label"]
-    assert "of the 3 longest bars of each, at most " in label
+    assert "of the 3 longest bars of each, at most " in layer_data.distances_of(part)["label"]
+
+
+def test_of_h0_all_bars_are_matched(measured):
+    profile, _ = measured
+    whole, part = layer_distances(profile)[0], layer_distances(profile, most=3)[0]
+    assert (part.dimension, part.matched, part.error) == (0, None, 0)
+    np.testing.assert_array_equal(whole.values, part.values)
+    assert (np.diag(whole.values)[1:] == 0).all()
+    assert (whole.values[1, 2:] > 0).all()
+
+
+def test_there_are_as_many_tables_as_dimensions_and_none_of_one_layer(measured):
+    profile, _ = measured
     alone = replace(profile, measurements=profile.measurements[:1])
     flat = replace(profile, measurements=tuple(replace(m, recipe=Recipe(maxdim=0)) for m in profile.measurements))
-    assert layer_distances(alone) is layer_distances(flat) is layer_data.distances_of(None) is None
+    assert layer_distances(alone) == ()
+    assert [found.dimension for found in layer_distances(flat)] == [0]
 
 
 # Texts
@@ -344,7 +363,7 @@ def test_several_profiles_have_colours_in_their_order_and_all_numbers_of_any(mea
     assert found["heading"] == "Both"
     assert "H1_count" in [m["key"] for m in found["metrics"]]
     assert "H1_count" not in found["profiles"][0]["values"]
-    assert found["profiles"][0]["distances"] is None
+    assert [[d["dimension"] for d in p["distances"]] for p in found["profiles"]] == [[0], [0, 1]]
 
 
 # Files

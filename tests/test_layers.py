@@ -19,7 +19,6 @@ STRATA = [
         "engines",
         "metrics",
         "pvalues",
-        "diagram_distances",
         "geometry",
         "permutations",
         "dimension",
@@ -67,6 +66,7 @@ STRATA = [
         "signature",
         "views",
         "layer_distances",
+        "diagram_distances",
     },
     {
         "arrays",

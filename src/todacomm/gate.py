@@ -267,4 +267,6 @@ def cka_value(rule: Rule, apart: Apart, i: int) -> tuple[Number, str]:
         raise InvalidInput(
             f"--fail-if {rule.text}: cka has abs, the alignment itself (1 for equal geometry), as cka:abs<0.9"
         )
-    return (apart.cka[i] if apart.cka else None), apart.missing or "all points of a layer are one"
+    return (
+        apart.cka[i] if apart.cka else None
+    ), apart.missing or "CKA takes four points of a layer, two of them unlike the others"

@@ -40,7 +40,7 @@ class Looked:
 
     views: Mapping[str, Views]
     no_views: str
-    distances: LayerDistances | None
+    distances: tuple[LayerDistances, ...]
 
 
 Look = Callable[[Profile, Clouds | str, int], Looked]
@@ -161,7 +161,7 @@ def profile_data(profile: Profile, looked: Looked, shown: Shown, texts: KeptText
         "strip": strip_of(profile),
         "details": details_of(profile, looked.views, shown),
         "no_views": looked.no_views,
-        "distances": distances_of(looked.distances),
+        "distances": [distances_of(found) for found in looked.distances],
         "texts": texts_data(known, looked.views, shown.letters),
     }
 
@@ -223,17 +223,15 @@ def strip_of(profile: Profile) -> dict[str, Any]:
     }
 
 
-def distances_of(found: LayerDistances | None) -> dict[str, Any] | None:
-    """Layer × layer, and what exactly it is."""
-    if found is None:
-        return None
+def distances_of(found: LayerDistances) -> dict[str, Any]:
+    """Layer × layer in one dimension, and what exactly it is."""
     cut = (
         f"; of the {found.matched} longest bars of each, at most {reading.number(found.error, 2)} from that of all"
         if found.matched
         else ""
     )
-    label = f"Wasserstein distance (degree 2) between H1 diagrams, each over its median distance{cut}"
-    return {"label": label, "values": all_rounded(found.values)}
+    label = f"Wasserstein distance (degree 2) between H{found.dimension} diagrams, each over its median distance{cut}"
+    return {"dimension": found.dimension, "label": label, "values": all_rounded(found.values)}
 
 
 # Texts

@@ -58,7 +58,10 @@ READ = (
     "distance (Wasserstein of degree {degree:g}, and bottleneck; filled where blocks of texts show a difference, hollow where they do "
     "not or were not asked)."
 )
-ALIGNED = " Last, 1 - CKA of the activations: 0 where the two clouds are the same up to rotation and size."
+ALIGNED = (
+    " Last, 1 - CKA of the activations (linear, debiased): 0 where the two clouds are the same up to rotation and size, about 1 "
+    "where they have nothing in common."
+)
 FREE = "/ median distance"
 AGAIN = "As in the first chart of a pair: band, interval; filled orange marks, layers that differ after adjustment; below, how far apart the diagrams are."
 

@@ -229,14 +229,16 @@
 
   /* Layer by layer */
 
-  function distancesChart(host, context, choose) {
+  const distancesIn = (profile, k) => profile.distances.find((one) => one.dimension === k);
+
+  function distancesChart(host, context, choose, k) {
     const on = { plotly_click: ({ points: [point] }) => choose(context.state.profile, point.pointIndex[1]) };
     const names = () => profileOf(context).layers.map((_, i) => i);
     return chart(host, {
-      name: "distances", title: "From layer to layer", on, height: (width) => Math.min(560, Math.max(320, 0.75 * width)),
-      how: "how far the diagrams of two layers lie apart; dark is alike. A dark block is a stretch of layers of one shape; the diagonal, where the distance is 0, is left free. Click a cell to see the layer of its column.",
+      name: `distances-H${k}`, title: `From layer to layer, H${k}`, on, height: (width) => Math.min(560, Math.max(320, 0.75 * width)),
+      how: `how far the H${k} diagrams of two layers lie apart; dark is alike. A dark block is a stretch of layers of one shape; the diagonal, where the distance is 0, is left free. Click a cell to see the layer of its column.`,
       traces: () => {
-        const { distances, layers } = profileOf(context);
+        const [{ layers }, distances] = [profileOf(context), distancesIn(profileOf(context), k)];
         const label = (j, i) => `${text(layers[i])} and ${text(layers[j])}<br>${number(distances.values[i][j], 3)}`;
         return [{
           type: "heatmap", x: names(), y: names(), z: distances.values.map((row, i) => row.map((d, j) => (i === j ? null : d))), colorscale: "Cividis", xgap: 1, ygap: 1,
@@ -253,7 +255,10 @@
           shapes: [box(i - 0.5, i + 0.5, low, high), box(low, high, i - 0.5, i + 0.5)],
         };
       },
-      data: () => ({ header: ["layer", ...profileOf(context).layers], rows: profileOf(context).layers.map((layer, i) => [layer, ...profileOf(context).distances.values[i]]) }),
+      data: () => {
+        const [{ layers }, { values }] = [profileOf(context), distancesIn(profileOf(context), k)];
+        return { header: ["layer", ...layers], rows: layers.map((layer, i) => [layer, ...values[i]]) };
+      },
     });
   }
 
@@ -268,9 +273,10 @@
     const cloud = todacomm.layers.cloud(grid, context);
     const betti = bettiChart(grid, context);
     const bars = [diagram, barcode, betti];
-    const distances = context.profiles.some((p) => p.distances) && distancesChart(grid, context, choose);
+    const dimensions = [0, 1].filter((k) => context.profiles.some((p) => distancesIn(p, k)));
+    const distances = dimensions.map((k) => [k, distancesChart(grid, context, choose, k)]);
     const refresh = () => {
-      const { label, distances: measured } = profileOf(context);
+      const profile = profileOf(context);
       said.replaceChildren(...words(context));
       numbers.replaceChildren(numbersTable(context));
       [["Persistence diagram", diagram], ["Barcode", barcode], ["Betti curves", betti]].forEach(([title, c]) => c.retitle(`${title}: ${named(context)}`));
@@ -278,13 +284,15 @@
       [diagram, betti].forEach((c) => c.note(leftOut(context)));
       bars.forEach((c) => c.update());
       cloud.refresh();
-      absent.textContent = measured ? "" : `The distances between the layers of ${label} were not computed.`;
-      if (distances) distances.figure.hidden = !measured;
-      if (distances && measured) {
-        distances.retitle(`From layer to layer: ${label}`);
-        distances.note(sentence(measured.label));
-        distances.update();
-      }
+      absent.textContent = profile.distances.length ? "" : `The distances between the layers of ${profile.label} were not computed.`;
+      distances.forEach(([k, c]) => {
+        const measured = distancesIn(profile, k);
+        c.figure.hidden = !measured;
+        if (!measured) return;
+        c.retitle(`From layer to layer, H${k}: ${profile.label}`);
+        c.note(sentence(measured.label));
+        c.update();
+      });
     };
     return { refresh };
   }
