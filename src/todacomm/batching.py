@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
-from todacomm.checkpoints import quietly
+from todacomm.checkpoints import Tokenising, quietly
 from todacomm.errors import InvalidInput, InvalidTexts
 from todacomm.families import text_config
 from todacomm.loading import LoadedModel
@@ -240,8 +240,7 @@ def _encode(tokenizer: Any, items: Sequence[str], limit: int) -> Iterator[Encode
     remaining = iter(items)
     place = 0
     while chunk := list(islice(remaining, CHUNK)):
-        with quietly():  # a text longer than the window is reported by us, once
-            cut = tokenizer(chunk, truncation=True, max_length=limit, **options)
+        cut = _tokenised(tokenizer, chunk, truncation=True, max_length=limit, **options)
         for i, text in enumerate(chunk):
             special = np.array(cut["special_tokens_mask"][i], dtype=bool)
             ids = np.array(cut["input_ids"][i], dtype=np.int32)
@@ -264,5 +263,10 @@ def _predicted_bytes(text: str, special: Bool[np.ndarray, " t"], offsets: Sequen
 
 
 def _is_longer(tokenizer: Any, text: str, limit: int) -> bool:
-    with quietly():
-        return len(tokenizer(text, truncation=False, return_attention_mask=False)["input_ids"]) > limit
+    return len(_tokenised(tokenizer, text, truncation=False, return_attention_mask=False)["input_ids"]) > limit
+
+
+def _tokenised(tokenizer: Any, texts: str | list[str], **options: Any) -> Any:
+    """What a tokenizer makes of texts; a text longer than the window is reported by us, once."""
+    with quietly(), Tokenising(str(getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__)):
+        return tokenizer(texts, **options)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from todacomm.errors import InvalidInput, ModelUnavailable, TodacommError, UnsafeModel
+from todacomm.errors import InvalidInput, ModelFailed, ModelUnavailable, TodacommError, UnsafeModel
 from todacomm.models import SHIPPED, ModelSource
 
 SAFE = ("model.safetensors", "model.safetensors.index.json")
@@ -80,7 +80,7 @@ def check_weights(source: ModelSource, gguf_file: str | None, *, allow_pickle: b
         _require_reachable(source)
         raise ModelUnavailable(f"{source.name}: no weights at {source.location}; expected model.safetensors")
     named = shards_of(found) if found.suffix == ".json" else [found]
-    pickled = next((path.name for path in named if path.suffix != ".safetensors"), None)
+    pickled = next((path.relative_to(found.parent) for path in named if path.suffix != ".safetensors"), None)
     if pickled is None:
         return
     if found.name.endswith(SAFE[1].removeprefix("model")):
@@ -277,6 +277,23 @@ class ReadingTokenizer:
             and not (unreached or isinstance(error, TodacommError) or "trust_remote_code" in str(error))
         ):
             raise no_tokenizer(self.source, _sentence(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenising:
+    """Turns an error of the library of tokenizers, at work on texts, into `ModelFailed`."""
+
+    tokenizer: str
+
+    def __enter__(self) -> None:
+        """Nothing is needed before."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error and of_tokenizers(error):
+            raise ModelFailed(
+                f"the tokenizer at {self.tokenizer} stopped on these texts ({_sentence(error)}); try shorter texts, or another "
+                "tokenizer: --tokenizer DIR"
+            ) from error
 
 
 def of_tokenizers(error: BaseException | None) -> bool:

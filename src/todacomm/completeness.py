@@ -52,5 +52,5 @@ def _in_a_block(network: Any) -> Callable[[str], bool]:
     depth = number_of_blocks(network)
     lists = [path for path, m in network.named_modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
     ends = "|".join(re.escape(path.removeprefix(f"{network.base_model_prefix}.")) for path in lists)
-    found = re.compile(rf"(?:^|\.)(?:{ends})\.\d+\.(?!.*(?:{'|'.join(BUFFERS)})$)")
+    found = re.compile(rf"(?:^|\.)(?:{ends})\.\d+\.(?!(?:.*\.)?(?:{'|'.join(BUFFERS)})$)")
     return lambda name: bool(lists and found.search(name))

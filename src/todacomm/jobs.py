@@ -100,7 +100,10 @@ def refuse_one_name(kind: str, names: Mapping[str, str]) -> None:
     first: dict[str, str] = {}
     for given, name in names.items():
         if name in first:
-            raise InvalidInput(f"the {kind} {first[name]} and {given} are both called '{name}'; rename one of them")
+            remedy = (
+                f"give them names: --models a={first[name]},b={given}" if kind == "models" else "rename one of them"
+            )
+            raise InvalidInput(f"the {kind} {first[name]} and {given} are both called '{name}'; {remedy}")
         first[name] = given
 
 
