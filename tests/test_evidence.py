@@ -21,7 +21,7 @@ from todacomm.loading import load_model
 from todacomm.model_nulls import untrained
 from todacomm.models import resolve
 from todacomm.study import Study
-from todacomm.types import Activations, Texts
+from todacomm.types import Activations
 from todacomm.workers import in_threads
 
 FEW = {"resamples": 20, "null_draws": 19}
@@ -79,7 +79,7 @@ def test_threads_and_one_after_the_other_make_the_same_claims(layers, profile):
 def test_claims_are_read_as_they_were_written(profile, tmp_path):
     write_claims(tmp_path, profile.claims)
     found = read_claims(tmp_path)
-    for part in ("asked", "intervals", "by_group", "growths", "peaks", "tests", "missing", "ungrouped"):
+    for part in ("asked", "intervals", "one_by_one", "growths", "peaks", "tests", "missing", "ungrouped"):
         assert getattr(found, part) == getattr(profile.claims, part), part
     for layer, halves in profile.claims.halves.items():
         np.testing.assert_array_equal(found.halves[layer].values, halves.values)
@@ -99,25 +99,13 @@ def test_claims_of_another_schema_or_without_their_arrays_are_refused(profile, t
     write_claims(tmp_path, profile.claims)
     path = tmp_path / "tda_claims.json"
     written = path.read_text()
-    path.write_text(json.dumps({**json.loads(written), "schema": 2}))
-    with pytest.raises(InvalidRecord, match="has schema 2"):
+    path.write_text(json.dumps({**json.loads(written), "schema": 3}))
+    with pytest.raises(InvalidRecord, match="has schema 3"):
         read_claims(tmp_path)
     path.write_text(written)
     (tmp_path / "claims.safetensors").unlink()
     with pytest.raises(InvalidRecord, match=r"claims\.safetensors"):
         read_claims(tmp_path)
-
-
-def test_groups_of_texts_are_drawn_whole_beside_single_texts(layers):
-    groups = tuple(f"article {i // 6}" for i in range(60))
-    texts = Texts("lines", tuple(f"line {i}" for i in range(60)), groups)
-    given = Activations({k: v.astype(np.float32) for k, v in layers.items()}, "m", texts, "mean")
-    claims = td.measure(given, resamples=20, null_draws=0).claims
-    assert claims.by_group["layer_0"]["H0_total_persistence"].method == "split-half, whole groups"
-    assert claims.ungrouped == ""
-    few = td.measure(given, resamples=20, null_draws=0, groups=["a"] * 30 + ["b"] * 30).claims
-    assert few.by_group == {}
-    assert "2 groups are too few" in few.ungrouped
 
 
 def test_layers_of_different_numbers_of_points_have_claims_of_their_own(rng):

@@ -155,12 +155,14 @@ def test_clouds_without_an_interval_are_refused(points):
 # Intervals
 
 
-def made(values, estimate, name=TOTAL, *, points=40, half=20, groups=0, quarters=None):
+def made(values, estimate, name=TOTAL, *, points=40, half=20, groups=0, effective=0.0, quarters=None):
     """Halves of one number, by hand."""
     values = np.asarray(values, dtype=float)
     stacked = np.stack([values, np.full(values.shape, 19.0)], axis=2)
     four = np.full((len(values), 4, 2), np.nan) if quarters is None else np.stack([quarters, quarters], axis=2)
-    return Halves((name, "H0_count"), np.array([estimate, 39.0]), stacked, four, points, half, groups, "by hand")
+    return Halves(
+        (name, "H0_count"), np.array([estimate, 39.0]), stacked, four, points, half, groups, "by hand", effective
+    )
 
 
 @pytest.fixture
@@ -190,7 +192,7 @@ def test_the_interval_of_h1_total_averages_two_variances(values):
 def test_the_interval_of_a_count_scales_by_the_root(values):
     found = interval("H1_count", made(values, 25.0, "H1_count"))
     margin = student.ppf(0.975, 10) * sd_of(values * math.sqrt(25 / values.mean()), -0.5)
-    assert (found.low, found.high) == pytest.approx((25 - margin, 25 + margin))
+    assert (found.low, found.high) == (math.floor(25 - margin), math.ceil(25 + margin))
 
 
 def test_the_interval_of_the_entropy_of_h0_is_made_on_its_deficit(values):
@@ -225,6 +227,43 @@ def test_a_number_that_does_not_vary_has_an_interval_without_width(halves):
     assert (one.low, one.estimate, one.high) == (59, 59, 59)
     flat = interval("H1_count", made(np.zeros((30, 2)), 0.0, "H1_count"))
     assert (flat.low, flat.high) == (0, 0)
+
+
+@pytest.mark.parametrize(("estimate", "spread"), [(38.0, 2.0), (39.0, 0.3), (36.0, 9.0), (1.0, 4.0)])
+def test_the_interval_of_a_count_is_of_counts_that_there_can_be(values, estimate, spread):
+    """40 points have 0 to 39 bars of H0: no interval of theirs begins below or ends above."""
+    found = interval("H0_count", made(19 - spread * np.abs(values - 10), estimate, "H0_count"))
+    assert 0 <= found.low <= estimate <= found.high <= 39
+    assert found.low.is_integer()
+    assert found.high.is_integer()
+
+
+@pytest.mark.parametrize("name", ["H1_count", "H2_count"])
+def test_a_count_of_other_bars_has_whole_ends_and_no_ceiling(values, name):
+    found = interval(name, made(values, 300.0, name))
+    assert found.low.is_integer()
+    assert found.high > 300
+    assert found.high.is_integer()
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-160, 1e160, 1e290])
+@pytest.mark.parametrize("name", [TOTAL, "H1_total_persistence", "H0_max_lifetime", "H1_max_lifetime"])
+def test_intervals_follow_the_unit_however_small_or_large(values, rng, name, factor):
+    other, quarters = 10 + rng.normal(size=(30, 2)), 10 + rng.normal(size=(30, 4))
+    usual, scaled = (
+        [made(x * unit, e * unit, name, quarters=quarters * unit) for x, e in ((values, 25.0), (other, 29.0))]
+        for unit in (1.0, factor)
+    )
+    for one, large in ((interval(name, usual[0]), interval(name, scaled[0])),):
+        assert (large.low / factor, large.high / factor) == pytest.approx((one.low, one.high))
+    for paired in (True, False):
+        one, large = (difference_interval(name, *two, paired=paired) for two in (usual, scaled))
+        assert (large.low / factor, large.high / factor) == pytest.approx((one.low, one.high))
+        one, large = (ratio_interval(name, *two, paired=paired) for two in (usual, scaled))
+        assert (large.low, large.high) == pytest.approx((one.low, one.high))
+        assert difference_test(name, *scaled, paired=paired) == pytest.approx(
+            difference_test(name, *usual, paired=paired)
+        )
 
 
 def test_the_level_of_confidence_decides_the_width(halves):
@@ -272,10 +311,28 @@ def test_the_entropy_of_equal_lifetimes_has_no_interval():
 
 
 def test_few_groups_leave_few_degrees_of_freedom(values):
-    free, grouped = interval(TOTAL, made(values, 25.0)), interval(TOTAL, made(values, 25.0, groups=5))
+    free, grouped = interval(TOTAL, made(values, 25.0)), interval(TOTAL, made(values, 25.0, groups=5, effective=5.0))
     wider = student.ppf(0.975, 4) / student.ppf(0.975, 10)
     assert grouped.high - 25 == pytest.approx(wider * (free.high - 25))
     assert grouped.method == "split-half, whole groups"
+    uneven = interval(TOTAL, made(values, 25.0, groups=11, effective=7.04))
+    assert uneven.high - 25 == pytest.approx(student.ppf(0.975, 6.04) / student.ppf(0.975, 10) * (free.high - 25))
+
+
+def test_groups_of_unequal_sizes_count_as_fewer():
+    """Kish's formula, (Σ size)² / Σ size², for the articles of the first 500 lines of WikiText-2 and for equal ones."""
+    sizes = [14, 57, 38, 54, 20, 18, 88, 56, 125, 19, 11]
+    labels = [str(i) for i, size in enumerate(sizes) for _ in range(size)]
+    assert splits(500, 2, groups=labels).effective == pytest.approx(500**2 / sum(size**2 for size in sizes))
+    assert splits(60, 2, groups=[str(i % 12) for i in range(60)]).effective == pytest.approx(12)
+    assert splits(60, 2).effective == 0
+
+
+def test_the_longest_bar_of_h0_is_taken_on_halves_where_groups_are_too_few_for_quarters(values):
+    found = interval("H0_max_lifetime", made(values, 25.0, "H0_max_lifetime", groups=5, effective=5.0))
+    reach = student.ppf(0.975, 4) * sd_of(np.log(values), 0.0)
+    assert (found.low, found.high) == pytest.approx((25 * math.exp(-reach), 25 * math.exp(reach)))
+    assert found.method == "split-half, whole groups"
 
 
 def test_every_metric_has_a_rule_of_its_own(halves):
@@ -316,12 +373,13 @@ def test_paired_ratios_and_differences_are_the_formulas_written_again(values, rn
     other = values * 2 + 0.1 * rng.normal(size=values.shape)
     first, second = made(values, 25.0), made(other, 51.0)
     quantile = student.ppf(0.975, 10)
-    relative = other / other.mean() - values / values.mean()
-    margin = quantile * 51 / 25 * sd_of(relative, 1.0)
     ratio = ratio_interval(TOTAL, second, first)
-    assert (ratio.estimate, ratio.high) == pytest.approx((51 / 25, 51 / 25 + margin))
+    assert ratio.estimate == 51 / 25
+    for end in (ratio.low, ratio.high):  # Fieller: at each end, second - end times first is just not 0
+        gaps = other * 51 / other.mean() - end * values * 25 / values.mean()
+        assert abs(51 - end * 25) == pytest.approx(quantile * sd_of(gaps, 1.0))
     beyond = relative_interval(TOTAL, first, second)
-    assert (beyond.estimate, beyond.low) == pytest.approx((26 / 25, 26 / 25 - margin))
+    assert (beyond.estimate, beyond.low, beyond.high) == pytest.approx((26 / 25, ratio.low - 1, ratio.high - 1))
     gaps = other * 51 / other.mean() - values * 25 / values.mean()
     found = difference_interval(TOTAL, first, second)
     assert (found.estimate, found.high) == pytest.approx((26, 26 + quantile * sd_of(gaps, 1.0)))
@@ -336,13 +394,8 @@ def test_unpaired_differences_add_their_variances(values, rng):
     p = difference_test(TOTAL, first, second, paired=False)
     assert p == pytest.approx(2 * student.sf(2 / math.hypot(a, b), freedom))
     ratio = ratio_interval(TOTAL, second, first, paired=False)
-    assert ratio.high - 27 / 25 == pytest.approx(
-        student.ppf(0.975, freedom_of(a / 25, b / 27)) * 27 / 25 * math.hypot(a / 25, b / 27)
-    )
-
-
-def freedom_of(a, b):
-    return (a**2 + b**2) ** 2 / ((a**4 + b**4) / 10)
+    for end in (ratio.low, ratio.high):
+        assert abs(27 - end * 25) == pytest.approx(student.ppf(0.975, freedom) * math.hypot(b, end * a))
 
 
 def quartered(rng, estimate=3.0, *, at_half=1.0, at_quarter=1.5):
@@ -390,6 +443,31 @@ def test_the_interval_of_a_difference_excludes_0_exactly_where_p_is_below_the_le
         first, second = made(values, 25.0), made(10 + rng.normal(size=(30, 2)), 25.0 + shift)
         one, p = difference_interval(TOTAL, first, second), difference_test(TOTAL, first, second)
         assert (one.low > 0) == (p < 0.05)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("name", [TOTAL, "H1_total_persistence", "H1_entropy", "H0_entropy", "H1_max_lifetime"])
+def test_difference_ratio_and_p_agree_on_whether_there_is_a_difference(rng, name, paired):
+    """Two intervals of one difference never disagree: 0 is in one where 1 is in the other, and where p is above the level."""
+    said = []
+    for shift in np.linspace(-0.6, 0.6, 41):
+        values, quarters = 3 + 0.1 * rng.normal(size=(2, 30, 2)), 3 + 0.15 * rng.normal(size=(2, 30, 4))
+        first, second = (
+            made(values[i] - 0.3, 3.2 + i * shift, name, quarters=quarters[i] - 0.3, points=400, half=200)
+            for i in (0, 1)
+        )
+        p = difference_test(name, first, second, paired=paired)
+        gap, beyond = (f(name, first, second, paired=paired) for f in (difference_interval, relative_interval))
+        found = [p < 0.05, not gap.low <= 0 <= gap.high, not beyond.low <= 0 <= beyond.high]
+        assert len(set(found)) == 1
+        said.append(found[0])
+    assert 0 < sum(said) < 41
+
+
+def test_a_ratio_to_what_may_be_0_has_no_interval_but_a_reason(rng):
+    unsure = made(1 + 2 * rng.normal(size=(30, 2)), 1.0)
+    found = ratio_interval(TOTAL, made(10 + rng.normal(size=(30, 2)), 25.0), unsure)
+    assert (found.estimate, found.low, found.note) == (25.0, None, "the number below may be 0 as well")
 
 
 def test_pairing_removes_what_two_layers_share(points):

@@ -37,7 +37,7 @@ def against_a_null(*, adjusted: float) -> Profile:
     }
     draws = {m.address.layer: np.column_stack([np.linspace(0, 1, 99), np.ones(99)]) for m in plain.measurements}
     claims = Claims(
-        asked=Asked(resamples=0), intervals={}, by_group={}, growths={}, peaks={}, tests={"gaussian": tests},
+        asked=Asked(resamples=0), intervals={}, one_by_one={}, growths={}, peaks={}, tests={"gaussian": tests},
         loop_draws=draws, halves={}, missing={},
     )  # fmt: skip
     return a_profile(3, n=24, claims=claims)

@@ -51,7 +51,7 @@ def test_identical_models_do_not_differ_at_all(base):
             assert (d.difference.estimate, d.effect, d.adjusted) == (0, 0, 1)
         assert d.difference.note or (d.difference.low, d.difference.high) == (0, 0)
     for d in found.growths.values():
-        assert (d.difference.estimate, d.ratio.estimate, d.adjusted) == (0, 1, 1)
+        assert (d.difference, d.ratio.estimate, d.adjusted) == (0, 1, 1)
         assert (d.ratio.low, d.ratio.high) == (1, 1)
 
 
@@ -71,6 +71,11 @@ def test_differences_are_second_less_first_with_p_values_adjusted_over_layers(ba
         a, b = base[SHAPE][i], grown[SHAPE][i]
         assert d.difference.estimate == pytest.approx(b - a)
         assert d.relative.estimate == pytest.approx((b - a) / a)
+        assert (
+            (d.p < 0.05)
+            == (not d.difference.low <= 0 <= d.difference.high)
+            == (not d.relative.low <= 0 <= d.relative.high)
+        )
         deviation = spread_of(SHAPE, base.claims.halves[base.layers[i]]).deviation
         assert d.effect == pytest.approx((b - a) / deviation)
     np.testing.assert_allclose([d.adjusted for d in row], adjusted(np.array([d.p for d in row])))
@@ -89,7 +94,7 @@ def test_growths_are_compared_by_the_logarithm_of_their_ratio(base, grown):
         d = found.growths[part]
         assert (d.first, d.second) == (pytest.approx(getattr(a, part)), pytest.approx(getattr(b, part)))
         assert d.ratio.estimate == pytest.approx(d.second / d.first)
-        assert d.difference.low < d.difference.estimate < d.difference.high
+        assert d.difference == pytest.approx(d.second - d.first)
         reach = np.log(d.ratio.high / d.ratio.estimate)
         assert reach == pytest.approx(np.log(d.ratio.estimate / d.ratio.low))
         deviation = reach / student.ppf(0.975, 10)

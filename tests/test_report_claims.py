@@ -10,7 +10,7 @@ import todacomm as td
 from report_profiles import a_profile
 from shapes import circle
 from todacomm.claims import Interval
-from todacomm.report.claimed import bracketed, digits_of, found_by, group_sentences, loop_sentences, peak_sentence
+from todacomm.report.claimed import bracketed, digits_of, found_by, loop_sentences, peak_sentence
 from todacomm.report.growths import which_factor
 from todacomm.report.panels import drawings
 from todacomm.report.pieces import to_markdown
@@ -99,25 +99,6 @@ def test_a_test_is_found_by_either_adjustment(claimed):
     assert found_by(replace(test, adjusted=0.04, family_wise=0.2))
     assert not found_by(replace(test, adjusted=0.2, family_wise=None))
     assert not found_by(None)
-
-
-def test_what_whole_articles_change_is_said(claimed):
-    wide = {
-        layer: {
-            name: one
-            if one.low is None
-            else replace(
-                one, low=one.estimate - 3 * (one.estimate - one.low), high=one.estimate + 3 * (one.high - one.estimate)
-            )
-            for name, one in row.items()
-        }
-        for layer, row in claimed.claims.intervals.items()
-    }
-    assert "whole groups were not drawn: the texts carry no groups" in group_sentences(claimed)[0]
-    grouped = replace(claimed, claims=replace(claimed.claims, by_group=wide))
-    assert "H0_total_persistence: 3 times as wide" in group_sentences(grouped)[0]
-    alike = replace(claimed, claims=replace(claimed.claims, by_group=claimed.claims.intervals))
-    assert "about the same width" in group_sentences(alike)[0]
 
 
 def test_a_peak_that_other_halves_would_move_is_said(claimed):

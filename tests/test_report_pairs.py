@@ -8,6 +8,7 @@ import pytest
 
 from report_profiles import a_profile
 from todacomm import measure
+from todacomm.claims import Interval
 from todacomm.comparison import compare
 from todacomm.recipe import Recipe
 from todacomm.report.comparison_sections import comparison_document
@@ -60,15 +61,36 @@ def test_what_differs_is_told_apart_from_what_the_data_cannot_show(comparison):
         assert number not in alike
 
 
-def test_a_growth_is_given_with_its_difference_its_ratio_and_their_intervals(comparison, text):
+def test_a_growth_is_given_with_its_difference_and_its_ratio_whose_interval_belongs_to_p(comparison, text):
     found = comparison.pairs[0].growths["scale"]
     assert found.adjusted < 0.05
-    for value in (found.difference.low, found.difference.high, found.ratio.low, found.ratio.high):
+    for value in (found.difference, found.ratio.estimate, found.ratio.low, found.ratio.high):
         assert f"{value:.3g}" in verdicts(comparison)[0]
     assert (
-        "| Growth | base, embedding to layer_2 | tuned, embedding to layer_1 | Difference | Ratio | p, adjusted |"
+        "| Growth | base, embedding to layer_2 | tuned, embedding to layer_1 | Difference | Ratio | p, adjusted p |"
         in text
     )
+
+
+@pytest.mark.parametrize(
+    ("p", "after", "begins"),
+    [
+        (0.001, 0.003, "differ in scale growth"),
+        (0.02, 0.06, "Apart by the test of one growth alone, no longer once adjusted over the three: scale growth"),
+        (0.049, 0.147, "Apart by the test of one growth alone, no longer once adjusted over the three: scale growth"),
+        (0.3, 0.9, "No difference that the data can show in: scale growth"),
+    ],
+)
+def test_no_sentence_denies_what_the_interval_beside_it_shows(comparison, p, after, begins):
+    """An interval without 1 never stands behind "no difference": it belongs to p alone, the sentence to the adjusted one."""
+    pair, apart = comparison.pairs[0], replace(comparison.apart[0], diagrams={})
+    ends = (1.1, 1.5) if p < 0.05 else (0.9, 1.5)
+    ratio = Interval(1.3, *ends, 0.95, "split-half, on logarithms")
+    found = replace(pair.growths["scale"], ratio=ratio, p=p, adjusted=after)
+    told = verdict(replace(pair, growths={"scale": found}, differences={}), apart)
+    assert begins in told
+    assert ("No difference" in told) == (ratio.low < 1)
+    assert (f"(p {p}, adjusted " in told) == begins.startswith("Apart")
 
 
 def test_identical_models_are_said_to_be_equal(comparison):

@@ -123,7 +123,7 @@ class Halves:
 
     ``whole`` (k,), ``values`` (s, 2, k), ``quarters`` (s, 4, k): those of ``names``, which are the metrics of the summary, the
     ``scale``, and ``tree_length``, the H0 total; these two in the units of the activations. Quarters are NaN where they would cut groups. The cloud
-    has ``points`` points, each half ``half``; ``groups`` and ``drawn`` are those of the `Splits`.
+    has ``points`` points, each half ``half``; ``groups``, ``effective`` and ``drawn`` are those of the `Splits`.
     """
 
     names: tuple[str, ...]
@@ -134,6 +134,7 @@ class Halves:
     half: int
     groups: int
     drawn: str
+    effective: float = 0.0
 
     def __repr__(self) -> str:
         return f"Halves({len(self.names)} numbers, {self.drawn})"
@@ -160,16 +161,16 @@ class Halves:
 class Claims:
     """What the numbers of a profile are worth.
 
-    ``intervals`` and ``by_group`` (whole articles drawn): layer → number → `Interval`, with the ``scale`` and the
-    ``tree_length`` besides the metrics; ``growths``: baseline of an expansion → ratio, scale, shape; ``peaks``: the share of halves
-    in which each block has the longest tree. ``tests``: null (gaussian, text, untrained) → layer → metric → `NullTest`;
+    ``intervals``: layer → number → `Interval`, with the ``scale`` and the ``tree_length`` besides the metrics; ``growths``: baseline of an
+    expansion → ratio, scale, shape; ``peaks``: the share of halves in which each block has the longest tree. Where points come in groups
+    (texts in articles), all of these respect them: halves are of whole groups, and ``one_by_one`` has the intervals of points drawn one by one. ``tests``: null (gaussian, text, untrained) → layer → metric → `NullTest`;
     ``loop_draws``: layer → (draws, 2), the prominence and the largest death/birth of H1 in each draw of the Gaussian null. ``halves`` are what intervals and later
-    comparisons are made of. ``missing`` says of a layer, ``ungrouped`` of the groups, why there are no intervals.
+    comparisons are made of. ``missing`` says of a layer why it has no intervals, ``ungrouped`` why they are of points drawn one by one.
     """
 
     asked: Asked
     intervals: Mapping[str, Mapping[str, Interval]]
-    by_group: Mapping[str, Mapping[str, Interval]]
+    one_by_one: Mapping[str, Mapping[str, Interval]]
     growths: Mapping[str, Mapping[str, Interval]]
     peaks: Mapping[str, float]
     tests: Mapping[str, Mapping[str, Mapping[str, NullTest]]]
@@ -177,6 +178,11 @@ class Claims:
     halves: Mapping[str, Halves]
     missing: Mapping[str, str]
     ungrouped: str = ""
+
+    @property
+    def groups(self) -> int:
+        """How many groups were kept whole; 0 where points were drawn one by one."""
+        return max((found.groups for found in self.halves.values()), default=0)
 
     def bounds(self, name: str, layers: Sequence[str]) -> Float64[np.ndarray, "L 2"]:
         """The ends of the intervals of a number along the layers, NaN where there is none."""

@@ -11,14 +11,14 @@ from todacomm.claims import Asked, Claims, Halves, Interval, NullTest
 from todacomm.errors import InvalidInput, InvalidRecord
 from todacomm.files import check_schema, read_arrays, read_json, to_json, write_arrays, write_atomically
 
-SCHEMA = 1
+SCHEMA, OF_ARRAYS = 2, 1
 CLAIMS, HALVES = "tda_claims.json", "claims.safetensors"
 ARRAYS = ("whole", "values", "quarters")  # of Halves
 
 
 def write_claims(directory: Path, claims: Claims) -> None:
     """Write both files."""
-    write_arrays(directory / HALVES, packed(claims), {"schema": SCHEMA})
+    write_arrays(directory / HALVES, packed(claims), {"schema": OF_ARRAYS})
     write_atomically(directory / CLAIMS, to_json(claims_record(claims)))
 
 
@@ -27,7 +27,7 @@ def claims_record(claims: Claims) -> dict[str, Any]:
     layers = {
         layer: {
             "intervals": {name: brief(one) for name, one in claims.intervals.get(layer, {}).items()},
-            "by_group": {name: brief(one) for name, one in claims.by_group.get(layer, {}).items()},
+            "one_by_one": {name: brief(one) for name, one in claims.one_by_one.get(layer, {}).items()},
             "tests": {
                 null: {name: brief(one) for name, one in found.get(layer, {}).items()}
                 for null, found in claims.tests.items()
@@ -75,14 +75,26 @@ def read_claims(directory: Path) -> Claims | None:
     if not any((directory / name).exists() for name in (CLAIMS, HALVES)):
         return None
     found = read_json(directory / CLAIMS)
-    check_schema(directory / CLAIMS, found, SCHEMA)
-    arrays = read_arrays(directory / HALVES, schema=SCHEMA)
+    first = isinstance(found, Mapping) and found.get("schema") == 1
+    check_schema(directory / CLAIMS, found, 1 if first else SCHEMA)
+    arrays = read_arrays(directory / HALVES, schema=OF_ARRAYS)
     try:
-        return claims_from(found, arrays)
+        return claims_from(second_schema(found) if first else found, arrays)
     except (KeyError, TypeError, AttributeError, InvalidInput) as problem:
         raise InvalidRecord(
             f"{directory}: {CLAIMS} and {HALVES} do not fit together ({problem}); run the model again"
         ) from problem
+
+
+def second_schema(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of the first schema as one of the second; its halves, and what was made of them, remain those of points one by one."""
+    return {**found, "layers": {layer: with_groups_first(row) for layer, row in found["layers"].items()}}
+
+
+def with_groups_first(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a layer; the intervals of whole groups, where it has them, are the intervals."""
+    grouped = row["by_group"]
+    return {**row, "intervals": grouped or row["intervals"], "one_by_one": row["intervals"] if grouped else {}}
 
 
 def claims_from(found: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Claims:
@@ -92,7 +104,7 @@ def claims_from(found: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> C
     return Claims(
         asked=Asked(**{**{f.name: found[f.name] for f in fields(Asked)}, "nulls": tuple(found["nulls"])}),
         intervals=rows_of(layers, "intervals"),
-        by_group=rows_of(layers, "by_group"),
+        one_by_one=rows_of(layers, "one_by_one"),
         growths={
             base: {part: Interval(**row) for part, row in rows.items()} for base, rows in found["growths"].items()
         },

@@ -53,20 +53,21 @@ def with_claims(
     """
     if not asked.anything:
         return profile
-    ungrouped = without_groups(asked, groups)
+    labels = None if groups is None else chosen(groups, profile.recipe)
+    ungrouped = without_groups(asked, labels)
     sizes = dict.fromkeys(m.facts.points for m in profile.measurements)
-    cuts = {n: cuts_of(n, profile.recipe, asked, None if ungrouped else groups) for n in sizes}
+    cuts = {n: cuts_of(n, profile.recipe.seed, asked, None if ungrouped else labels) for n in sizes}
     look = partial(looked_at, profile=profile, cloud=cloud, cuts=cuts)
     looks = dict(
         zip(profile.layers, track(spread(look, profile.layers), "intervals", len(profile.layers)), strict=True)
     )
     halves = {layer: look.halves for layer, look in looks.items() if look.halves}
-    whole = {layer: look.by_group for layer, look in looks.items() if look.by_group}
+    singly = {layer: look.one_by_one for layer, look in looks.items() if look.one_by_one}
     tests, loop_draws = gaussian(profile, looks, cloud, asked, track=track, spread=spread)
     claims = Claims(
         asked=asked,
         intervals={layer: intervals(found, confidence=asked.confidence) for layer, found in halves.items()},
-        by_group={layer: intervals(found, confidence=asked.confidence) for layer, found in whole.items()},
+        one_by_one={layer: intervals(found, confidence=asked.confidence) for layer, found in singly.items()},
         growths=growths_of(profile.expansions, halves, asked),
         peaks=peak_shares(halves) if comparable(halves) else {},
         tests={"gaussian": tests} if tests else {},
@@ -82,18 +83,18 @@ def with_claims(
 
 
 def without_groups(asked: Asked, groups: Sequence[str] | None) -> str:
-    """Why no whole groups are drawn; empty where they are."""
+    """Why no whole groups are drawn, of which there is one label a point; empty where they are."""
     if not asked.resamples:
         return "no resamples were asked for"
     return "the texts carry no groups" if groups is None else refusal(groups)
 
 
-def cuts_of(n: int, recipe: Recipe, asked: Asked, groups: Sequence[str] | None) -> list[Splits]:
-    """The splits of clouds of n points: of points, and of whole groups where there are any; none of too few points."""
+def cuts_of(n: int, seed: int, asked: Asked, groups: Sequence[str] | None) -> list[Splits]:
+    """The splits of clouds of n points: of whole groups where there are any, then of points one by one; none of too few points."""
     if not asked.resamples or n < FEWEST:
         return []
-    labels = [None] if groups is None else [None, chosen(groups, recipe)]
-    return [splits(n, asked.resamples // 2, recipe.seed, given) for given in labels]
+    labels = [None] if groups is None else [groups, None]
+    return [splits(n, asked.resamples // 2, seed, given) for given in labels]
 
 
 def chosen(groups: Sequence[str], recipe: Recipe) -> list[str]:
@@ -104,24 +105,27 @@ def chosen(groups: Sequence[str], recipe: Recipe) -> list[str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What is left of the cloud of a layer once it has been halved; its distances are let go."""
+    """What is left of the cloud of a layer once it has been halved; its distances are let go.
+
+    ``halves`` are of whole groups where there are any; then ``one_by_one`` are of points.
+    """
 
     cloud: PreparedCloud
     halves: Halves | None
-    by_group: Halves | None
+    one_by_one: Halves | None
     missing: str
 
 
 def looked_at(
     layer: str, *, profile: Profile, cloud: Callable[[str], PointCloud], cuts: Mapping[int, Sequence[Splits]]
 ) -> Look:
-    """Prepare the cloud of one layer and measure it on halves, of points and of whole groups."""
+    """Prepare the cloud of one layer and measure it on halves."""
     found = profile.at(layer)
     ready = prepare(cloud(layer), found.recipe)
     missing = unsuited(ready.facts)
     drawn = [] if missing else cuts[found.facts.points]
-    halves, by_group, *_ = *(halves_of(ready, found, one) for one in drawn), None, None
-    return Look(replace(ready, condensed=ready.condensed[:0]), halves, by_group, missing)
+    halves, one_by_one, *_ = *(halves_of(ready, found, one) for one in drawn), None, None
+    return Look(replace(ready, condensed=ready.condensed[:0]), halves, one_by_one, missing)
 
 
 def comparable(halves: Mapping[str, Halves]) -> bool:

@@ -295,7 +295,6 @@ def notes_of(activations: Activations) -> list[str]:
         notes.append(f"{facts['skipped_texts']} texts had too few tokens and were passed over.")
     if facts.get("tokens"):
         notes.append(f"Each point is one token: {facts['tokens']}, the same ones in every layer.")
-    groups = activations.texts.groups
-    if groups and len(set(groups)) < len(groups):
-        notes.append(f"The texts come from {len(set(groups))} articles, so they are not independent of one another.")
+    if note := sources.told_of_sample(activations.texts):
+        notes.append(note)
     return notes

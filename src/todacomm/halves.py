@@ -57,6 +57,7 @@ def halves_of(cloud: PreparedCloud, found: Measurement, drawn: Splits) -> Halves
         half=drawn.half,
         groups=drawn.groups,
         drawn=drawn.drawn,
+        effective=drawn.effective,
     )
 
 

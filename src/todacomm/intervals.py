@@ -13,7 +13,7 @@ not, a rule that covers on the worst population would be wide twice: there the p
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,6 +24,7 @@ from scipy.special import stdtr, stdtrit
 from todacomm.claims import Halves, Interval
 from todacomm.errors import InvalidInput
 from todacomm.halves import TREE
+from todacomm.splits import QUARTERED_GROUPS
 from todacomm.types import is_block
 
 FREEDOM = 10.0  # degrees of freedom of t
@@ -31,6 +32,7 @@ MEASURED = 20.0  # the same, of two clouds whose power is measured
 MISSING = 0.2  # the share of splits that may be undefined
 CONFIDENCE = 0.95
 ROUNDING = 1e-9  # nats
+COUNTED = 1e-9  # what an end of an interval may be beyond a count
 BOTH = "halves and quarters"
 
 Series = Float64[np.ndarray, "s _"]
@@ -98,8 +100,16 @@ def interval(name: str, halves: Halves, *, confidence: float = CONFIDENCE) -> In
     reach = _reach(spread, confidence)
     if spread.undefined:
         return _made(estimate, None, confidence, rule, spread)
-    low, high = _ends(rule, estimate, reach, _ceiling(halves.points))
+    low, high = possible(name, _ends(rule, estimate, reach, _ceiling(halves.points)), halves.points)
     return _made(estimate, (max(low, rule.least), high), confidence, rule, spread)
+
+
+def possible(name: str, ends: tuple[float, float], points: int) -> tuple[float, float]:
+    """The ends of an interval of a cloud of so many points; those of a count are counts, and H0 has one bar fewer than points at most."""
+    if not name.endswith("_count"):
+        return ends
+    most = points - 1.0 if name == "H0_count" else math.inf
+    return float(math.floor(ends[0] + COUNTED)), min(float(math.ceil(ends[1] - COUNTED)), most)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,13 +132,18 @@ class Spread:
 def spread_of(name: str, halves: Halves) -> Spread:
     """How a number varies over the halves (or quarters), by its rule."""
     rule, estimate = rule_of(name), halves.estimate(name)
-    given = halves.quarters_of(name).reshape(-1, 2) if rule.quarters else halves.of(name)
+    given = halves.quarters_of(name).reshape(-1, 2) if by_quarters(rule, halves) else halves.of(name)
     with np.errstate(divide="ignore", invalid="ignore"):
         series = _in_unit(given, estimate, rule, halves)
     why = "the number itself is undefined" if math.isnan(estimate) else ""
     if rule.form == "deficit" and _ceiling(halves.points) - estimate < ROUNDING:
         why = "all lifetimes are equal"
     return _spread(series, rule, halves, why)
+
+
+def by_quarters(rule: Rule, halves: Halves) -> bool:
+    """Whether a number is taken on quarters; few groups have none, there halves must do."""
+    return rule.quarters and not 0 < halves.groups < QUARTERED_GROUPS
 
 
 def _in_unit(given: Series, estimate: float, rule: Rule, halves: Halves) -> Series:
@@ -158,28 +173,38 @@ def _spread(series: Series, rule: Rule, halves: Halves, why: str) -> Spread:
     """The spread of values in the unit of the number; undefined where ``why`` says so, or where too many are."""
     usable = np.isfinite(series).all(axis=1)
     missing = int((~usable).sum())
+    quarters = by_quarters(rule, halves)
     if missing > MISSING * len(series):
-        why = why or f"undefined on {missing} of {len(series)} pairs of {'quarters' if rule.quarters else 'halves'}"
-    deviation = math.nan if why else math.sqrt(variance(series[usable], rule, halves.half / halves.points))
+        why = why or f"undefined on {missing} of {len(series)} pairs of {'quarters' if quarters else 'halves'}"
+    found = math.nan if why else deviation(series[usable], rule, halves)
     note = f"{missing} of {len(series)} splits left out, where it is undefined" if missing and not why else ""
-    freedom = min(FREEDOM, halves.groups - 1.0) if halves.groups else FREEDOM
-    method = ("quarters, conservative" if rule.quarters else "split-half") + (", whole groups" if halves.groups else "")
-    return Spread(series, deviation, freedom, method, why, note)
+    freedom = min(FREEDOM, halves.effective - 1.0) if halves.groups else FREEDOM
+    method = ("quarters, conservative" if quarters else "split-half") + (", whole groups" if halves.groups else "")
+    return Spread(series, found, freedom, method, why, note)
 
 
-def variance(series: Series, rule: Rule, share: float) -> float:
-    """The variance of the whole cloud's number, from pairs of parts that are each ``share`` of it."""
-    between = float(np.mean((series[:, 0] - series[:, 1]) ** 2)) / 2
+def deviation(series: Series, rule: Rule, halves: Halves) -> float:
+    """The standard deviation of the whole cloud's number, from pairs of parts; in the unit of the largest, so that no square is beyond floats."""
+    unit = float(np.abs(series).max()) or 1.0
+    pairs = series / unit
+    variance = float(np.mean((pairs[:, 0] - pairs[:, 1]) ** 2)) / 2
     if rule.steadied:
-        between = (between + 2 * float(np.var(series, ddof=1))) / 2
-    return between if rule.quarters else between * share**rule.power
+        variance = (variance + 2 * float(np.var(pairs, ddof=1))) / 2
+    if not by_quarters(rule, halves):
+        variance *= (halves.half / halves.points) ** rule.power
+    return unit * math.sqrt(variance)
 
 
 def _reach(spread: Spread, confidence: float) -> float:
     """How far the interval reaches: a quantile of Student's t times the deviation."""
+    return _quantile(spread.freedom, confidence) * spread.deviation
+
+
+def _quantile(freedom: float, confidence: float) -> float:
+    """That of Student's t which so much of it lies within, on both sides."""
     if not 0 < confidence < 1:
         raise InvalidInput(f"a confidence of {confidence}; expected a number between 0 and 1, such as 0.95")
-    return float(stdtrit(spread.freedom, (1 + confidence) / 2)) * spread.deviation
+    return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
 def _ends(rule: Rule, estimate: float, reach: float, ceiling: float) -> tuple[float, float]:
@@ -214,13 +239,45 @@ def ratio_interval(
 ) -> Interval:
     """The interval of the number of one cloud over that of another: expansion (``tree_length``), scale growth, shape growth.
 
-    ``paired``: both were cut by the same splits, InvalidInput where they were not. Else they are independent.
+    ``paired``: both were cut by the same splits, InvalidInput where they were not. Else they are independent. It holds each ratio r at which
+    above - r below may be 0 (Fieller 1954, Journal of the Royal Statistical Society B 16:175), so 1 exactly where `difference_test` shows no
+    difference.
     """
-    top, base = above.estimate(name), below.estimate(name)
-    ratio = top / base if base else math.nan
-    factors = (-ratio / base if base else math.nan, 1 / base if base else math.nan)
-    spread = _combined(name, below, above, factors, paired=paired)
-    return _compared(name, ratio, spread, confidence, least=0.0)
+    base, top = below.estimate(name), above.estimate(name)
+    spread = _combined(name, below, above, paired=paired)
+    if not base or spread.undefined:
+        why = replace(spread, undefined=spread.undefined or "the number below is 0")
+        return _made(top / base if base else math.nan, None, confidence, rule_of(name), why)
+    parts = [d / abs(base) for d in (*deviations(name, below, above, spread, paired=paired), spread.deviation)]
+    ends = fieller(top / base, parts, _quantile(spread.freedom, confidence))
+    unsure = spread if ends else replace(spread, undefined="the number below may be 0 as well")
+    return _made(top / base, ends and (max(ends[0], 0.0), ends[1]), confidence, rule_of(name), unsure)
+
+
+def fieller(ratio: float, deviations: Sequence[float], t: float) -> tuple[float, float] | None:
+    """Between which ratios y / x may be, for the deviations of x, y and y - x over x, on a quantile of Student's t; None where x may be 0."""
+    x, y, both = (t * d for d in deviations)
+    covariance = (x**2 + y**2 - both**2) / 2
+    kept = 1 - x**2
+    if ratio == 1 and not both:
+        return 1.0, 1.0
+    if kept <= 0:
+        return None
+    root = (ratio * x) ** 2 - 2 * ratio * covariance + y**2 - (x * y) ** 2 + covariance**2
+    middle, reach = ratio - covariance, math.sqrt(max(root, 0.0))
+    return (middle - reach) / kept, (middle + reach) / kept
+
+
+def deviations(name: str, first: Halves, second: Halves, spread: Spread, *, paired: bool) -> tuple[float, float]:
+    """Those of the number in two clouds whose difference has this spread, by the same splits, or of the same power."""
+    a, b = spread_of(name, first), spread_of(name, second)
+    if paired:
+        usable = np.isfinite(a.series + b.series).all(axis=1)
+        return deviation(a.series[usable], rule_of(name), first), deviation(b.series[usable], rule_of(name), second)
+    if spread.method != BOTH:
+        return a.deviation, b.deviation
+    x, y = (math.sqrt(between(values)) for values in in_one_unit([first.of(name), second.of(name)])[1])
+    return spread.deviation * x / math.hypot(x, y), spread.deviation * y / math.hypot(x, y)
 
 
 def relative_interval(
@@ -234,14 +291,15 @@ def difference_interval(
     name: str, first: Halves, second: Halves, *, paired: bool = True, confidence: float = CONFIDENCE
 ) -> Interval:
     """The interval of second - first, paired or not as in `ratio_interval`; [0, 0] for the same cloud."""
-    difference = second.estimate(name) - first.estimate(name)
-    return _compared(name, difference, _combined(name, first, second, (-1.0, 1.0), paired=paired), confidence)
+    difference, spread = second.estimate(name) - first.estimate(name), _combined(name, first, second, paired=paired)
+    reach = _reach(spread, confidence)
+    ends = None if spread.undefined else (difference - reach, difference + reach)
+    return _made(difference, ends, confidence, rule_of(name), spread)
 
 
 def difference_test(name: str, first: Halves, second: Halves, *, paired: bool = True) -> float | None:
     """The two-sided p-value of no difference; None where it is undefined, and where both numbers differ but neither varies."""
-    difference = second.estimate(name) - first.estimate(name)
-    spread = _combined(name, first, second, (-1.0, 1.0), paired=paired)
+    difference, spread = second.estimate(name) - first.estimate(name), _combined(name, first, second, paired=paired)
     return None if spread.undefined else p_value(difference, spread.deviation, spread.freedom)
 
 
@@ -252,21 +310,14 @@ def p_value(value: float, deviation: float, freedom: float) -> float | None:
     return float(2 * stdtr(freedom, -abs(value) / deviation)) if deviation > 0 else None
 
 
-def _compared(name: str, estimate: float, spread: Spread, confidence: float, *, least: float = -math.inf) -> Interval:
-    """The interval of what was made of two numbers."""
-    reach = _reach(spread, confidence)
-    ends = None if spread.undefined else (max(estimate - reach, least), estimate + reach)
-    return _made(estimate, ends, confidence, rule_of(name), spread)
-
-
-def _combined(name: str, first: Halves, second: Halves, factors: tuple[float, float], *, paired: bool) -> Spread:
-    """The spread of a sum of the number in two clouds, each times a factor: split by split, or of independent clouds."""
+def _combined(name: str, first: Halves, second: Halves, *, paired: bool) -> Spread:
+    """The spread of the number in the second cloud less that in the first: split by split, or of independent clouds."""
     if paired:
         refuse_unpaired(first, second)
     a, b = spread_of(name, first), spread_of(name, second)
-    why = a.undefined or b.undefined or ("" if all(map(math.isfinite, factors)) else "the number below is 0")
-    found = summed(a, b, factors, rule_of(name), first, paired=paired, why=why)
-    measured = None if paired or why else measured_deviation(name, first, second, factors)
+    why = a.undefined or b.undefined
+    found = summed(a, b, (-1.0, 1.0), rule_of(name), first, paired=paired, why=why)
+    measured = None if paired or why else measured_deviation(name, first, second)
     return found if measured is None else replace(found, deviation=measured, freedom=MEASURED, method=BOTH)
 
 
@@ -278,25 +329,33 @@ def summed(
         with np.errstate(invalid="ignore"):  # where both are infinite, the split is left out
             series = factors[0] * a.series + factors[1] * b.series
         return _spread(series, rule, halves, why)
-    va, vb = (factors[0] * a.deviation) ** 2, (factors[1] * b.deviation) ** 2
-    freedom = (va + vb) ** 2 / (va**2 / a.freedom + vb**2 / b.freedom) if va + vb else FREEDOM  # Welch
-    return Spread(a.series, math.sqrt(va + vb), freedom, a.method, why, a.note or b.note)
+    x, y = (abs(factor) * of.deviation for factor, of in zip(factors, (a, b), strict=True))
+    found = math.hypot(x, y)
+    freedom = 1 / ((x / found) ** 4 / a.freedom + (y / found) ** 4 / b.freedom) if found else FREEDOM  # Welch
+    return Spread(a.series, found, freedom, a.method, why, a.note or b.note)
 
 
-def measured_deviation(name: str, first: Halves, second: Halves, factors: tuple[float, float]) -> float | None:
-    """The standard deviation of a sum of the number in two independent clouds, each times a factor.
+def measured_deviation(name: str, first: Halves, second: Halves) -> float | None:
+    """The standard deviation of the difference of the number in two independent clouds.
 
     The variance at half size, without bias, falls to that of the whole by as much as it fell from quarters to halves. None where the rule says nothing
     of it, for whole groups, whose quarters are of few groups, and where a variance is 0 or undefined.
     """
     steepest = rule_of(name).steepest
-    pairs = list(zip(factors, (first, second), strict=True))
-    half = sum(factor**2 * between(of.of(name)) for factor, of in pairs)
-    quarter = sum(factor**2 * between(of.quarters_of(name)) for factor, of in pairs)
+    unit, (a, b, *quarters) = in_one_unit(
+        [f(name) for f in (first.of, second.of, first.quarters_of, second.quarters_of)]
+    )
+    half, quarter = between(a) + between(b), sum(map(between, quarters))
     if steepest is None or first.groups or second.groups or not (half > 0 and quarter > 0):
         return None
     power = min(math.log2(quarter / half), steepest)
-    return math.sqrt(half * (first.half / first.points) ** power)
+    return unit * math.sqrt(half * (first.half / first.points) ** power)
+
+
+def in_one_unit(values: Sequence[Float64[np.ndarray, "s _"]]) -> tuple[float, list[Float64[np.ndarray, "s _"]]]:
+    """The largest of all values, and the values over it, whose squares are numbers."""
+    unit = max((float(np.abs(some[np.isfinite(some)]).max(initial=0.0)) for some in values), default=0.0) or 1.0
+    return unit, [some / unit for some in values]
 
 
 def between(values: Float64[np.ndarray, "s parts"]) -> float:

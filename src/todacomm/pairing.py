@@ -7,7 +7,6 @@ same texts, differences are taken text by text; else the two are independent sam
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from jaxtyping import Float64
@@ -53,13 +52,14 @@ class Difference:
 class GrowthDifference:
     """A growth (expansion, scale or shape) of two profiles, each with its own baseline and peak.
 
-    ``ratio`` is second / first, its interval and ``p`` are those of the difference of logarithms; ``adjusted`` is over the three growths.
+    ``ratio`` is second / first; its interval and ``p`` are those of the difference of logarithms, so that the interval is without 1 exactly where
+    ``p`` is below its level. ``difference`` is second - first, ``adjusted`` is over the three growths.
     """
 
     first: Number
     second: Number
     ratio: Interval
-    difference: Interval
+    difference: Number
     p: Number
     adjusted: Number
 
@@ -342,21 +342,19 @@ def grown(name: str, profile: Profile, growth: Growth) -> Grown:
 
 
 def growth_difference(name: str, a: Grown, b: Grown, *, paired: bool, confidence: float) -> GrowthDifference:
-    """The second growth over the first, and less it, with intervals."""
-    ratio, less = b.value / a.value, b.value - a.value
-    method = "split-half, on logarithms"
-    why = a.spread.undefined or b.spread.undefined
-    both = partial(summed, a.spread, b.spread, rule=rule_of(name), halves=a.halves, paired=paired, why=why)
-    logs, values = both(factors=(-1.0, 1.0)), both(factors=(-a.value, b.value))
+    """The second growth over the first, with its interval, and less it."""
+    ratio, why = b.value / a.value, a.spread.undefined or b.spread.undefined
+    logs = summed(a.spread, b.spread, (-1.0, 1.0), rule_of(name), a.halves, paired=paired, why=why)
+    method = f"{logs.method}, on logarithms"
     if logs.undefined:
         nothing = Interval(None, None, None, confidence, method, logs.undefined)
-        return GrowthDifference(known(a.value), known(b.value), nothing, nothing, None, None)
-    reach, wide = (float(stdtrit(s.freedom, (1 + confidence) / 2)) * s.deviation for s in (logs, values))
+        return GrowthDifference(known(a.value), known(b.value), nothing, known(b.value - a.value), None, None)
+    reach = float(stdtrit(logs.freedom, (1 + confidence) / 2)) * logs.deviation
     return GrowthDifference(
         a.value,
         b.value,
         Interval(ratio, ratio * math.exp(-reach), ratio * math.exp(reach), confidence, method),
-        Interval(less, less - wide, less + wide, confidence, "split-half"),
+        b.value - a.value,
         p_value(math.log(ratio), logs.deviation, logs.freedom),
         None,
     )

@@ -27,6 +27,7 @@ HUB = "hf:"
 HUB_FORM = "hf:owner/name[/config][:split][:field]"
 FILE_FORMS = "a .txt file with one text a line, or path.jsonl[:field] with one JSON object a line"
 HINT = f"Or give {FILE_FORMS}, or {HUB_FORM}."
+SAMPLE = "The texts are"  # what a note on their choice begins with
 SPLITS = ("test", "validation", "train")  # the first of these that a hub dataset has is its default
 FIELD = "text"
 
@@ -72,6 +73,22 @@ def check_enough(found: Texts, source: str, samples: int | None) -> None:
             f"{samples} texts asked for, but the dataset '{source}' holds {len(found)} that are not blank; "
             f"ask for {len(found)} samples or fewer, or add texts"
         )
+
+
+def told_of_sample(texts: Texts) -> str:
+    """Which texts of a dataset these are, and from how many of its articles; empty where each is alone, or nothing is known of that."""
+    if not texts.groups or len(set(texts.groups)) == len(texts):
+        return ""
+    found, whole = len(set(texts.groups)), sources[texts.name]() if texts.name in sources else None
+    if whole is None or not set(texts.items) <= set(whole.items):
+        return f"{SAMPLE} from {found} groups, so they are not independent of one another."
+    articles = f"{len(set(whole.groups or ()))} articles, so they are not independent of one another"
+    if len(texts) == len(whole):
+        return f"{SAMPLE} all {len(whole):,} of {texts.name}, from its {articles}."
+    which, hint = f"{len(texts):,} of the {len(whole):,}", ""
+    if texts.items == whole.items[: len(texts)]:
+        which, hint = f"the first {which}", "; --shuffle draws over all of them"
+    return f"{SAMPLE} {which} of {texts.name}, from {found} of its {articles}{hint}."
 
 
 # Bundled corpora

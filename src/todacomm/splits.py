@@ -22,13 +22,15 @@ Indices = Int[np.ndarray, " k"]
 class Splits:
     """``parts`` (s, n): the quarter 0 … 3 that each point is in, -1 where it is in none. Quarters 0 and 1 make one half, 2 and
     3 the other; all halves are of ``half`` points. ``groups`` is how many groups were kept whole, 0 where points were drawn
-    one by one; ``drawn`` says how, and is equal only for equal splits.
+    one by one, and ``effective`` how many of equal size would make a mean vary as much (Kish 1965); ``drawn`` says how, and is
+    equal only for equal splits.
     """
 
     parts: Int8[np.ndarray, "s n"]
     half: int
     groups: int
     drawn: str
+    effective: float = 0.0
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -94,7 +96,9 @@ def _grouped(groups: Sequence[str], number: int, seed: int, rng: np.random.Gener
     for part in parts:
         _trim(part, half, rng)
     digest = hashlib.sha256("\0".join(groups).encode()).hexdigest()[:16]
-    return Splits(parts, half, len(kinds), f"{number} splits of {len(label)} points, seed {seed}, groups {digest}")
+    drawn = f"{number} splits of {len(label)} points, seed {seed}, groups {digest}"
+    sizes = np.bincount(label)
+    return Splits(parts, half, len(kinds), drawn, float(sizes.sum() ** 2 / (sizes**2).sum()))
 
 
 def _cut_groups(label: Indices, kinds: int, rng: np.random.Generator) -> Int8[np.ndarray, " n"]:

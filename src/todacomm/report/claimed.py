@@ -7,9 +7,8 @@ from todacomm.claims import Interval, NullTest
 from todacomm.loops import LOOP
 from todacomm.pvalues import ALPHA
 from todacomm.report.reading import layer_list, number, plural, share
+from todacomm.sources import SAMPLE
 from todacomm.types import Growth, Measurement, Profile
-
-WIDER = 1.5  # times; from here on whole articles tell another story than single texts
 
 
 def bracketed(interval: Interval | None) -> str:
@@ -114,43 +113,58 @@ def loop_sentence(profile: Profile, m: Measurement) -> str:
 
 
 def group_sentences(profile: Profile) -> list[str]:
-    """Whether whole articles tell another story than single texts."""
+    """Whether intervals respect the groups of the texts, and what drawing texts one by one would make of them."""
     claims = profile.claims
     if claims is None or not claims.intervals:
         return []
-    if not claims.by_group:
-        return [f"Intervals take texts as independent; whole groups were not drawn: {claims.ungrouped}."]
-    ratios = {
-        name: median_ratio(profile, name)
-        for name in ("H0_total_persistence", "H0_total_persistence_scaled", "H1_total_persistence", "H1_count")
-    }
-    moved = {name: ratio for name, ratio in ratios.items() if ratio and (ratio >= WIDER or ratio <= 1 / WIDER)}
-    if not moved:
-        return ["Drawing whole articles in place of single texts gives intervals of about the same width."]
-    told = "; ".join(f"{name}: {number(ratio, 2)} times as wide" for name, ratio in moved.items())
-    said = (
-        f"Texts of one article are not independent: where whole articles are drawn, intervals differ (median over layers: {told}). "
-        "Both are given; the wider one is the one to quote."
+    if not claims.one_by_one:
+        return [f"Intervals take texts as independent, whole groups are not drawn: {claims.ungrouped}."]
+    sample = next((f" {note}" for note in profile.notes if note.startswith(SAMPLE)), "")
+    if not claims.groups:
+        return [f"{OLDER}{sample}"]
+    return [f"{respecting(claims.groups)}{sample} {one_by_one(profile)}"]
+
+
+OLDER = (
+    "Intervals of the layers respect the articles of the texts (whole articles are drawn); those of growths, and all differences, take texts as "
+    "independent, for an earlier todacomm made this run: run it again."
+)
+
+
+def respecting(groups: int) -> str:
+    """What halves of whole groups are, and of what the intervals are."""
+    return (
+        f"Texts of one article are not independent, so halves are of whole articles, here of {groups}: every interval, growth and difference is one "
+        "of fresh articles."
     )
-    return [said]
+
+
+def one_by_one(profile: Profile) -> str:
+    """How much narrower intervals of single texts are."""
+    ratios = {name: median_ratio(profile, name) for name in COMPARED}
+    told = ", ".join(f"{name} {number(ratio, 2)}" for name, ratio in ratios.items() if ratio)
+    return f"Texts drawn one by one would give other widths (times, median over layers: {told})." if told else ""
+
+
+COMPARED = ("scale", "H0_total_persistence", "H0_total_persistence_scaled", "H1_total_persistence", "H1_count")
 
 
 def median_ratio(profile: Profile, name: str) -> float | None:
-    """The width of intervals by group over that of intervals by text, median over the layers."""
+    """The width of intervals of single texts over that of the intervals, median over the layers."""
     claims = profile.claims
     widths = [
-        (wide.high - wide.low) / (narrow.high - narrow.low)
+        singly / own
         for layer in profile.layers
         if claims
-        and (wide := claims.by_group.get(layer, {}).get(name)) is not None
-        and (narrow := claims.intervals.get(layer, {}).get(name)) is not None
-        and wide.low is not None
-        and wide.high is not None
-        and narrow.low is not None
-        and narrow.high is not None
-        and narrow.high > narrow.low
+        and (own := width(claims.intervals.get(layer, {}).get(name)))
+        and (singly := width(claims.one_by_one.get(layer, {}).get(name))) is not None
     ]
     return sorted(widths)[len(widths) // 2] if widths else None
+
+
+def width(interval: Interval | None) -> float | None:
+    """How wide an interval is; None where there is none."""
+    return None if interval is None or interval.low is None or interval.high is None else interval.high - interval.low
 
 
 def peak_sentence(profile: Profile) -> str:

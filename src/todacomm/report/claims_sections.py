@@ -41,7 +41,7 @@ NULLS = {
 
 @section("intervals", title="Intervals")
 def intervals(profile: Profile, _: Context) -> Iterator[Piece]:
-    """An interval for each number of each layer, how it was made, and what whole articles change."""
+    """An interval for each number of each layer, how it was made, and whether it respects the articles of the texts."""
     claims = profile.claims
     if claims is None or not (claims.intervals or claims.missing):
         return
@@ -49,7 +49,7 @@ def intervals(profile: Profile, _: Context) -> Iterator[Piece]:
     if claims.intervals:
         yield Paragraph(
             f"{share(asked.confidence, 0)} intervals, in square brackets, of what other texts of the same kind would give on average: from "
-            f"{plural(asked.resamples // 2, 'random split')} of the points into two halves (split-half; docs/methodology.md). The longest bar of H0 "
+            f"{plural(asked.resamples // 2, 'random split')} of the {'articles' if claims.groups else 'points'} into two halves (split-half; docs/methodology.md). The longest bar of H0 "
             "hangs on one point: its interval is wider than it need be. The projection is held fixed."
         )
     told = [*group_sentences(profile), peak_sentence(profile)]

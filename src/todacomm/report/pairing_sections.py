@@ -7,12 +7,13 @@ import numpy as np
 from todacomm.blocks import DEGREE, Apart
 from todacomm.comparison import Comparison
 from todacomm.likeness import Correlation, Family, Likeness
-from todacomm.pairing import Pair
+from todacomm.pairing import Difference, GrowthDifference, Pair
 from todacomm.pvalues import ALPHA
 from todacomm.report.pieces import Bullets, Context, Paragraph, Piece, Table, section
 from todacomm.report.reading import listed, number
-from todacomm.report.verdict import GROWTHS, along, ends, relative, signed, verdict
+from todacomm.report.verdict import GROWTHS, along, ends, plus, relative, verdict
 
+BOTH_P = "p, adjusted p"
 MOST_TABLES = 8  # pairs that are shown one by one
 LANGUAGE = {
     "bits_per_byte": "bits per byte",
@@ -34,8 +35,8 @@ def pairs(comparison: Comparison, _: Context) -> Iterator[Piece]:
     if any(not pair.refused for pair, _ in shown):
         yield Paragraph(
             "Differences are the second model less the first, each with its interval; p-values are of Student's t with the spread of random "
-            f"halves of the texts, adjusted over layers (Benjamini and Hochberg) for each number by itself; {ALPHA:g} decides. They "
-            "speak of these two models on texts such as these, not of what made them differ: two seeds of one recipe are two models as well."
+            f"halves of the texts; an interval is without 0, or 1, exactly where the p beside it is below its level. Adjusted over layers (Benjamini and "
+            f"Hochberg), for each number by itself, p decides at {ALPHA:g}. They speak of these two models on texts such as these, not of what made them differ: two seeds of one recipe are two models as well."
         )
 
 
@@ -52,11 +53,11 @@ def details(pair: Pair, apart: Apart) -> Iterator[Piece]:
         yield growth_table(pair)
     if found := along(pair):
         yield Table(
-            ("Number", "Largest difference at", "Layers that differ", "First", "Second", "Relative difference", "p, adjusted"),
+            ("Number", "Largest difference at", "Layers that differ", "First", "Second", "Relative difference", BOTH_P),
             tuple(
                 (
                     one.label, str(one.most), f"{len(one.layers)} of {one.tested}", number(one.largest.first),
-                    number(one.largest.second), relative(one.largest.relative), p_text(one.largest.adjusted),
+                    number(one.largest.second), relative(one.largest.relative), both_p(one.largest),
                 )
                 for one in found
             ),
@@ -79,10 +80,15 @@ def growth_table(pair: Pair) -> Table:
         f"{p.model}, {g.baseline} to {g.peak}" for p, g in zip((pair.first, pair.second), (a, b), strict=True) if g
     ]
     rows = (
-        (GROWTHS[part], number(d.first), number(d.second), signed(d.difference), f"{number(d.ratio.estimate)} {ends(d.ratio)}", p_text(d.adjusted))
+        (GROWTHS[part], number(d.first), number(d.second), plus(d.difference), f"{number(d.ratio.estimate)} {ends(d.ratio)}", both_p(d))
         for part, d in pair.growths.items()
     )  # fmt: skip
-    return Table(("Growth", *heads, "Difference", "Ratio", "p, adjusted"), tuple(rows))
+    return Table(("Growth", *heads, "Difference", "Ratio", BOTH_P), tuple(rows))
+
+
+def both_p(found: Difference | GrowthDifference) -> str:
+    """The p-value that the interval beside it belongs to, and what is left of it once it is adjusted."""
+    return f"{p_text(found.p)}, {p_text(found.adjusted)}"
 
 
 def p_text(p: float | None) -> str:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from todacomm.blocks import Apart, DiagramDistance
 from todacomm.claims import Interval
 from todacomm.comparison import Comparison
 from todacomm.pairing import Difference, GrowthDifference, Matched, Pair
 from todacomm.pvalues import ALPHA
+from todacomm.report.claimed import p_text
 from todacomm.report.reading import listed, number, plural
+from todacomm.types import Number
 
 HEADLINES = {
     "scale": "median distance",
@@ -18,7 +21,8 @@ HEADLINES = {
     "H1_max_lifetime_scaled": "longest H1 bar / median distance",
 }  # what the verdict speaks of; the record holds every number
 GROWTHS = {"ratio": "expansion", "scale": "scale growth", "shape": "shape growth"}
-NO_EVIDENCE = "no difference that the data can show in"
+NO_EVIDENCE = "No difference that the data can show in"
+BEFORE = "Apart by the test of one growth alone, no longer once adjusted over the three"
 
 
 def verdicts(comparison: Comparison) -> list[str]:
@@ -32,21 +36,16 @@ def verdict(pair: Pair, apart: Apart) -> str:
         return f"{pair.name} are not compared: {pair.refused}."
     if identical(pair):
         return f"{pair.name} are equal in every number at every layer."
-    growths, numbers, diagrams = (
-        split(growth_phrases(pair)),
-        split(number_phrases(pair)),
-        split(diagram_phrases(pair, apart)),
-    )
-    differ = [*growths[0], *numbers[0], *diagrams[0]]
-    alike = [*growths[1], *numbers[1], *diagrams[1]]
-    found = (
+    phrases = [*growth_phrases(pair), *number_phrases(pair), *diagram_phrases(pair, apart)]
+    differ, before, alike = ([p.text for p in phrases if p.state == state] for state in ("differ", "before", "alike"))
+    found = [
         f"{pair.name} differ in {'; '.join(differ)}."
         if differ
-        else f"{pair.name}: nothing is found that sets them apart."
-    )
-    if alike:
-        found += f" {NO_EVIDENCE[0].upper()}{NO_EVIDENCE[1:]}: {'; '.join(alike)}."
-    return " ".join([found, *caveats(pair)])
+        else f"{pair.name}: nothing is found{', once adjusted,' * bool(before)} that sets them apart."
+    ]
+    found += [f"{BEFORE}: {'; '.join(before)}."] if before else []
+    found += [f"{NO_EVIDENCE}: {'; '.join(alike)}."] if alike else []
+    return " ".join([*found, *caveats(pair)])
 
 
 def identical(pair: Pair) -> bool:
@@ -56,16 +55,10 @@ def identical(pair: Pair) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """What is said of one number, and whether it sets the two apart."""
+    """What is said of one number, and whether it sets the two apart: ``before`` adjustment only, where its interval is without 1."""
 
     text: str
-    differs: bool
-
-
-def split(phrases: Iterator[Phrase]) -> tuple[list[str], list[str]]:
-    """Those that differ, and those that do not."""
-    found = list(phrases)
-    return [p.text for p in found if p.differs], [p.text for p in found if not p.differs]
+    state: Literal["differ", "before", "alike"]
 
 
 def growth_phrases(pair: Pair) -> Iterator[Phrase]:
@@ -74,7 +67,11 @@ def growth_phrases(pair: Pair) -> Iterator[Phrase]:
         return
     for part, found in pair.growths.items():
         if found.p is not None:
-            yield Phrase(f"{GROWTHS[part]} {growth_text(found)}", significant(found.adjusted))
+            text = f"{GROWTHS[part]} {growth_text(found)}"
+            if significant(found.adjusted) or not significant(found.p):
+                yield Phrase(text, "differ" if significant(found.adjusted) else "alike")
+            else:
+                yield Phrase(f"{text} (p {p_text(found.p)}, adjusted {p_text(found.adjusted)})", "before")
 
 
 def doubt_of_growths(pair: Pair) -> str:
@@ -90,8 +87,8 @@ def doubt_of_growths(pair: Pair) -> str:
 
 
 def growth_text(found: GrowthDifference) -> str:
-    """The difference and the ratio with their intervals."""
-    return f"{signed(found.difference)}, {number(found.ratio.estimate, 3)} times {ends(found.ratio)}"
+    """The difference, and the ratio with its interval, to which the p-value belongs."""
+    return f"{plus(found.difference)}, {number(found.ratio.estimate, 3)} times {ends(found.ratio)}"
 
 
 def significant(p: float | None) -> bool:
@@ -99,10 +96,9 @@ def significant(p: float | None) -> bool:
     return p is not None and p <= ALPHA
 
 
-def signed(interval: Interval) -> str:
-    """A difference with its sign and its interval."""
-    sign = "+" if (interval.estimate or 0) > 0 else ""
-    return f"{sign}{number(interval.estimate, 3)} {ends(interval)}"
+def plus(value: Number) -> str:
+    """A difference with its sign."""
+    return f"{'+' if (value or 0) > 0 else ''}{number(value, 3)}"
 
 
 def ends(interval: Interval, *, percent: bool = False) -> str:
@@ -169,9 +165,9 @@ def number_phrases(pair: Pair) -> Iterator[Phrase]:
     for one in along(pair):
         if one.layers:
             where = f"at {len(one.layers)} of {plural(one.tested, 'layer')}, most at {one.most}"
-            yield Phrase(f"{one.label} {where}: {relative(one.largest.relative)}", differs=True)
+            yield Phrase(f"{one.label} {where}: {relative(one.largest.relative)}", "differ")
         else:
-            yield Phrase(one.label, differs=False)
+            yield Phrase(one.label, "alike")
 
 
 def diagram_phrases(pair: Pair, apart: Apart) -> Iterator[Phrase]:
@@ -183,12 +179,10 @@ def diagram_phrases(pair: Pair, apart: Apart) -> Iterator[Phrase]:
             continue
         differing = [d for d in known if significant(d.adjusted)]
         if differing:
-            yield Phrase(
-                f"the {name} diagrams at {len(differing)} of {plural(len(known), 'layer')} (blocks of texts)",
-                differs=True,
-            )
+            where = f"at {len(differing)} of {plural(len(known), 'layer')} (blocks of texts)"
+            yield Phrase(f"the {name} diagrams {where}", "differ")
         else:
-            yield Phrase(f"the {name} diagrams{undecided(known)}", differs=False)
+            yield Phrase(f"the {name} diagrams{undecided(known)}", "alike")
 
 
 def undecided(known: list[DiagramDistance]) -> str:
