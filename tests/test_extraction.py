@@ -4,14 +4,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from forward_by_hand import stream
 from tiny_models import BARE, CAUSAL, FAMILIES, POST_NORM, PRE_NORM, SENTENCES, TEXTS, tiny
 from todacomm import language
 from todacomm.batching import choose, pad
 from todacomm.errors import InvalidCloud, InvalidInput, InvalidTexts, UnknownName
-from todacomm.extraction import activations, extract
+from todacomm.extraction import extract
 from todacomm.families import evaluating
 from todacomm.types import Texts
 
@@ -344,57 +343,3 @@ def test_progress_passes_every_batch():
 
     extract(tiny("bert"), TEXTS, batch_size=4, track=track)
     assert seen == [("activations of bert", 3, 3), ("masked-token loss", 3, 3), ("pseudo-perplexity", 6, 6)]
-
-
-class Small(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.embed = nn.Embedding(10, 4)
-        self.blocks = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 6)])
-        self.image = nn.Conv2d(1, 3, 2)
-        self.idle = nn.Linear(2, 2)
-
-    def forward(self, ids, attention_mask=None, times=1):  # noqa: ARG002
-        hidden = self.embed(ids)
-        self.image(hidden[:, None])
-        for _ in range(times):
-            hidden_two = self.blocks[0](hidden)
-        return self.blocks[1](hidden_two.mean(dim=1))
-
-
-IDS = torch.arange(12).reshape(4, 3) % 10
-
-
-def test_any_module_gives_its_activations_by_dotted_name():
-    torch.manual_seed(0)
-    module = Small()
-    found = activations(module, [IDS[:3], (IDS[3:],)], ["blocks.0", "blocks.1", "image"])
-    hidden = module.blocks[0](module.embed(IDS)).detach()
-    np.testing.assert_allclose(found.layers["blocks.0"], hidden.mean(dim=1).numpy(), rtol=1e-5)
-    np.testing.assert_allclose(found.layers["blocks.1"], module(IDS).detach().numpy(), rtol=1e-5)
-    assert found.layers["image"].shape == (4, 3)
-    np.testing.assert_allclose(
-        found.layers["image"], module.image(module.embed(IDS)[:, None]).mean(dim=(2, 3)).detach().numpy(), rtol=1e-4
-    )
-    assert (found.model, len(found.texts), module.training) == ("Small", 4, True)
-
-
-def test_a_mask_among_the_keywords_leaves_padding_out():
-    module = Small()
-    mask = torch.tensor([[1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 1, 1]])
-    found = activations(module, [{"ids": IDS, "attention_mask": mask}], ["embed"], pooling="last")
-    expected = module.embed.weight.detach()[IDS[torch.arange(4), mask.sum(dim=1) - 1]].numpy()
-    np.testing.assert_array_equal(found.layers["embed"], expected)
-
-
-def test_the_sites_of_a_module_are_checked():
-    with pytest.raises(UnknownName, match="'block.0' is not a module .*Did you mean 'blocks.0'"):
-        activations(Small(), [IDS], ["block.0"])
-    with pytest.raises(InvalidInput, match="idle gave 0 tensors"):
-        activations(Small(), [IDS], ["idle"])
-    with pytest.raises(InvalidInput, match="blocks.0 gave 2 tensors"):
-        activations(Small(), [{"ids": IDS, "times": 2}], ["blocks.0"])
-    with pytest.raises(InvalidInput, match="no site or no batch"):
-        activations(Small(), [], ["embed"])
-    with pytest.raises(InvalidInput, match=r"Linear|shape \(12,\)"):
-        activations(nn.Sequential(nn.Flatten(0)), [IDS.float()], ["0"])

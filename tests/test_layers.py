@@ -36,6 +36,8 @@ STRATA = [
         "placement",
         "batching",
         "extraction",
+        "axes",
+        "sites",
         "collecting",
         "layerwise",
         "language",

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from todacomm.engines import persistence
     from todacomm.errors import TodacommError
     from todacomm.experiment import run
-    from todacomm.extraction import activations
     from todacomm.homology import rips
     from todacomm.profiles import measure
     from todacomm.recipe import Recipe
+    from todacomm.sites import activations
     from todacomm.sources import texts
     from todacomm.types import Activations, Address, Diagrams, Expansion, Measurement, PointCloud, Profile, Texts
 
 _PLACES = {
     "texts": "sources",
     "Texts": "types",
-    "activations": "extraction",
+    "activations": "sites",
     "Activations": "types",
     "Address": "types",
     "PointCloud": "types",

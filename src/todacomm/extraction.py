@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from todacomm.errors import InvalidCloud, InvalidInput, MissingExtra, UnknownName
-from todacomm.pooling import Pooling, poolings
+from todacomm.pooling import poolings
 from todacomm.progress import Track, silent
 from todacomm.types import Activations, Points, Texts, layer_key
 
@@ -36,7 +36,7 @@ from todacomm.batching import (
     token_budget,
     with_tokens_shuffled,
 )
-from todacomm.collecting import Collector, Plan, Read, as_array, plan_of_points
+from todacomm.collecting import Collector, Plan, Read, plan_of_points
 from todacomm.families import Anatomy, evaluating, hooked
 from todacomm.language import (
     LanguageMetrics,
@@ -96,7 +96,7 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     with evaluating(model.network):
         reading.by_blocks(way.decoder) if way.decoder else reading.by_batches()
     found = {layer: collected.clouds[layer] for layer in sites}
-    _require_finite(found, model.name, model.dtype)
+    require_finite(found, model.name, model.dtype)
     notes = _notes(model, chosen, plan, max_length)
     read = Activations(found, model.name, texts.take(chosen.places), pool.name, notes)
     if not language:
@@ -229,7 +229,8 @@ def _language(model: LoadedModel, chosen: Chosen, tally: Tally, seed: int, batch
     return masked_metrics(model, chosen.encoded, seed=seed, batching=batching)
 
 
-def _require_finite(found: Mapping[str, Points], name: str, dtype: str) -> None:
+def require_finite(found: Mapping[str, Points], name: str, dtype: str) -> None:
+    """InvalidCloud where a layer holds NaN or infinity, with what the likely cause is."""
     for layer, points in found.items():
         broken = int((~np.isfinite(points)).any(axis=1).sum())
         if broken:
@@ -254,59 +255,3 @@ def _notes(model: LoadedModel, chosen: Chosen, plan: Plan, max_length: int) -> d
     if plan.pooling.per_token:
         notes["tokens"] = f"{plan.points} of {plan.candidates} tokens"
     return notes
-
-
-Batches = Iterable[Tensor | Sequence[Any] | Mapping[str, Any]]
-
-
-def activations(module: nn.Module, batches: Batches, sites: Sequence[str], *, pooling: str = "mean") -> Activations:
-    """The outputs of any modules inside ``module``, by dotted name, one point a row of the batches, in their order.
-
-    A batch is a tensor, a sequence of positional arguments, or a mapping of keyword arguments. An output (b, d) is taken
-    as it is; (b, t, d) is pooled over the tokens, those of ``attention_mask`` where a batch names one; (b, c, h, w) is
-    averaged over space. The module is not moved, and its mode and gradients are left as they were.
-
-    Raises `UnknownName` for a site that is no module, `InvalidInput` for one that did not run just once a batch or
-    whose output has another shape, and `InvalidCloud` for NaN or infinity.
-    """
-    inside, pool = {name: m for name, m in module.named_modules() if name}, poolings[pooling]
-    for site in sites:
-        if site not in inside:
-            raise UnknownName("module", site, tuple(inside), hint=f"It is to be inside {type(module).__name__}.")
-    outputs: dict[str, list[Tensor]] = {site: [] for site in sites}
-    pooled: dict[str, list[Points]] = {site: [] for site in sites}
-    with evaluating(module), hooked({}, {inside[site]: outputs[site].append for site in sites}):
-        for batch in batches:
-            _call(module, batch)
-            for site, found in outputs.items():
-                pooled[site].append(_points(site, found, batch, pool))
-                found.clear()
-    if not sites or not pooled[sites[0]]:
-        raise InvalidInput("no site or no batch was given; expected at least one of each")
-    found_at = {site: np.concatenate(points) for site, points in pooled.items()}
-    _require_finite(found_at, type(module).__name__, str(next(module.parameters()).dtype).removeprefix("torch."))
-    rows = tuple(f"row {i}" for i in range(len(found_at[sites[0]])))
-    return Activations(found_at, type(module).__name__, Texts("batches", rows), pool.name)
-
-
-def _call(module: nn.Module, batch: Tensor | Sequence[Any] | Mapping[str, Any]) -> None:
-    if isinstance(batch, Mapping):
-        module(**batch)
-    else:
-        module(*([batch] if isinstance(batch, Tensor) else batch))
-
-
-def _points(site: str, outputs: Sequence[Tensor], batch: Any, pool: Pooling) -> Points:
-    """The pooled output (b, d) of one site for one batch."""
-    if len(outputs) != 1:
-        raise InvalidInput(
-            f"{site} gave {len(outputs)} tensors in one forward pass; expected one: does it run just once?"
-        )
-    hidden = as_array(outputs[0])
-    if hidden.ndim == 3:
-        given = batch.get("attention_mask") if isinstance(batch, Mapping) else None
-        mask = np.ones(hidden.shape[:2], dtype=bool) if given is None else as_array(given).astype(bool)
-        return pool(hidden, mask)
-    if hidden.ndim not in (2, 4):
-        raise InvalidInput(f"{site} gives shape {hidden.shape}; expected (b, d), (b, t, d) or (b, c, h, w)")
-    return hidden if hidden.ndim == 2 else hidden.mean(axis=(2, 3))
