@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from todacomm.errors import CannotWrite, InvalidRecord, UnknownName
+from todacomm.errors import CannotWrite, InvalidRecord
 from todacomm.files import write_arrays
 from todacomm.profiles import measure
 from todacomm.store import (
@@ -13,10 +13,8 @@ from todacomm.store import (
     MANIFEST,
     SUMMARIES,
     Record,
-    find_experiment,
     read_experiment,
     read_record,
-    stem_of,
     summaries,
     write_atomically,
     write_record,
@@ -94,24 +92,6 @@ def test_a_damaged_record_names_the_file_and_the_fault(profile, tmp_path, damage
     damage(tmp_path / "run")
     with pytest.raises(InvalidRecord, match=message):
         read_record(tmp_path / "run")
-
-
-def test_a_name_means_its_newest_experiment(tmp_path):
-    for name in (
-        "gpt2_tda_20260101_120000",
-        "gpt2_tda_20260102_090000",
-        "my_gpt2_tda_20270101_000000",
-        "mine_20260101_000000",
-    ):
-        (tmp_path / name / "runs").mkdir(parents=True)
-    assert find_experiment("gpt2", tmp_path).name == "gpt2_tda_20260102_090000"
-    assert find_experiment("mine", tmp_path).name == "mine_20260101_000000"
-    assert find_experiment(str(tmp_path / "mine_20260101_000000"), tmp_path).name == "mine_20260101_000000"
-    assert stem_of(tmp_path / "my_gpt2_tda_20270101_000000") == "my_gpt2_tda"
-    (tmp_path / "microsoft--phi-1_5_tda_20260101_000000" / "runs").mkdir(parents=True)
-    assert find_experiment("microsoft/phi-1_5", tmp_path).name == "microsoft--phi-1_5_tda_20260101_000000"
-    with pytest.raises(UnknownName, match="'gtp2' is not a run.*Did you mean 'gpt2'"):
-        find_experiment("gtp2", tmp_path)
 
 
 def test_runs_are_read_in_their_order(profile, tmp_path):

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from todacomm.claims_store import read_claims, write_claims
-from todacomm.errors import InvalidInput, InvalidRecord, UnknownName
+from todacomm.errors import InvalidInput, InvalidRecord
 from todacomm.files import check_schema, read_arrays, read_json, to_json, write_arrays, write_atomically
 from todacomm.recipe import Recipe
 from todacomm.salvage import Attempt, strictly
@@ -183,25 +183,6 @@ def expansion_from(row: Mapping[str, Any]) -> Expansion:
     return Expansion(baseline=row["baseline"], reason=row["reason"], doubt=row["doubt"], **growths)
 
 
-def find_experiment(name: str, output_dir: Path) -> Path:
-    """The directory that ``name`` means: a path, or the newest experiment of that name under ``output_dir``."""
-    given = Path(name)
-    if (given / "runs").is_dir() or (given / MANIFEST).exists():
-        return given
-    known = [p for p in output_dir.glob("*_*") if (p / "runs").is_dir()]
-    hint = f"Looked in {output_dir}; `todacomm run --model {name}` makes one, a directory may be given too."
-    return newest(name, known, "run", hint=hint)
-
-
-def newest(name: str, known: Iterable[Path], what: str, *, hint: str) -> Path:
-    """The newest of the directories that were made under this name. Raises UnknownName with the names that there are."""
-    directories = sorted(known)
-    found = [p for p in directories if stem_of(p) in (safe(name), f"{safe(name)}_tda")]
-    if not found:
-        raise UnknownName(what, name, dict.fromkeys(stem_of(p).removesuffix("_tda") for p in directories), hint=hint)
-    return max(found, key=lambda p: p.name.removeprefix(stem_of(p)))
-
-
 def safe(name: str) -> str:
     """A model name as part of a file name."""
     return name.replace("/", "--")
@@ -210,6 +191,11 @@ def safe(name: str) -> str:
 def stem_of(directory: Path) -> str:
     """The name of an experiment without its timestamp."""
     return "_".join(directory.name.split("_")[:-2])
+
+
+def stamp_of(directory: Path) -> str:
+    """The timestamp in the name of an experiment."""
+    return directory.name.removeprefix(stem_of(directory))
 
 
 def is_run(directory: Path) -> bool:

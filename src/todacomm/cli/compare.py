@@ -8,6 +8,8 @@ import typer
 from todacomm.cli import console, options, streams, tables
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from todacomm.comparison import How
     from todacomm.types import Profile
 
@@ -18,7 +20,8 @@ def compare(
     names: Annotated[
         list[str],
         typer.Argument(
-            help="Experiment or run directories, or names of models whose newest run is meant.", metavar="RUN..."
+            help="Experiment or run directories, directories of models that were run, or names of models: the newest runs with the same texts.",
+            metavar="RUN...",
         ),
     ],
     against: Annotated[
@@ -87,7 +90,7 @@ def compare(
         refuse_path(output)
     how = how_of(against, group or [], blocks)
     written = Figures.read(figures, bare=figures_bare)
-    profiles, runs = read(names, output_dir)
+    profiles, runs = read(names, output_dir, say=console.unsaid if quiet else console.say)
     with console.tracker(quiet=quiet or json) as track:
         found = compared(profiles, clouds=lambda p: clouds_of(runs[id(p)], p), how=how, track=track)
     outcomes = judge(rules, found) if rules else []
@@ -126,22 +129,29 @@ def how_of(against: str, group: list[str], blocks: int) -> "How":
     return How(against, groups, blocks)
 
 
-def read(names: list[str], output_dir: Path) -> "tuple[list[Profile], dict[int, Path]]":
+def read(
+    names: list[str], output_dir: Path, *, say: "Callable[[str], None]"
+) -> "tuple[list[Profile], dict[int, Path]]":
     """The profiles of the runs meant, each model under a name of its own, and by profile its run."""
     from todacomm.comparison import told_apart
     from todacomm.errors import InvalidInput
-    from todacomm.store import find_experiment, read_experiment, runs_of
+    from todacomm.places import find
+    from todacomm.store import read_experiment, runs_of
 
     wanted = [part for name in names for part in name.split(",") if part]
     if len(wanted) < 2:
         raise InvalidInput(f"{len(wanted)} run given; a comparison needs at least two")
-    found = [find_experiment(name, output_dir) for name in wanted]
+    places = find(wanted, output_dir, runs=True)
+    found = [place.directory for place in places]
     if len({directory.resolve() for directory in found}) < len(found):
         raise InvalidInput("the same run is given twice; a comparison needs different ones")
     short = [directory.resolve().name for directory in found]
     labels = [name if short.count(name) == 1 else given for name, given in zip(short, wanted, strict=True)]
+    for place in places:
+        if place.said:
+            say(place.said)
     profiles = told_apart(
         {label: [record.profile for record in read_experiment(d)] for label, d in zip(labels, found, strict=True)}
     )
-    places = [run for directory in found for run in runs_of(directory)]
-    return profiles, {id(profile): run for profile, run in zip(profiles, places, strict=True)}
+    runs = [run for directory in found for run in runs_of(directory)]
+    return profiles, {id(profile): run for profile, run in zip(profiles, runs, strict=True)}

@@ -82,7 +82,7 @@ BARE_HELP = "Figures for a paper: no headings, no small print (they go into text
 Written = Annotated[
     list[str],
     typer.Argument(
-        help="Directories of runs, experiments, comparisons, ablations or trainings, or names of models whose newest run is meant.",
+        help="Directories of runs, experiments, comparisons, ablations or trainings, directories of models that were run, or names of models: the newest runs, with the same texts if several are named.",
         metavar="DIR...",
     ),
 ]

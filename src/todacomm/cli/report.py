@@ -47,7 +47,11 @@ def report(
     from todacomm.salvage import Salvage, told
 
     written, salvage = Figures.read(figures, bare=figures_bare), Salvage()
-    found = [find(name, output_dir) for name in names]
+    places = find(names, output_dir)
+    found = [(place.directory, place.kind) for place in places]
+    for place in () if quiet else places:
+        if place.said:
+            console.say(place.said)
     with drawn_as(written):
         if len(found) == 1 and output is None:
             made = report_again(*found[0], salvage)

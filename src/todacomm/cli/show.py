@@ -40,7 +40,11 @@ def show(
     from todacomm.salvage import Salvage, told
 
     salvage, read = Salvage(), record_of if json else overview_of
-    found = [find(name, output_dir) for name in names]
+    places = find(names, output_dir)
+    found = [(place.directory, place.kind) for place in places]
+    for place in places:
+        if place.said:
+            console.say(place.said)
     shown = [salvage(str(directory), partial(read, directory, kind, salvage)) for directory, kind in found]
     legible = [one for one in shown if one is not None]
     salvage.need(legible, ", ".join(str(directory) for directory, _ in found))
