@@ -7,6 +7,7 @@ python benchmarks/null_calibration.py --tables power,none,layers
 gaussian   rejections at 0.05 and a Kolmogorov–Smirnov p of uniform p-values on Gaussian clouds; per-bar family-wise error
 power      loops of growing signal-to-noise
 none       populations without a loop
+like       populations like layers (groups, duplicates, tails); those that Rips sees as loops; small loops in a cloud
 layers     family-wise error over correlated layers
 bars       family-wise error of the universal null of Bobrowski and Skraba against that of the bars of this package
 
@@ -19,12 +20,22 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from null_populations import GAUSSIAN, gaussian, low_dimensional, with_loop, without_loop
+from null_populations import (
+    GAUSSIAN,
+    gaussian,
+    like_layers,
+    loops_to_rips,
+    low_dimensional,
+    small_loops,
+    with_loop,
+    without_loop,
+)
 from scipy.stats import kstest
 
 import todacomm as td
 from todacomm.cloud import prepare
-from todacomm.loops import PROMINENCE, RATIO, loop_tests
+from todacomm.loop_groups import loop_bars
+from todacomm.loops import LOOP, PROMINENCE, RATIO, against_layers, loop_tests
 from todacomm.measurement import measure_prepared
 from todacomm.nulls import alternative_of, gaussian_null, joint, null_tests, tested_names
 from todacomm.pvalues import smallest
@@ -33,11 +44,12 @@ RECIPE = td.Recipe()
 NAMES = tested_names(RECIPE)
 SHORT = ("H0_total_persistence", "H0_entropy", "H1_count", "H1_total_persistence", "H1_max_lifetime", "H1_entropy")
 EULER = 0.5772156649015329
+ALONE = "layer alone"  # the loop test of one level
 SEED = 20_261  # fixed before any run
 
 
 def tested(layers, seed, draws):
-    """The tests of each layer, name → test, with ``H1_loop``, and the H1 bars."""
+    """The tests of each layer, name → test, with ``H1_loop``; the p-value of its best bar against the layer alone; the H1 bars."""
     recipe = td.Recipe(seed=seed)
     ready = [prepare(td.PointCloud(x, td.types.Address("", "", f"layer_{i}")), recipe) for i, x in enumerate(layers)]
     found = [measure_prepared(cloud, recipe) for cloud in ready]
@@ -46,8 +58,10 @@ def tested(layers, seed, draws):
     tests = null_tests([m.summary for m in found], values, NAMES)
     bars = [m.diagrams.finite[1] for m in found]
     of_loops = (values[:, :, NAMES.index(name)] for name in (PROMINENCE, RATIO))
-    loops = loop_tests(bars, tests, *of_loops)
-    return [{**test, "H1_loop": loop} for test, loop in zip(tests, loops, strict=True)], bars
+    layers = against_layers(bars, *of_loops, together.reasons)
+    loops = loop_tests(layers, tests, loop_bars(ready, bars, layers, recipe, draws))
+    alone = [float(layer.family_wise.min()) for layer in layers]
+    return [{**test, LOOP: loop} for test, loop in zip(tests, loops, strict=True)], alone, bars
 
 
 def universal(bars):
@@ -60,14 +74,13 @@ def universal(bars):
 
 
 def p_of(population, n, arguments, case):
-    """Name → p-values of the clouds, ``universal`` among them."""
+    """Name → p-values of the clouds, those of the loop test against the layer alone and of the universal null among them."""
     rows = []
     for cloud in range(arguments.clouds):
         points = population(n, np.random.default_rng([SEED, case, n, cloud]))
-        (tests,), (bars,) = tested([points], cloud, arguments.draws)
-        rows.append(
-            {name: 1.0 if test.p is None else test.p for name, test in tests.items()} | {"universal": universal(bars)}
-        )
+        (tests,), (alone,), (bars,) = tested([points], cloud, arguments.draws)
+        p = {name: 1.0 if test.p is None else test.p for name, test in tests.items()}
+        rows.append({**p, ALONE: alone, "universal": universal(bars)})
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -86,16 +99,14 @@ def line(*cells):
 
 def table_gaussian(arguments):
     """Each name: the share of clouds with p ≤ 0.05; and the least p of uniformity over the names."""
-    header("spectrum", "d", "n", *NAMES, "loop", "universal null", "least KS p (count aside)")
+    header("spectrum", "d", "n", *NAMES, "loop", ALONE, "universal null", "least KS p (count aside)")
     for n in arguments.points:
         for d in (20, 50):
             for case, (spectrum, population) in enumerate(GAUSSIAN.items(), start=d):
                 p = p_of(lambda m, rng, of=population, d=d: of(m, rng, d=d), n, arguments, case)
                 continuous = [name for name in NAMES if name != "H1_count"]
                 least = min(uniformity(p[name], smallest(arguments.draws, alternative_of(name))) for name in continuous)
-                line(
-                    spectrum, d, n, *(rate(p[name]) for name in NAMES), rate(p["H1_loop"]), rate(p["universal"]), least
-                )
+                line(spectrum, d, n, *(rate(p[name]) for name in (*NAMES, LOOP, ALONE, "universal")), least)
 
 
 def uniformity(p, step):
@@ -108,10 +119,10 @@ def table_bars(arguments):
     for n in arguments.points:
         for d in (2, 5, 20, 50):
             p = p_of(lambda m, rng, d=d: gaussian(m, rng, d=d), n, arguments, 100 + d)
-            line(d, n, rate(p["H1_loop"]), rate(p["universal"]))
+            line(d, n, rate(p[LOOP]), rate(p["universal"]))
 
 
-COLUMNS = ("H1_loop", PROMINENCE, RATIO, "H1_max_lifetime", "H1_total_persistence", "H1_count", "universal")
+COLUMNS = (LOOP, ALONE, PROMINENCE, RATIO, "H1_max_lifetime", "H1_total_persistence", "H1_count", "universal")
 
 
 def table_power(arguments):
@@ -130,9 +141,22 @@ def table_none(arguments):
     for n in arguments.points:
         cases = [(name, d, f) for d in arguments.dimensions for name, f in without_loop(d).items()]
         cases += [(name, "", f) for name, f in low_dimensional().items()]
-        for case, (name, d, population) in enumerate(cases):
-            p = p_of(population, n, arguments, 2000 + case)
-            line(name, d, n, *(rate(p[c]) for c in COLUMNS))
+        rates(cases, n, arguments, 2000)
+
+
+def table_like(arguments):
+    """Populations like layers, those that Rips sees as loops, and small loops that are there."""
+    header("population", "d", "n", *COLUMNS)
+    of = (like_layers, loops_to_rips, small_loops)
+    for n in arguments.points:
+        for d in arguments.dimensions:
+            rates([(name, d, f) for make in of for name, f in make(d).items()], n, arguments, 4000)
+
+
+def rates(cases, n, arguments, first):
+    for case, (name, d, population) in enumerate(cases):
+        p = p_of(population, n, arguments, first + case)
+        line(name, d, n, *(rate(p[c]) for c in COLUMNS))
 
 
 def correlated(n, rng, *, layers, d=20):
@@ -148,12 +172,12 @@ def table_layers(arguments, layers=8):
     rows = []
     for cloud in range(arguments.clouds):
         rng = np.random.default_rng([SEED, 3000, cloud])
-        tests, _ = tested(correlated(arguments.points[0], rng, layers=layers), cloud, arguments.draws)
+        tests, _, _ = tested(correlated(arguments.points[0], rng, layers=layers), cloud, arguments.draws)
         rows.append(
-            [[least(tests, name, kind) for kind in ("p", "adjusted", "family_wise")] for name in (*SHORT, "H1_loop")]
+            [[least(tests, name, kind) for kind in ("p", "adjusted", "family_wise")] for name in (*SHORT, LOOP)]
         )
     header("metric", f"any of {layers} layers, alone", "Benjamini–Hochberg", "max-statistic")
-    for name, rates in zip((*SHORT, "H1_loop"), (np.array(rows) <= 0.05 + 1e-12).mean(axis=0), strict=True):
+    for name, rates in zip((*SHORT, LOOP), (np.array(rows) <= 0.05 + 1e-12).mean(axis=0), strict=True):
         line(name, *map(float, rates))
 
 
@@ -166,6 +190,7 @@ TABLES = {
     "bars": table_bars,
     "power": table_power,
     "none": table_none,
+    "like": table_like,
     "layers": table_layers,
 }
 

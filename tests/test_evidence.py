@@ -79,12 +79,31 @@ def test_threads_and_one_after_the_other_make_the_same_claims(layers, profile):
 def test_claims_are_read_as_they_were_written(profile, tmp_path):
     write_claims(tmp_path, profile.claims)
     found = read_claims(tmp_path)
-    for part in ("asked", "intervals", "one_by_one", "growths", "peaks", "tests", "missing", "ungrouped"):
+    for part in ("asked", "intervals", "one_by_one", "growths", "peaks", "tests", "loops", "missing", "ungrouped"):
         assert getattr(found, part) == getattr(profile.claims, part), part
     for layer, halves in profile.claims.halves.items():
         np.testing.assert_array_equal(found.halves[layer].values, halves.values)
         assert found.halves[layer].drawn == halves.drawn
-        np.testing.assert_array_equal(found.loop_draws[layer], profile.claims.loop_draws[layer])
+
+
+def test_claims_of_schema_1_are_read_without_their_loop_test(profile, tmp_path):
+    """It held a bar against its layer alone, and said beside each test whether it was decidable."""
+    write_claims(tmp_path, profile.claims)
+    path = tmp_path / "tda_claims.json"
+    written = json.loads(path.read_text())
+    for row in written["layers"].values():
+        del row["loops"], row["one_by_one"]
+        row["by_group"] = {}
+        row["tests"]["gaussian"] = {
+            name: {key: x for key, x in {**one, "decidable": True}.items() if key != "layers"}
+            for name, one in row["tests"]["gaussian"].items()
+        }
+    path.write_text(json.dumps({**written, "schema": 1}))
+    found = read_claims(tmp_path)
+    assert found.loops == {}
+    tests, before = found.tests["gaussian"]["layer_1"], dict(profile.claims.tests["gaussian"]["layer_1"])
+    assert set(before) - set(tests) == {"H1_loop"}
+    assert tests["H0_entropy"].p == before["H0_entropy"].p
 
 
 def test_claims_whose_quarters_are_of_fewer_numbers_are_refused(profile, tmp_path):

@@ -168,7 +168,7 @@ def test_bars_of_signal_are_those_of_the_figure_and_the_loop_is_told(one, measur
         assert detail["significant"] == np.flatnonzero(signal_bars(profile, m)).tolist()
         assert detail["median"] == pytest.approx(reading.median_distance(m), rel=1e-4)
     assert len(one["details"][2]["significant"]) == 1
-    assert one["details"][2]["loop"].startswith("Loop: a bar of H1")
+    assert one["details"][2]["loop"].startswith("Loop: one through ")
     assert one["details"][1]["loop"].startswith("No loop is shown")
     assert one["details"][0]["loop"] == ""
     assert one["details"][0]["essential"] == [[0], []]

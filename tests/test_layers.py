@@ -57,6 +57,7 @@ STRATA = [
         "evidence",
         "profiles",
         "loops",
+        "loop_groups",
         "pairing",
         "blocks",
         "likeness",

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kstest
 
 import todacomm as td
-from todacomm import loops, nulls
+from todacomm import loop_groups, loops, nulls
 from todacomm.cloud import prepare
 from todacomm.distances import median, rms
 from todacomm.errors import InvalidInput
@@ -37,9 +37,14 @@ def claims_on(clouds, recipe=RECIPE, draws=19):
     names = nulls.tested_names(recipe)
     values = nulls.gaussian_null(together, recipe, range(draws))
     tests = nulls.null_tests([m.summary for m in found], values, names, reasons=together.reasons)
-    of = [values[:, :, names.index(name)] for name in (loops.PROMINENCE, loops.RATIO)]
+    prominences, ratios = (values[:, :, names.index(name)] for name in (loops.PROMINENCE, loops.RATIO))
     bars = [m.diagrams.finite[1] for m in found]
-    return tests, loops.loop_tests(bars, tests, *of, reasons=together.reasons)
+    against = loops.against_layers(bars, prominences, ratios, together.reasons)
+    return tests, loops.loop_tests(against, tests, loop_groups.loop_bars(ready, bars, against, recipe, draws))
+
+
+def significant(bars, prominences, ratios):
+    return loops.bar_p_values(bars, prominences, ratios) <= 0.05
 
 
 def circle(n, rng, *, noise=0.05):
@@ -240,7 +245,7 @@ def test_the_loop_is_the_bar_that_is_signal():
     (ready,) = prepared(clouds_of(circle(60, rng, noise=0.2)), recipe)
     bars = measure_prepared(ready, recipe).diagrams.finite[1]
     values = nulls.gaussian_null(nulls.joint([ready], recipe), recipe, range(39), names=[loops.PROMINENCE, loops.RATIO])
-    signal = loops.significant_bars(bars, *values[:, 0].T)
+    signal = significant(bars, *values[:, 0].T)
     assert len(bars) > 1
     assert signal.sum() == 1
     assert signal[(bars[:, 1] - bars[:, 0]).argmax()]
@@ -279,21 +284,20 @@ def test_two_loops_are_both_signal():
     (ready,) = prepared(clouds_of(eight), recipe)
     bars = measure_prepared(ready, recipe).diagrams.finite[1]
     values = nulls.gaussian_null(nulls.joint([ready], recipe), recipe, range(39), names=[loops.PROMINENCE, loops.RATIO])
-    assert loops.significant_bars(bars, *values[:, 0].T).sum() == 2
+    assert significant(bars, *values[:, 0].T).sum() == 2
 
 
 def test_no_bar_is_signal_where_there_is_none():
-    assert loops.significant_bars(np.empty((0, 2)), np.ones(9), np.ones(9)).shape == (0,)
+    assert significant(np.empty((0, 2)), np.ones(9), np.ones(9)).shape == (0,)
     with pytest.raises(InvalidInput, match="expected one of each a draw"):
         loops.bar_p_values(np.array([[1.0, 2.0]]), np.ones(3), np.ones(2))
 
 
-def test_beyond_all_draws_of_many_layers_is_not_decidable():
+def test_one_loop_among_many_layers_is_found_with_few_draws():
+    """The most extreme layer of each draw decides: 19 draws are enough, however many layers there are."""
     rng = np.random.default_rng(18)
     clouds = clouds_of(circle(24, rng), *rng.normal(size=(7, 24, 3)))
     _, loop = claims_on(clouds, draws=19)
-    assert loop[0].p == loop[0].smallest
-    assert not loop[0].decidable
-    assert loop[0].note == "beyond all draws, yet not decidable with 19; 159 would be enough for 8 layers"
-    assert loop[0].family_wise == loop[0].smallest
-    assert all(test.decidable for test in loop[1:])
+    assert loop[0].p == loop[0].family_wise == loop[0].smallest
+    assert loop[0].layers == 8
+    assert [test.found for test in loop] == [True] + 7 * [False]

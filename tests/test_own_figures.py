@@ -12,14 +12,13 @@ from PIL import Image
 import todacomm as td
 from report_profiles import a_profile, cloud, measurement
 from test_docs import FENCE, ROOT
-from todacomm.claims import Asked, Claims, NullTest
+from todacomm.claims import Asked, Claims, LoopBar, NullTest
 from todacomm.comparison import compare
 from todacomm.errors import InvalidCloud, InvalidInput, UnknownName
 from todacomm.figures import FORMATS
 from todacomm.fourier import multiplicative_characters
-from todacomm.loops import significant_bars
 from todacomm.report import along_plots, style
-from todacomm.types import Address, Profile
+from todacomm.types import Address, Measurement, Profile
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +34,33 @@ def against_a_null(*, adjusted: float) -> Profile:
     tests = {
         m.address.layer: {name: a_test(name, m.summary[name], adjusted) for name in names} for m in plain.measurements
     }
-    draws = {m.address.layer: np.column_stack([np.linspace(0, 1, 99), np.ones(99)]) for m in plain.measurements}
+    loops = {m.address.layer: tuple(loop_of(m, bar) for bar in m.diagrams.finite[1][::3]) for m in plain.measurements}
     claims = Claims(
         asked=Asked(resamples=0), intervals={}, one_by_one={}, growths={}, peaks={}, tests={"gaussian": tests},
-        loop_draws=draws, halves={}, missing={},
+        loops=loops, halves={}, missing={},
     )  # fmt: skip
     return a_profile(3, n=24, claims=claims)
 
 
+def loop_of(m: Measurement, bar: np.ndarray) -> LoopBar:
+    """A bar that stands out of its layer and of a group of ten points."""
+    birth, death = bar.tolist()
+    return LoopBar(
+        birth,
+        death,
+        m.facts.scale,
+        cycle=(1, 2, 3, 4),
+        group=tuple(range(10)),
+        p_layer=0.01,
+        p_group=0.02,
+        draws=199,
+        groups=2,
+    )
+
+
 def a_test(name: str, observed: float, adjusted: float) -> NullTest:
     """One whose draws have twice the number as their mean, and a tenth of it as their spread."""
-    found = {"p": 0.01, "adjusted": adjusted, "family_wise": 0.03, "smallest": 0.005, "decidable": True}
+    found = {"p": 0.01, "adjusted": adjusted, "family_wise": adjusted, "smallest": 0.005}
     drawn = {"mean": 2 * observed, "spread": observed / 10, "draws": 199, "null": "gaussian"}
     return NullTest(metric=name, observed=observed, alternative="two-sided", **found, **drawn)
 
@@ -151,8 +166,8 @@ def test_a_diagram_holds_the_bars_over_the_median_distance_with_rings_for_signal
     zero, one, *ring = axes.collections
     for shown, bars in zip((zero, one), chosen.diagrams.finite, strict=True):
         assert np.asarray(shown.get_offsets()) == pytest.approx(bars / chosen.facts.scale)
-    draws = profile.claims.loop_draws["layer_2"]
-    assert sum(len(r.get_offsets()) for r in ring) == significant_bars(chosen.diagrams.finite[1], *draws.T).sum() > 0
+    assert sum(len(r.get_offsets()) for r in ring) == len(profile.claims.loops["layer_2"]) > 0
+    assert [text.get_text() for text in axes.texts] == ["4 in 10"] * min(2, len(profile.claims.loops["layer_2"]))
     assert len(td.plots.diagram(chosen, dimensions=[1]).collections) == 1
     assert td.plots.diagram(chosen, limit=3.0).get_xlim()[1] == 3.0
 
@@ -166,9 +181,11 @@ def test_a_barcode_keeps_the_longest_bars_in_the_order_of_birth_and_points_at_wh
     assert len(found) == 6
     assert axes.get_ylabel() == "H0 bars (5 longest of 23)"
     pale, strong, _ = td.plots.barcode(profile, "layer_2").collections
-    draws = profile.claims.loop_draws["layer_2"]
-    expected = significant_bars(profile.at("layer_2").diagrams.finite[1], *draws.T)
-    assert [len(pale.get_segments()), len(strong.get_segments())] == [(~expected).sum(), expected.sum()]
+    bars, loops = len(profile.at("layer_2").diagrams.finite[1]), len(profile.claims.loops["layer_2"])
+    assert [len(pale.get_segments()), len(strong.get_segments())] == [bars - loops, loops]
+    assert len(td.plots.barcode(profile, "layer_2", most=1).collections[1].get_segments()) == loops, (
+        "loops are always drawn"
+    )
 
 
 def test_betti_curves_are_of_all_layers_or_of_one(profile):

@@ -96,13 +96,15 @@ def test_layers_without_a_number_take_no_part():
     np.testing.assert_array_equal(found[1:], pvalues.family_wise(observed[1:], null[:, 1:], "greater"))
 
 
-def test_what_is_beyond_all_draws_and_not_enough_is_not_decidable():
-    least = pvalues.smallest(199, "greater")
-    found = np.array([least, *np.full(31, 0.5)])
-    after = pvalues.adjusted(found)
-    assert after[0] == pytest.approx(0.16)
-    assert pvalues.decidable(found, after, 199, "greater").tolist() == [False, *[True] * 31]
-    needed = pvalues.draws_needed(32, "greater")
-    assert needed == 639
-    assert pvalues.adjusted(np.array([pvalues.smallest(needed, "greater"), *np.full(31, 0.5)]))[0] <= 0.05 + 1e-12
-    assert pvalues.draws_needed(32, "two-sided") == 1279
+def test_each_number_is_held_against_the_largest_of_each_draw():
+    null = np.array([[1.0, 5.0], [2.0, 3.0], [np.nan, 0.0]])
+    assert pvalues.against_all(np.array([0.0, 4.0, 6.0]), null).tolist() == [1.0, 3 / 4, 2 / 4]
+    assert pvalues.against_all(np.empty(0), null).shape == (0,)
+
+
+def test_one_layer_beyond_its_draws_is_found_among_many():
+    """Benjamini and Hochberg with 199 draws cannot pass one layer of 32; the largest layer of each draw can."""
+    null = np.random.default_rng(5).standard_normal((199, 32))
+    observed = np.array([8.0, *np.zeros(31)])
+    assert pvalues.adjusted(pvalues.p_values(observed, null, "greater"))[0] == pytest.approx(0.16)
+    assert pvalues.family_wise(observed, null, "greater")[0] == 1 / 200

@@ -10,13 +10,14 @@ import todacomm as td
 from report_profiles import a_profile
 from shapes import circle
 from todacomm.claims import Interval
-from todacomm.report.claimed import bracketed, digits_of, found_by, loop_sentences, peak_sentence
+from todacomm.report.claimed import bracketed, digits_of, peak_sentence
 from todacomm.report.growths import which_factor
+from todacomm.report.loop_findings import loop_cell, loop_sentence, loop_sentences
 from todacomm.report.panels import drawings
 from todacomm.report.pieces import to_markdown
 from todacomm.report.plots import write_figures
-from todacomm.report.reading import sound
 from todacomm.report.sections import document, interpretation
+from todacomm.report.series import signal_bars
 
 
 @pytest.fixture(scope="module")
@@ -29,29 +30,78 @@ def claimed():
     return td.measure(layers, resamples=40, null_draws=39)
 
 
-def test_the_ring_is_called_a_loop_and_noise_is_not(claimed):
-    said = " ".join(loop_sentences(claimed, sound(claimed)))
-    assert "at layer_1 a bar of H1" in said
+def without(profile, *layers):
+    """The profile without some layers."""
+    return replace(profile, measurements=tuple(m for m in profile.measurements if m.address.layer not in layers))
+
+
+def test_the_ring_is_called_a_loop_with_its_size_and_noise_is_not(claimed):
+    (bar,) = claimed.claims.loops["layer_1"]
+    said = " ".join(loop_sentences(claimed))
+    assert said.startswith(
+        f"Loops at layer_1 (family-wise over 3 layers): at layer_1 one through {len(bar.cycle)} of all 80 points, from "
+    )
+    assert f"{bar.birth / bar.median:.2g} to {bar.death / bar.median:.2g} of the median distance (p 0.025)" in said
     assert "embedding" not in said
-    noise = replace(claimed, measurements=claimed.measurements[:2])
-    assert "No loop is shown: at none of 2 sound layers" in loop_sentences(noise, sound(noise))[0]
+    said = loop_sentences(without(claimed, "layer_1"))[0]
+    assert said.startswith("No loop is shown at any of 2 reliable layers")
+    assert said.endswith("family-wise over 3 layers). That is no evidence that there is none.")
+    assert "what noise gives" not in said
 
 
-def test_what_the_draws_cannot_decide_is_said(claimed):
-    tests = dict(claimed.claims.tests["gaussian"]["layer_1"])
-    tests["H1_loop"] = replace(tests["H1_loop"], adjusted=0.2, family_wise=0.2, decidable=False)
-    gaussian = {**claimed.claims.tests["gaussian"], "layer_1": tests}
-    unsure = replace(claimed, claims=replace(claimed.claims, tests={"gaussian": gaussian}))
-    said = " ".join(loop_sentences(unsure, sound(unsure)))
-    assert "Not decidable with 39 draws: layer_1" in said
+def test_the_p_that_is_printed_is_the_one_that_decided(claimed):
+    test = claimed.claims.tests["gaussian"]["layer_1"]["H1_loop"]
+    for p, found in ((0.05, True), (0.051, False)):
+        bars = tuple(replace(bar, p_layer=p) for bar in claimed.claims.loops["layer_1"])
+        tests = {**claimed.claims.tests["gaussian"]}
+        tests["layer_1"] = {**tests["layer_1"], "H1_loop": replace(test, adjusted=0.001, family_wise=p)}
+        other = replace(claimed, claims=replace(claimed.claims, tests={"gaussian": tests}, loops={"layer_1": bars}))
+        sentence, row = loop_sentence(other, other.at("layer_1")), loop_cell(other, other.at("layer_1"))
+        assert sentence.startswith("Loop: " if found else "No loop is shown")
+        assert f"p {p:.2g}" in sentence
+        assert row == (f"{p:.2g}: {len(bars[0].cycle)} in 80" if found else f"{p:.2g}")
+        starred = [x for x in drawings["against_noise"].draw(other).axes[3].lines if x.get_marker() == "*"]
+        assert len(starred) == found
+        text = to_markdown(document(other, {}), Path())
+        assert text.count("No loop is shown") == (0 if found else 2)
+
+
+def test_a_test_that_was_made_is_never_denied(claimed):
+    """A doubtful layer carries no verdict, and its p-value stands in the record: the report says both."""
+    (only,) = without(claimed, "embedding", "layer_0").measurements
+    doubtful = replace(only, facts=replace(only.facts, largest_variance_share=0.6, dimension=100))
+    assert doubtful.facts.doubtful
+    alone = replace(claimed, measurements=(doubtful,), expansions=())
+    text = to_markdown(document(alone, {}), Path())
+    assert "has not been tested" not in text
+    assert f"layer_1 (p 0.025; {doubtful.facts.doubtful})" in text
+
+
+def test_bars_of_a_tight_group_are_told_apart_from_loops():
+    rng = np.random.default_rng(5)
+    points = rng.standard_normal((150, 20))
+    points[:50] = np.pad(0.1 * rng.standard_normal((50, 2)), ((0, 0), (0, 18)))
+    found = td.measure(points, resamples=0, null_draws=39)
+    assert found.claims.loops["cloud"]
+    assert not found.claims.tests["gaussian"]["cloud"]["H1_loop"].found
+    said = " ".join(loop_sentences(found))
+    assert "No loop is shown here" in said
+    assert "bars of H1 stand out of the layer, but not out of the group of " in said
+    assert not signal_bars(found, found.measurements[0]).any()
 
 
 def test_without_a_null_h1_is_no_evidence(claimed):
     bare = replace(claimed, claims=None)
-    assert loop_sentences(bare, sound(bare)) == []
+    assert loop_sentences(bare) == []
     assert "H1 has not been tested against a null model" in interpretation(bare)
     assert "has not been tested" not in interpretation(claimed)
     assert "Intervals" not in interpretation(bare)
+
+
+def test_a_null_model_of_another_version_is_shown_under_its_name(claimed):
+    tests = {**claimed.claims.tests, "columns": claimed.claims.tests["gaussian"]}
+    text = to_markdown(document(replace(claimed, claims=replace(claimed.claims, tests=tests)), {}), Path())
+    assert "Each layer is tested against the null model columns (39 draws)" in text
 
 
 def test_a_growth_whose_interval_holds_one_is_not_claimed(claimed):
@@ -93,12 +143,12 @@ def test_no_interval_is_nothing_in_the_text():
     assert digits_of(0.0, 0.0) == 4
 
 
-def test_a_test_is_found_by_either_adjustment(claimed):
+def test_one_correction_decides(claimed):
     test = claimed.claims.tests["gaussian"]["layer_1"]["H1_loop"]
-    assert found_by(replace(test, adjusted=0.2, family_wise=0.04))
-    assert found_by(replace(test, adjusted=0.04, family_wise=0.2))
-    assert not found_by(replace(test, adjusted=0.2, family_wise=None))
-    assert not found_by(None)
+    assert replace(test, adjusted=0.2, family_wise=0.04).found
+    assert not replace(test, adjusted=0.04, family_wise=0.2).found
+    assert not replace(test, family_wise=None).found
+    assert replace(test, family_wise=10 / 200).found
 
 
 def test_a_peak_that_other_halves_would_move_is_said(claimed):

@@ -12,6 +12,7 @@ from todacomm.errors import InvalidInput, UnknownName
 Number = float | None  # None where a number is undefined
 Alternative = Literal["greater", "two-sided"]
 
+ALPHA = 0.05  # of every test
 FEWEST_RESAMPLES, FEWEST_DRAWS, FEWEST_RUNS = 20, 19, 2
 MODEL_NULLS = ("text", "untrained")
 
@@ -85,14 +86,19 @@ class Interval:
         return Interval(estimate, low, high, self.confidence, self.method, self.note)
 
 
+def at_most_alpha(p: float) -> bool:
+    """Whether a p-value is at most 0.05; one of 10 in 200 is, whatever the last bit of the quotient says."""
+    return p <= ALPHA * (1 + 1e-9)
+
+
 @dataclass(frozen=True, slots=True)
 class NullTest:
     """One number held against its distribution under a null model.
 
-    ``mean`` and ``spread`` (standard deviation) are those of the draws. ``p`` is of this layer alone, ``adjusted`` after Benjamini and
-    Hochberg over the layers, ``family_wise`` against the most extreme layer of each draw. ``smallest`` is the least ``p`` that so
-    many ``draws`` can give; ``decidable`` is False where that is what was found and it is not enough once adjusted. Numbers that
-    cannot be had are None, then ``note`` says why.
+    ``mean`` and ``spread`` (standard deviation) are those of the draws. ``p`` is of this layer alone. ``family_wise`` is against the
+    most extreme of the ``layers`` layers in each draw: it alone decides, by `found`. ``adjusted``, after Benjamini and Hochberg, stands
+    beside it for whoever wants a false discovery rate. ``smallest`` is the least ``p`` that so many ``draws`` can give. Numbers
+    that cannot be had are None, then ``note`` says why.
     """
 
     metric: str
@@ -105,8 +111,8 @@ class NullTest:
     alternative: Alternative
     draws: int
     smallest: float
-    decidable: bool
     null: str
+    layers: int = 1
     note: str = ""
 
     @property
@@ -115,6 +121,44 @@ class NullTest:
         if self.observed is None or self.mean is None or not self.spread:
             return None
         return (self.observed - self.mean) / self.spread
+
+    @property
+    def found(self) -> bool:
+        """Whether the number differs from its null: the family-wise p-value over all layers is at most 0.05."""
+        return self.family_wise is not None and at_most_alpha(self.family_wise)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBar:
+    """A bar of H1 that no Gaussian cloud of its layer has, and what it is in the group of points that it lies in.
+
+    ``birth`` and ``death`` are in the unit of the diagram, ``median`` is the median distance of the layer in that unit. ``cycle`` are
+    the points of the shortest cycle through the edge that bears the bar, one after the other around the loop; ``group`` are
+    the points of its group, the connected component at the distance at which it dies; both are rows of the cloud as it came, so that row i is text i.
+    ``p_layer`` is against the rotations of the layer, family-wise over the layers. ``p_group`` is against ``draws`` rotations of the group
+    alone, times the ``groups`` of all layers that were tested (Bonferroni). Where the group is the whole layer there is nothing else to
+    hold the bar against: ``draws`` and ``p_group`` are 0.
+    """
+
+    birth: float
+    death: float
+    median: float
+    cycle: tuple[int, ...]
+    group: tuple[int, ...]
+    p_layer: float
+    p_group: float
+    draws: int
+    groups: int
+
+    @property
+    def p(self) -> float:
+        """The larger of both: a loop must stand out of its layer and of its group."""
+        return max(self.p_layer, self.p_group)
+
+    @property
+    def found(self) -> bool:
+        """Whether the bar is a loop."""
+        return at_most_alpha(self.p)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,7 +208,7 @@ class Claims:
     ``intervals``: layer → number → `Interval`, with the ``scale`` and the ``tree_length`` besides the metrics; ``growths``: baseline of an
     expansion → ratio, scale, shape; ``peaks``: the share of halves in which each block has the longest tree. Where points come in groups
     (texts in articles), all of these respect them: halves are of whole groups, and ``one_by_one`` has the intervals of points drawn one by one. ``tests``: null (gaussian, text, untrained) → layer → metric → `NullTest`;
-    ``loop_draws``: layer → (draws, 2), the prominence and the largest death/birth of H1 in each draw of the Gaussian null. ``halves`` are what intervals and later
+    ``loops``: layer → the bars of H1 that stand out of Gaussian clouds, each held against its group of points as well. ``halves`` are what intervals and later
     comparisons are made of. ``missing`` says of a layer why it has no intervals, ``ungrouped`` why they are of points drawn one by one.
     """
 
@@ -174,7 +218,7 @@ class Claims:
     growths: Mapping[str, Mapping[str, Interval]]
     peaks: Mapping[str, float]
     tests: Mapping[str, Mapping[str, Mapping[str, NullTest]]]
-    loop_draws: Mapping[str, Float64[np.ndarray, "draws 2"]]
+    loops: Mapping[str, tuple[LoopBar, ...]]
     halves: Mapping[str, Halves]
     missing: Mapping[str, str]
     ungrouped: str = ""

@@ -1,17 +1,18 @@
 """Claims on disk: ``tda_claims.json`` for whoever reads, ``claims.safetensors`` for later comparisons without the clouds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from todacomm.claims import Asked, Claims, Halves, Interval, NullTest
+from todacomm.claims import Asked, Claims, Halves, Interval, LoopBar, NullTest
 from todacomm.errors import InvalidInput, InvalidRecord
 from todacomm.files import check_schema, read_arrays, read_json, to_json, write_arrays, write_atomically
+from todacomm.loops import LOOP
 
-SCHEMA, OF_ARRAYS = 2, 1
+SCHEMA, FIRST, OF_ARRAYS = 2, 1, 1
 CLAIMS, HALVES = "tda_claims.json", "claims.safetensors"
 ARRAYS = ("whole", "values", "quarters")  # of Halves
 
@@ -32,6 +33,7 @@ def claims_record(claims: Claims) -> dict[str, Any]:
                 null: {name: brief(one) for name, one in found.get(layer, {}).items()}
                 for null, found in claims.tests.items()
             },
+            "loops": [{**asdict(bar), "group": len(bar.group), "p": bar.p} for bar in claims.loops.get(layer, ())],
             "missing": claims.missing.get(layer, ""),
         }
         for layer in layers_of(claims)
@@ -65,9 +67,10 @@ def apart(halves: Halves) -> dict[str, Any]:
 
 
 def packed(claims: Claims) -> dict[str, np.ndarray]:
-    """``layer/values`` and the like of halves, and ``layer/loop_draws``."""
+    """``layer/values`` and the like of halves, and ``layer/loop_groups``, the members of all groups, one group after the other."""
     found = {f"{layer}/{name}": getattr(h, name) for layer, h in claims.halves.items() for name in ARRAYS}
-    return found | {f"{layer}/loop_draws": drawn for layer, drawn in claims.loop_draws.items()}
+    groups = {layer: np.concatenate([bar.group for bar in bars]) for layer, bars in claims.loops.items() if bars}
+    return found | {f"{layer}/loop_groups": members for layer, members in groups.items()}
 
 
 def read_claims(directory: Path) -> Claims | None:
@@ -75,8 +78,8 @@ def read_claims(directory: Path) -> Claims | None:
     if not any((directory / name).exists() for name in (CLAIMS, HALVES)):
         return None
     found = read_json(directory / CLAIMS)
-    first = isinstance(found, Mapping) and found.get("schema") == 1
-    check_schema(directory / CLAIMS, found, 1 if first else SCHEMA)
+    check_schema(directory / CLAIMS, found, SCHEMA, FIRST)
+    first = found["schema"] == FIRST
     arrays = read_arrays(directory / HALVES, schema=OF_ARRAYS)
     try:
         return claims_from(second_schema(found) if first else found, arrays)
@@ -92,9 +95,20 @@ def second_schema(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_groups_first(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row of a layer; the intervals of whole groups, where it has them, are the intervals."""
+    """The row of a layer: the intervals of whole groups, where it has them, are the intervals; its loop test is left out, for it held bars
+    against their layer alone.
+    """
     grouped = row["by_group"]
-    return {**row, "intervals": grouped or row["intervals"], "one_by_one": row["intervals"] if grouped else {}}
+    tests = {
+        null: {name: old_test(one) for name, one in of.items() if name != LOOP} for null, of in row["tests"].items()
+    }
+    intervals = {"intervals": grouped or row["intervals"], "one_by_one": row["intervals"] if grouped else {}}
+    return {**row, **intervals, "tests": tests, "loops": []}
+
+
+def old_test(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A test without what the first schema said beside it."""
+    return {key: value for key, value in row.items() if key != "decidable"}
 
 
 def claims_from(found: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Claims:
@@ -117,10 +131,26 @@ def claims_from(found: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> C
             }
             for null in nulls
         },
-        loop_draws={layer: arrays[f"{layer}/loop_draws"] for layer in layers if f"{layer}/loop_draws" in arrays},
+        loops={layer: loops_from(layer, row["loops"], arrays) for layer, row in layers.items() if row["loops"]},
         halves={layer: halves_from(layer, row, arrays) for layer, row in found["halves"].items()},
         missing={layer: row["missing"] for layer, row in layers.items() if row["missing"]},
         ungrouped=found["ungrouped"],
+    )
+
+
+def loops_from(layer: str, rows: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray]) -> tuple[LoopBar, ...]:
+    """The bars of one layer that stand out, each with its cycle and its group; p follows from the other fields."""
+    ends = np.cumsum([row["group"] for row in rows])
+    members = np.split(arrays[f"{layer}/loop_groups"], ends[:-1])
+    return tuple(
+        LoopBar(
+            **{
+                **{key: row[key] for key in row if key != "p"},
+                "cycle": tuple(row["cycle"]),
+                "group": tuple(own.tolist()),
+            }
+        )
+        for row, own in zip(rows, members, strict=True)
     )
 
 

@@ -7,17 +7,18 @@ seed, so that layers and models are compared text by text.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from todacomm.claims import Asked, Claims, Halves, Interval, NullTest
+from todacomm.claims import Asked, Claims, Halves, Interval, LoopBar, NullTest
 from todacomm.cloud import PreparedCloud, prepare, subsample
 from todacomm.expansion import SHAPE
 from todacomm.halves import SCALE, TREE, halves_of, unsuited
 from todacomm.intervals import intervals, peak_shares, ratio_interval
-from todacomm.loops import LOOP, PROMINENCE, RATIO, loop_tests
-from todacomm.nulls import JointLayers, gaussian_null, joint, null_tests, tested_names, without_null
+from todacomm.loop_groups import loop_bars
+from todacomm.loops import LOOP, PROMINENCE, RATIO, against_layers, loop_tests
+from todacomm.nulls import JointLayers, gaussian_null, joint, null_tests, tested_names
 from todacomm.progress import Track, silent
 from todacomm.recipe import Recipe
 from todacomm.splits import FEWEST, Splits, refusal, splits
@@ -63,7 +64,7 @@ def with_claims(
     )
     halves = {layer: look.halves for layer, look in looks.items() if look.halves}
     singly = {layer: look.one_by_one for layer, look in looks.items() if look.one_by_one}
-    tests, loop_draws = gaussian(profile, looks, cloud, asked, track=track, spread=spread)
+    tests, loops = gaussian(profile, looks, cloud, asked, track=track, spread=spread)
     claims = Claims(
         asked=asked,
         intervals={layer: intervals(found, confidence=asked.confidence) for layer, found in halves.items()},
@@ -71,7 +72,7 @@ def with_claims(
         growths=growths_of(profile.expansions, halves, asked),
         peaks=peak_shares(halves) if comparable(halves) else {},
         tests={"gaussian": tests} if tests else {},
-        loop_draws=loop_draws,
+        loops=loops,
         halves=halves,
         missing={layer: look.missing for layer, look in looks.items() if look.missing},
         ungrouped=ungrouped,
@@ -159,12 +160,12 @@ def gaussian(
     *,
     track: Track,
     spread: Map,
-) -> tuple[dict[str, Mapping[str, NullTest]], dict[str, Any]]:
-    """Layer → its tests, and layer → what loops are told by in each draw; layers of equally many points share their draws."""
+) -> tuple[dict[str, Mapping[str, NullTest]], dict[str, tuple[LoopBar, ...]]]:
+    """Layer → its tests, and layer → its bars that may be loops; layers of equally many points share their draws."""
     tests: dict[str, Mapping[str, NullTest]] = {}
-    loop_draws: dict[str, Any] = {}
+    loops: dict[str, tuple[LoopBar, ...]] = {}
     if not asked.null_draws:
-        return tests, loop_draws
+        return tests, loops
     for found in by_points(profile.measurements):
         layers = [m.address.layer for m in found]
         ready = [looks[layer].cloud for layer in layers]
@@ -172,16 +173,17 @@ def gaussian(
         together = joint(ready, profile.recipe, raw=raw)
         values = drawn(together, profile.recipe, asked.null_draws, track=track, spread=spread)
         names = tested_names(profile.recipe)
-        reasons = [without_null(one) for one in ready]
-        tested = null_tests([m.summary for m in found], values, names, reasons=reasons)
+        tested = null_tests([m.summary for m in found], values, names, reasons=together.reasons)
         tests |= dict(zip(layers, tested, strict=True))
         if PROMINENCE in names:
-            by = values[:, :, [names.index(PROMINENCE), names.index(RATIO)]]
+            prominences, ratios = (values[:, :, names.index(name)] for name in (PROMINENCE, RATIO))
             bars = [m.diagrams.finite[1] for m in found]
-            loops = loop_tests(bars, tested, by[:, :, 0], by[:, :, 1], reasons=reasons)
-            tests |= {layer: {LOOP: loop, **tests[layer]} for layer, loop in zip(layers, loops, strict=True)}
-            loop_draws |= {layer: np.ascontiguousarray(by[:, i]) for i, layer in enumerate(layers) if not reasons[i]}
-    return {layer: tests[layer] for layer in profile.layers}, loop_draws
+            out = against_layers(bars, prominences, ratios, together.reasons)
+            told = loop_bars(ready, bars, out, profile.recipe, asked.null_draws, spread=spread)
+            loops |= {layer: mine for layer, mine in zip(layers, told, strict=True) if mine}
+            of_loops = loop_tests(out, tested, told)
+            tests |= {layer: {LOOP: one, **tests[layer]} for layer, one in zip(layers, of_loops, strict=True)}
+    return {layer: tests[layer] for layer in profile.layers}, loops
 
 
 def by_points(measurements: Sequence[Measurement]) -> Iterable[list[Measurement]]:

@@ -41,13 +41,14 @@ def read_json(path: Path) -> Any:
         raise InvalidRecord(f"{path} cannot be read: {problem}. Run the model again to replace it") from problem
 
 
-def check_schema(where: object, found: Any, expected: int) -> None:
-    """Raise InvalidRecord unless ``found``, the JSON of a record that lies at ``where``, is an object of the ``expected`` schema."""
+def check_schema(where: object, found: Any, *expected: int) -> None:
+    """Raise InvalidRecord unless ``found``, the JSON of a record that lies at ``where``, is an object of an ``expected`` schema."""
     schema = found.get("schema") if isinstance(found, Mapping) else None
-    if schema != expected:
-        newer = isinstance(schema, int) and schema > expected
+    if schema not in expected:
+        newer = isinstance(schema, int) and schema > max(expected)
         hint = ". A newer one wrote it: update todacomm" if newer else ""
-        raise InvalidRecord(f"{where} has schema {schema}; this todacomm reads schema {expected}{hint}")
+        known = " and ".join(map(str, expected))
+        raise InvalidRecord(f"{where} has schema {schema}; this todacomm reads schema {known}{hint}")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Path:

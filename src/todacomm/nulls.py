@@ -180,7 +180,6 @@ def null_tests(
     *,
     reasons: Sequence[str] = (),
     null: str = "gaussian",
-    alpha: float = pvalues.ALPHA,
 ) -> tuple[dict[str, NullTest], ...]:
     """One test a layer and name: the summaries of the layers against the values of the null's draws on the same layers.
 
@@ -193,14 +192,14 @@ def null_tests(
         )
     reasons = reasons or [""] * len(summaries)
     columns = [
-        tests_of_one(name, [s[name] for s in summaries], values[:, :, i], reasons=reasons, null=null, alpha=alpha)
+        tests_of_one(name, [s[name] for s in summaries], values[:, :, i], reasons=reasons, null=null)
         for i, name in enumerate(names)
     ]
     return tuple({test.metric: test for test in row} for row in zip(*columns, strict=True))
 
 
 def tests_of_one(
-    name: str, numbers: Sequence[Number], drawn: pvalues.Draws, *, reasons: Sequence[str], null: str, alpha: float
+    name: str, numbers: Sequence[Number], drawn: pvalues.Draws, *, reasons: Sequence[str], null: str
 ) -> list[NullTest]:
     """The tests of one metric on all layers; those without a null take no part in the adjustments."""
     way = alternative_of(name)
@@ -208,9 +207,8 @@ def tests_of_one(
     observed = np.array([np.nan if number is None or reason else number for number, reason in given])
     p = pvalues.p_values(observed, drawn, way)
     after, most = pvalues.adjusted(p), pvalues.family_wise(observed, drawn, way)
-    decided = pvalues.decidable(p, after, len(drawn), way, alpha=alpha)
     mean, spread = pvalues.moments(drawn)
-    open_question = pvalues.undecided(len(drawn), int((~np.isnan(p)).sum()), way, alpha=alpha)
+    layers = int((~np.isnan(p)).sum())
     return [
         NullTest(
             metric=name,
@@ -223,9 +221,9 @@ def tests_of_one(
             alternative=way,
             draws=len(drawn),
             smallest=pvalues.smallest(len(drawn), way),
-            decidable=bool(decided[i]),
             null=null,
-            note=reasons[i] or note_of(number) or ("" if decided[i] else open_question),
+            layers=layers,
+            note=reasons[i] or note_of(number),
         )
         for i, number in enumerate(numbers)
     ]

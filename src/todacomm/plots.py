@@ -157,8 +157,8 @@ def diagram(
     """Birth against death of every finite bar, in units of the median distance of the cloud.
 
     ``at`` is the layer of a profile, or the step of one along a training; a profile of one cloud, and a measurement, need none. ``limit`` ends
-    both axes, in median distances: give several panels the same. ``ring`` rings the bars of H1 that the Gaussian null does not give
-    (p ≤ 0.05 for all bars of the layer). Raises UnknownName, and InvalidInput where a cloud has no median distance.
+    both axes, in median distances: give several panels the same. ``ring`` rings the loops: the bars of H1 with a family-wise
+    p-value of at most 0.05, against the layer and against the group of points that they lie in. Raises UnknownName, and InvalidInput where a cloud has no median distance.
     """
     chosen = _one(given, at)
     shown = _dimensions(chosen, range(chosen.diagrams.maxdim + 1) if dimensions is None else dimensions)
@@ -178,7 +178,7 @@ def barcode(
 ) -> Axes:
     """The ``most`` longest bars of one dimension from birth to death, in units of the median distance, first born at the bottom.
 
-    Classes that never die end in an arrow. Where the profile has its Gaussian null, the bars of H1 that the null gives too are pale. ``at`` and the
+    Classes that never die end in an arrow. Where the profile has its Gaussian null, loops are drawn whatever their length, and all other bars of H1 are pale. ``at`` and the
     errors are as of `diagram`.
     """
     chosen = _one(given, at)

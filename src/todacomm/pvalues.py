@@ -5,17 +5,13 @@ B (Davison and Hinkley 1997, section 4.2; Phipson and Smyth 2010, https://doi.or
 statistic is undefined (NaN) counts as extreme.
 """
 
-import math
-
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from todacomm.claims import Alternative
 
 Draws = Float[np.ndarray, "B L"]  # B draws of the null on L layers
 PerLayer = Float[np.ndarray, " L"]
-
-ALPHA = 0.05
 
 
 def p_values(observed: PerLayer, null: Draws, alternative: Alternative) -> PerLayer:
@@ -35,11 +31,6 @@ def p_values(observed: PerLayer, null: Draws, alternative: Alternative) -> PerLa
 def smallest(draws: int, alternative: Alternative) -> float:
     """The least p-value that so many draws can give."""
     return min(1.0, (2 if alternative == "two-sided" else 1) / (draws + 1))
-
-
-def draws_needed(layers: int, alternative: Alternative, *, alpha: float = ALPHA) -> int:
-    """The fewest draws with which one layer alone among so many can be at or below ``alpha`` after `adjusted`."""
-    return math.ceil(layers * (2 if alternative == "two-sided" else 1) / alpha - 1 - 1e-9)
 
 
 def adjusted(p: PerLayer) -> PerLayer:
@@ -68,10 +59,15 @@ def family_wise(observed: PerLayer, null: Draws, alternative: Alternative) -> Pe
     if known.size:
         units = standardised(np.vstack([observed[known], null[:, known]]))
         units = np.abs(units) if alternative == "two-sided" else units
-        most = np.where(np.isnan(units[1:]), np.inf, units[1:]).max(axis=1, keepdims=True)
-        counted = p_values(units[0], np.broadcast_to(most, (len(most), known.size)), "greater")
+        counted = against_all(units[0], units[1:])
         found[known] = np.maximum(counted, p_values(observed[known], null[:, known], alternative))
     return found
+
+
+def against_all(observed: Float[np.ndarray, " k"], null: Draws) -> Float[np.ndarray, " k"]:
+    """The p-value of each of some numbers against the largest of each draw; all are in units that are comparable."""
+    largest = np.where(np.isnan(null), np.inf, null).max(axis=1, keepdims=True)
+    return p_values(observed, np.broadcast_to(largest, (len(null), observed.size)), "greater")
 
 
 def standardised(values: Float[np.ndarray, "b L"]) -> Float[np.ndarray, "b L"]:
@@ -88,20 +84,3 @@ def moments(values: Float[np.ndarray, "b L"]) -> tuple[PerLayer, PerLayer]:
         centre = np.where(defined, values, 0.0).sum(axis=0) / count
         squares = np.where(defined, (values - centre) ** 2, 0.0).sum(axis=0)
         return centre, np.sqrt(squares / (count - 1))
-
-
-def decidable(
-    p: PerLayer, after: PerLayer, draws: int, alternative: Alternative, *, alpha: float = ALPHA
-) -> Bool[np.ndarray, " L"]:
-    """False where p is the least that so many draws can give and yet is above ``alpha`` once adjusted (``after``).
-
-    Such a layer is beyond every draw of its null, and more draws might well bring it below.
-    """
-    at_the_floor = p <= smallest(draws, alternative) * (1 + 1e-9)
-    return ~(at_the_floor & (after > alpha))
-
-
-def undecided(draws: int, layers: int, alternative: Alternative, *, alpha: float = ALPHA) -> str:
-    """What to say of a test that is not `decidable`."""
-    enough = draws_needed(layers, alternative, alpha=alpha)
-    return f"beyond all draws, yet not decidable with {draws}; {enough} would be enough for {layers} layers"

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
+from todacomm.claims import ALPHA
 from todacomm.errors import UnknownName
 from todacomm.expansion import growth as growth_between
 from todacomm.expansion import total_of
 from todacomm.metrics import SCALED, names_of
 from todacomm.nulls import tested_names
-from todacomm.pvalues import ALPHA
 from todacomm.quantities import GROWTHS, Bound
 from todacomm.recipe import Recipe
 from todacomm.types import Growth, Measurement, Number, Profile, is_block
@@ -84,18 +84,18 @@ def loop_test(profile: Profile) -> str:
 
 
 def p_of(profile: Profile, name: str, layer: str) -> tuple[Number, str]:
-    """The adjusted p-value of a number, without a layer the least of all layers; with the reason where there is none."""
+    """The family-wise p-value of a number, without a layer the least of all layers; with the reason where there is none."""
     tests = profile.claims.tests.get("gaussian", {}) if profile.claims and name else {}
     if layer and layer not in profile.layers:
         raise UnknownName("layer", layer, profile.layers)
     asked = [tests[x][name] for x in ((layer,) if layer else tests) if name in tests.get(x, {})]
-    known = [t for t in asked if t.adjusted is not None]
+    known = [t for t in asked if t.family_wise is not None]
     if not known:
         return None, next((t.note for t in asked if t.note), f"{name or 'a loop'} was not tested")
-    least = min(known, key=lambda t: t.adjusted or 0.0)
-    if not least.decidable:
-        return None, least.note or f"{least.draws} draws are too few to decide"
-    return least.adjusted, ""
+    least = min(known, key=lambda t: t.family_wise or 0.0)
+    if least.smallest > ALPHA:
+        return None, f"{least.draws} draws are too few to decide: no p-value is below {least.smallest:.2g}"
+    return least.family_wise, ""
 
 
 def value_of(bound: Bound, profile: Profile, baseline: str) -> tuple[Number, str]:

@@ -64,13 +64,12 @@ def claimed_cells(profile: Profile, layer: str) -> dict[str, Number]:
 
 def show_table(profile: Profile) -> None:
     """The table of one profile with its marks explained underneath."""
-    from todacomm.report.claimed import loop_sentences
-    from todacomm.report.reading import sound
+    from todacomm.report.loop_findings import loop_sentences
     from todacomm.report.table import legend, summary_table
 
     console.out.print(summary_table(profile))
     growths = [growth_line(expansion, profile) for expansion in profile.expansions[:1]]
-    for line in (legend(profile), *growths, *loop_sentences(profile, sound(profile))):
+    for line in (legend(profile), *growths, *loop_sentences(profile)):
         if line:
             console.out.print(line, soft_wrap=True)
 

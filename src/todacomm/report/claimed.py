@@ -1,12 +1,9 @@
 """Intervals and null tests in words: which sentence a number carries is decided here, and nowhere else."""
 
 import math
-from collections.abc import Iterable
 
 from todacomm.claims import Interval, NullTest
-from todacomm.loops import LOOP
-from todacomm.pvalues import ALPHA
-from todacomm.report.reading import layer_list, number, plural, share
+from todacomm.report.reading import number, share
 from todacomm.sources import SAMPLE
 from todacomm.types import Growth, Measurement, Profile
 
@@ -53,60 +50,9 @@ def the_test(m: Measurement, profile: Profile, name: str, *, null: str = "gaussi
     return claims.tests.get(null, {}).get(m.address.layer, {}).get(name) if claims else None
 
 
-def found_by(test: NullTest | None) -> bool:
-    """Whether a test says something at the level of 0.05 over all layers: by the largest of them, or after Benjamini–Hochberg."""
-    return test is not None and any(p is not None and p <= ALPHA for p in (test.family_wise, test.adjusted))
-
-
 def p_text(p: float | None) -> str:
     """A p-value as text."""
     return "undefined" if p is None else f"{p:.2g}" if p < 0.0995 else f"{p:.2f}"
-
-
-# Loops
-
-
-def loop_sentences(profile: Profile, sound: Iterable[Measurement]) -> list[str]:
-    """What may be said of loops: at which sound layers, what is left open, and what was not tested."""
-    tests = {m.address.layer: the_test(m, profile, LOOP) for m in sound}
-    known = {layer: test for layer, test in tests.items() if test is not None and test.p is not None}
-    if not known:
-        return []
-    found = [layer for layer, test in known.items() if found_by(test)]
-    open_ones = [layer for layer, test in known.items() if layer not in found and not test.decidable]
-    draws = next(iter(known.values())).draws
-    said = []
-    if found:
-        least = min(known[layer].adjusted or 1.0 for layer in found)
-        said.append(
-            f"Loops: at {layer_list(found)} a bar of H1 is longer, among the bars of its cloud and for its birth, than in Gaussian clouds "
-            f"of the same covariance (p from {p_text(least)}, adjusted over {plural(len(known), 'layer')})."
-        )
-    else:
-        smallest = min(test.p or 1.0 for test in known.values())
-        said.append(
-            f"No loop is shown: at none of {plural(len(known), 'sound layer')} does a bar of H1 stand out against Gaussian clouds of the "
-            f"same covariance (smallest p {p_text(smallest)} before adjustment). The bars that are there are what noise gives."
-        )
-    if open_ones:
-        said.append(f"Not decidable with {draws} draws: {layer_list(open_ones)}; more --null-draws would tell.")
-    return said
-
-
-def loop_sentence(profile: Profile, m: Measurement) -> str:
-    """What may be said of a loop in one layer; empty where it was not tested and where the layer is doubtful."""
-    test = the_test(m, profile, LOOP)
-    if test is None or test.p is None or m.facts.doubtful:
-        return ""
-    against = f"{plural(test.draws, 'Gaussian cloud')} of the same covariance"
-    told = f"p {p_text(test.p)}, adjusted over the layers {p_text(test.adjusted)}"
-    if found_by(test):
-        return (
-            f"Loop: a bar of H1 is longer, among the bars of its cloud and for its birth, than in {against} ({told})."
-        )
-    if not test.decidable:
-        return f"Not decidable with {plural(test.draws, 'draw')}: no bar of {against} is as long, but the layers are too many ({told}); more --null-draws would tell."
-    return f"No loop is shown: no bar of H1 stands out against {against} ({told})."
 
 
 # Groups

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-from todacomm.claims import NullTest
+from todacomm.claims import ALPHA
 from todacomm.loops import LOOP
-from todacomm.pvalues import ALPHA
 from todacomm.report import reading
 from todacomm.report.claimed import (
     bracketed,
-    found_by,
     group_sentences,
     interval_of,
     p_text,
@@ -17,6 +15,7 @@ from todacomm.report.claimed import (
 )
 from todacomm.report.pieces import Bullets, Context, Paragraph, Piece, Table, section
 from todacomm.report.reading import H0_SHAPE, H0_TOTAL, H1_SHAPE, H1_TOTAL, layer_list, number, plural, share
+from todacomm.report.series import loops_of
 from todacomm.types import Measurement, Profile
 
 SHOWN = {
@@ -30,7 +29,7 @@ TESTED = {
     "H0_entropy": "H0 entropy",
     H1_TOTAL: "H1 total",
     "H1_max_lifetime": "H1 longest",
-    LOOP: "loop (H1 prominence)",
+    LOOP: "loop",
 }
 NULLS = {
     "gaussian": "Gaussian clouds with exactly the covariance of the layer",
@@ -86,8 +85,13 @@ def nulls(profile: Profile, _: Context) -> Iterator[Piece]:
         return
     for null in claims.tests:
         yield Paragraph(
-            f"Each layer is held against {NULLS[null]} ({plural(draws_of(profile, null), 'draw')}). {told_of(profile, null)}"
+            f"Each layer is tested against {described(null)} ({plural(draws_of(profile, null), 'draw')}). {told_of(profile, null)}"
         )
+
+
+def described(null: str) -> str:
+    """What a null model is; one that this version does not know goes by its name."""
+    return NULLS.get(null, f"the null model {null}")
 
 
 def draws_of(profile: Profile, null: str) -> int:
@@ -130,7 +134,7 @@ def differing(profile: Profile, name: str, head: str, null: str) -> str:
     said = [
         f"{word} at {layer_list(layers)}"
         for word, sign in sides.items()
-        if (layers := [x for x, test in known.items() if found_by(test) and sign * (test.effect or 0) > 0])
+        if (layers := [x for x, test in known.items() if test.found and sign * (test.effect or 0) > 0])
     ]
     return f"{head} is {' and '.join(said)}." if said else f"{head} is nowhere shown to differ."
 
@@ -143,21 +147,22 @@ def null_table(profile: Profile, _: Context) -> Iterator[Piece]:
     for null, found in profile.claims.tests.items():
         heads = {name: head for name, head in TESTED.items() if any(name in row for row in found.values())}
         rows = tuple(
-            (place, *(tested(the_test(m, profile, name, null=null)) for name in heads), reading.mark(m))
+            (place, *(tested(m, profile, name, null) for name in heads), reading.mark(m))
             for place, m in zip(reading.positions(profile), profile.measurements, strict=True)
         )
         yield Table((profile.along.capitalize(), *heads.values(), "Mark"), rows)
         yield Paragraph(
-            f"Distance from the mean of the null ({NULLS[null]}) in its standard deviations; then p: of the layer alone, after Benjamini–Hochberg over "
-            "the layers, and against the most extreme layer of each draw (family-wise). ? marks what lies beyond all draws and yet is not decidable "
-            "with so many. Loops have one number more: a bar must also be long for its birth."
+            f"Distance from the mean of the null ({described(null)}) in its standard deviations; then p: of the layer alone, and against the most "
+            "extreme layer of each draw (family-wise), which decides at 0.05. The effect beside a loop is that of H1 prominence; where there is "
+            "one: how many points are around it, and in its group."
         )
 
 
-def tested(test: NullTest | None) -> str:
-    """Effect and p-values of one test."""
+def tested(m: Measurement, profile: Profile, name: str, null: str) -> str:
+    """Effect and p-values of one test, and how large the loop is."""
+    test = the_test(m, profile, name, null=null)
     if test is None or test.p is None:
         return f"undefined ({test.note if test and test.note else 'not tested'})"
     effect = "" if test.effect is None else f"{test.effect:+.1f} sd; "
-    after = " / ".join(p_text(p) for p in (test.p, test.adjusted, test.family_wise))
-    return f"{effect}p {after}{'' if test.decidable else ' ?'}"
+    sizes = (f"; {len(bar.cycle)} in {len(bar.group)}" for bar in loops_of(profile, m)[:1] if name == LOOP)
+    return f"{effect}p {p_text(test.p)} / {p_text(test.family_wise)}{''.join(sizes)}"

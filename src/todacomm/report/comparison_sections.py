@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from todacomm.comparison import Comparison, ModelRow, peak_of
-from todacomm.loops import LOOP
-from todacomm.pvalues import ALPHA
 from todacomm.report import sections  # registered first: its closing sections serve every record
+from todacomm.report.loop_findings import loop_sentences
 from todacomm.report.pieces import (
     Bullets,
     Context,
@@ -300,7 +299,7 @@ def h1(comparison: Comparison, _: Context) -> Iterator[Piece]:
             "The columns of H1 give the largest value of the sound blocks. Compare models by H1 total over the median "
             "distance: without the division it follows the size of the activations."
         )
-        tested = [p for p in comparison.profiles if p.claims is not None and "gaussian" in p.claims.tests]
+        tested = [p for p in comparison.profiles if loop_sentences(p)]
         if len(tested) < len(comparison.profiles):
             yield Paragraph(UNTESTED.format("H1", "loops", "loop"), "warning")
         if tested:
@@ -308,15 +307,9 @@ def h1(comparison: Comparison, _: Context) -> Iterator[Piece]:
 
 
 def loops(profile: Profile) -> str:
-    """At how many sound layers of a profile the longest loop stands out of Gaussian noise."""
-    sound = [m.address.layer for m in profile.measurements if not m.facts.doubtful]
-    tests = [] if profile.claims is None else profile.claims.tests_of(LOOP, sound)
-    known = [test.adjusted for test in tests if test is not None and test.adjusted is not None]
-    found = sum(p <= ALPHA for p in known)
-    return (
-        f"{profile.model} ({profile.data}, pooling {profile.recipe.pooling or 'given'}): a loop stands out of Gaussian noise of the same "
-        f"covariance at {found} of {plural(len(known), 'sound layer')} (a bar of H1 long for its birth and among the bars, adjusted over layers)."
-    )
+    """What the record of a profile says of loops, in the words of its own report."""
+    said = " ".join(loop_sentences(profile))
+    return f"{profile.model} ({profile.data}, pooling {profile.recipe.pooling or 'given'}): {said}"
 
 
 @section("comparison-failures", title="What failed", record=Comparison)

@@ -25,10 +25,10 @@ from todacomm.report.panels import (
     panel_grid,
     plain_number,
 )
-from todacomm.report.series import signal_bars
+from todacomm.report.series import longest, loops_of, signal_bars
 from todacomm.types import Measurement, Profile
 
-MOST_DIAGRAMS = 12
+MOST_DIAGRAMS, MOST_LABELLED = 12, 2  # panels; loops of a panel with their size in words
 FILTRATION = "filtration value / median distance"
 
 
@@ -161,11 +161,12 @@ def draw_barcode(
 ) -> None:
     """The ``most`` longest bars from birth to death, in units of the cloud's median distance, first born at the bottom.
 
-    Above them the essential classes, which never die, with an arrow at the edge. Where ``strong`` is given the other bars are pale.
+    Above them the essential classes, which never die, with an arrow at the edge. Where ``strong`` is given, which are loops, these
+    are drawn whatever their length, and the other bars are pale.
     """
     scaled = measurement.diagrams.scaled(1 / reading.median_distance(measurement))
     bars, essential = scaled.finite[dimension], scaled.essential[dimension]
-    kept = np.sort(np.argsort(bars[:, 0] - bars[:, 1], kind="stable")[:most])
+    kept = longest(bars, most, strong)
     pale = np.zeros(len(kept), dtype=bool) if strong is None else ~strong[kept]
     colour = style.HOMOLOGY[dimension]
     end = 1.05 * _longest_death([measurement], [dimension])
@@ -180,12 +181,15 @@ def draw_barcode(
 
 
 def draw_signal(axes: Axes, profile: Profile, measurement: Measurement) -> bool:
-    """A ring around every bar of H1 that the Gaussian null does not give; whether there is one."""
+    """A ring around every loop, with how many points are around it and in its group; whether there is one."""
     chosen = signal_bars(profile, measurement)
     if chosen is None:
         return False
     bars = measurement.diagrams.scaled(1 / reading.median_distance(measurement)).finite[1][chosen]
     axes.scatter(bars[:, 0], bars[:, 1], s=42, facecolors="none", edgecolors="black", linewidths=0.9, zorder=4)
+    for bar in loops_of(profile, measurement)[:MOST_LABELLED]:
+        said, at = f"{len(bar.cycle)} in {len(bar.group)}", (bar.birth / bar.median, bar.death / bar.median)
+        axes.annotate(said, at, (4, 3), textcoords="offset points", fontsize=5.5, zorder=4)
     return bool(chosen.any())
 
 
@@ -218,7 +222,7 @@ def persistence_diagrams(profile: Profile) -> Figure:
         ringed |= draw_signal(axes, profile, m)
         axes.set_title(_panel_title(profile, m), gid=WORDS if len(layers) == 1 else None)
     _finish_diagrams(panels, len(layers))
-    rings = "ringed: bars of H1 that Gaussian clouds of the same covariance do not have (p ≤ 0.05 for all bars of the layer)"
+    rings = "ringed: loops (family-wise p ≤ 0.05); the numbers are how many points are around a loop, and in its group"
     lines = [line for line in legend_lines(profile) if line not in (FINAL_NOTE, band_line(profile))]
     explain(drawn, [*lines, rings if ringed else ""], width=132 if columns > 1 else 80)
     return drawn

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from todacomm.report import reading, style
-from todacomm.report.claimed import loop_sentence
+from todacomm.report.loop_findings import loop_sentence
 from todacomm.report.rounding import all_rounded, rounded
-from todacomm.report.series import signal_bars
-from todacomm.types import Bars, Measurement, Profile
+from todacomm.report.series import longest, signal_bars
+from todacomm.types import Measurement, Profile
 from todacomm.views import Views
 
 WIDTH = 2000  # steps across a plane that can be told apart: more digits of a place are not sent
@@ -43,7 +43,8 @@ def details_of(profile: Profile, views: Mapping[str, Views], shown: Shown) -> li
 def bars_data(profile: Profile, measurement: Measurement, most: int) -> dict[str, Any]:
     """The diagrams of a layer, which bars of H1 are signal, and the test for loops in words."""
     diagrams = measurement.diagrams
-    kept = [longest(bars, most) for bars in diagrams.finite]
+    loops = signal_bars(profile, measurement)
+    kept = [longest(bars, most, loops if k == 1 else None) for k, bars in enumerate(diagrams.finite)]
     return {
         "bars": [all_rounded(bars[i]) for bars, i in zip(diagrams.finite, kept, strict=True)],
         "essential": [all_rounded(births) for births in diagrams.essential],
@@ -52,11 +53,6 @@ def bars_data(profile: Profile, measurement: Measurement, most: int) -> dict[str
         "loop": loop_sentence(profile, measurement),
         "median": rounded(reading.median_distance(measurement)),
     }
-
-
-def longest(bars: Bars, most: int) -> Int[np.ndarray, " k"]:
-    """The places of the ``most`` longest bars, ascending; of equal ones the first."""
-    return np.sort(np.argsort(bars[:, 0] - bars[:, 1], kind="stable")[:most])
 
 
 def significant(profile: Profile, measurement: Measurement, kept: list[Int[np.ndarray, " _"]]) -> list[int]:

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 
 from todacomm.loops import LOOP, PROMINENCE
 from todacomm.report import reading, style
-from todacomm.report.claimed import found_by
 from todacomm.report.panels import (
     Look,
     draw_along,
@@ -19,7 +18,7 @@ from todacomm.report.panels import (
     panel_grid,
     within,
 )
-from todacomm.report.series import SPREADS, Along, defined_only, interval_ends, null_band, places, tests_of
+from todacomm.report.series import SPREADS, Along, defined_only, interval_ends, loops_of, null_band, places, tests_of
 from todacomm.types import Profile
 
 NOTHING = np.empty(0)
@@ -35,7 +34,7 @@ PANELS = {
     "against_noise",
     title="Against noise",
     caption="Each number with its interval, and in grey what Gaussian clouds with exactly the covariance of the layer give (mean and two standard deviations "
-    "of the draws). A star marks a layer that differs, adjusted over the layers. The last panel is the one that tells loops: there a star also needs a bar that is long for its birth.",
+    "of the draws). A star marks a layer that differs (family-wise p ≤ 0.05 over the layers). The last panel tells of loops: there a star is a loop, and the numbers beside it are how many points are around it, and in its group.",
     of_one_cloud=True,
     of_a_null=True,
 )
@@ -90,13 +89,23 @@ def draw_stars(axes: Axes, profile: Profile, name: str, tops: Along) -> None:
     starred = [
         i
         for i, (m, test) in enumerate(zip(profile.measurements, tests, strict=False))
-        if not m.facts.doubtful and found_by(test)
+        if not m.facts.doubtful and test is not None and test.found
     ]
     if starred:
         bottom, top = axes.get_ylim()
         axes.set_ylim(bottom, top * 1.12 if axes.get_yscale() == "linear" else top * 2)
         heights = tops[starred] + (0.03 * (top - bottom) if axes.get_yscale() == "linear" else 0.15 * tops[starred])
         axes.plot(places(profile)[starred], heights, "*", color="black", markersize=4.5, zorder=4)
+        if name == PROMINENCE:
+            label_loops(axes, profile, starred, heights)
+
+
+def label_loops(axes: Axes, profile: Profile, starred: list[int], heights: Along) -> None:
+    """How many points are around the best loop of each starred layer, and in its group."""
+    for i, height in zip(starred, heights, strict=True):
+        best = loops_of(profile, profile.measurements[i])[0]
+        said = f"{len(best.cycle)} in {len(best.group)}"
+        axes.annotate(said, (places(profile)[i], height), (0, 3), textcoords="offset points", ha="center", fontsize=5.5)
 
 
 def null_line(profile: Profile) -> str:
@@ -104,5 +113,5 @@ def null_line(profile: Profile) -> str:
     draws = profile.claims.asked.null_draws if profile.claims else 0
     return (
         f"grey: {draws} Gaussian clouds with the covariance of each layer, mean ± {SPREADS} standard deviations; ★ differs (p ≤ 0.05, "
-        "adjusted over layers)"
+        "family-wise over layers)"
     )

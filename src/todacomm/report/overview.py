@@ -14,10 +14,11 @@ from todacomm.report import reading
 from todacomm.report.ablation_sections import answer as answer_of_ablation
 from todacomm.report.ablation_sections import claim_rows
 from todacomm.report.chart_parts import cut
-from todacomm.report.claimed import bracketed, interval_of, p_text, the_test
+from todacomm.report.claimed import bracketed, interval_of, the_test
 from todacomm.report.comparison_sections import answer as answer_of_comparison
 from todacomm.report.grok_reading import Exhibit, Findings, Trained, named, ratio_of, spoken_step
 from todacomm.report.grok_tables import answer as answer_of_training
+from todacomm.report.loop_findings import loop_cell
 from todacomm.report.pieces import Paragraph, Piece
 from todacomm.report.reading import H0_SHAPE, H0_TOTAL, H1_SHAPE, H1_TOTAL, number, plural, share, summary_of
 from todacomm.report.sections import subtitle
@@ -118,7 +119,7 @@ def layer_table(profile: Profile) -> Table:
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True, min_width=1)
     for name, m in zip(reading.positions(profile), profile.measurements, strict=True):
-        loop, sign = [loop_text(m, profile)] if loops else [], reading.mark(m)
+        loop, sign = [loop_cell(profile, m)] if loops else [], reading.mark(m)
         facts = (f"{m.facts.distinct_points:,}", number(m.facts.scale, 3))
         numbers = (value_text(m, profile, key) for key in columns.values())
         table.add_row(name, *facts, *numbers, *loop, sign, style="dim" if sign else "")
@@ -129,12 +130,6 @@ def value_text(m: Measurement, profile: Profile, key: str) -> str:
     """A number with its interval; a dash where a ratio is undefined."""
     value = summary_of(m, key)
     return "–" if value is None else f"{number(value, 3)}{bracketed(interval_of(m, profile, key))}"
-
-
-def loop_text(m: Measurement, profile: Profile) -> str:
-    """The p-value of a loop, adjusted over the layers."""
-    test = the_test(m, profile, LOOP)
-    return "–" if test is None or test.adjusted is None else p_text(test.adjusted)
 
 
 def language_line(profile: Profile) -> str:

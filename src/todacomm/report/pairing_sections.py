@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from todacomm.blocks import DEGREE, Apart
+from todacomm.claims import ALPHA
 from todacomm.comparison import Comparison
 from todacomm.likeness import Correlation, Family, Likeness
 from todacomm.pairing import Difference, GrowthDifference, Pair
-from todacomm.pvalues import ALPHA
 from todacomm.report.pieces import Bullets, Context, Paragraph, Piece, Table, section
 from todacomm.report.reading import listed, number
 from todacomm.report.verdict import GROWTHS, along, ends, plus, relative, verdict

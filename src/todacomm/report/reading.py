@@ -249,8 +249,12 @@ def single(profile: Profile) -> bool:
 
 def counted(profile: Profile) -> str:
     """The number of points with what a point is: a text, a token or a row of an array."""
-    noun = {None: "point", "tokens": "token"}.get(profile.recipe.pooling, "text")
-    return plural(profile.measurements[0].facts.points, noun)
+    return plural(profile.measurements[0].facts.points, noun(profile))
+
+
+def noun(profile: Profile) -> str:
+    """What a point is: a text, a token, or a row of an array."""
+    return {None: "point", "tokens": "token"}.get(profile.recipe.pooling, "text")
 
 
 def unit(profile: Profile) -> str:

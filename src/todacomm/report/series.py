@@ -3,14 +3,15 @@
 Loads no matplotlib, so that pages need none.
 """
 
-import numpy as np
-from jaxtyping import Bool, Float
+from collections.abc import Sequence
 
-from todacomm.claims import NullTest
-from todacomm.loops import significant_bars
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from todacomm.claims import LoopBar, NullTest
 from todacomm.metrics import SCALED
 from todacomm.report import reading
-from todacomm.types import Measurement, Profile
+from todacomm.types import Bars, Measurement, Profile
 
 Along = Float[np.ndarray, " L"]
 LOG_RANGE = 50  # values that span more than this factor are drawn on a log axis
@@ -75,7 +76,25 @@ def growth_lines(profile: Profile, base: Measurement) -> dict[str, Along]:
     return {"H0 total (expansion)": scale * shape, "scale growth": scale, "shape growth": shape}
 
 
+def standing_out(profile: Profile, measurement: Measurement) -> Sequence[LoopBar]:
+    """The bars of H1 of a layer that no Gaussian cloud of its covariance has, loops or not."""
+    return profile.claims.loops.get(measurement.address.layer, ()) if profile.claims else ()
+
+
+def loops_of(profile: Profile, measurement: Measurement) -> Sequence[LoopBar]:
+    """The bars of a layer that are loops: they stand out of their group as well."""
+    return [bar for bar in standing_out(profile, measurement) if bar.found]
+
+
 def signal_bars(profile: Profile, measurement: Measurement) -> Bool[np.ndarray, " m"] | None:
-    """Which bars of H1 the Gaussian null does not give; None where no null was drawn."""
-    drawn = profile.claims.loop_draws.get(measurement.address.layer) if profile.claims else None
-    return None if drawn is None else significant_bars(measurement.diagrams.finite[1], drawn[:, 0], drawn[:, 1])
+    """Which bars of H1 are loops; None where no null was drawn."""
+    if profile.claims is None or "gaussian" not in profile.claims.tests:
+        return None
+    found = {(bar.birth, bar.death) for bar in loops_of(profile, measurement)}
+    return np.array([tuple(bar) in found for bar in measurement.diagrams.finite[1].tolist()], dtype=bool)
+
+
+def longest(bars: Bars, most: int, always: Bool[np.ndarray, " m"] | None = None) -> Int[np.ndarray, " k"]:
+    """The places of the ``most`` longest bars, ascending, and of those that are to be shown ``always``; of equal ones the first."""
+    chosen = np.argsort(bars[:, 0] - bars[:, 1], kind="stable")[:most]
+    return np.union1d(chosen, np.flatnonzero(always)) if always is not None else np.sort(chosen)

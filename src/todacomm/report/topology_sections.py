@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from todacomm.metrics import SCALED
 from todacomm.report import reading
-from todacomm.report.claimed import loop_sentences
 from todacomm.report.growths import factorisation, which_factor
+from todacomm.report.loop_findings import loop_sentences
 from todacomm.report.pieces import Bullets, Context, Paragraph, Piece, Table, picture_parts, section
 from todacomm.report.reading import (
     H0_RAW,
@@ -52,7 +52,7 @@ def answer(profile: Profile, _: Context) -> Iterator[Piece]:
         )
     else:
         yield Paragraph(f"No expansion can be claimed for {profile.model}: {no_claim(profile)}.", "answer")
-    if said := loop_sentences(profile, reading.sound(profile)):
+    if said := loop_sentences(profile):
         yield Paragraph(said[0])
     if marked := reading.mark_lines(profile):
         yield Paragraph("Marked layers. " + ". ".join(marked) + ".", "warning")
@@ -343,7 +343,7 @@ def h1(profile: Profile, _: Context) -> Iterator[Piece]:
     }
     alone = first_homology(profile.measurements[0]).strip()
     yield Paragraph(alone if single(profile) else over_blocks(profile, wanted))
-    if said := loop_sentences(profile, reading.sound(profile)):
+    if said := loop_sentences(profile):
         yield Paragraph(
             " ".join([*said, "Totals and counts of H1 are no evidence of loops: a loop empties small bars."])
         )

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from todacomm.blocks import Apart, DiagramDistance
-from todacomm.claims import Interval
+from todacomm.claims import ALPHA, Interval
 from todacomm.comparison import Comparison
 from todacomm.pairing import Difference, GrowthDifference, Matched, Pair
-from todacomm.pvalues import ALPHA
 from todacomm.report.claimed import p_text
 from todacomm.report.reading import listed, number, plural
 from todacomm.types import Number

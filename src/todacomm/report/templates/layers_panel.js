@@ -61,7 +61,7 @@
         name: `H${k} (${bars.length})`, marker: { color: faint(COLOURS[k], 0.75), symbol: SYMBOLS[k], size: k ? 7 : 6 },
       }));
       if (loops.length) traces.push(points(loops.map((i) => bars[i]), k, {
-        name: `H1 beyond noise (${loops.length})`, marker: { color: COLOURS[1], symbol: "star", size: 15, line: { color: theme.ink, width: 1.5 } },
+        name: `loops (${loops.length})`, marker: { color: COLOURS[1], symbol: "star", size: 15, line: { color: theme.ink, width: 1.5 } },
       }));
     });
     immortal(context, detail).forEach((births, k) => births.length && traces.push({
@@ -83,7 +83,7 @@
 
   const diagramChart = (host, context) => chart(host, {
     name: "diagram", title: "Persistence diagram", height: (width) => Math.min(480, Math.max(340, 0.8 * width)),
-    how: "each mark is a component (H0), a loop (H1) or a void (H2): right where it appears as points within a distance are joined, up where it is filled. Far above the diagonal is long-lived; a star is a loop that outlives those of Gaussian noise.",
+    how: "each mark is a component (H0), a loop (H1) or a void (H2): right where it appears as points within a distance are joined, up where it is filled. Far above the diagonal is long-lived; a star is a loop: a bar that stands out of Gaussian clouds of its layer, and of those of its own group of points.",
     traces: (theme) => diagramTraces(context, theme), layout: () => diagramLayout(context), data: () => barRows(context),
   });
 
@@ -100,7 +100,7 @@
     const detail = detailOf(context);
     const all = scaled(context, detail).map((bars, k) => bars.map((bar, i) => [...bar, k === 1 && detail.significant.includes(i)]));
     const sizes = quotas(all.map((bars) => bars.length));
-    return all.map((bars, k) => [...bars].sort(bySize).slice(0, sizes[k]));
+    return all.map((bars, k) => [...bars].sort(bySize).filter((bar, i) => i < sizes[k] || bar[2]));
   }
 
   function barcodeTraces(context) {
@@ -119,7 +119,7 @@
       rank -= 3;
       const look = (name, width) => ({ name, line: { color: COLOURS[k], width }, hovertemplate: `<b>H${k}</b><br>${HOVER}<extra></extra>` });
       const [plain, loops] = [placed.filter((bar) => !bar[3]), placed.filter((bar) => bar[3])];
-      return [block(plain, look(`H${k}`, 1.6)), ...(loops.length ? [block(loops, look("H1 beyond noise", 5))] : [])];
+      return [block(plain, look(`H${k}`, 1.6)), ...(loops.length ? [block(loops, look("loops", 5))] : [])];
     });
   }
 
@@ -133,7 +133,7 @@
 
   const barcodeChart = (host, context) => chart(host, {
     name: "barcode", title: "Barcode", height: (width) => Math.min(480, Math.max(340, 0.8 * width)),
-    how: "each bar runs from the distance at which a component or a loop appears to that at which it is gone; the longest of each dimension on top. Thick bars are loops that outlive those of noise.",
+    how: "each bar runs from the distance at which a component or a loop appears to that at which it is gone; the longest of each dimension on top. Thick bars are loops, which are drawn whatever their length.",
     traces: () => barcodeTraces(context),
     layout: () => ({ xaxis: { title: { text: `distance ${unitOf(context)}` }, range: [0, 1.04 * limitOf(context)] }, yaxis: { showticklabels: false, ticks: "", showgrid: false, title: { text: "bars, longest on top" } } }),
     data: () => barRows(context),
@@ -212,13 +212,13 @@
     const { payload: { metrics }, state } = context;
     const profile = profileOf(context);
     const tested = Object.keys(profile.null).length > 0;
-    const header = ["quantity", "unit", "value", ...(Object.keys(profile.low).length ? [`${number(100 * profile.confidence, 3)} % interval`] : []), ...(tested ? ["noise: mean ∓ 2 spreads", "p", "p adjusted", "p family-wise"] : [])];
+    const header = ["quantity", "unit", "value", ...(Object.keys(profile.low).length ? [`${number(100 * profile.confidence, 3)} % interval`] : []), ...(tested ? ["noise: mean ± 2 spreads", "p", "p family-wise"] : [])];
     const row = (metric) => {
       const isFree = state.free && metric.scaled;
       const { value, low, high, test } = claim(profile, keyOf(metric, state.free), state.layer);
       const unit = isFree ? "/ median distance" : metric.degree === 0 || metric.integer ? "" : profile.unit;
       const noise = known(test.mean) ? `${number(test.mean, 3)} ${between(test.low, test.high)}` : "";
-      return [metric.label, unit, valued(value, low, high), ...(Object.keys(profile.low).length ? [between(low, high)] : []), ...(tested ? [noise, ...["p", "adjusted", "family_wise"].map((k) => pText(test[k]))] : [])];
+      return [metric.label, unit, valued(value, low, high), ...(Object.keys(profile.low).length ? [between(low, high)] : []), ...(tested ? [noise, ...["p", "family_wise"].map((k) => pText(test[k]))] : [])];
     };
     const rows = metrics.filter((m) => profile.values[keyOf(m, state.free)]).map(row);
     const cell = (value, i) => (i ? el("td", { class: i < 2 ? "word" : "" }, value) : el("th", { scope: "row", class: "word" }, value));
