@@ -11,7 +11,7 @@ import todacomm
 
 ROOT = Path(todacomm.__file__).parent
 STRATA = [
-    {"errors", "registry", "recipe", "types", "claims", "quantities", "progress", "_version"}
+    {"errors", "registry", "recipe", "types", "addresses", "claims", "quantities", "progress", "values", "_version"}
     | {"distances", "projection", "landmarks", "fourier", "figures", "plain"},
     {
         "pooling",

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from todacomm.errors import InvalidInput, UnknownName
+from todacomm.values import by_value
 
 Number = float | None  # None where a number is undefined
 Alternative = Literal["greater", "two-sided"]
@@ -161,6 +162,7 @@ class LoopBar:
         return at_most_alpha(self.p)
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Halves:
     """The numbers of one cloud and of its halves, NaN where undefined.
@@ -201,6 +203,7 @@ class Halves:
         return self.names.index(name)
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Claims:
     """What the numbers of a profile are worth.

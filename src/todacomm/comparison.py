@@ -10,6 +10,7 @@ from todacomm.likeness import LANGUAGE, TOPOLOGY, Correlation, Likeness, correla
 from todacomm.pairing import Pair, pair
 from todacomm.progress import Track, silent
 from todacomm.types import Number, Profile, is_block
+from todacomm.values import by_value
 
 ALL = "all"  # against: every pair
 NO_CLOUDS = "the activations are not at hand"
@@ -58,6 +59,7 @@ class How:
     blocks: int = BLOCKS
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
     """Several profiles side by side, with what a reader must know and the models that failed.

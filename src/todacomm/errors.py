@@ -21,10 +21,22 @@ TodacommError
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class TodacommError(Exception):
     """Base of every error that todacomm raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the message and what stands beside it: a process that has failed tells another why."""
+        return _raised, (type(self), self.args, vars(self))
+
+
+def _raised(kind: type[TodacommError], arguments: tuple[Any, ...], beside: dict[str, Any]) -> TodacommError:
+    """The error as it was raised."""
+    error = kind.__new__(kind, *arguments)
+    vars(error).update(beside)
+    return error
 
 
 class UnknownName(TodacommError, LookupError):

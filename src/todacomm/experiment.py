@@ -1,7 +1,7 @@
 """One model on one dataset, in memory: load, extract, measure. `run` is ``todacomm run`` as a function."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -82,7 +82,12 @@ class Result:
 
 
 def run(
-    model: Any, *, texts: Texts | str | None = None, tokenizer: Any = None, track: Track = silent, **settings: Any
+    model: Any,
+    *,
+    texts: Texts | Iterable[str] | None = None,
+    tokenizer: Any = None,
+    track: Track = silent,
+    **settings: Any,
 ) -> Profile:
     """The profile of a model: its layers measured on texts.
 
@@ -90,9 +95,10 @@ def run(
     ``tokenizer``: one that you hold, or where it is. ``texts`` are `Texts` (all of them are used) or the name of a dataset. Settings are the options of
     ``todacomm run``: ``run("tiny-preln-decoder", pooling="mean", components=20)``. Nothing is written to disk.
     """
-    study = Study(**_study_settings(model, texts, settings))
+    own = texts if texts is None or isinstance(texts, Texts | str | Path) else Texts("texts", tuple(texts))
+    study = Study(**_study_settings(model, own, settings))
     pooling = study.pooling[0] if study.pooling else None
-    given = texts if isinstance(texts, Texts) else load_texts(study, study.datasets[0])
+    given = own if isinstance(own, Texts) else load_texts(study, study.datasets[0])
     return profile_of(load(model, study, tokenizer=tokenizer), given, study, pooling=pooling, track=track).profile
 
 
@@ -112,7 +118,7 @@ OF_A_STUDY = {
 OF_LOADING = {"device", "device_map", "dtype", "num_layers", "revision", "trust_remote_code", "allow_pickle"}
 
 
-def _study_settings(model: Any, texts: Texts | str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _study_settings(model: Any, texts: Texts | str | Path | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of `run` as those of a Study; those that would do nothing are refused."""
     found = dict(settings)
     _refuse(OF_A_STUDY & found.keys(), "run() measures one model on one dataset and writes nothing")
@@ -122,7 +128,7 @@ def _study_settings(model: Any, texts: Texts | str | None, settings: Mapping[str
         _refuse({"samples", "shuffle"} & found.keys(), "all of the texts given are measured")
         found["samples"] = len(texts)
     elif texts is not None:
-        found["datasets"] = (texts,)
+        found["datasets"] = (str(texts),)
     if isinstance(found.get("pooling"), (list, tuple)) and len(found["pooling"]) != 1:
         raise InvalidInput(f"run() takes one pooling, found {len(found['pooling'])}; call it once for each")
     return found

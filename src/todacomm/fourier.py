@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from todacomm.errors import InvalidInput
+from todacomm.values import by_value
 
 Points = Float[np.ndarray, "n d"]
 Spectrum = Float[np.ndarray, " f"]
@@ -32,6 +33,7 @@ def primitive_root(p: int) -> int:
     return next(g for g in range(1, p) if all(pow(g, (p - 1) // d, p) != 1 for d in factors))
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Characters:
     """The characters of a cyclic group whose elements are some of the inputs.
@@ -142,6 +144,7 @@ def plane(
 # Progress of a network on a task
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class PairTask:
     """What the spectra of logits need of a task: the arguments of each pair (those with both in the group), and its labels.

@@ -13,12 +13,14 @@ from jaxtyping import Float
 from todacomm.blocks import DEGREE, scale_free
 from todacomm.diagram_distances import to_diagonal, wasserstein
 from todacomm.types import Bars, Profile
+from todacomm.values import by_value
 
 Kept = Float[np.ndarray, "k 2"]  # k of m bars
 
 MOST_BARS = 400  # of a diagram of H1 and beyond are matched: the longest
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerDistances:
     """``values`` (L, L), NaN where a layer is undefined; each is within ``error`` of the distance of the whole diagrams.

@@ -12,6 +12,7 @@ from todacomm.pairing import depth_of, relative_depth
 from todacomm.permutations import Permuted, groups_apart, spearman
 from todacomm.pvalues import adjusted
 from todacomm.types import Number, Profile
+from todacomm.values import by_value
 
 SHAPES = (
     "H0_total_persistence_scaled",
@@ -47,6 +48,7 @@ class Family:
     note: str = ""
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Likeness:
     """How far apart profiles lie, and the tree that average linkage makes of that.

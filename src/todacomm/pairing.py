@@ -26,6 +26,7 @@ from todacomm.intervals import (
 )
 from todacomm.pvalues import adjusted
 from todacomm.types import Expansion, Growth, Number, Profile, is_block, layer_key
+from todacomm.values import by_value
 
 UNMEASURED = "no resamples: run again with --resamples 100"
 
@@ -77,6 +78,7 @@ class Matched:
         return self.first if self.first == self.second else f"{self.first} / {self.second}"
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
     """Two profiles side by side.

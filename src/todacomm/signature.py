@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from todacomm.changepoints import Lag, Onset, Rank, lag_of, onset_of, rank_correlation
 from todacomm.errors import InvalidInput
+from todacomm.values import by_value
 from todacomm.watching import Course
 
 MEMORISED, GENERALISED, IN_A_ROW = 0.98, 0.99, 3
@@ -69,6 +70,7 @@ class Rise:
     plateau_points: int
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Told:
     """What one run tells of the followed number and of the baselines."""
@@ -99,6 +101,7 @@ class Band:
         return self.low <= ratio <= self.high
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Signature:
     """The verdict on some runs beside their controls, and all that it rests on.

@@ -26,11 +26,13 @@ from todacomm.types import (
     ModelCard,
     Profile,
 )
+from todacomm.values import by_value
 
 SCHEMA = 1
 SUMMARIES, METRICS, DIAGRAMS, MANIFEST = "tda_summaries.json", "metrics.json", "diagrams.safetensors", "manifest.json"
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """What a run writes besides figures and texts: the profile, and the manifest of how it was made."""

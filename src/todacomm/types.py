@@ -6,19 +6,21 @@ Texts ──► Activations ──► PointCloud ──► Diagrams ──► Me
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from functools import total_ordering
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from todacomm.addresses import Address as Address  # noqa: PLC0414  (for everybody, as the next three)
+from todacomm.addresses import is_block as is_block  # noqa: PLC0414
+from todacomm.addresses import layer_key as layer_key  # noqa: PLC0414
 from todacomm.claims import Claims
-from todacomm.claims import Number as Number  # noqa: PLC0414  (for everybody)
+from todacomm.claims import Number as Number  # noqa: PLC0414
 from todacomm.errors import InvalidCloud, InvalidInput, InvalidTexts, UnknownName
 from todacomm.recipe import FEWEST_POINTS, MANY_POINTS, Recipe
+from todacomm.values import ReadOnly, by_value, read_only
 
 Points = Float[np.ndarray, "n d"]
 Distances = Float[np.ndarray, "n n"]
@@ -26,52 +28,33 @@ Bars = Float[np.ndarray, "m 2"]
 Mask = Bool[np.ndarray, "b t"]
 
 
-def layer_key(layer: str) -> tuple[int, int, str]:
-    """The sort key along the depth of a model: embedding, layer_0 … layer_{L-1}, final, then anything else."""
-    if number := re.fullmatch(r"layer_(\d+)", layer):
-        return (1, int(number[1]), layer)
-    return ({"embedding": 0, "final": 2}.get(layer, 3), 0, layer)
-
-
-def is_block(layer: str) -> bool:
-    """Whether the layer is the output of a block (``layer_i``), not the embedding and not the final norm."""
-    return layer_key(layer)[0] == 1
-
-
-@total_ordering
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a point cloud comes from; prints as a path, sorts by model, data, step and depth."""
-
-    model: str
-    data: str
-    layer: str
-    step: int | None = None
-
-    def __str__(self) -> str:
-        parts = [self.model, self.data, self.layer]
-        return "/".join(parts if self.step is None else [*parts, f"step_{self.step}"])
-
-    def __lt__(self, other: "Address") -> bool:
-        return self._key() < other._key()
-
-    def _key(self) -> tuple[str, str, int, tuple[int, int, str]]:
-        return (self.model, self.data, -1 if self.step is None else self.step, layer_key(self.layer))
-
-
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """A dataset, identified by its content; ``groups`` says which article each text is from, where that is known."""
+    """A dataset, identified by its content; ``groups`` says which article each text is from, where that is known.
+
+    ``Texts("poems", ["…", "…"])``, or a list alone: ``Texts(["…", "…"])``.
+    """
 
     name: str
-    items: tuple[str, ...]
+    items: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.groups is not None and len(self.groups) != len(self.items):
+        if not isinstance(self.name, str):
+            object.__setattr__(self, "items", self.name)
+            object.__setattr__(self, "name", "texts")
+        object.__setattr__(self, "items", strings_of(self.items, f"{self.name}: text"))
+        if self.groups is None:
+            return
+        object.__setattr__(self, "groups", strings_of(self.groups, f"{self.name}: group"))
+        if len(self.groups) != len(self.items):
             raise InvalidTexts(
                 f"{self.name}: {len(self.items)} texts but {len(self.groups)} group labels; expected one each"
             )
+
+    def __repr__(self) -> str:
+        groups = "" if self.groups is None else f" of {len(set(self.groups))} groups"
+        return f"Texts({self.name}: {len(self.items)} texts{groups})"
 
     def __len__(self) -> int:
         return len(self.items)
@@ -87,6 +70,20 @@ class Texts:
         return Texts(self.name, tuple(self.items[i] for i in indices), groups)
 
 
+def strings_of(items: Any, what: str) -> tuple[str, ...]:
+    """The strings of a list, or InvalidTexts that says which of them is none."""
+    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
+        raise InvalidTexts(f"{what}s are {type(items).__name__}; expected a list of strings")
+    found = tuple(items)
+    for i, item in enumerate(found):
+        if not isinstance(item, str):
+            raise InvalidTexts(f"{what} {i} is {type(item).__name__}; expected a string")
+        if not item.isascii() and re.search("[\ud800-\udfff]", item):
+            raise InvalidTexts(f"{what} {i} holds half a surrogate pair, which is no character")
+    return tuple(map(str, found))
+
+
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Activations:
     """Layer to (n, d) float32, as they leave the network; nothing later imports torch."""
@@ -107,12 +104,7 @@ class Activations:
             yield PointCloud(self.layers[layer], Address(self.model, self.texts.name, layer))
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class PointCloud:
     """n points in d dimensions with an address; validated here once, read-only from here on.
@@ -142,7 +134,7 @@ class PointCloud:
                 f"{self.address}: {broken} of {len(array)} points hold NaN or infinity; "
                 "remove these rows, or find where they come from: a model in half precision overflows"
             )
-        object.__setattr__(self, "points", _read_only(array))
+        object.__setattr__(self, "points", read_only(array))
 
     def __len__(self) -> int:
         return len(self.points)
@@ -212,6 +204,7 @@ class CloudFacts:
         return "; ".join(notes)
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Diagrams:
     """Persistence diagrams over Z/2, in the diameter convention: births and deaths are distances between points.
@@ -223,6 +216,10 @@ class Diagrams:
     finite: tuple[Float[np.ndarray, "_ 2"], ...]
     essential: tuple[Float[np.ndarray, " _"], ...]
 
+    def __post_init__(self) -> None:
+        for name in ("finite", "essential"):
+            object.__setattr__(self, name, tuple(read_only(array) for array in getattr(self, name)))
+
     @classmethod
     def from_arrays(cls, arrays: Sequence[np.ndarray]) -> "Diagrams":
         """Split (m, 2) arrays, one a dimension, deaths of infinity marking the essential classes."""
@@ -230,7 +227,7 @@ class Diagrams:
         finite = [a[np.isfinite(a[:, 1]) & (a[:, 1] > a[:, 0])] for a in split]
         essential = [np.sort(a[~np.isfinite(a[:, 1]), 0]) for a in split]
         ordered = (a[np.lexsort((a[:, 1], a[:, 0]))] for a in finite)
-        return cls(tuple(_read_only(a) for a in ordered), tuple(_read_only(a) for a in essential))
+        return cls(tuple(ordered), tuple(essential))
 
     def __repr__(self) -> str:
         counts = (
@@ -245,11 +242,10 @@ class Diagrams:
 
     def scaled(self, factor: float) -> "Diagrams":
         """The diagrams of the cloud with every distance multiplied by ``factor``."""
-        return Diagrams(
-            tuple(_read_only(a * factor) for a in self.finite), tuple(_read_only(a * factor) for a in self.essential)
-        )
+        return Diagrams(tuple(a * factor for a in self.finite), tuple(a * factor for a in self.essential))
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Measurement:
     """One cloud measured: the atom that is stored. ``summary`` maps names such as ``H1_total_persistence`` to numbers."""
@@ -261,7 +257,7 @@ class Measurement:
     summary: Mapping[str, Number]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "summary", MappingProxyType(dict(self.summary)))
+        object.__setattr__(self, "summary", ReadOnly(self.summary))
 
     def __repr__(self) -> str:
         return f"Measurement({self.address}: {self.facts.points} points; {self.diagrams!r})"
@@ -317,6 +313,7 @@ class ModelCard:
     tokenizer_from: str = ""
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
     """Measurements along the layers of a model (or, later, the steps of a training run): one type for both.

@@ -27,6 +27,7 @@ from todacomm.measurement import measure_prepared
 from todacomm.metrics import max_lifetime
 from todacomm.recipe import Recipe
 from todacomm.types import Address, Measurement, Number, PointCloud, Profile
+from todacomm.values import by_value
 
 SPHERE = Recipe(scale="sphere", components=None)  # rows centred, then on the unit sphere: that of arXiv:2605.06352
 RAW = Recipe(components=None)  # rows centred; the summary holds every length over the median distance too
@@ -71,6 +72,7 @@ class Looked(Protocol):
     def embedding_norm(self) -> float | None: ...
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
     """One step: ``numbers`` by name, the measurements of every cloud by view (``sphere``, ``raw``), and the embedding itself.
@@ -175,6 +177,7 @@ def hidden_numbers(seen: Looked) -> dict[str, Number]:
 # Along the steps
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
     """The numbers of one run along its steps. ``course["test_accuracy"]`` is an array (T,), NaN where a number is undefined.

@@ -17,6 +17,7 @@ from todacomm.fourier import PairTask, loss_and_accuracy, places_of
 from todacomm.grokking.images import Images
 from todacomm.grokking.networks import Network, Shape, built
 from todacomm.grokking.tasks import Task
+from todacomm.values import by_value
 
 ROWS = 4096  # evaluated at a time
 
@@ -78,6 +79,7 @@ class Measured:
     seed: int = 0
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
     """A network at one step: losses (nats, in float64) and accuracies, clouds, the logits of the evaluated inputs, norms of weights.
@@ -98,6 +100,7 @@ class Checkpoint:
     embedding_norm: float | None
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
     """All that the rest of a run depends on: the step, the weights, and the moments of the optimiser."""
