@@ -279,6 +279,7 @@ def card_of(model: "LoadedModel") -> ModelCard:
         weights_sha256=model.weights_sha256,
         adapter=model.adapter,
         tokenizer_from=model.tokenizer_from,
+        probe=model.outcome,
     )
 
 
@@ -287,6 +288,12 @@ def notes_of_card(card: ModelCard) -> list[str]:
     adapter = f"The weights of {card.name} are those of its base with an adapter: {card.adapter}."
     words = f"The tokenizer of {card.name} is that at {card.tokenizer_from}."
     return [note for note, said in ((adapter, card.adapter), (words, card.tokenizer_from)) if said]
+
+
+BATCHES = {
+    "equal lengths": "Padding changes what this model makes of a text, so only texts of equal length shared a batch.",
+    "none": "Other texts of a batch change what this model makes of a text, so each was read alone.",
+}
 
 
 def notes_of(activations: Activations) -> list[str]:
@@ -299,6 +306,9 @@ def notes_of(activations: Activations) -> list[str]:
         )
     if facts.get("skipped_texts"):
         notes.append(f"{facts['skipped_texts']} texts had too few tokens and were passed over.")
+    notes += [BATCHES[facts["batches"]]] if facts.get("batches") in BATCHES else []
+    if facts.get("reads"):
+        notes.append(f"{activations.model} {facts['reads']}: the last token of a text changes what comes before it.")
     if facts.get("tokens"):
         notes.append(f"Each point is one token: {facts['tokens']}, the same ones in every layer.")
     if note := sources.told_of_sample(activations.texts):

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from todacomm.addresses import Address as Address  # noqa: PLC0414  (for everybody, as the next three)
 from todacomm.addresses import is_block as is_block  # noqa: PLC0414
 from todacomm.addresses import layer_key as layer_key  # noqa: PLC0414
+from todacomm.cards import ModelCard as ModelCard  # noqa: PLC0414
 from todacomm.claims import Claims
 from todacomm.claims import Number as Number  # noqa: PLC0414
 from todacomm.errors import InvalidCloud, InvalidInput, InvalidTexts, UnknownName
@@ -293,24 +294,6 @@ class Expansion:
     matched: Growth | None
     reason: str = ""
     doubt: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """What a model is, read from itself: ``norm_place`` is pre-LN (a norm reads the stream before each sublayer), post-LN
-    (after it), or other. ``adapter`` was merged into the weights; ``tokenizer_from`` is set where it is not the model's own.
-    """
-
-    name: str
-    kind: Literal["causal", "masked"]
-    norm_place: Literal["pre-LN", "post-LN", "other"]
-    parameters: int
-    blocks: int
-    width: int
-    revision: str
-    weights_sha256: str
-    adapter: str = ""
-    tokenizer_from: str = ""
 
 
 @by_value
