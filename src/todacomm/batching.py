@@ -99,13 +99,21 @@ def choose(model: LoadedModel, texts: Texts, *, samples: int | None, min_tokens:
         if len(kept) == samples:
             break
     if not kept or (samples is not None and len(kept) < samples):
-        wanted = "at least one was" if samples is None else f"{samples} were"
         raise InvalidTexts(
             f"{texts.name}: {len(kept)} of {len(texts)} texts have at least {min_tokens} content "
-            f"token{'s' if min_tokens > 1 else ''} for {model.name}, but {wanted} asked for; lower --samples or "
-            "--min-tokens, or give more texts"
+            f"token{'s' if min_tokens > 1 else ''} for {model.name}, but {_too_few(texts, places, samples)}"
         )
     return Chosen(tuple(kept), tuple(places), read - len(kept))
+
+
+def _too_few(texts: Texts, places: list[int], samples: int | None) -> str:
+    """What was asked for and cannot be had, and what to do: where every text was asked for, the first that is too short."""
+    if samples != len(texts):
+        wanted = "at least one was" if samples is None else f"{samples} were"
+        return f"{wanted} asked for; lower --samples or --min-tokens, or give more texts"
+    short = next(i for i in range(len(texts)) if i not in set(places))
+    shown = f"'{texts.items[short][:40]}'" if texts.items[short].strip() else "empty"
+    return f"{samples} were asked for, which is all of them: text {short} is {shown}. Leave such texts out"
 
 
 def with_tokens_shuffled(chosen: Chosen, seed: int) -> Chosen:

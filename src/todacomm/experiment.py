@@ -17,7 +17,7 @@ from todacomm.models import ModelSource, resolve
 from todacomm.progress import Track, silent
 from todacomm.recipe import Recipe
 from todacomm.study import Study
-from todacomm.types import Activations, ModelCard, PointCloud, Profile, Texts
+from todacomm.types import Activations, ModelCard, PointCloud, Profile, Texts, strings_of
 from todacomm.workers import Number, in_threads, one_thread
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def run(
     ``tokenizer``: one that you hold, or where it is. ``texts`` are `Texts` (all of them are used) or the name of a dataset. Settings are the options of
     ``todacomm run``: ``run("tiny-preln-decoder", pooling="mean", components=20)``. Nothing is written to disk.
     """
-    own = texts if texts is None or isinstance(texts, Texts | str | Path) else Texts("texts", tuple(texts))
+    own = texts if texts is None or isinstance(texts, Texts | str | Path) else Texts("texts", strings_of(texts, "text"))
     study = Study(**_study_settings(model, own, settings))
     pooling = study.pooling[0] if study.pooling else None
     given = own if isinstance(own, Texts) else load_texts(study, study.datasets[0])

@@ -54,7 +54,7 @@ class Texts:
             )
 
     def __repr__(self) -> str:
-        groups = "" if self.groups is None else f" of {len(set(self.groups))} groups"
+        groups = "" if self.groups is None else f", groups: {len(set(self.groups))}"
         return f"Texts({self.name}: {len(self.items)} texts{groups})"
 
     def __len__(self) -> int:
