@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist
 
-from todacomm.cloud import distinct, prepare, spanning_tree_length
+from todacomm.cloud import prepare, spanning_tree_length
 from todacomm.distances import pairwise
 from todacomm.errors import InvalidCloud, InvalidInput
 from todacomm.recipe import Recipe
+from todacomm.sameness import distinct
 from todacomm.types import Address, PointCloud
 
 HERE = Address("model", "data", "layer_3")
@@ -138,7 +139,7 @@ def test_a_step_at_the_limit_is_decided_in_float64():
 
 
 def test_kinds_are_joined_across_parts_of_the_distances(rng, monkeypatch):
-    monkeypatch.setattr("todacomm.cloud.CHUNK", 7)
+    monkeypatch.setattr("todacomm.sameness.CHUNK", 7)
     chain = rng.permutation(30)[:, None] * 1.0
     points = np.concatenate([chain, 100 + chain])
     assert distinct(pairwise(points), points, within=1.0).max() == 2

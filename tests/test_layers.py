@@ -11,20 +11,9 @@ import todacomm
 
 ROOT = Path(todacomm.__file__).parent
 STRATA = [
-    {
-        "errors",
-        "registry",
-        "recipe",
-        "types",
-        "addresses",
-        "cards",
-        "claims",
-        "quantities",
-        "progress",
-        "values",
-        "_version",
-    }
-    | {"distances", "projection", "landmarks", "fourier", "figures", "plain"},
+    {"errors", "registry", "recipe", "types", "addresses", "claims", "quantities", "progress", "values", "_version"}
+    | {"distances", "projection", "landmarks", "fourier", "figures", "plain"}
+    | {"given", "matrices", "facts", "sameness"},
     {
         "pooling",
         "cloud",
@@ -44,10 +33,6 @@ STRATA = [
         "completeness",
         "held",
         "families",
-        "feeding",
-        "hooks",
-        "chains",
-        "probing",
         "loading",
         "placement",
         "batching",

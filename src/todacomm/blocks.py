@@ -174,7 +174,8 @@ def diagrams_of(
     """The finite bars of each block over its own median distance; as they are where that is 0."""
     diagrams = subsampler(cloud.condensed, engine=engine, maxdim=maxdim)
     within = restriction(cloud.condensed)
-    return [diagrams(part).scaled(1 / (median(within(part)) or 1.0)).finite for part in parts]
+    apart = [cloud.first_of_each_kind(part) for part in parts]
+    return [diagrams(part).scaled(1 / (median(within(part)) or 1.0)).finite for part in apart]
 
 
 def matrix(diagrams: list[Bars]) -> Float64[np.ndarray, "v v"]:

@@ -1,4 +1,4 @@
-"""From a cloud as it came to the distances that are measured: subsample, centre, sphere, project, landmarks, distances, rescale."""
+"""From a cloud as it came to the distances that are measured: subsample, copies, centre, sphere, project, landmarks, distances, rescale."""
 
 from dataclasses import dataclass, field, replace
 
@@ -6,37 +6,28 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial.distance import squareform
 
-from todacomm.distances import (
-    CHUNK,
-    Condensed,
-    median,
-    pairwise,
-    rms,
-    rows_and_columns,
-    squared_differences,
-    start_of,
-    unit_rows,
-)
+from todacomm.distances import Condensed, median, pairwise, rescaled, rms, start_of, unit_rows, within_reach
 from todacomm.errors import InvalidCloud, InvalidInput
-from todacomm.landmarks import maxmin
+from todacomm.landmarks import maxmin, maxmin_among
+from todacomm.matrices import compact, condensed_of
 from todacomm.projection import project
 from todacomm.recipe import Recipe
+from todacomm.sameness import SAME, distinct, firsts_of, kinds_among, kinds_of, restricted, rounding_of
 from todacomm.types import Address, CloudFacts, Distances, PointCloud, Points
 
 Labels = Int[np.ndarray, " n"]
 Indices = Int[np.ndarray, " m"]
-FLOAT32 = float(np.finfo(np.float32).eps)
-BORDER = 1e-6  # a float32 distance within this of a limit is measured again in float64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedCloud:
     """A cloud ready to be measured.
 
-    ``points`` (n, k) float64 after the recipe, ``condensed`` the n(n-1)/2 distances in float32, the precision in which every
-    engine works, in ``scipy.spatial.distance.pdist`` order, both divided by ``unit`` (the median or RMS distance, or 1),
-    ``kinds`` the label of the distinct point that each point is, ``facts`` what must be known of the cloud, ``rows`` which
-    points of the cloud as it came they are, ascending.
+    ``points`` (n, k) float64 after the recipe, none of which there are where distances were given, ``condensed`` the n(n-1)/2
+    distances in float32, the precision in which every engine works (float64 beyond its range), in
+    ``scipy.spatial.distance.pdist`` order, both divided by ``unit`` (the median or RMS distance, or 1), ``kinds`` the label of the
+    distinct point that each point is: copies stand where the first of them stands. ``facts`` is what must be known of the cloud,
+    ``rows`` which points of the cloud as it came they are, ascending.
     """
 
     address: Address
@@ -54,11 +45,14 @@ class PreparedCloud:
 
     @property
     def median_distance(self) -> float:
-        return median(self.condensed)
+        """The median distance of distinct points."""
+        return self.facts.scale / self.unit
 
-    def first_of_each_kind(self) -> Int[np.ndarray, " distinct"]:
-        """The index of the first point of each distinct position, ascending."""
-        return np.sort(np.unique(self.kinds, return_index=True)[1])
+    def first_of_each_kind(self, among: Indices | None = None) -> Int[np.ndarray, " distinct"]:
+        """The index of the first point of each distinct position, ascending, of all points or those ``among`` some indices."""
+        if among is None:
+            return firsts_of(self.kinds)
+        return among if self.facts.distinct_points == len(self.kinds) else among[firsts_of(self.kinds[among])]
 
     def restricted(self, indices: Indices) -> Condensed:
         """The distances between the points at ``indices``, in pdist order."""
@@ -71,26 +65,67 @@ class PreparedCloud:
 def prepare(cloud: PointCloud, recipe: Recipe) -> PreparedCloud:
     """Apply ``recipe`` to ``cloud``, in the order that `Recipe` states.
 
-    Raises InvalidCloud where the sphere or the cosine distance is asked of a point at the centre.
+    Points that are the same (`todacomm.sameness`) are one for everything that is measured: the mean, the directions, the scale, and
+    the distances, which are 0 between copies. Raises InvalidCloud where the sphere or the cosine distance is asked of a point at
+    the centre.
     """
-    raw = subsample(cloud.points, recipe)
-    centred = raw.astype(np.float64)
-    squares = np.einsum("ij,ij->i", centred, centred)
-    rounding = 4 * FLOAT32 * float(np.sqrt(squares.mean()))
-    centred -= centred.mean(axis=0)
-    variances = np.einsum("ij,ij->j", centred, centred)
-    if is_one_point(centred, float(variances.sum()), rounding):
-        shape = one_point(len(raw), raw.shape[1], recipe)
-    else:
-        points = centred if recipe.centre else raw.astype(np.float64)
-        shape = shape_of(points, recipe, rounding=rounding, address=cloud.address)
-    facts = facts_of(shape, dimension=raw.shape[1], squares=squares, variances=variances)
-    unit = {"median": facts.scale, "rms": facts.rms_distance}.get(recipe.scale, 1.0) or 1.0
-    if unit != 1.0:
-        np.divide(shape.condensed, unit, out=shape.condensed)
-        np.divide(shape.points, unit, out=shape.points)
-    rows = np.arange(len(cloud))[drawn(len(cloud), recipe)][shape.rows]
-    return PreparedCloud(cloud.address, shape.points, shape.condensed, shape.kinds, facts, rows, unit)
+    rows = np.arange(len(cloud))[drawn(len(cloud), recipe)]
+    if recipe.distance == "precomputed":
+        return prepared_distances(cloud, recipe, rows)
+    near, exponent = within_reach(cloud.points[rows].astype(np.float64))
+    rounding = rounding_of(near, cloud.points.dtype)
+    copies = kinds_of(near - near.mean(axis=0), rounding=rounding)
+    points = near if copies.max() == len(near) - 1 else near[firsts_of(copies)]
+    centred = points - points.mean(axis=0)
+    shape = (
+        shape_of(centred if recipe.centre else points, recipe, copies, rounding=rounding, address=cloud.address)
+        if len(points) > 1
+        else one_point(len(rows), near.shape[1], recipe)
+    )
+    facts = facts_of(
+        shape, dimension=near.shape[1], norm=middle_norm(cloud.points[rows[firsts_of(copies)]]), centred=centred
+    )
+    angles = recipe.scale == "sphere" or recipe.distance == "cosine"
+    return finished(cloud.address, recipe, shape, facts, rows=rows, exponent=0 if angles else exponent)
+
+
+def finished(
+    address: Address, recipe: Recipe, shape: "Shape", facts: CloudFacts, *, rows: Indices, exponent: int
+) -> PreparedCloud:
+    """Copies put back, and the unit: what the recipe divides by, or that of the points, which are 2^exponent times as large."""
+    unit = {"median": facts.scale, "rms": facts.rms_distance}.get(recipe.scale, 0.0)
+    condensed, points, back = shape.condensed, shape.points, 0 if unit else exponent
+    if unit:
+        condensed, points = condensed / unit, points / unit
+    if shape.kinds.max() < len(shape.kinds):
+        kinds = shape.kinds - 1
+        condensed, points = restricted(condensed, kinds, len(points)), points[kinds]
+    return PreparedCloud(
+        address=address,
+        points=np.ldexp(points, back),
+        condensed=rescaled(condensed, back),
+        kinds=shape.kinds,
+        facts=in_unit(facts, exponent),
+        rows=rows[shape.rows],
+        unit=float(np.ldexp(unit, exponent)) or 1.0,
+    )
+
+
+def in_unit(facts: CloudFacts, exponent: int) -> CloudFacts:
+    """The facts of points that are 2^exponent times as large; the norm is that of the points as they came already."""
+    if not exponent:
+        return facts
+
+    def times(length: float) -> float:
+        return float(np.ldexp(length, exponent))
+
+    return replace(
+        facts,
+        scale=times(facts.scale),
+        rms_distance=times(facts.rms_distance),
+        covering_radius=None if facts.covering_radius is None else times(facts.covering_radius),
+        bar_error=None if facts.bar_error is None else times(facts.bar_error),
+    )
 
 
 def subsample(points: Points, recipe: Recipe) -> Float[np.ndarray, "k d"]:
@@ -113,7 +148,11 @@ def drawn(n: int, recipe: Recipe) -> Indices | slice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """What is left of a cloud to measure, before any rescaling; both arrays are its own. ``rows`` are the points that were chosen."""
+    """What is left of a cloud to measure, before any rescaling, its arrays its own.
+
+    ``points`` and ``condensed`` are of distinct points, ``kinds`` say of each point that was chosen which of them it is, 1 …, and
+    ``rows`` which points were chosen.
+    """
 
     points: Points
     variance_kept: float
@@ -125,44 +164,45 @@ class Shape:
     rows: Indices | slice = field(default_factory=lambda: slice(None))
 
 
-def facts_of(
-    shape: Shape, *, dimension: int, squares: Float[np.ndarray, " n"], variances: Float[np.ndarray, " d"]
-) -> CloudFacts:
-    """What must be known of a cloud with these squared norms of its points and variances of its coordinates."""
+def facts_of(shape: Shape, *, dimension: int, norm: float, centred: Points) -> CloudFacts:
+    """What must be known of a cloud whose distinct points, about their mean, are ``centred``."""
+    shares = np.sort(np.einsum("ij,ij->j", centred, centred))[::-1]
+    shares = np.append(shares / (shares.sum() or 1.0), [0.0, 0.0])
     return CloudFacts(
-        points=len(shape.points),
+        points=len(shape.kinds),
         dimension=dimension,
         components=shape.points.shape[1],
         variance_kept=shape.variance_kept,
         distinct_points=int(shape.kinds.max()),
         scale=median(shape.condensed),
         rms_distance=rms(shape.condensed),
-        largest_variance_share=float(variances.max() / variances.sum()) if variances.any() else 0.0,
-        norm=float(np.median(np.sqrt(squares))),
+        largest_variance_share=float(shares[0]),
+        norm=norm,
         landmarks_of=shape.landmarks_of,
         covering_radius=shape.covering_radius,
         bar_error=shape.bar_error,
+        second_variance_share=float(shares[1]),
     )
 
 
-def is_one_point(centred: Points, total: float, rounding: float) -> bool:
-    """Whether all points are within ``rounding`` of one another; ``total`` is the sum of their squared norms."""
-    within = (rounding / 2) ** 2
-    return total <= within * len(centred) and float(np.einsum("ij,ij->i", centred, centred).max()) <= within
+def middle_norm(points: Points) -> float:
+    """The median norm of points of any size."""
+    largest = float(np.abs(points).max()) or 1.0
+    return float(np.median(np.linalg.norm(points.astype(np.float64) / largest, axis=1))) * largest
 
 
 def one_point(n: int, d: int, recipe: Recipe) -> Shape:
     """A cloud that is one point n times: what is left of it is rounding, which has neither direction nor length."""
     width = d if recipe.components is None or d <= recipe.components else min(recipe.components, n)
     m = min(n, recipe.landmarks or n)
-    pairs = np.zeros(m * (m - 1) // 2, dtype=np.float32)
-    shape = Shape(np.zeros((m, width)), 1.0, pairs, np.ones(m, dtype=np.int64), rows=slice(m))
+    shape = Shape(np.zeros((1, width)), 1.0, np.empty(0, dtype=np.float32), np.ones(m, dtype=np.int64), rows=slice(m))
     return shape if m == n else covered(shape, 0.0, recipe.distance, whole=n)
 
 
-def shape_of(points: Points, recipe: Recipe, *, rounding: float, address: Address) -> Shape:
-    """Sphere, projection, landmarks and distances. Distinct points are counted before any sphere or angle, which blow
-    rounding up to full size.
+def shape_of(points: Points, recipe: Recipe, copies: Labels, *, rounding: float, address: Address) -> Shape:
+    """Sphere, projection, landmarks and distances of distinct points, of which ``copies`` are the labels of all.
+
+    Points that the projection makes one are counted before any sphere or angle, which blow rounding up to full size.
     """
     flat, kept = project(points, recipe.components, centred=recipe.centre)
     final = flat
@@ -171,15 +211,20 @@ def shape_of(points: Points, recipe: Recipe, *, rounding: float, address: Addres
     if recipe.distance == "cosine":
         refuse_centre(final, address)
     chosen, radius = landmarks(final, recipe)
-    condensed = pairwise(flat[chosen])
-    kinds = distinct(condensed, flat[chosen], within=max(1e-6 * median(condensed), rounding))
-    final = final[chosen]
+    flat, final = flat[chosen], final[chosen]
+    condensed = pairwise(flat)
+    kinds = distinct(condensed, flat, within=max(SAME * median(condensed), rounding))
+    if kinds.max() < len(kinds):
+        firsts = firsts_of(kinds)
+        final, condensed = final[firsts], restricted(condensed, firsts, len(flat))
     if kinds.max() == 1:
-        final, condensed = np.zeros_like(final), np.zeros_like(condensed)
+        final = np.zeros_like(final)
     elif recipe.scale == "sphere" or recipe.distance == "cosine":
         condensed = pairwise(final, recipe.distance)
-    shape = Shape(final, kept, condensed, kinds, rows=chosen)
-    return shape if radius is None else covered(shape, radius, recipe.distance, whole=len(points))
+    if radius is None:
+        return Shape(final, kept, condensed, kinds[copies])
+    shape = Shape(final, kept, condensed, kinds, rows=firsts_of(copies)[chosen])
+    return covered(shape, radius, recipe.distance, whole=len(copies))
 
 
 def on_sphere(points: Points, address: Address) -> Points:
@@ -220,9 +265,9 @@ def covered(shape: Shape, radius: float, distance: str, *, whole: int) -> Shape:
     distance, and so no end of a bar, by more than 2 radius (`todacomm.landmarks`). The cosine distance t is half of the square of
     a distance c = √(2t) between unit vectors: c ± 2 radius is at most t ± (2 c radius + 2 radius²).
     """
-    if distance == "euclidean":
+    if distance != "cosine":
         return replace(shape, landmarks_of=whole, covering_radius=radius, bar_error=2 * radius)
-    longest = float(np.sqrt(2 * shape.condensed.max()))
+    longest = float(np.sqrt(2 * shape.condensed.max(initial=0.0)))
     return replace(
         shape,
         landmarks_of=whole,
@@ -231,39 +276,44 @@ def covered(shape: Shape, radius: float, distance: str, *, whole: int) -> Shape:
     )
 
 
-# Distinct points
+# Distances that are given
 
 
-def distinct(condensed: Condensed, points: Points, *, within: float) -> Labels:
-    """Labels 1 … k of the distinct points: chains of steps no longer than ``within`` make one.
-
-    The steps are those of the points in float64. A label is new where the first point of its kind stands.
-    """
-    labels = np.arange(len(points))
-    if not condensed.size or condensed.min() > within * (1 + BORDER):
-        return labels + 1
-    for start in range(0, condensed.size, CHUNK):
-        near = start + np.flatnonzero(condensed[start : start + CHUNK] <= within * (1 + BORDER))
-        i, j = rows_and_columns(near, len(points))
-        apart = labels[i] != labels[j]
-        i, j, steps = i[apart], j[apart], condensed[near[apart]]
-        same = steps < within * (1 - BORDER)
-        unsure = np.flatnonzero(~same)
-        same[unsure] = squared_differences(points, i[unsure], j[unsure]) <= within**2
-        labels = joined(labels, i[same], j[same])
-    return np.unique(labels, return_inverse=True)[1] + 1
+def prepared_distances(cloud: PointCloud, recipe: Recipe, rows: Indices) -> PreparedCloud:
+    """A cloud of which only the distances are known, in its array: no centre, no directions, and no variance."""
+    matrix = cloud.points
+    if matrix.shape[0] != matrix.shape[1]:
+        raise InvalidCloud(
+            f"{cloud.address}: distances of shape {matrix.shape}; expected (n, n), for distance='precomputed'"
+        )
+    try:
+        condensed = compact(condensed_of(matrix[np.ix_(rows, rows)], infinite=False))
+    except InvalidInput as problem:
+        raise InvalidCloud(f"{cloud.address}: {problem}") from problem
+    copies = kinds_among(condensed, len(rows))
+    shape = shape_of_distances(condensed, recipe, copies)
+    facts = facts_of(shape, dimension=0, norm=0.0, centred=shape.points)
+    return finished(cloud.address, recipe, shape, facts, rows=rows, exponent=0)
 
 
-def joined(labels: Labels, i: Indices, j: Indices) -> Labels:
-    """The labels once the kinds of the points i and j are one: that of the lowest."""
-    while (apart := labels[i] != labels[j]).any():
-        i, j = i[apart], j[apart]
-        kind = np.arange(len(labels))
-        np.minimum.at(kind, np.maximum(labels[i], labels[j]), np.minimum(labels[i], labels[j]))
-        while not np.array_equal(kind, lower := kind[kind]):
-            kind = lower
-        labels = kind[labels]
-    return labels
+def shape_of_distances(condensed: Condensed, recipe: Recipe, copies: Labels) -> Shape:
+    """The distances of distinct points, or of landmarks among them."""
+    n, firsts = len(copies), firsts_of(copies)
+    if recipe.landmarks is None or recipe.landmarks >= len(firsts):
+        apart = condensed if len(firsts) == n else restricted(condensed, firsts, n)
+        return Shape(np.empty((len(firsts), 0)), 1.0, apart, copies + 1)
+    apart = restricted(condensed, firsts, n)
+    rng = np.random.default_rng(recipe.seed)
+    chosen, radius = maxmin_among(apart, recipe.landmarks, int(rng.integers(len(firsts))))
+    chosen = np.sort(chosen)
+    shape = Shape(
+        np.empty((len(chosen), 0)),
+        1.0,
+        restricted(apart, chosen, len(firsts)),
+        np.arange(1, len(chosen) + 1),
+        rows=firsts[chosen],
+    )
+    return covered(shape, radius, "precomputed", whole=n)
 
 
 def spanning_tree_length(condensed: Condensed) -> float:

@@ -1,11 +1,15 @@
 """Cloud → intrinsic dimension by the ratio of the distances to the two nearest neighbours."""
 
 import math
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from todacomm.distances import checked_points, within_reach
 from todacomm.errors import InvalidCloud, InvalidInput
+from todacomm.given import array_of
+from todacomm.sameness import firsts_of, kinds_of, rounding_of
 
 Points = Float[np.ndarray, "n d"]
 Ratios = Float[np.ndarray, " n"]
@@ -13,17 +17,17 @@ TIES = 1e-9  # neighbours whose distances differ by less, relatively, are equall
 FEWEST = 10  # ratios to fit a line through
 
 
-def two_nn(points: Points, *, discard: float = 0.1) -> float:
+def two_nn(points: Any, *, discard: float = 0.1) -> float:
     """The TwoNN estimate of the intrinsic dimension of a cloud; the largest ``discard`` of the ratios are left out.
 
     The ratio of the distances to the second and the first neighbour follows a Pareto law whose exponent is the dimension: the slope,
-    through the origin, of −log(1 − F) over log ratio. Points that stand on another have no ratio and are left out. Raises
-    InvalidCloud where most points have two equally near neighbours, as on a lattice or a circle of equal steps: the law is one
+    through the origin, of −log(1 − F) over log ratio. Points that are the same (`todacomm.sameness`) are one. Raises
+    InvalidInput for what are no points, InvalidCloud where most points have two equally near neighbours, as on a lattice or a circle of equal steps: the law is one
     of random points. Facco et al. 2017, https://doi.org/10.1038/s41598-017-11873-y
     """
     if not 0 <= discard < 1:
         raise InvalidInput(f"a discarded share of {discard}; expected 0 or more and less than 1")
-    first, second = nearest_two(points)
+    first, second = nearest_two(apart(points))
     ratios = second[first > 0] / first[first > 0]
     if problem := undefined(ratios):
         raise InvalidCloud(f"no TwoNN dimension: {problem}")
@@ -55,11 +59,20 @@ def slope(ratios: Ratios, discard: float) -> float:
     return float(x @ -np.log1p(-share)) / squares if squares > 0 else math.inf
 
 
-def nearest_two(points: Points) -> tuple[Ratios, Ratios]:
-    """The distances of each point to its two nearest neighbours, measured as differences in float64."""
-    if len(points) < 3:
-        raise InvalidCloud(f"{len(points)} points; expected 3 or more, since each needs two neighbours")
-    rows = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
+def apart(given: Any) -> Points:
+    """The distinct points about their mean, over a power of two."""
+    array = array_of(given)
+    near, _ = within_reach(checked_points(array))
+    if len(near) < 3:
+        raise InvalidCloud(f"{len(near)} points; expected 3 or more, since each needs two neighbours")
+    centred = near - near.mean(axis=0)
+    return centred[firsts_of(kinds_of(centred, rounding=rounding_of(near, array.dtype)))]
+
+
+def nearest_two(rows: Points) -> tuple[Ratios, Ratios]:
+    """The distances of each point to its two nearest neighbours, measured as differences in float64; none of one or two points."""
+    if len(rows) < 3:
+        return np.empty(0), np.empty(0)
     near = np.argpartition(squared(rows), 1, axis=1)[:, :2]
     steps = np.linalg.norm(rows[:, None] - rows[near], axis=2)
     steps.sort(axis=1)
@@ -80,12 +93,14 @@ def local_dimension(points: Points, *, neighbours: int = 64, centres: int | None
     Each of ``centres`` points, drawn by ``seed`` (all where None), is taken with its nearest neighbours as a cloud of its own. A cloud of
     fewer points is one neighbourhood.
     """
-    size = min(neighbours, len(points))
-    rows = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
-    chosen = np.arange(len(points))
-    if centres is not None and centres < len(points):
+    rows = apart(points)
+    size = min(neighbours, len(rows))
+    if size < 3:
+        return None
+    chosen = np.arange(len(rows))
+    if centres is not None and centres < len(rows):
         rng = np.random.default_rng(seed)
-        chosen = np.sort(rng.choice(len(points), centres, replace=False))
+        chosen = np.sort(rng.choice(len(rows), centres, replace=False))
     distances = squared(rows)
     near = np.argpartition(distances[chosen], size - 2, axis=1)[:, : size - 1]
     around = np.column_stack([chosen, near])

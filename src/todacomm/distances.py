@@ -7,23 +7,25 @@ unit in the last place of float32 (2⁻²³, 1.2e-7 of itself) and equal points 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from scipy.spatial.distance import cdist, pdist
 
 from todacomm.errors import InvalidInput, UnknownName
-from todacomm.recipe import DISTANCES
+from todacomm.given import NUMBERS, array_of
+from todacomm.matrices import compact
 
 Points = Float[np.ndarray, "n k"]
 Condensed = Float[np.ndarray, " pairs"]  # float32; pair (i, j), i < j, stands at n·i − i(i+1)/2 + j − i − 1
 Pairs = Int[np.ndarray, " m"]
 Row = TypeVar("Row", int, Int[np.ndarray, " m"])
 
+OF_POINTS = ("euclidean", "cosine")
 BLOCK = 128  # rows of a product: fewer are slow, more leave the cache
+WIDE = 2.0**400  # a number beyond it, or below its inverse: float64 may not hold a square
 LARGE = 2.0**40  # a range of coordinates beyond it, or below its inverse: float32 may not hold a square
-LARGEST = float(np.finfo(np.float32).max)
 CHUNK = 2**18  # distances looked at in one go where all are looked at
 SAMPLE = 2**16  # distances that say where the median is about
 MANY = 1 / 16  # with this share of a block to measure again, all of it is measured by differences
@@ -33,29 +35,25 @@ def pairwise(points: np.ndarray, distance: str = "euclidean") -> Condensed:
     """The distances between points, an (n, k) array of numbers, condensed to n(n−1)/2 float32.
 
     ``euclidean``, or ``cosine``: 1 − cos of the angle at the origin, half the squared distance of the unit vectors; an angle
-    below the rounding of float64 is 0. Distances below 1.2e-38 have fewer digits in float32. Memory is that of the result, one
-    copy of the points, and a block of 128 n float64.
+    below the rounding of float64 is 0. Distances beyond the range of float32 come as float64, with the digits of float32. Memory is
+    that of the result, one copy of the points, and a block of 128 n float64.
 
-    Raises InvalidInput for what is not finite, for a point at the origin (cosine), and for distances beyond float32.
+    Raises InvalidInput for what is not finite, for a point at the origin (cosine), and for distances beyond float64.
     """
-    if distance not in DISTANCES:
-        raise UnknownName("distance", distance, DISTANCES)
+    if distance not in OF_POINTS:
+        raise UnknownName("distance", distance, OF_POINTS)
     array = checked_points(points)
     if distance == "cosine":
         return blocked(unit_rows(array), angular(array.shape[1]))
-    with np.errstate(over="ignore"):  # infinite: refused below
-        extent = float((array.max(axis=0) - array.min(axis=0)).max())
-    if extent > LARGE or 0 < extent < 1 / LARGE:
-        return rescaled(array, extent)
-    if few(*array.shape):
-        return pdist(array).astype(np.float32)
-    return blocked(array, EUCLIDEAN)
+    near, exponent = within_reach(array)
+    found = pdist(near).astype(np.float32) if few(*near.shape) else blocked(near, EUCLIDEAN)
+    return rescaled(found, exponent)
 
 
-def checked_points(points: np.ndarray) -> Points:
+def checked_points(points: Any) -> Points:
     """The points as float64 rows of numbers, or an InvalidInput that says what they are not."""
-    array = np.asarray(points)
-    if array.ndim != 2 or not array.size or array.dtype.kind not in "fiub":
+    array = array_of(points)
+    if array.ndim != 2 or not array.size or array.dtype.kind not in NUMBERS:
         raise InvalidInput(
             f"expected numbers of shape (n points, k dimensions), found shape {array.shape} of type {array.dtype}"
         )
@@ -71,25 +69,63 @@ def few(n: int, k: int) -> bool:
     return n <= 1000 and n * k <= 5000
 
 
-def rescaled(points: Points, extent: float) -> Condensed:
-    """The Euclidean distances of points whose coordinates range over ``extent``: those of the points over a power of two."""
-    if extent <= LARGEST:
-        exponent = int(np.frexp(extent)[1])
-        found = pairwise(np.ldexp(points, -exponent))
-        extent = float(found.max()) * 2.0**exponent
-    if extent > LARGEST:
-        raise InvalidInput(f"distances of {extent:.3g} are beyond float32; divide the points by a constant")
-    return np.ldexp(found, exponent)
+# Any unit
+
+
+def within_reach(points: Points) -> tuple[Points, int]:
+    """The points over a power of two, and which, so that squares of their differences are far from the ends of float64 and float32.
+
+    The points themselves, and 0, where they are so already.
+    """
+    lowest, highest = points.min(axis=0), points.max(axis=0)
+    with np.errstate(over="ignore"):
+        extent = float((highest - lowest).max())
+    if extent < WIDE <= float(np.maximum(highest, -lowest).max()):
+        points = points - points[0]
+    if not extent or 1 / LARGE <= extent <= LARGE:
+        return points, 0
+    exponent = int(np.frexp(extent)[1]) if np.isfinite(extent) else 1025
+    return np.ldexp(points, -exponent), exponent
+
+
+def rescaled(distances: Shaped[np.ndarray, " m"], exponent: int) -> Condensed:
+    """float32 distances times a power of two: still float32 where that is in its range. Raises InvalidInput beyond float64."""
+    return compact(times(distances.astype(np.float64), exponent)) if exponent else distances
+
+
+def times(distances: Float[np.ndarray, " m"], exponent: int) -> Float[np.ndarray, " m"]:
+    """float64 distances times a power of two; InvalidInput beyond float64."""
+    with np.errstate(over="ignore"):
+        found = np.ldexp(distances, exponent)
+    if not np.isfinite(found).all():
+        raise InvalidInput("distances are beyond float64; divide the points by a constant")
+    return found
+
+
+def in_double(points: np.ndarray, distance: str) -> Float[np.ndarray, " pairs"]:
+    """The distances between points in float64, by differences: as `pairwise`, but for the precision."""
+    array = checked_points(points)
+    if distance == "cosine":
+        return np.maximum(pdist(rows_of_one_size(array), "cosine"), 0.0)  # rounding gives -1e-16
+    near, exponent = within_reach(array)
+    return times(pdist(near), exponent)
 
 
 def unit_rows(points: Points) -> Points:
     """Each point over its norm; InvalidInput where one stands at the origin."""
-    norms = np.linalg.norm(points, axis=1, keepdims=True)
-    if not norms.all():
+    rows = rows_of_one_size(points)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def rows_of_one_size(points: Points) -> Points:
+    """The points, each over a power of two where squares would leave float64; InvalidInput where one stands at the origin."""
+    largest = np.abs(points).max(axis=1, keepdims=True)
+    if not largest.all():
         raise InvalidInput(
-            f"{int((norms == 0).sum())} points stand at the origin, where the cosine distance is undefined; remove them"
+            f"{int((largest == 0).sum())} points stand at the origin, where the cosine distance is undefined; remove them"
         )
-    return points / norms
+    extreme = largest.max() >= WIDE or largest.min() <= 1 / WIDE
+    return np.ldexp(points, -np.frexp(largest)[1]) if extreme else points
 
 
 # One blocked product
@@ -207,7 +243,9 @@ def rows_and_columns(indices: Int[np.ndarray, " m"], n: int) -> tuple[Pairs, Pai
 
 
 def median(condensed: Condensed) -> float:
-    """The median of the distances, of which there is one at least: the scale of a cloud."""
+    """The median of the distances, 0 of none: the scale of a cloud."""
+    if not condensed.size:
+        return 0.0
     half = condensed.size // 2
     values, below = about_the_middle(condensed) if condensed.size > 4 * CHUNK else (condensed, 0)
     if not 0 < half - below < values.size:  # the sample has misled
@@ -227,6 +265,10 @@ def about_the_middle(condensed: Condensed) -> tuple[Condensed, int]:
 
 
 def rms(condensed: Condensed) -> float:
-    """The root mean square of the distances, summed in float64."""
+    """The root mean square of the distances, summed in float64; 0 of none."""
+    if not condensed.size:
+        return 0.0
+    if condensed.dtype != np.float32 and (largest := float(condensed.max(initial=0.0))):
+        return rms((condensed / largest).astype(np.float32)) * largest
     parts = (condensed[start : start + CHUNK].astype(np.float64) for start in range(0, condensed.size, CHUNK))
     return float(np.sqrt(sum(float(part @ part) for part in parts) / condensed.size))

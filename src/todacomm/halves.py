@@ -40,10 +40,14 @@ def halves_of(cloud: PreparedCloud, found: Measurement, drawn: Splits) -> Halves
     recipe = found.recipe
     diagrams = subsampler(cloud.condensed, engine=recipe.engine, maxdim=recipe.maxdim, threshold=recipe.threshold)
     distances = restriction(cloud.condensed)
+    apart = cloud.first_of_each_kind
 
     def on(parts: Iterable[Sequence[Indices]]) -> Float64[np.ndarray, "s parts k"]:
         return _array(
-            [[_numbers(diagrams(part), distances(part), recipe, cloud.unit) for part in cut] for cut in parts]
+            [
+                [_numbers(diagrams(part), distances(part), recipe, cloud.unit) for part in map(apart, cut)]
+                for cut in parts
+            ]
         )
 
     values = on(drawn.halves())

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from todacomm.distances import squared_differences
+from todacomm.distances import squared_differences, start_of
+from todacomm.matrices import points_among
 
 Points = Float[np.ndarray, "n d"]
 Indices = Int[np.ndarray, " m"]
@@ -20,7 +21,27 @@ POOL = 1024  # the farthest points, among which landmarks are sought until one o
 CHUNK = 2**18  # products in memory at a time
 
 
-def maxmin(points: Points, k: int, *, first: int) -> tuple[Indices, float]:
+def maxmin_among(condensed: Float[np.ndarray, " pairs"], k: int, first: int) -> tuple[Indices, float]:
+    """`maxmin` by given distances, condensed."""
+    nearest, chosen = np.full(points_among(len(condensed)), np.inf), [first]
+    while True:
+        nearest = np.minimum(nearest, distances_of(condensed, chosen[-1], len(nearest)))
+        nearest[chosen[-1]] = -np.inf
+        far = int(nearest.argmax())
+        if len(chosen) >= min(k, len(nearest)):
+            return np.array(chosen), max(0.0, float(nearest[far]))
+        chosen.append(far)
+
+
+def distances_of(condensed: Float[np.ndarray, " pairs"], point: int, n: int) -> Float[np.ndarray, " n"]:
+    """The distances of one point from all, 0 from itself."""
+    others = np.arange(n)
+    low, high = np.minimum(others, point), np.maximum(others, point)
+    found = condensed[(start_of(low, n) + high - low - 1) % max(1, len(condensed))] if n > 1 else np.zeros(1)
+    return np.where(others == point, 0.0, found)
+
+
+def maxmin(points: Points, k: int, first: int) -> tuple[Indices, float]:
     """The indices of min(k, n) landmarks in the order of choice, and the radius within which every point has one.
 
     ``points`` are (n, d), distances Euclidean. The first landmark is given; ties go to the lowest index. Time is that of n·k

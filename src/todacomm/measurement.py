@@ -125,5 +125,5 @@ def as_clouds(data: Any, name: str) -> Iterable[PointCloud]:
     if isinstance(data, Activations):
         return list(data.clouds())
     if isinstance(data, Mapping):
-        return [PointCloud(np.asarray(a), Address(name, "arrays", layer)) for layer, a in data.items()]
-    return [PointCloud(np.asarray(data), Address(name, "arrays", "cloud"))]
+        return [PointCloud(a, Address(name, "arrays", layer)) for layer, a in data.items()]
+    return [PointCloud(data, Address(name, "arrays", "cloud"))]

@@ -81,7 +81,9 @@ def mean_lifetime(bars: Bars) -> Number:
 @metric("persistence_norm", degree=1, label="2-norm of lifetimes")
 def persistence_norm(bars: Bars) -> Number:
     """The Euclidean norm of the vector of lifetimes; 0 for an empty diagram."""
-    return float(np.linalg.norm(lifetimes(bars)))
+    lives = lifetimes(bars)
+    longest = float(lives.max(initial=0.0))
+    return float(np.linalg.norm(lives / longest)) * longest if longest else 0.0  # squares of any size
 
 
 @metric("entropy", degree=0, label="persistence entropy (nats)")

@@ -73,6 +73,8 @@ def joint(clouds: Sequence[PreparedCloud], recipe: Recipe, *, raw: Sequence[Poin
 
 def without_null(cloud: PreparedCloud) -> str:
     """Why a layer has no Gaussian null; empty where it has one."""
+    if not cloud.points.shape[1]:
+        return "distances were given, and a Gaussian null is drawn from points: give these"
     if cloud.facts.landmarks_of is not None:
         return "landmarks were measured, and a rotated cloud has others: measure all points, or a random subsample"
     return cloud.facts.undefined if cloud.facts.distinct_points < FEWEST_POINTS else ""

@@ -8,6 +8,7 @@ import numpy as np
 from todacomm.claims import Asked
 from todacomm.errors import InvalidInput, UnknownName
 from todacomm.evidence import Map, with_claims
+from todacomm.matrices import warn_of_distances
 from todacomm.measurement import Checked, Each, as_clouds, measure_profile, one_by_one
 from todacomm.progress import Track, silent
 from todacomm.recipe import Recipe
@@ -61,6 +62,9 @@ def measure_arrays(
     if groups is None and isinstance(data, Activations) and data.pooling != "tokens":
         groups = data.texts.groups
     clouds = list(as_clouds(data, name))
+    if recipe.distance != "precomputed":
+        for cloud in clouds:
+            warn_of_distances(cloud.points, 'distance="precomputed"')
     profile, checked = measure_profile(clouds, recipe, track=track, each=each)
     known = {cloud.address.layer: cloud for cloud in clouds}
     return with_claims(profile, known.__getitem__, asked, groups=groups, track=track, spread=spread), checked

@@ -7,7 +7,7 @@ from typing import Literal
 
 from todacomm.errors import InvalidInput, UnknownName
 
-DISTANCES = ("euclidean", "cosine")
+DISTANCES = ("euclidean", "cosine", "precomputed")
 SCALES = ("none", "median", "rms", "sphere")
 FEWEST_POINTS = 3  # what a cloud needs
 MANY_POINTS = 10_000  # from here on landmarks are worth a word
@@ -17,7 +17,8 @@ MANY_POINTS = 10_000  # from here on landmarks are worth a word
 class Recipe:
     """How a cloud is made and measured; equal recipes on equal data give comparable numbers.
 
-    The order is: subsample, centre, sphere (if asked), project, landmarks (if asked), then median or rms (if asked).
+    The order is: subsample, copies of a point as one, centre, sphere (if asked), project, landmarks (if asked), then median or rms
+    (if asked). ``distance`` "precomputed": the array holds the distances themselves, and nothing is centred or projected.
     ``components`` None keeps every dimension; ``threshold`` None stops at the enclosing radius, after which no
     homology changes; ``pooling`` None means that the arrays were given.
     """
@@ -28,7 +29,7 @@ class Recipe:
     centre: bool = True
     scale: Literal["none", "median", "rms", "sphere"] = "none"
     components: int | None = 50
-    distance: Literal["euclidean", "cosine"] = "euclidean"
+    distance: Literal["euclidean", "cosine", "precomputed"] = "euclidean"
     subsample: int | None = None
     seed: int = 42
     engine: str = "bitlink"
@@ -41,6 +42,8 @@ class Recipe:
             raise UnknownName("distance", str(self.distance), DISTANCES)
         if self.scale not in SCALES:
             raise UnknownName("scale", str(self.scale), SCALES)
+        if self.distance == "precomputed":
+            self._without_points()
         if self.maxdim not in (0, 1, 2):
             raise InvalidInput(f"maxdim is {self.maxdim}; expected 0 (clusters), 1 (and loops) or 2 (and voids)")
         if self.components is not None and self.components < 1:
@@ -57,6 +60,12 @@ class Recipe:
             raise InvalidInput(f"a subsample of {self.subsample} points; expected at least {FEWEST_POINTS}")
         if self.landmarks is not None and self.landmarks < FEWEST_POINTS:
             raise InvalidInput(f"{self.landmarks} landmarks; expected at least {FEWEST_POINTS}")
+
+    def _without_points(self) -> None:
+        """Distances that are given have no directions to project on, and no sphere."""
+        if self.scale == "sphere":
+            raise InvalidInput("distances that are given have no sphere; expected scale none, median or rms")
+        object.__setattr__(self, "components", None)
 
     @property
     def digest(self) -> str:

@@ -13,14 +13,15 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
-from todacomm.addresses import Address as Address  # noqa: PLC0414  (for everybody, as the next three)
+from todacomm.addresses import Address as Address  # noqa: PLC0414  (for everybody, as the next four)
 from todacomm.addresses import is_block as is_block  # noqa: PLC0414
 from todacomm.addresses import layer_key as layer_key  # noqa: PLC0414
-from todacomm.cards import ModelCard as ModelCard  # noqa: PLC0414
 from todacomm.claims import Claims
 from todacomm.claims import Number as Number  # noqa: PLC0414
-from todacomm.errors import InvalidCloud, InvalidInput, InvalidTexts, UnknownName
-from todacomm.recipe import FEWEST_POINTS, MANY_POINTS, Recipe
+from todacomm.errors import InvalidCloud, InvalidInput, InvalidTexts, MissingExtra, UnknownName
+from todacomm.facts import CloudFacts as CloudFacts  # noqa: PLC0414
+from todacomm.given import NUMBERS, array_of
+from todacomm.recipe import FEWEST_POINTS, Recipe
 from todacomm.values import ReadOnly, by_value, read_only
 
 Points = Float[np.ndarray, "n d"]
@@ -54,7 +55,7 @@ class Texts:
             )
 
     def __repr__(self) -> str:
-        groups = "" if self.groups is None else f", groups: {len(set(self.groups))}"
+        groups = "" if self.groups is None else f" of {len(set(self.groups))} groups"
         return f"Texts({self.name}: {len(self.items)} texts{groups})"
 
     def __len__(self) -> int:
@@ -110,15 +111,18 @@ class Activations:
 class PointCloud:
     """n points in d dimensions with an address; validated here once, read-only from here on.
 
-    The view is read-only; the caller's array stays writable. float32 stays float32, everything else becomes float64.
+    The view is read-only; the caller's array stays writable. float32 stays, narrower floats become it, all else float64.
     """
 
     points: Points
     address: Address
 
     def __post_init__(self) -> None:
-        array = np.asarray(self.points)
-        if array.ndim != 2 or array.dtype.kind not in "fiub":
+        try:
+            array = array_of(self.points)
+        except InvalidInput as problem:
+            raise InvalidCloud(f"{self.address}: {problem}") from problem
+        if array.ndim != 2 or array.dtype.kind not in NUMBERS:
             raise InvalidCloud(
                 f"{self.address}: expected numbers of shape (n points, d features), "
                 f"found shape {array.shape} of type {array.dtype}"
@@ -128,7 +132,6 @@ class PointCloud:
                 f"{self.address}: {array.shape[0]} points in {array.shape[1]} dimensions; "
                 f"a point cloud needs at least {FEWEST_POINTS} points and 1 dimension"
             )
-        array = array if array.dtype == np.float32 else array.astype(np.float64)
         broken = int((~np.isfinite(array)).any(axis=1).sum())
         if broken:
             raise InvalidCloud(
@@ -142,67 +145,6 @@ class PointCloud:
 
     def __repr__(self) -> str:
         return f"PointCloud({self.address}: {len(self.points)} points in {self.points.shape[1]} dimensions)"
-
-
-@dataclass(frozen=True, slots=True)
-class CloudFacts:
-    """What must be known of a cloud before its numbers are believed.
-
-    ``scale`` is the median and ``rms_distance`` the root mean square of the pairwise distances after projection, before
-    any rescaling; ``variance_kept`` and ``largest_variance_share`` are shares from 0 to 1, the latter that of the one
-    coordinate with the most variance before projection; ``norm`` is the median norm of the points as they came.
-    ``points`` may be landmarks, of ``landmarks_of`` points: each is within ``covering_radius`` of one, and no end of a bar is
-    further than ``bar_error`` from that of all points (of a bar up to twice as long there may be none), in the unit of ``scale``.
-    """
-
-    points: int
-    dimension: int
-    components: int
-    variance_kept: float
-    distinct_points: int
-    scale: float
-    rms_distance: float
-    largest_variance_share: float
-    norm: float
-    landmarks_of: int | None = None
-    covering_radius: float | None = None
-    bar_error: float | None = None
-
-    @property
-    def undefined(self) -> str:
-        """Why no ratio can stand on this cloud; empty when one can."""
-        if self.distinct_points < FEWEST_POINTS:
-            return f"{self.distinct_points} distinct point{'s' if self.distinct_points != 1 else ''} of {self.points}"
-        return "" if self.scale > 0 else "more than half of the pairwise distances are zero"
-
-    @property
-    def doubtful(self) -> str:
-        """Why a number of this cloud is marked and never the basis of a sentence; empty when it is sound."""
-        reasons = [self.undefined] if self.undefined else []
-        if not self.undefined and 2 * self.distinct_points < self.points:
-            reasons.append(f"{self.distinct_points} distinct points of {self.points}")
-        if self.largest_variance_share > 0.5:
-            reasons.append(f"one dimension holds {self.largest_variance_share:.0%} of the variance")
-        if not self.undefined and (open_below := 2 * (self.bar_error or 0) / self.scale) >= 1:
-            below = math.ceil(100 * open_below)
-            reasons.append(f"{self.points} landmarks leave bars below {below}% of the median distance open")
-        return "; ".join(reasons)
-
-    @property
-    def note(self) -> str:
-        """What is worth knowing without being a doubt."""
-        notes = []
-        if self.points <= self.components:
-            notes.append("no more points than components: the projection is an isometry")
-        if self.variance_kept < 0.5:
-            notes.append(f"the projection kept {self.variance_kept:.0%} of the variance")
-        if self.landmarks_of is not None and self.scale > 0:
-            error = f"{math.ceil(100 * (self.bar_error or 0) / self.scale)}% of the median distance"
-            which = f"{self.points} landmarks of {self.landmarks_of} points"
-            notes.append(f"{which}: every bar end is within {error} of that of the whole cloud")
-        if self.points > MANY_POINTS:
-            notes.append(f"{self.points} points are many: fewer landmarks stand for them, with a bound")
-        return "; ".join(notes)
 
 
 @by_value
@@ -296,6 +238,24 @@ class Expansion:
     doubt: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model is, read from itself: ``norm_place`` is pre-LN (a norm reads the stream before each sublayer), post-LN
+    (after it), or other. ``adapter`` was merged into the weights; ``tokenizer_from`` is set where it is not the model's own.
+    """
+
+    name: str
+    kind: Literal["causal", "masked"]
+    norm_place: Literal["pre-LN", "post-LN", "other"]
+    parameters: int
+    blocks: int
+    width: int
+    revision: str
+    weights_sha256: str
+    adapter: str = ""
+    tokenizer_from: str = ""
+
+
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
@@ -371,8 +331,6 @@ class Profile:
 
     def to_frame(self) -> Any:
         """The rows as a pandas DataFrame indexed by layer; needs pandas, which the ``models`` extra brings."""
-        from todacomm.errors import MissingExtra
-
         try:
             import pandas as pd
         except ModuleNotFoundError:

@@ -5,14 +5,17 @@ distances (``scipy.spatial.distance.pdist`` order), up to ``threshold``. The law
 registered.
 """
 
+import math
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from todacomm.engines import bitlink
-from todacomm.engines.order import encoded, points_of
+from todacomm.engines.order import LARGEST, encoded, points_of
 from todacomm.errors import EngineDisagreement, InvalidInput
+from todacomm.matrices import array_of_distances, compact, condensed_of, points_among
 from todacomm.recipe import FEWEST_POINTS
 from todacomm.registry import Registry
 from todacomm.types import Bars, Diagrams, Distances
@@ -22,6 +25,7 @@ Engine = Callable[..., Diagrams]  # (condensed, *, maxdim: int, threshold: float
 
 engines: Registry[Engine] = Registry("engine")
 DEFAULT, REFERENCE = "bitlink", "ripser"
+SINGLE = np.dtype(np.float32)
 
 
 @engines.register("bitlink")
@@ -40,9 +44,9 @@ def redzed(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
     """RedZeD, active enumeration: Kapulkin and Kershaw 2026, https://arxiv.org/abs/2606.06310."""
     import redzed_tda as library
 
-    matrix, limit = _square(condensed, threshold)
-    found: list[Bars] = library.rips(matrix, maxdim=maxdim, threshold=limit)  # type: ignore[assignment]
-    return Diagrams.from_arrays(found)
+    square = _square(condensed, threshold)
+    found: list[Bars] = library.rips(square.matrix, maxdim=maxdim, threshold=square.limit)  # type: ignore[assignment]
+    return Diagrams.from_arrays(found).scaled(square.unit)
 
 
 @engines.register("ripser")
@@ -50,18 +54,29 @@ def ripser(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
     """Ripser, the reference: Bauer 2021, https://doi.org/10.1007/s41468-021-00071-5."""
     import ripser as library
 
-    matrix, limit = _square(condensed, threshold)
-    found = library.ripser(matrix, distance_matrix=True, maxdim=maxdim, thresh=limit, coeff=2)
-    return Diagrams.from_arrays(found["dgms"])
+    square = _square(condensed, threshold)
+    found = library.ripser(square.matrix, distance_matrix=True, maxdim=maxdim, thresh=square.limit, coeff=2)
+    return Diagrams.from_arrays(found["dgms"]).scaled(square.unit)
 
 
-def _square(condensed: Condensed, threshold: float) -> tuple[Distances, float]:
-    """The matrix that other engines take, and how far they need to go."""
+class _Square(NamedTuple):
+    """The matrix that other engines take, how far they need to go, and the power of two that both were divided by."""
+
+    matrix: Distances
+    limit: float
+    unit: float
+
+
+def _square(condensed: Condensed, threshold: float) -> _Square:
+    """Limits are rounded as the distances are, so that none is left out that is as long as the limit."""
     from scipy.spatial.distance import squareform
 
     longest = float(condensed.max(initial=0.0, where=np.isfinite(condensed)))
-    matrix = squareform(np.minimum(condensed, np.float32(2 * longest + 1)).astype(np.float32, copy=False))
-    return matrix, min(threshold, enclosing_radius(matrix), longest)  # beyond the longest finite one there is no edge
+    unit = 1.0 if compact(condensed.astype(np.float64)).dtype == np.float32 else 2.0 ** (math.frexp(longest)[1] - 1)
+    found, longest = (condensed / unit).astype(np.float32), longest / unit
+    matrix = squareform(np.minimum(found, np.float32(2 * longest + 1)))
+    limit = float(np.float32(min(threshold / unit, longest)))
+    return _Square(matrix, min(limit, enclosing_radius(matrix)), unit)  # beyond the longest there is no edge
 
 
 def persistence(
@@ -69,37 +84,53 @@ def persistence(
 ) -> Diagrams:
     """The persistence diagrams of distances, condensed or as a square matrix, dimensions 0 to ``maxdim``.
 
-    ``threshold`` None takes every distance that homology changes at. Raises InvalidInput when distances are negative or not
-    finite, and when a matrix is not square or symmetric, or has a diagonal that is not zero.
+    ``threshold`` None takes every distance that homology changes at. Rounding in the diagonal, in the symmetry and below zero is
+    evened out (`todacomm.matrices`). Raises InvalidInput when distances are negative or not finite, and when a matrix is not
+    square or symmetric, or has a diagonal that is not zero.
     """
-    limit = np.inf if threshold is None else threshold
-    return engines[engine](checked(distances), maxdim=maxdim, threshold=limit)
+    return engines[engine](checked(distances), maxdim=checked_dimension(maxdim), threshold=checked_limit(threshold))
 
 
-def checked(distances: np.ndarray) -> Condensed:
-    """The distances in float32, condensed, or an InvalidInput that says what is wrong with them."""
-    given = np.ascontiguousarray(distances, dtype=np.float32)
-    condensed = given if given.ndim == 1 else upper_triangle(given)
-    if not np.isfinite(condensed).all():
-        broken = int((~np.isfinite(given)).sum())
-        raise InvalidInput(f"{broken} distances are NaN or infinite; expected finite numbers")
-    if len(condensed) and condensed.min() < 0:
-        raise InvalidInput("distances must not be negative, and the diagonal must be zero")
-    return condensed
+def checked_dimension(maxdim: Any) -> int:
+    """The highest dimension that is asked for, or an InvalidInput."""
+    if maxdim not in (0, 1, 2):
+        raise InvalidInput(f"maxdim is {maxdim}; expected 0 (clusters), 1 (and loops) or 2 (and voids)")
+    return int(maxdim)
 
 
-def upper_triangle(matrix: np.ndarray, *, fewest: int = FEWEST_POINTS) -> Shaped[np.ndarray, " pairs"]:
-    """The condensed form of a symmetric matrix with a zero diagonal, or an InvalidInput."""
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < fewest:
-        raise InvalidInput(f"distances of shape {matrix.shape}; expected (n, n) with n of at least {fewest}")
-    if np.nan_to_num(matrix.diagonal(), nan=0.0).any():
-        raise InvalidInput("distances must not be negative, and the diagonal must be zero")
-    if not np.array_equal(matrix, matrix.T, equal_nan=True):
-        i, j = np.argwhere(matrix != matrix.T)[0]
-        raise InvalidInput(
-            f"distances are not symmetric: [{i}, {j}] is {matrix[i, j]} but [{j}, {i}] is {matrix[j, i]}"
-        )
-    return matrix[np.triu_indices(len(matrix), 1)]
+def checked_limit(threshold: Any) -> float:
+    """The distance to go to, infinite where none is given, or an InvalidInput."""
+    try:
+        limit = math.inf if threshold is None else float(threshold)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidInput(f"the threshold is {threshold!r}; expected a distance, or inf for no threshold") from None
+    if math.isnan(limit):
+        raise InvalidInput("the threshold is NaN; expected a distance, or inf for no threshold")
+    return limit
+
+
+def checked(
+    distances: Any, *, infinite: bool = False, fewest: int = FEWEST_POINTS, precision: np.dtype = SINGLE
+) -> Condensed:
+    """The distances condensed, in float32 or ``precision``, or an InvalidInput that says what is wrong with them.
+
+    Distances beyond the range of float32 are float64 always (`todacomm.matrices.compact`).
+    """
+    if is_condensed(distances):
+        return distances
+    array = array_of_distances(distances, fewest=fewest)
+    if array.ndim == 2 and (found := bitlink.condense(array, precision)) is not None:
+        return found
+    whole = condensed_of(array, infinite=infinite)
+    return compact(whole) if precision == SINGLE else whole
+
+
+def is_condensed(distances: Any) -> bool:
+    """Whether this is what `pairwise` gives: finite float32 distances, none negative."""
+    if not isinstance(distances, np.ndarray) or distances.ndim != 1 or distances.dtype != np.float32:
+        return False
+    bits = distances.view(np.uint32)
+    return bool(points_among(len(bits)) >= FEWEST_POINTS and bits.max() <= LARGEST)
 
 
 def enclosing_radius(distances: Distances) -> float:

@@ -23,7 +23,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int, UInt32
+from jaxtyping import Float64, Int, Shaped, UInt32
 
 from todacomm.engines.order import (
     LARGEST,
@@ -37,11 +37,14 @@ from todacomm.engines.order import (
     sample_of,
 )
 from todacomm.errors import InvalidInput
+from todacomm.matrices import LARGEST as LARGEST_MATRIX
+from todacomm.matrices import SMALLEST
 from todacomm.types import Diagrams
 
 log = logging.getLogger("todacomm")
 
 PATIENCE = 2.0  # seconds without a word
+WORDS = {np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}
 NEAR = 32  # points whose distances from all others are kept at hand
 
 
@@ -57,8 +60,8 @@ class Barcode:
     merges: Float64[np.ndarray, " k"]
     bars: Float64[np.ndarray, "m 2"]
     _found: tuple[
-        Int[np.ndarray, " m"], Int[np.ndarray, " m"], Int[np.ndarray, " m"]
-    ]  # keys of birth and death, apexes
+        Int[np.ndarray, " m"], Int[np.ndarray, " m"], Int[np.ndarray, " m"], Int[np.ndarray, " k"]
+    ]  # keys of birth and death, apexes, keys of merges
     _names: Int[np.ndarray, " points"] | None = None  # of the points, in the cloud that they were chosen from
 
     @property
@@ -69,10 +72,15 @@ class Barcode:
     @property
     def death_triangles(self) -> Int[np.ndarray, "m 3"]:
         """The triangle that fills each loop, as indices of points; -1 where none does."""
-        _, died, apexes = self._found
+        _, died, apexes, _ = self._found
         found = self._named(np.column_stack([ends(died), apexes]))
         found[np.isinf(self.bars[:, 1])] = -1
         return found
+
+    @property
+    def merging_edges(self) -> Int[np.ndarray, "k 2"]:
+        """The edge that joins two components, as indices of points, in the order of ``merges``."""
+        return self._named(ends(self._found[3]))
 
     def _named(self, points: Int[np.ndarray, "m k"]) -> Int[np.ndarray, "m k"]:
         return points if self._names is None else self._names[points % self.points]
@@ -145,6 +153,32 @@ def _joins(coded: Coded) -> Codes:
     lengths = np.empty(coded.n - 1, np.float32)
     edges.spanning_tree(coded.codes, coded.n, np.empty(coded.n, np.float32), np.empty(coded.n, np.int32), lengths)
     return lengths
+
+
+def condense(matrix: Shaped[np.ndarray, "n n"], precision: np.dtype) -> Condensed | None:
+    """The upper triangle of a matrix of float32 or float64 numbers, as one of the two, in one pass.
+
+    None where a longer look is needed: where it is not symmetric to the last bit with zeros on the diagonal, where a number is
+    negative, NaN or infinite, and where the largest is beyond what float32 holds with all digits.
+    """
+    if not available():
+        return None
+    ready()
+    return _condensed(matrix, precision)
+
+
+def _condensed(matrix: Shaped[np.ndarray, "n n"], precision: np.dtype) -> Condensed | None:
+    from todacomm.engines import edges
+
+    n = len(matrix)
+    given = matrix.T if matrix.flags.f_contiguous else np.ascontiguousarray(matrix)
+    given = given.view()
+    given.flags.writeable = False  # one compiled loop for arrays of either kind
+    out = np.empty(n * (n - 1) // 2, precision)
+    codes = out.view(WORDS[out.dtype])
+    highest = edges.condense(given, given.view(WORDS[given.dtype]), out, codes)
+    ends = np.array([SMALLEST, LARGEST_MATRIX], precision).view(codes.dtype)
+    return out if ends[0] <= highest < ends[1] or not matrix.any() else None
 
 
 # The computation
@@ -257,8 +291,8 @@ def _read_off(state: Any, coded: Coded, names: Int[np.ndarray, " points"] | None
     bars = np.empty((len(born), 2))
     bars[:, 0], bars[:, 1] = coded.lengths_of(born), coded.lengths_of(np.maximum(died, born))
     bars[died == a.NEVER, 1] = np.inf
-    merges = coded.lengths_of(state.merges[: count[a.MERGES]])
-    return Barcode(len(state.parent), merges, bars, (born, died, apexes), names)
+    merges = state.merges[: count[a.MERGES]]
+    return Barcode(len(state.parent), coded.lengths_of(merges), bars, (born, died, apexes, merges), names)
 
 
 # Compilation
@@ -269,6 +303,7 @@ def ready() -> None:
     """Load the compiled loops, or compile them: once for a machine, for they are kept where the user can write."""
     with _announced():
         tiny = encoded(np.arange(1, 11, dtype=np.float32))
+        _condensed(1.0 - np.eye(5), np.dtype(np.float32))
         _joins(tiny)
         _computed(tiny, LARGEST)
         _resampled(_sorted(tiny), np.arange(5), LARGEST)

@@ -9,7 +9,32 @@ import numpy as np
 from todacomm.engines.compiled import ONE, bits_set, ends, inlined, jit
 
 HUBS = 4  # points tried as witnesses of every pair at once
+TILE = 64  # rows and columns of a matrix read at a time, so that both of its sides stay near
 BLOCK = 64  # pairs that are passed over together where those points witness all of them
+
+
+@jit
+def condense(matrix: np.ndarray, bits: np.ndarray, out: np.ndarray, codes: np.ndarray) -> int:
+    """Write the upper triangle of a matrix in pdist order, as float32; the highest bits there, -1 where the matrix is uneven.
+
+    ``bits`` and ``codes`` are those of ``matrix`` and ``out``: of numbers below 0, NaN and infinity they are above those of any
+    distance. Uneven is what is not equal bit for bit to its transpose, or has other bits than those of 0 on its diagonal.
+    """
+    n, tile, one = np.uint64(len(matrix)), np.uint64(TILE), ONE
+    odd = bits[0, 0]
+    for i in range(n):
+        odd |= bits[i, i]
+    for top in range(np.uint64(0), n, tile):
+        for left in range(top, n, tile):
+            for i in range(top, min(n, top + tile)):
+                begin = n * i - i * (i + one) // np.uint64(2) - i - one
+                for j in range(max(left, i + one), min(n, left + tile)):  # type: ignore[call-overload]
+                    odd |= bits[i, j] ^ bits[j, i]
+                    out[begin + j] = matrix[i, j]
+    highest = codes.dtype.type(0)
+    for k in range(len(codes)):
+        highest = max(highest, codes[k])
+    return np.int64(highest) if odd == 0 else np.int64(-1)
 
 
 @jit

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int, Shaped, UInt32, UInt64
 
 from todacomm.errors import InvalidInput
+from todacomm.matrices import points_among
 
 Condensed = Shaped[np.ndarray, " pairs"]
 Codes = Float32[np.ndarray, " pairs"]
@@ -17,6 +18,7 @@ Keys = UInt64[np.ndarray, " _"]
 MOST_POINTS = 2**16
 LARGEST = int(np.array(np.finfo(np.float32).max).view(np.uint32))  # bits of the longest finite distance
 NORMAL = 0x00800000  # bits of the smallest number that no processor takes for zero
+SLACK = 2.0**-50  # of a limit: 3 * 0.1 is not above 0.3
 SAMPLE = 1000  # distances from which quantiles are read
 
 
@@ -36,14 +38,17 @@ class Coded(NamedTuple):
         return bits.view(np.float32).astype(np.float64) if self.values is None else self.values[bits - NORMAL]
 
     def bits_of(self, threshold: float) -> int:
-        """The bits of the longest code whose distance is finite and not above ``threshold``; -1 where none is."""
+        """The bits of the longest code whose distance is finite and not above ``threshold``; -1 where none is.
+
+        Both are compared in the precision of the distances: float32, or float64 but for the rounding of a few operations.
+        """
         if self.values is not None:
             finite = self.values[np.isfinite(self.values)]
-            return int(np.searchsorted(finite, threshold, side="right")) - 1 + NORMAL
+            return int(np.searchsorted(finite, threshold * (1 + SLACK), side="right")) - 1 + NORMAL
         if threshold < 0:
             return -1
         code = np.array(min(threshold, float(np.finfo(np.float32).max)), dtype=np.float32)
-        return int(code.view(np.uint32)) - int(float(code) > threshold)
+        return int(code.view(np.uint32))
 
     def among(self, chosen: Int[np.ndarray, " k"]) -> "Coded":
         """The distances of some of the points."""
@@ -71,7 +76,7 @@ def sample_of(lengths: Shaped[np.ndarray, " pairs"]) -> Shaped[np.ndarray, " s"]
 
 def points_of(pairs: int) -> int:
     """How many points have so many distances."""
-    n = round((1 + (1 + 8 * pairs) ** 0.5) / 2)
+    n = points_among(pairs)
     if n > MOST_POINTS:
         raise InvalidInput(f"{n} points; this engine takes at most {MOST_POINTS}: subsample, or take landmarks")
     return n

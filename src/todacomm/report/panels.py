@@ -262,6 +262,7 @@ OF_CLOUDS = {  # facts of a cloud → what an axis calls them, and whether they 
     "landmarks_of": ("points of the cloud", False),
     "covering_radius": ("covering radius", True),
     "bar_error": ("error of the ends of bars", True),
+    "second_variance_share": ("share of the variance\nin the next dimension", False),
 }
 
 

@@ -18,7 +18,7 @@ FIXED_TERMS = {
     "Over the scale": "a length divided by the scale: what is left is shape, which no change of size can move.",
     "Expansion": "the largest H0 total of the blocks over the H0 total of the baseline, both before any division by a distance; it is scale growth × shape growth, exactly (defined in the ToDACoMM article and its package todacomm 0.1.0).",
     "Variance kept": "the share of the variance that is left after projection on the principal components; what is lost was not measured.",
-    "Doubtful (○)": "fewer than half of the points are distinct, one dimension holds more than half of the variance, or landmarks leave even bars as long as the scale open: the number is given, nothing is concluded from it.",
+    "Doubtful (○)": "fewer than half of the points are distinct, one of more than five dimensions holds more than half of the variance and half as much again as the next, or landmarks leave even bars as long as the scale open: the number is given, nothing is concluded from it.",
     "Undefined (×)": "fewer than three distinct points, or no scale: a ratio would say nothing.",
     "Bits per byte": "how many bits the model needs for one byte of the texts: lower is better, whatever the tokenizer.",
 }  # fmt: skip
