@@ -358,6 +358,39 @@ def test_run_takes_a_model_that_the_caller_holds():
     np.testing.assert_allclose(ours["H0_total_persistence"], named["H0_total_persistence"], rtol=1e-5)
 
 
+WORDS = ["The river is wide.", "A bridge of stone", "Rain", "Winter came early", "They sang all night"]
+
+
+def test_run_takes_a_list_of_texts():
+    whole = td.run(DECODER, texts=td.Texts("texts", tuple(WORDS)), layers="layer_2", language=False, resamples=0)
+    for given in (WORDS, tuple(WORDS), (text for text in WORDS), np.array(WORDS), td.Texts(WORDS)):
+        assert td.run(DECODER, texts=given, layers="layer_2", language=False, resamples=0) == whole
+    assert (whole.data, whole["points"].tolist()) == ("texts", [5])
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ([*WORDS, ""], "texts: 5 of 6 texts have .* 6 were asked for, which is all of them: text 5 is empty. Leave"),
+        ([*WORDS[:2], "", *WORDS, ""], "7 of 9 texts have .*: text 2 is empty"),
+        ([*WORDS, None], "text 5 is NoneType; expected a string"),
+        ([b"bytes", *WORDS], "text 0 is bytes; expected a string"),
+        (["half \ud800", *WORDS], "text 0 holds half a surrogate pair"),
+        (7, "texts are int; expected a list of strings"),
+    ],
+)
+def test_a_text_that_cannot_be_measured_is_named(texts, message):
+    with pytest.raises(td.TodacommError, match=message):
+        td.run(DECODER, texts=texts, layers="layer_2", language=False)
+
+
+def test_a_path_of_a_file_of_texts_is_one(tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_text("\n".join(WORDS), encoding="utf-8")
+    found = td.run(DECODER, texts=path, samples=5, layers="layer_2", language=False, resamples=0, null_draws=0)
+    assert found.data == "own"
+
+
 def test_groups_keep_different_poolings_apart_only_where_all_models_have_them(outcome):
     profiles = list(outcome.profiles)
     assert list(groups_of(profiles)) == ["wikitext2_mean", "wikitext2_last"]

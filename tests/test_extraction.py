@@ -11,7 +11,7 @@ from todacomm import language
 from todacomm.batching import choose, pad
 from todacomm.errors import InvalidCloud, InvalidInput, InvalidTexts, UnknownName
 from todacomm.extraction import extract
-from todacomm.families import evaluating
+from todacomm.hooks import evaluating
 from todacomm.types import Texts
 
 
@@ -265,10 +265,10 @@ def test_the_head_sees_only_the_positions_that_predict(watched):
     extract(tiny("gpt2"), TEXTS, language=False)
     assert not shapes
     _, language = extract(tiny("gpt2"), TEXTS)
-    tried, *batches = outputs  # three tokens, to see what comes after the head
-    assert tried.last_hidden_state.shape[1] == 3
+    tried, *batches = outputs  # a short text, to see what comes after the head
+    assert tried.last_hidden_state.shape[1] == 9
     first_positions = len(batches)  # what the head is called on within the pass itself
-    assert sum(shape[1] for shape in shapes) == 3 + first_positions + language.tokens  # no padding, no last token
+    assert sum(shape[1] for shape in shapes) == 9 + first_positions + language.tokens  # no padding, no last token
 
 
 def test_neither_hidden_states_nor_attention_maps_nor_a_cache_are_made(watched):
@@ -285,7 +285,9 @@ def test_the_logits_of_few_positions_are_held_at_a_time(monkeypatch, watched):
     monkeypatch.setattr(language, "PIECE_BYTES", 0)
     watched[0].clear()
     pieces = extract(tiny("gpt2"), TEXTS, max_length=30)
-    assert max(shape[1] for shape in watched[0]) == 7
+    tried, *pieces_seen = watched[0]  # a short text first, to see what comes after the head
+    assert tried[1] == 9
+    assert max(shape[1] for shape in pieces_seen) == 7
     assert pieces[1].loss == pytest.approx(whole[1].loss, rel=1e-6)
     assert pieces[1].accuracy == whole[1].accuracy
 

@@ -5,7 +5,8 @@ from torch import nn
 
 from tiny_models import FAMILIES, POST_NORM, PRE_NORM, tiny
 from todacomm.errors import InvalidInput
-from todacomm.families import anatomy, entering, evaluating, hooked
+from todacomm.families import anatomy
+from todacomm.hooks import entering, evaluating, hooked
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -39,7 +40,7 @@ def test_both_places_of_the_norm_are_among_the_families():
 @pytest.mark.parametrize("site", ["attention", "mlp"])
 def test_each_block_has_a_module_for_what_a_sublayer_adds(name, site):
     found = tiny(name).anatomy
-    modules = found.outputs(site)
+    modules = [tap.module for tap in found.outputs(site)]
     assert len(set(modules)) == len(found.blocks)
     for module, block in zip(modules, found.blocks, strict=True):
         assert module in set(block.modules())
@@ -64,14 +65,32 @@ class Shared(nn.Module):
 
 def test_a_model_without_a_list_of_blocks_is_told_what_was_looked_for():
     network = Shared(tiny("gpt2").network.config)
-    with pytest.raises(InvalidInput, match=r"looked for a ModuleList of 3 .*: pair \(2\); .*td\.activations\("):
+    with pytest.raises(
+        InvalidInput,
+        match=r"looked for a ModuleList whose modules are called 3 times.*: pair \(2\); .*td\.activations\(",
+    ):
         anatomy(network)
 
 
 def test_a_list_that_does_not_run_on_the_stream_is_no_list_of_blocks():
     network = Shared(tiny("gpt2").network.config)
     network.decoys = nn.ModuleList([nn.Linear(8, 8) for _ in range(3)])
-    with pytest.raises(InvalidInput, match="decoys did not run one after the other"):
+    with pytest.raises(InvalidInput, match=r"lists found: pair \(2\), decoys \(3\)"):
+        anatomy(network)
+
+
+class SideBySide(Shared):
+    """Three modules that read the same stream: a list as long as the model is deep, and no chain."""
+
+    def forward(self, input_ids, attention_mask=None):  # noqa: ARG002
+        hidden = self.embed(input_ids)
+        return sum(module(hidden) for module in self.decoys)
+
+
+def test_modules_that_run_side_by_side_are_no_chain_of_blocks():
+    network = SideBySide(tiny("gpt2").network.config)
+    network.decoys = nn.ModuleList([nn.Linear(8, 8) for _ in range(3)])
+    with pytest.raises(InvalidInput, match="of SideBySide cannot be found: decoys did not run one after the other"):
         anatomy(network)
 
 

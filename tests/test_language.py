@@ -10,7 +10,7 @@ from tiny_models import BARE, CAUSAL, MASKED, SENTENCES, TEXTS, tiny, tokenizer
 from todacomm import language
 from todacomm.batching import choose
 from todacomm.extraction import extract
-from todacomm.families import evaluating
+from todacomm.hooks import evaluating
 from todacomm.language import LanguageMetrics
 from todacomm.types import Texts
 

@@ -11,7 +11,19 @@ import todacomm
 
 ROOT = Path(todacomm.__file__).parent
 STRATA = [
-    {"errors", "registry", "recipe", "types", "addresses", "claims", "quantities", "progress", "values", "_version"}
+    {
+        "errors",
+        "registry",
+        "recipe",
+        "types",
+        "addresses",
+        "cards",
+        "claims",
+        "quantities",
+        "progress",
+        "values",
+        "_version",
+    }
     | {"distances", "projection", "landmarks", "fourier", "figures", "plain"}
     | {"given", "matrices", "facts", "sameness"},
     {
@@ -33,6 +45,10 @@ STRATA = [
         "completeness",
         "held",
         "families",
+        "feeding",
+        "hooks",
+        "chains",
+        "probing",
         "loading",
         "placement",
         "batching",

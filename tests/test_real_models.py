@@ -12,7 +12,7 @@ from todacomm.batching import Encoded, pad, pad_id
 from todacomm.cloud import prepare
 from todacomm.engines import assert_agreement, persistence
 from todacomm.experiment import load, profile_of
-from todacomm.families import evaluating
+from todacomm.hooks import evaluating
 from todacomm.language import Tally, logits_at, predicted, scored
 from todacomm.study import Study
 

@@ -57,3 +57,33 @@ def test_equal_recipes_have_equal_digests_and_different_ones_do_not():
 def test_a_profile_needs_a_measurement():
     with pytest.raises(InvalidInput, match="at least one measurement"):
         Profile(())
+
+
+# Texts
+
+
+def test_texts_are_given_as_a_list_and_shown_in_a_line():
+    texts = Texts("poems", ["one", "two", "three"] * 1000, ["a", "b", "a"] * 1000)
+    assert texts == Texts("poems", ("one", "two", "three") * 1000, ("a", "b", "a") * 1000)
+    assert repr(texts) == "Texts(poems: 3000 texts, groups: 2)"
+    assert repr(texts.take([0, 2])) == "Texts(poems: 2 texts, groups: 1)"
+    assert Texts(["one", "two"]) == Texts("texts", ("one", "two"))
+    assert hash(Texts(["one", "two"])) == hash(Texts("texts", ("one", "two")))
+    assert repr(Texts(np.array(["one", "two"]))) == "Texts(texts: 2 texts)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("poems", "one text"), "poems: texts are str; expected a list of strings"),
+        (("poems", ["one", 2]), "poems: text 1 is int; expected a string"),
+        (("poems", [["one"], "two"]), "poems: text 0 is list; expected a string"),
+        (("poems", ["one\udc80"]), "poems: text 0 holds half a surrogate pair"),
+        (("poems", ["one"], [1]), "poems: group 0 is int; expected a string"),
+        (("poems", ["one"], "a"), "poems: groups are str"),
+        ((5,), "texts: texts are int; expected a list"),
+    ],
+)
+def test_texts_are_strings(arguments, message):
+    with pytest.raises(InvalidTexts, match=message):
+        Texts(*arguments)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable
-from todacomm.families import base_of
+from todacomm.feeding import base_of
 from todacomm.models import ModelSource
 
 WRAPPED = "base_model.model."  # before every name of a tensor of an adapter

@@ -5,7 +5,6 @@ is changed. A content token is one that stands for some of the text; the tokeniz
 special.
 """
 
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -14,13 +13,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
-from torch import Tensor, nn
+from torch import nn
 
 from todacomm.checkpoints import Tokenising, quietly
 from todacomm.errors import InvalidInput, InvalidTexts
-from todacomm.families import text_config
+from todacomm.feeding import arguments, padding_id, vocabulary_of, window_of
 from todacomm.loading import LoadedModel
-from todacomm.placement import input_device
+from todacomm.probing import Company
 from todacomm.progress import Track, silent
 from todacomm.types import Mask, Texts
 
@@ -100,13 +99,21 @@ def choose(model: LoadedModel, texts: Texts, *, samples: int | None, min_tokens:
         if len(kept) == samples:
             break
     if not kept or (samples is not None and len(kept) < samples):
-        wanted = "at least one was" if samples is None else f"{samples} were"
         raise InvalidTexts(
             f"{texts.name}: {len(kept)} of {len(texts)} texts have at least {min_tokens} content "
-            f"token{'s' if min_tokens > 1 else ''} for {model.name}, but {wanted} asked for; lower --samples or "
-            "--min-tokens, or give more texts"
+            f"token{'s' if min_tokens > 1 else ''} for {model.name}, but {_too_few(texts, places, samples)}"
         )
     return Chosen(tuple(kept), tuple(places), read - len(kept))
+
+
+def _too_few(texts: Texts, places: list[int], samples: int | None) -> str:
+    """What was asked for and cannot be had, and what to do: where every text was asked for, the first that is too short."""
+    if samples != len(texts):
+        wanted = "at least one was" if samples is None else f"{samples} were"
+        return f"{wanted} asked for; lower --samples or --min-tokens, or give more texts"
+    short = next(i for i in range(len(texts)) if i not in set(places))
+    shown = f"'{texts.items[short][:40]}'" if texts.items[short].strip() else "empty"
+    return f"{samples} were asked for, which is all of them: text {short} is {shown}. Leave such texts out"
 
 
 def with_tokens_shuffled(chosen: Chosen, seed: int) -> Chosen:
@@ -123,11 +130,8 @@ def with_tokens_shuffled(chosen: Chosen, seed: int) -> Chosen:
 
 def longest(model: LoadedModel, max_length: int) -> int:
     """The most tokens of a text: ``max_length``, or the window of the model where that is smaller."""
-    window = getattr(text_config(model.network), "max_position_embeddings", None)
-    limits = [max_length, getattr(model.tokenizer, "model_max_length", SANE_WINDOW)]
-    if isinstance(window, int) and window > 0:
-        limits.append(window - _reserved_positions(model.base))
-    limit = int(min(limits))
+    limits = [max_length, getattr(model.tokenizer, "model_max_length", SANE_WINDOW), window_of(model.network)]
+    limit = int(min(bound for bound in limits if bound is not None))
     added = model.tokenizer.num_special_tokens_to_add()
     if limit <= added:
         raise InvalidInput(
@@ -150,17 +154,19 @@ def token_budget(model: LoadedModel, *, with_logits: bool) -> int:
 
 def vocabulary(model: LoadedModel) -> int:
     """The number of rows of the input embedding."""
-    embedding: Any = model.network.get_input_embeddings()  # type: ignore[operator]
-    return int(embedding.num_embeddings if hasattr(embedding, "num_embeddings") else embedding.weight.shape[0])
+    return vocabulary_of(model.network)
 
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """How texts become batches: ``size`` rows, or as many as a budget of tokens holds; the side of the padding; a callback."""
+    """How texts become batches: ``size`` rows, or as many as a budget of tokens holds; the side of the padding; a callback;
+    which texts may share a batch.
+    """
 
     size: int | Literal["auto"] = "auto"
     side: Side = "right"
     track: Track = silent
+    together: Company = "any"
 
     def __post_init__(self) -> None:
         if self.size != "auto" and self.size < 1:
@@ -179,9 +185,15 @@ class Batching:
     def _groups(self, encoded: Sequence[Encoded], budget: int) -> Iterator[list[Encoded]]:
         rows = sorted(encoded, key=lambda e: (-len(e), e.index))
         while rows:
-            n = self.size if self.size != "auto" else max(1, budget // len(rows[0]))
+            n = min(self._most(rows), self.size if self.size != "auto" else max(1, budget // len(rows[0])))
             yield rows[:n]
             rows = rows[n:]
+
+    def _most(self, rows: Sequence[Encoded]) -> int:
+        """How many of the rows, longest first, may share a batch with the first."""
+        if self.together == "any":
+            return len(rows)
+        return 1 if self.together == "none" else sum(len(row) == len(rows[0]) for row in rows)
 
 
 def pad(rows: Sequence[Encoded], pad_id: int, side: Side = "right") -> Batch:
@@ -196,42 +208,13 @@ def pad(rows: Sequence[Encoded], pad_id: int, side: Side = "right") -> Batch:
 
 
 def pad_id(model: LoadedModel) -> int:
-    """The id written where there is no text: the model's own, else the tokenizer's, else its end of text, else 0.
-
-    It is masked out everywhere, but RoBERTa and its kin count positions by comparing with the id they were built with.
-    """
-    own = getattr(_counting_embedding(model.base), "padding_idx", getattr(model.network.config, "pad_token_id", None))
-    candidates = (own, model.tokenizer.pad_token_id, model.tokenizer.eos_token_id)
-    return next((c for c in candidates if isinstance(c, int) and 0 <= c < vocabulary(model)), 0)
+    """The id written where there is no text."""
+    return padding_id(model.network, model.tokenizer)
 
 
 def inputs(module: nn.Module, batch: Batch) -> dict[str, Any]:
-    """The keyword arguments of a forward pass: ids, attention mask, and the positions where padding would move them."""
-    device = input_device(module)
-    real = torch.from_numpy(batch.real).to(device)
-    given: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(device)}
-    if not batch.real.all():  # without a mask attention takes its fast path
-        given["attention_mask"] = real.long()
-    accepted = inspect.signature(module.forward).parameters
-    if "use_cache" in accepted:
-        given["use_cache"] = False
-    if not batch.real[:, 0].all() and "position_ids" in accepted and not _reserved_positions(module):
-        given["position_ids"] = _positions(real)
-    return given
-
-
-def _positions(real: Tensor) -> Tensor:
-    return (real.long().cumsum(dim=1) - 1).clamp(min=0)
-
-
-def _counting_embedding(base: nn.Module) -> nn.Module | None:
-    """The embedding that finds the positions itself, past its padding id, from the ids (RoBERTa, MPNet, ESM)."""
-    return next((m for m in base.modules() if hasattr(m, "create_position_ids_from_inputs_embeds")), None)
-
-
-def _reserved_positions(base: nn.Module) -> int:
-    counting = _counting_embedding(base)
-    return 0 if counting is None else int(getattr(counting, "padding_idx", 0) or 0) + 1
+    """The keyword arguments of a forward pass over a batch."""
+    return arguments(module, torch.from_numpy(batch.ids), torch.from_numpy(batch.real))
 
 
 def _encode(tokenizer: Any, items: Sequence[str], limit: int) -> Iterator[Encoded]:

@@ -1,6 +1,6 @@
 """Hidden states as they pass to clouds as they fill: which tokens become points, in which row."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from todacomm.batching import Batch, Chosen
 from todacomm.errors import InvalidInput
+from todacomm.hooks import UPRIGHT, Axes, upright
 from todacomm.pooling import Pooling
 from todacomm.types import Mask, Points
 
@@ -80,19 +81,22 @@ class Collector:
     clouds: dict[str, Points] = field(default_factory=dict)
     mask: Mask = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     rows: Int[np.ndarray, " m"] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    batch: int = 0
 
     def begin(self, batch: Batch) -> None:
         """Say which batch the next hidden states belong to."""
         self.mask, self.rows = self.plan.mask(batch), self.plan.rows(batch)
+        self.batch += 1
 
     def read(self, layer: str, batch: Batch, stream: Float[Tensor, "m d"]) -> None:
         """Pool the hidden states of a layer for a batch, given for its real tokens, text by text."""
         self.begin(batch)
         self._pool(layer, stream, self.mask[batch.real])
 
-    def take(self, layer: str, hidden: Tensor) -> None:
-        """Pool the hidden states of ``layer``, (b, t, d) or flattened (b·t, d)."""
-        self._pool(layer, hidden.detach().reshape(self.mask.size, -1), self.mask.ravel())
+    def take(self, layer: str, hidden: Tensor, axes: Axes = UPRIGHT) -> None:
+        """Pool the hidden states of ``layer``, (b, t, d) once its ``axes`` are put in order, or flattened (b·t, d)."""
+        stream = upright(hidden.detach(), axes, self.mask.shape[1])
+        self._pool(layer, stream.reshape(self.mask.size, -1), self.mask.ravel())
 
     def _pool(self, layer: str, hidden: Float[Tensor, "m d"], looked_at: Bool[np.ndarray, " m"]) -> None:
         """Pool the hidden states of the tokens that are looked at; no others leave the device."""
@@ -104,11 +108,15 @@ class Collector:
             self.clouds[layer] = np.full((self.plan.points, points.shape[1]), np.nan, dtype=np.float32)
         self.clouds[layer][self.rows] = points
 
-    def taking(self, layer: str) -> Callable[[Tensor], None]:
-        """The hook function that pools ``layer``, and ends the pass after the last."""
+    def taking(self, layers: Mapping[int, str], axes: Axes = UPRIGHT) -> Callable[[Tensor], None]:
+        """The hook function that pools a layer in those calls of a pass that ``layers`` names, and ends the pass after the last."""
+        calls = [self.batch, -1]  # the batch that is read, and the number of the call in it
 
         def take(hidden: Tensor) -> None:
-            self.take(layer, hidden)
+            calls[:] = [self.batch, calls[1] + 1 if calls[0] == self.batch else 0]
+            if (layer := layers.get(calls[1])) is None:
+                return
+            self.take(layer, hidden, axes)
             if layer == self.last:
                 raise Read
 

@@ -46,7 +46,8 @@ def count(model: "Skeleton", job: Job, clock: Clock) -> Counted:
     scale = study.samples / tokenised
     with_logits = study.language and cut.predicts_next
     budget = token_budget(cut, with_logits=with_logits and not comes_in_pieces(cut))
-    batches = tuple(Batching(study.batch_size).batches(chosen.encoded, pad_id(cut), budget, ""))
+    batching = Batching(study.batch_size, together=cut.probe.together("right"))
+    batches = tuple(batching.batches(chosen.encoded, pad_id(cut), budget, ""))
     pooling = job.pooling or DEFAULT_POOLING[cut.kind]
     content = round(scale * sum(len(e.content) for e in chosen.encoded))
     candidates = content  # poolings of single tokens take no special ones

@@ -118,3 +118,11 @@ class NothingLegible(InvalidRecord):
 
 class CannotWrite(TodacommError, OSError):
     """An output directory that cannot be made or written."""
+
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate", "cannot allocate", "failed to allocate", "not enough memory")
+
+
+def ran_out(problem: BaseException) -> bool:
+    """Whether an error says that memory ran out; torch tells of it as a RuntimeError."""
+    return isinstance(problem, MemoryError) or any(sign in str(problem).lower() for sign in OUT_OF_MEMORY)

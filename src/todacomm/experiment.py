@@ -17,7 +17,7 @@ from todacomm.models import ModelSource, resolve
 from todacomm.progress import Track, silent
 from todacomm.recipe import Recipe
 from todacomm.study import Study
-from todacomm.types import Activations, ModelCard, PointCloud, Profile, Texts
+from todacomm.types import Activations, ModelCard, PointCloud, Profile, Texts, strings_of
 from todacomm.workers import Number, in_threads, one_thread
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def run(
     ``tokenizer``: one that you hold, or where it is. ``texts`` are `Texts` (all of them are used) or the name of a dataset. Settings are the options of
     ``todacomm run``: ``run("tiny-preln-decoder", pooling="mean", components=20)``. Nothing is written to disk.
     """
-    own = texts if texts is None or isinstance(texts, Texts | str | Path) else Texts("texts", tuple(texts))
+    own = texts if texts is None or isinstance(texts, Texts | str | Path) else Texts("texts", strings_of(texts, "text"))
     study = Study(**_study_settings(model, own, settings))
     pooling = study.pooling[0] if study.pooling else None
     given = own if isinstance(own, Texts) else load_texts(study, study.datasets[0])
@@ -279,6 +279,7 @@ def card_of(model: "LoadedModel") -> ModelCard:
         weights_sha256=model.weights_sha256,
         adapter=model.adapter,
         tokenizer_from=model.tokenizer_from,
+        probe=model.outcome,
     )
 
 
@@ -287,6 +288,12 @@ def notes_of_card(card: ModelCard) -> list[str]:
     adapter = f"The weights of {card.name} are those of its base with an adapter: {card.adapter}."
     words = f"The tokenizer of {card.name} is that at {card.tokenizer_from}."
     return [note for note, said in ((adapter, card.adapter), (words, card.tokenizer_from)) if said]
+
+
+BATCHES = {
+    "equal lengths": "Padding changes what this model makes of a text, so only texts of equal length shared a batch.",
+    "none": "Other texts of a batch change what this model makes of a text, so each was read alone.",
+}
 
 
 def notes_of(activations: Activations) -> list[str]:
@@ -299,6 +306,9 @@ def notes_of(activations: Activations) -> list[str]:
         )
     if facts.get("skipped_texts"):
         notes.append(f"{facts['skipped_texts']} texts had too few tokens and were passed over.")
+    notes += [BATCHES[facts["batches"]]] if facts.get("batches") in BATCHES else []
+    if facts.get("reads"):
+        notes.append(f"{activations.model} {facts['reads']}: the last token of a text changes what comes before it.")
     if facts.get("tokens"):
         notes.append(f"Each point is one token: {facts['tokens']}, the same ones in every layer.")
     if note := sources.told_of_sample(activations.texts):

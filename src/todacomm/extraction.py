@@ -37,7 +37,8 @@ from todacomm.batching import (
     with_tokens_shuffled,
 )
 from todacomm.collecting import Collector, Plan, Read, plan_of_points
-from todacomm.families import Anatomy, evaluating, hooked
+from todacomm.families import Anatomy
+from todacomm.hooks import Tap, evaluating, hooked
 from todacomm.language import (
     LanguageMetrics,
     Tally,
@@ -50,7 +51,7 @@ from todacomm.language import (
     scores_in_pieces,
 )
 from todacomm.layerwise import Decoder, Seen, decoder_of, stretches_of
-from todacomm.loading import LoadedModel
+from todacomm.loading import BOTH_WAYS, LoadedModel
 
 DEFAULT_POOLING = {"causal": "last", "masked": "cls"}
 
@@ -82,7 +83,7 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     Raises `InvalidTexts` (too few texts), `UnknownName` (layer, pooling), `InvalidInput` (site, sizes) and
     `InvalidCloud` (NaN or infinity: which layer, how many texts).
     """
-    batching = Batching(batch_size, padding, track)
+    batching = Batching(batch_size, padding, track, model.probe.together(padding))
     pool = poolings[pooling or DEFAULT_POOLING[model.kind]]
     sites = select_layers(model.anatomy, layers, site)
     chosen = choose(model, texts, samples=samples, min_tokens=min_tokens, max_length=max_length)
@@ -97,7 +98,7 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
         reading.by_blocks(way.decoder) if way.decoder else reading.by_batches()
     found = {layer: collected.clouds[layer] for layer in sites}
     require_finite(found, model.name, model.dtype)
-    notes = _notes(model, chosen, plan, max_length)
+    notes = _notes(model, chosen, plan, max_length, batching.together)
     read = Activations(found, model.name, texts.take(chosen.places), pool.name, notes)
     if not language:
         return read, None
@@ -131,7 +132,7 @@ class _Pass:
     model: LoadedModel
     chosen: Chosen
     batching: Batching
-    sites: Mapping[str, "Tap"]
+    sites: Mapping[str, Tap]
     collected: Collector
     tally: Tally
     way: Way
@@ -177,25 +178,17 @@ class _Pass:
         return f"activations of {self.model.name}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tap:
-    """Where a layer is read: what enters or what leaves a module."""
-
-    module: nn.Module
-    entering: bool = False
-
-
 def select_layers(anatomy: Anatomy, layers: str | Sequence[str], site: str) -> dict[str, Tap]:
     """The layers asked for (``all``, a comma list or a sequence), in the order of depth, and where each is read.
 
     Raises `UnknownName` for a layer that the model does not have: with the sites ``attention`` and ``mlp`` there are
     only ``layer_i``, and post-norm models have no ``final``.
     """
-    known = {f"layer_{i}": Tap(module) for i, module in enumerate(anatomy.outputs(site))}
+    known = {f"layer_{i}": tap for i, tap in enumerate(anatomy.outputs(site))}
     if site == "block":
-        known["embedding"] = Tap(anatomy.blocks[0], entering=True)
-        if anatomy.final_norm is not None:
-            known["final"] = Tap(anatomy.final_norm)
+        known["embedding"] = anatomy.embedding
+        if anatomy.final is not None:
+            known["final"] = anatomy.final
     names = sorted(known, key=layer_key)
     asked = [name.strip() for name in (layers.split(",") if isinstance(layers, str) else layers)]
     chosen = names if asked == ["all"] else sorted(dict.fromkeys(asked), key=layer_key)
@@ -216,8 +209,12 @@ Hooks = dict[nn.Module, Callable[[Tensor], None]]
 
 
 def _hooks(taps: Mapping[str, Tap], collected: Collector) -> tuple[Hooks, Hooks]:
-    before = {tap.module: collected.taking(layer) for layer, tap in taps.items() if tap.entering}
-    after = {tap.module: collected.taking(layer) for layer, tap in taps.items() if not tap.entering}
+    """What is called before and after each module: the layers that are read there, by the number of the call."""
+    found: tuple[dict[nn.Module, dict[int, str]], ...] = ({}, {})
+    for layer, tap in taps.items():
+        found[not tap.entering].setdefault(tap.module, {})[tap.call] = layer
+    axes = next(iter(taps.values())).axes
+    before, after = ({m: collected.taking(layers, axes) for m, layers in one.items()} for one in found)
     return before, after
 
 
@@ -242,7 +239,7 @@ def require_finite(found: Mapping[str, Points], name: str, dtype: str) -> None:
             raise InvalidCloud(f"{layer} of {name}: {broken} of {len(points)} points hold NaN or infinity; {cause}")
 
 
-def _notes(model: LoadedModel, chosen: Chosen, plan: Plan, max_length: int) -> dict[str, Any]:
+def _notes(model: LoadedModel, chosen: Chosen, plan: Plan, max_length: int, together: str) -> dict[str, Any]:
     truncated = sum(e.truncated for e in chosen.encoded)
     notes: dict[str, Any] = {
         "texts": len(chosen.encoded),
@@ -251,7 +248,10 @@ def _notes(model: LoadedModel, chosen: Chosen, plan: Plan, max_length: int) -> d
         "truncated_texts": truncated,
         "truncated_share": truncated / len(chosen.encoded),
         "max_length": longest(model, max_length),
+        "batches": together,
     }
+    if model.headless == BOTH_WAYS:
+        notes["reads"] = "reads both ways"
     if plan.pooling.per_token:
         notes["tokens"] = f"{plan.points} of {plan.candidates} tokens"
     return notes

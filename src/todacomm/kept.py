@@ -21,7 +21,17 @@ from todacomm.study import ALL, Study
 from todacomm.types import Activations, Address, ModelCard, Points, Profile, Texts, layer_key
 
 BY_KIND = {"causal": "last", "masked": "cls"}  # extraction.DEFAULT_POOLING, without torch
-OF_A_CARD = ("kind", "norm_place", "parameters", "blocks", "width", "weights_sha256", "adapter", "tokenizer_from")
+OF_A_CARD = (
+    "kind",
+    "norm_place",
+    "parameters",
+    "blocks",
+    "width",
+    "weights_sha256",
+    "adapter",
+    "tokenizer_from",
+    "probe",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

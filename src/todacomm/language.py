@@ -17,9 +17,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from todacomm.batching import Batch, Batching, Encoded, inputs, pad_id, token_budget, vocabulary
-from todacomm.families import evaluating, hooked
+from todacomm.families import probe_ids
+from todacomm.feeding import arguments
+from todacomm.hooks import evaluating, hooked
 from todacomm.loading import LoadedModel
-from todacomm.placement import input_device
 
 MASKED_SHARE = 0.15
 SCORED = 2  # tokens of each text that the pseudo-perplexity scores
@@ -134,7 +135,7 @@ def scores_in_pieces(
 
 
 def comes_in_pieces(model: LoadedModel) -> bool:
-    """Whether the logits are just what the output embedding gives for each position, as three tokens show.
+    """Whether the logits are just what the output embedding gives for each position, as a short text shows.
 
     Not so for models that change them after it (Gemma 2 caps them, ESM adds a bias) or never call it; nor is it done where the
     weights of the head are read from disk for each call.
@@ -143,23 +144,25 @@ def comes_in_pieces(model: LoadedModel) -> bool:
     if any(parameter.is_meta for parameter in head.parameters()):
         return False
     called: list[Tensor] = []
-    ids = torch.arange(3, device=input_device(model.network))[None]
     with evaluating(model.network), hooked({}, {head: called.append}):
-        output = model.network(input_ids=ids, attention_mask=torch.ones_like(ids))
+        output = model.network(**_short(model))
     return len(called) == 1 and torch.equal(called[0].float(), _logits(output).float())
 
 
 def reads_final(model: LoadedModel) -> bool:
-    """Whether what enters the head is just what the final norm gives, as three tokens show."""
+    """Whether what enters the head is just what the final norm gives, as a short text shows."""
     norm = model.anatomy.final_norm
     if norm is None:
         return False
     left: list[Tensor] = []
     entered: list[Tensor] = []
-    ids = torch.arange(3, device=input_device(model.network))[None]
     with evaluating(model.network), hooked({_head(model): entered.append}, {norm: left.append}):
-        model.network(input_ids=ids, attention_mask=torch.ones_like(ids))
+        model.network(**_short(model))
     return len(left) == len(entered) == 1 and torch.equal(left[0], entered[0])
+
+
+def _short(model: LoadedModel) -> dict[str, Any]:
+    return arguments(model.network, probe_ids(model.network)[:1])
 
 
 def piece_rows(model: LoadedModel) -> int:

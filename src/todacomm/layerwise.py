@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from todacomm.batching import Batch, Encoded
-from todacomm.families import Anatomy, evaluating, hooked
+from todacomm.families import Anatomy
+from todacomm.hooks import evaluating, hooked
 from todacomm.types import Mask, layer_key
 
 STRETCH = 16384  # tokens that one block is applied to before the next: laying it out costs 3 to 4 % beside them

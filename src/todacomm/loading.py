@@ -1,8 +1,8 @@
 """Load a model of the hub, of a directory or of the package, or adopt one that the caller already holds.
 
 No code of a checkpoint runs unless it was asked for: weights come from safetensors or GGUF, pickle and remote code are
-refused by default. What kind of model it is (causal or masked) is read from its configuration, never from a class name:
-an ESM with ``is_decoder`` has no other class than EsmForMaskedLM.
+refused by default. What kind of model it is (causal or masked) is read from its configuration, never from a class name (an ESM with
+``is_decoder`` has no other class than EsmForMaskedLM), and then asked of the model itself: see `todacomm.probing`.
 """
 
 import copy
@@ -34,12 +34,16 @@ except ModuleNotFoundError:
 
 from todacomm.adapters import merged, require_peft
 from todacomm.completeness import check_complete
-from todacomm.families import Anatomy, anatomy, base_of, number_of_blocks
+from todacomm.families import Anatomy, anatomy, number_of_blocks
+from todacomm.feeding import base_of
 from todacomm.held import state_sha256, unwrapped
 from todacomm.placement import forget_with, spread
+from todacomm.probing import Probe, probe
 
 Kind = Literal["causal", "masked"]
 NO_HEAD = "the checkpoint has no language-modelling head"
+BOTH_WAYS = "each token sees those after it, so the next token is not predicted but read"
+FOR_MASKED = "no token sees those after it, and the head was made to fill in masked tokens"
 NO_ADAPTER = {
     "subfolder": "no adapter"
 }  # transformers is not to look for one: it is merged here, or refused without PEFT
@@ -50,8 +54,9 @@ class LoadedModel:
     """A network ready to be measured, with its tokenizer and where it came from.
 
     ``headless`` is the reason why there are no language metrics, empty where the network has a head. ``weights_sha256``
-    is over the bytes of the weight files, or, for an adopted network, over its state dict. ``adapter`` says what was merged
-    into the weights, ``tokenizer_from`` where the tokenizer is; both are empty where the checkpoint alone has all.
+    is over the bytes of the weight files, or, for an adopted network, over its state dict. ``probe`` is how the model read
+    a short text, which decides the ``kind``. ``adapter`` says what was merged into the weights, ``tokenizer_from`` where the
+    tokenizer is; both are empty where the checkpoint alone has all.
     """
 
     name: str
@@ -64,6 +69,7 @@ class LoadedModel:
     dtype: str
     revision: str
     weights_sha256: str
+    probe: Probe
     adapter: str = ""
     tokenizer_from: str = ""
 
@@ -87,14 +93,20 @@ class LoadedModel:
 
     def as_dict(self) -> dict[str, Any]:
         """What a record says about the model; JSON-able."""
-        held = ("network", "tokenizer", "anatomy")
+        held = ("network", "tokenizer", "anatomy", "probe")
         return {
             **{f.name: getattr(self, f.name) for f in fields(self) if f.name not in held},
             "blocks": self.blocks,
             "parameters": self.parameters,
             "architecture": type(self.network).__name__,
             "width": self.anatomy.width,
+            "probe": self.outcome,
         }
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """What the passes over a short text found, when the model was loaded."""
+        return {"blocks_by": self.anatomy.by, **self.probe.as_dict()}
 
 
 def load_model(  # noqa: PLR0913 - every option of loading, each a keyword with a default
@@ -144,17 +156,21 @@ def load_model(  # noqa: PLR0913 - every option of loading, each a keyword with 
         with checkpoints.quietly(), checkpoints.explained(source):
             network = merged(network, found.adapter, directory)
     digest = weights_sha256 or parts.weights_sha256(found, gguf_file) or state_sha256(network)
+    body = anatomy(network)
+    probed = probe(body, words)
+    kind, headless = decided(kind, headless, probed, config)
     return LoadedModel(
         source.name,
         network,
         words,
         kind,
         headless,
-        anatomy(network),
+        body,
         placed,
         dtype,
         checkpoints.commit(source),
         digest,
+        probed,
         parts.described(found),
         source.tokenizer or "",
     )
@@ -206,22 +222,26 @@ def adopt(network: nn.Module, tokenizer: Any, *, name: str | None = None) -> Loa
     dtype = str(first.dtype).removeprefix("torch.")
     head = getattr(network, "get_output_embeddings", lambda: None)()
     headless = NO_HEAD if head is None or base_of(network) is network else ""
+    found = anatomy(network)
+    probed = probe(found, tokenizer)
+    kind, headless = decided(kind, headless, probed, config)
     return LoadedModel(
         name or path or type(network).__name__,
         network,
         tokenizer,
         kind,
         headless,
-        anatomy(network),
+        found,
         str(first.device),
         dtype,
         "",
         state_sha256(network),
+        probed,
     )
 
 
 def kind_of(config: Any, name: str) -> Kind:
-    """``causal`` (reads from left to right) or ``masked`` (reads both ways), from the configuration alone.
+    """``causal`` (reads from left to right) or ``masked`` (reads both ways), by the configuration; `decided` asks the model.
 
     Raises `InvalidInput` for an encoder-decoder and for what is no language model.
     """
@@ -241,6 +261,15 @@ def kind_of(config: Any, name: str) -> Kind:
         f"{name} is of type '{config.model_type}', neither a causal nor a masked language model; "
         "name modules yourself with td.activations(module, batches, sites=[...])"
     )
+
+
+def decided(kind: Kind, headless: str, probed: Probe, config: Any) -> tuple[Kind, str]:
+    """The kind that a model has by the way it reads, and the reason why it has no language metrics, if there is one."""
+    if kind == "causal" and not probed.causal:
+        return "masked", headless or BOTH_WAYS
+    if kind == "masked" and probed.only_backwards:
+        return "causal", headless or ("" if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else FOR_MASKED)
+    return kind, headless
 
 
 def device_of(asked: str) -> str:

@@ -22,7 +22,7 @@ except ModuleNotFoundError:
 from todacomm import axes
 from todacomm.collecting import as_array
 from todacomm.extraction import require_finite
-from todacomm.families import evaluating, hooked
+from todacomm.hooks import evaluating, hooked
 
 Batches = Iterable[Tensor | Sequence[Any] | Mapping[str, Any]]
 BATCH = "a tensor, a sequence of positional arguments, or a mapping of keyword arguments"

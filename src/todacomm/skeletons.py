@@ -8,7 +8,6 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -19,10 +18,12 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 from todacomm import checkpoints, loading
 from todacomm.errors import InvalidInput
 from todacomm.extraction import select_layers
-from todacomm.families import DEPTHS, anatomy, base_of, number_of_blocks, text_config
+from todacomm.families import DEPTHS, anatomy, number_of_blocks
+from todacomm.feeding import base_of, text_config, vocabulary_of
 from todacomm.loading import LoadedModel
 from todacomm.models import ModelSource
 from todacomm.parts import parts_of
+from todacomm.probing import probe
 from todacomm.types import layer_key
 
 KEPT = 2  # blocks
@@ -91,17 +92,13 @@ def skeleton(
             network = headed.from_config(copy.deepcopy(config), trust_remote_code=trust_remote_code)
     device = loading.device_of(device)
     headless = loading.NO_HEAD if not gguf_file and lacks_head(network, base) else ""
-    loaded = partial(
-        LoadedModel,
-        name=source.name,
-        tokenizer=tokenizer,
-        kind=kind,
-        headless=headless,
-        device=device,
-        dtype=dtype,
-        revision="",
-        weights_sha256="",
-    )
+
+    def loaded(network: nn.Module) -> LoadedModel:
+        found = anatomy(network)
+        probed = probe(found, tokenizer)
+        told = loading.decided(kind, headless, probed, config)
+        return LoadedModel(source.name, network, tokenizer, *told, found, device, dtype, "", "", probed)
+
     found = cut_short(base_of(network) if headless else network, loaded, site=site, device=device, dtype=dtype)
     return replace(found, described=seconds)
 
@@ -123,9 +120,9 @@ def lacks_head(network: nn.Module, source: ModelSource) -> bool:
 
 
 def cut_short(
-    network: nn.Module, loaded: Callable[..., LoadedModel], *, site: str, device: str, dtype: str
+    network: nn.Module, loaded: Callable[[nn.Module], LoadedModel], *, site: str, device: str, dtype: str
 ) -> Skeleton:
-    """The skeleton of a network on the meta device, which becomes its ``cut`` by ``loaded(network=…, anatomy=…)``."""
+    """The skeleton of a network on the meta device, which becomes its ``cut`` by ``loaded``."""
     depth, base = number_of_blocks(network), base_of(network)
     counts = {
         "parameters": sum(p.numel() for p in network.parameters()),
@@ -134,13 +131,13 @@ def cut_short(
     }
     block = shorten(network, base, depth)
     materialise(network, device, getattr(torch, dtype))
-    model = loaded(network=network.eval(), anatomy=anatomy(network))
+    model = loaded(network.eval())
     return Skeleton(
         cut=model,
         depth=depth,
         block=block,
         attention=attention_width(text_config(network), model.anatomy.width),
-        vocabulary=int(network.get_input_embeddings().num_embeddings),  # type: ignore[operator]
+        vocabulary=vocabulary_of(network),
         layers=tuple(layers_of(model, site, depth)),
         **counts,
     )
@@ -205,7 +202,9 @@ def filled(shape: Tensor, noise: Tensor, *, like: nn.Module) -> Tensor:
 
 
 def constant(buffer: Tensor) -> Tensor:
-    """A buffer of small numbers, of zeros where it holds indices, of true where it is a mask."""
+    """A buffer of small numbers, of zeros where it holds indices, of true where it is a mask, to the left where it is square."""
+    if buffer.dtype in (torch.bool, torch.uint8) and buffer.ndim > 1 and buffer.shape[-1] == buffer.shape[-2]:
+        return torch.ones(buffer.shape, dtype=buffer.dtype).tril()
     value = True if buffer.dtype == torch.bool else 0.01 if buffer.is_floating_point() else 0
     return torch.full(buffer.shape, value, dtype=buffer.dtype)
 

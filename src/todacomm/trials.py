@@ -213,7 +213,7 @@ class Watch:
         self._left = self._now()
 
     def _before(self, _module: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        from todacomm.families import entering
+        from todacomm.hooks import entering
 
         hidden = entering(args, kwargs)
         texts, length = hidden.shape[:2] if hidden is not None and hidden.ndim > 2 else (1, 1)

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from todacomm.addresses import Address as Address  # noqa: PLC0414  (for everybody, as the next four)
 from todacomm.addresses import is_block as is_block  # noqa: PLC0414
 from todacomm.addresses import layer_key as layer_key  # noqa: PLC0414
+from todacomm.cards import ModelCard as ModelCard  # noqa: PLC0414
 from todacomm.claims import Claims
 from todacomm.claims import Number as Number  # noqa: PLC0414
 from todacomm.errors import InvalidCloud, InvalidInput, InvalidTexts, MissingExtra, UnknownName
@@ -55,7 +56,7 @@ class Texts:
             )
 
     def __repr__(self) -> str:
-        groups = "" if self.groups is None else f" of {len(set(self.groups))} groups"
+        groups = "" if self.groups is None else f", groups: {len(set(self.groups))}"
         return f"Texts({self.name}: {len(self.items)} texts{groups})"
 
     def __len__(self) -> int:
@@ -236,24 +237,6 @@ class Expansion:
     matched: Growth | None
     reason: str = ""
     doubt: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """What a model is, read from itself: ``norm_place`` is pre-LN (a norm reads the stream before each sublayer), post-LN
-    (after it), or other. ``adapter`` was merged into the weights; ``tokenizer_from`` is set where it is not the model's own.
-    """
-
-    name: str
-    kind: Literal["causal", "masked"]
-    norm_place: Literal["pre-LN", "post-LN", "other"]
-    parameters: int
-    blocks: int
-    width: int
-    revision: str
-    weights_sha256: str
-    adapter: str = ""
-    tokenizer_from: str = ""
 
 
 @by_value

@@ -1,0 +1,151 @@
+"""How a model reads: whether a token sees those after it, and whether padding or other texts change what becomes of one.
+
+Asked of the model itself once, when it is loaded, with a short text: alone, beside the same text with its first or its last
+token changed, and padded beside a longer one. A type does not tell: a Llama may read both ways, FNet has no mask at all.
+"""
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from todacomm.errors import InvalidInput
+from todacomm.families import PROBE, Anatomy
+from todacomm.feeding import FOREIGN, padding_id, plain_ids, reading, window_of
+from todacomm.hooks import trace, upright
+
+Ids = Int[Tensor, " t"]
+States = list[Tensor]
+SIDES = ("right", "left")
+TINY = 1e-12
+Company = Literal["any", "equal lengths", "none"]
+ROUNDING = {torch.float32: 1e-5, torch.float16: 2e-2, torch.bfloat16: 5e-2}  # of a hidden state, by the order of sums
+LONGER = 7  # tokens of padding beside the longer text
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How a model read a short text, as the largest change of any hidden state, relative to its norm.
+
+    ``earlier`` and ``later`` are the changes before the last token when that is changed, and after the first when that is;
+    ``padding`` and ``left_padding`` those that padding makes, ``company`` that which other texts of the same length make;
+    what is at most ``rounding`` is none.
+    """
+
+    earlier: float
+    later: float
+    padding: float
+    left_padding: float
+    company: float
+    rounding: float
+
+    @property
+    def causal(self) -> bool:
+        """Whether no token sees those after it."""
+        return self.earlier <= self.rounding
+
+    @property
+    def only_backwards(self) -> bool:
+        """Whether tokens see those before them, and none after them."""
+        return self.causal and self.later > self.rounding
+
+    def together(self, side: str) -> Company:
+        """Which texts may share a batch that is padded on this side, with no text changed by the others."""
+        if self.company > self.rounding:
+            return "none"
+        padding = self.left_padding if side == "left" else self.padding
+        return "any" if padding <= self.rounding else "equal lengths"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record; JSON-able."""
+        changes = ("earlier", "later", "padding", "left_padding", "company", "rounding")
+        return {
+            "causal": self.causal,
+            "batches": self.together("right"),
+            **{name: _finite(getattr(self, name)) for name in changes},
+        }
+
+
+def probe(found: Anatomy, tokenizer: Any) -> Probe:
+    """How a model reads, from a few short passes through it.
+
+    Raises `InvalidInput` for a model that cannot read a short text, or gives other hidden states each time.
+    """
+    base, rounding = found.base, _rounding(found.base)
+    text, longer, first, last = _texts(base)
+    with reading(base):
+        alone, beside = _states(found, text[None]), _states(found, torch.stack([text, first, last]))
+        company = _change(_part(beside, 0), _part(alone, 0))
+        if company > rounding and _change(_part(_states(found, text[None]), 0), _part(alone, 0)) > rounding:
+            raise InvalidInput(
+                f"{type(base).__name__} gives other hidden states each time it reads the same text, so nothing measured "
+                "of it would hold; where it draws random numbers, fix their seed in its configuration"
+            )
+        padding = {side: _padded(found, text, longer, side, tokenizer) for side in SIDES}
+    return Probe(
+        earlier=_change(_part(beside, 2, slice(-1)), _part(beside, 0, slice(-1))),
+        later=_change(_part(beside, 1, slice(1, None)), _part(beside, 0, slice(1, None))),
+        padding=_change(padding["right"], _part(alone, 0)),
+        left_padding=_change(padding["left"], _part(alone, 0)),
+        company=company,
+        rounding=rounding,
+    )
+
+
+def _rounding(base: nn.Module) -> float:
+    dtypes = (p.dtype for p in base.parameters() if p.is_floating_point())
+    return ROUNDING.get(next(dtypes, torch.float32), ROUNDING[torch.float32])
+
+
+def _texts(base: nn.Module) -> tuple[Ids, Ids, Ids, Ids]:
+    """A short text, a longer one, and the short one with its first and with its last token changed."""
+    tokens = min(PROBE[1] + LONGER, window_of(base) or PROBE[1] + LONGER)
+    ids = plain_ids(base, tokens + 2)
+    text = ids[: tokens // 2 + 1]
+    first, last = text.clone(), text.clone()
+    first[0], last[-1] = ids[tokens], ids[tokens + 1]
+    return text, ids[:tokens].flip(0), first, last
+
+
+def _states(found: Anatomy, ids: Tensor, real: Tensor | None = None) -> States:
+    """The stream before, between and after the blocks, and the output of the final norm, (b, t, d) each."""
+    taps = [t for t in (found.embedding, *found.outputs("block"), found.final) if t is not None]
+    seen = trace(found.base, list(dict.fromkeys(t.module for t in taps)), ids, real)
+    read = [(seen.entered if t.entering else seen.left)[t.module][t.call] for t in taps]
+    return [upright(hidden, t.axes, ids.shape[1]).float() for hidden, t in zip(read, taps, strict=True)]
+
+
+def _padded(found: Anatomy, text: Ids, longer: Ids, side: str, tokenizer: Any) -> States:
+    """The states of a text that is padded beside a longer one; none where a model fails on padding at this side."""
+    place = slice(len(longer) - len(text), None) if side == "left" else slice(len(text))
+    ids = torch.full((2, len(longer)), padding_id(found.base, tokenizer))
+    real = torch.zeros_like(ids, dtype=torch.bool)
+    ids[0, place], ids[1], real[0, place], real[1] = text, longer, True, True
+    with suppress(*FOREIGN):
+        return _part(_states(found, ids, real), 0, place)
+    return []
+
+
+def _part(states: States, row: int, tokens: slice = slice(None)) -> States:
+    return [hidden[row, tokens] for hidden in states]
+
+
+def _change(found: States, expected: States) -> float:
+    """The largest change of a hidden state over its norm, or over the usual one of its layer where that is larger."""
+    if len(found) != len(expected):
+        return math.inf
+    changes = [0.0]
+    for a, b in zip(found, expected, strict=True):
+        norms, finite = b.norm(dim=-1), b.isfinite().all(dim=-1)
+        if finite.any():
+            change = (a - b).norm(dim=-1)[finite] / norms[finite].clamp(min=max(float(norms[finite].median()), TINY))
+            changes.append(float(change.nan_to_num(nan=math.inf).amax()))
+    return max(changes)
+
+
+def _finite(change: float) -> float | None:
+    return float(f"{change:.2g}") if math.isfinite(change) else None
