@@ -385,7 +385,7 @@ def test_a_sweep_gets_a_row_and_curves_for_each_cell(tmp_path):
     assert {f"visualizations/{name}" for name in expected} <= places
     assert findings_of(tmp_path, found).shown.cell == first
     text = (tmp_path / "reports" / "report.md").read_text()
-    assert text.index("| weight") == text.index("| weight_decay=0, prime=19 | no verdict | 0 of 2 | –")
+    assert text.index("| weight") == text.index("| weight_decay=0, prime=19 | memorised only | 0 of 2 | –")
     assert "| weight_decay=0.1, prime=19 | signature present | 2 of 2 |" in text
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,38 +10,45 @@ from typing import Any
 from todacomm.errors import InvalidInput, InvalidRecord
 from todacomm.files import check_schema, read_json, to_json, write_atomically
 from todacomm.grok_store import SIGNATURE, Planned, Ran, has_begun, planned, read_run
+from todacomm.judging import LAG, LEVEL, RULES, Told
+from todacomm.milestones import GENERALISED, LOW, MEMORISED, PLATEAU_END
 from todacomm.report.grok_reading import Findings, read_findings
 from todacomm.report.grok_sections import write_grok_report
 from todacomm.report.reading import share
 from todacomm.salvage import Attempt, Salvage, strictly
-from todacomm.signature import GENERALISED, LEVEL, MEMORISED, PLATEAU_END, Signature, signature
+from todacomm.signature import Signature, signature, tell
 
 SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grokked:
-    """What an experiment has found: a signature for each cell (one, nameless, without a sweep), or why there is none."""
+    """What an experiment has found: a signature for each cell (one, nameless, without a sweep), or why there is none, and ``told`` what
+    its runs and controls show without one.
+    """
 
     directory: Path
     signatures: Mapping[str, Signature]
     problems: Mapping[str, str]
     failures: Mapping[str, str]
+    told: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
 
 
 def concluded(directory: Path, failures: Mapping[str, str], *, command: str = "") -> Grokked:
     """Signature, figures and reports from the records of a directory; signature.json is written last."""
     signatures, problems = judged(directory)
+    told = {cell: told_of(directory, plans) for cell, plans in planned(directory).items() if cell in problems}
     write_grok_report(directory, signatures, problems, command=command)
     record = {
         "schema": SCHEMA,
         "command": command,
         "cells": {cell: signature_record(found) for cell, found in signatures.items()},
         "problems": problems,
+        "without_signature": {cell: [_plain(asdict(one)) for one in found] for cell, found in told.items()},
         "failures": dict(failures),
     }
     write_atomically(directory / SIGNATURE, to_json(record))
-    return Grokked(directory, signatures, problems, failures)
+    return Grokked(directory, signatures, problems, failures, told)
 
 
 def judged(directory: Path, attempt: Attempt = strictly) -> tuple[dict[str, Signature], dict[str, str]]:
@@ -91,13 +98,25 @@ def read_signature(directory: Path) -> Mapping[str, Any]:
 
 def signature_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strictly) -> Signature:
     """The signature of one cell, of its runs that have left a checkpoint. Raises InvalidInput where there are too few."""
-    places = {plan.name: directory / "runs" / plan.name for plan in plans}
-    found = [attempt(name, partial(read_run, place)) for name, place in places.items() if has_begun(place)]
-    told: list[Ran] = [ran for ran in found if ran is not None and ran.course is not None]
-    courses = [ran.course for ran in told if ran.course is not None]
+    left = left_of(directory, plans, attempt)
+    courses = [ran.course for ran in left if ran.course is not None]
     runs = [course for course in courses if course.kind == "run"]
     controls = [course for course in courses if course.kind != "run"]
-    return signature(runs, controls=controls, follow=followed(told))
+    return signature(runs, controls=controls, follow=followed(left))
+
+
+def told_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strictly) -> tuple[Told, ...]:
+    """What every run and control of one cell shows without a null band."""
+    left = left_of(directory, plans, attempt)
+    follow = followed(left)
+    return tuple(tell(ran.course, follow) for ran in left if ran.course is not None and follow in ran.course)
+
+
+def left_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strictly) -> list[Ran]:
+    """The runs of one cell that have left a checkpoint."""
+    places = {plan.name: directory / "runs" / plan.name for plan in plans}
+    found = [attempt(name, partial(read_run, place)) for name, place in places.items() if has_begun(place)]
+    return [ran for ran in found if ran is not None and ran.course is not None]
 
 
 def followed(ran: Sequence[Ran]) -> str:
@@ -110,16 +129,18 @@ def signature_record(found: Signature) -> dict[str, Any]:
     return {**_plain(asdict(found)), "definitions": DEFINITIONS}
 
 
-DEFINITIONS = {
+DEFINITIONS: dict[str, Any] = {
     "memorised_at": "step of the first of three consecutive evaluations on the whole training set with an accuracy of "
     f"{share(MEMORISED, 0)} or more",
     "generalised_at": f"step of the first of three consecutive evaluations on the test set with an accuracy of {share(GENERALISED, 0)} or more",
-    "grokked": "generalised_at is twice memorised_at or more",
+    "grokked": f"generalised_at is twice memorised_at or more, and test accuracy at memorised_at is below {share(LOW, 0)}",
     "plateau": f"median of the followed number from memorised_at to {PLATEAU_END:g} × generalised_at; of a run that does not generalise, over the "
     "first half after memorised_at",
     "after": "median of the followed number over the last five checkpoints",
-    "band": f"{share(LEVEL, 0)} prediction interval for the ratio after / plateau of one more control (Student's t of the log ratios of the controls)",
-    "lag": "shift, in steps, at which changes of the followed number correlate most with changes of test accuracy; positive: topology is later",
+    "band": f"{share(LEVEL, 0)} prediction interval for the ratio after / plateau of one more control (Student's t of the log ratios of the controls that "
+    "memorised only)",
+    "lag": f"{LAG}; positive: topology is later",
+    "verdicts": RULES,
 }
 
 

@@ -3,34 +3,69 @@
 A signature cannot be built without controls: the same numbers of runs that memorise and never generalise are its null band.
 """
 
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Float
-
-from todacomm.changepoints import Lag, Onset, Rank, lag_of, onset_of, rank_correlation
+from todacomm.changepoints import Onset, lag_of, onset_of, rank_correlation
 from todacomm.errors import InvalidInput
+<<<<<<< HEAD
 from todacomm.values import by_value
+=======
+from todacomm.judging import (
+    AT_ONCE,
+    FELL_BACK,
+    FEWEST_CONTROLS,
+    JUDGED,
+    LATE,
+    LEAST_RISE,
+    LEVEL,
+    NO_LOOP,
+    NOTHING,
+    ONLY,
+    PARTLY_GENERALISED,
+    PRESENT,
+    RISING,
+    RULES,
+    UNDECIDED,
+    UNSTABLE,
+    VERDICTS,
+    Band,
+    Told,
+    band_of,
+    is_null,
+    judge,
+    overall,
+    verdict_of,
+)
+from todacomm.milestones import (
+    DELAY,
+    GENERALISED,
+    LAST,
+    LOW,
+    MEMORISED,
+    PLATEAU_END,
+    Ending,
+    Milestones,
+    Rise,
+    ending,
+    first_of_three,
+    milestones,
+    missing,
+    partly_from,
+    plateau_of,
+    rise,
+)
+>>>>>>> 4c088eb (Give every end of a training run its verdict, with the rule and the number behind it)
 from todacomm.watching import Course
 
-MEMORISED, GENERALISED, IN_A_ROW = 0.98, 0.99, 3
-DELAY = 2.0  # grokked: generalised at so many times the step of memorising, or later
-PLATEAU_END = 0.8  # of the step of generalising
-LAST = 5  # checkpoints whose median is "after"
-FEWEST_CONTROLS = 2
-LEAST_RISE = 1.5  # below, a ratio is no rise, however narrow the band
-LEVEL = 0.95  # of the null band
+__all__ = [
+    "AT_ONCE", "BASELINES", "DELAY", "FELL_BACK", "GENERALISED", "JUDGED", "LAST", "LATE", "LEAST_RISE", "LEVEL", "LOW", "MEMORISED",
+    "NOTHING", "NO_LOOP", "ONLY", "PARTLY_GENERALISED", "PLATEAU_END", "PRESENT", "RISING", "RULES", "UNDECIDED", "UNSTABLE", "VERDICTS",
+    "Band", "Ending", "Milestones", "Rise", "Signature", "Told", "band_of", "first_of_three", "milestones", "overall", "plateau_of", "rise",
+    "sentences", "signature", "tell", "verdict_of",
+]  # fmt: skip
 
-PRESENT, NO_LOOP, AT_ONCE, ONLY, NOTHING = VERDICTS = (
-    "signature present",
-    "grokked without a loop",
-    "generalised at once",
-    "memorised only",
-    "did not learn",
-)
 BASELINES = ("fourier_top5_share", "weight_norm")
 WORDS = {
     "H1_max_lifetime": "H1 max",
@@ -39,6 +74,7 @@ WORDS = {
 }
 
 
+<<<<<<< HEAD
 @dataclass(frozen=True, slots=True)
 class Milestones:
     """The steps at which a run memorised and generalised (None where it did not), and how often its test accuracy fell again.
@@ -102,6 +138,8 @@ class Band:
 
 
 @by_value
+=======
+>>>>>>> 4c088eb (Give every end of a training run its verdict, with the rule and the number behind it)
 @dataclass(frozen=True, slots=True, eq=False)
 class Signature:
     """The verdict on some runs beside their controls, and all that it rests on.
@@ -136,13 +174,12 @@ def signature(
             f"{len(runs)} runs and {len(controls)} controls; a signature needs at least one run and {FEWEST_CONTROLS} controls, "
             "runs that memorise and never generalise (permuted labels, no weight decay)"
         )
-    told = [tell(course, follow, seed) for course in runs]
-    beside = [tell(course, follow, seed) for course in controls]
-    usable = [c for c in beside if c.rise is not None and c.milestones.generalised_at is None]
+    told, beside = ([tell(course, follow, seed) for course in some] for some in (runs, controls))
+    usable = [c for c in beside if is_null(c)]
     if len(usable) < FEWEST_CONTROLS:
         raise InvalidInput(
-            f"{len(usable)} of {len(controls)} controls memorised without generalising; expected {FEWEST_CONTROLS} or more. "
-            "Give them more steps, or other settings: what generalises is no control"
+            f"{len(usable)} of {len(controls)} controls memorised without generalising; expected {FEWEST_CONTROLS} or more "
+            f"({'; '.join(f'{c.name}: {c.said}' for c in beside)}). Give them more steps, or other settings: what generalises is no control"
         )
     band = band_of([c.rise.ratio for c in usable if c.rise])
     bands = {
@@ -150,12 +187,11 @@ def signature(
         for name in BASELINES
         if sum(name in c.baselines for c in usable) >= FEWEST_CONTROLS
     }
-    judged = tuple(_with_verdict(one, band) for one in told)
-    judged_controls = tuple(_with_verdict(one, band) for one in beside)
+    judged = tuple(judge(one, course, follow, band) for one, course in zip(told, runs, strict=True))
     found = Signature(
         followed=follow,
         runs=judged,
-        controls=judged_controls,
+        controls=tuple(judge(one, course, follow, band) for one, course in zip(beside, controls, strict=True)),
         band=band,
         within=tuple(_within_others(one, usable) for one in beside),
         baseline_bands=bands,
@@ -168,30 +204,44 @@ def signature(
 
 
 def tell(course: Course, follow: str, seed: int = 0) -> Told:
-    """Milestones, rise, onset, lag and correlations of one course."""
+    """Milestones, rise, onset, lag and correlations of one course, and the verdict as far as it needs no null band."""
     passed = milestones(course)
     span = plateau_of(course, passed)
-    values = course[follow]
+    values, accuracy = course[follow], course["test_accuracy"]
     others = [name for name in BASELINES if name in course]
-    accuracy, moved = course["test_accuracy"], passed.generalised_at is not None
     begin = 0 if span is None else span.start
-    return Told(
+    moved = passed.generalised_at is not None
+    baselines = {name: risen for name in others if (risen := rise(course[name], span)) is not None}
+    found = Told(
         name=course.name,
         kind=course.kind,
         seed=course.seed,
         milestones=passed,
         rise=rise(values, span),
-        baselines={name: risen for name in others if (risen := rise(course[name], span)) is not None},
+        baselines=baselines,
         onset=onset_of(course.steps, values, begin) if moved else None,
         onset_of_accuracy=onset_of(course.steps, accuracy, begin) if moved else None,
-        lag=lag_of(course.steps, values, accuracy) if moved else None,
+        lag=lag_of(course.steps, values, accuracy, seed=seed) if moved else None,
         ranks={
             name: rank
             for name in _ranked(course, follow)
             if (rank := rank_correlation(course[name], accuracy, seed=seed)) is not None
         },
+        ending=ending(course),
+        baseline_onsets=onsets_of(course, baselines, begin) if moved else {},
+        partly_from=partly_from(course.settings),
+        no_rise=missing(values, span),
         complaint=course.complaint,
     )
+    verdict, because = verdict_of(found, None)
+    return replace(found, verdict=verdict, because=because)
+
+
+def onsets_of(course: Course, baselines: Mapping[str, Rise], begin: int) -> dict[str, Onset]:
+    """When each of the cheaper numbers began to move to where it ends: upwards, or downwards as norms do."""
+    signs = {name: 1.0 if risen.ratio >= 1 else -1.0 for name, risen in baselines.items()}
+    found = {name: onset_of(course.steps, sign * course[name], begin) for name, sign in signs.items()}
+    return {name: onset for name, onset in found.items() if onset is not None}
 
 
 def _ranked(course: Course, follow: str) -> list[str]:
@@ -207,99 +257,12 @@ def _ranked(course: Course, follow: str) -> list[str]:
     return [name for name in (*names, *cheap) if name in course]
 
 
-def milestones(course: Course) -> Milestones:
-    """When a course memorised and generalised."""
-    memorised = first_of_three(course["train_accuracy"], MEMORISED)
-    generalised = first_of_three(course["test_accuracy"], GENERALISED)
-    later = course["test_accuracy"][generalised:] if generalised is not None else np.empty(0)
-    dips = later[later < GENERALISED]
-    return Milestones(
-        memorised_at=None if memorised is None else course.steps[memorised],
-        generalised_at=None if generalised is None else course.steps[generalised],
-        dips=len(dips),
-        deepest_dip=float(dips.min()) if len(dips) else None,
-    )
-
-
-def first_of_three(values: Float[np.ndarray, " T"], least: float) -> int | None:
-    """The place of the first of three consecutive values that are all ``least`` or more."""
-    enough = values >= least
-    for i in range(len(values) - IN_A_ROW + 1):
-        if enough[i : i + IN_A_ROW].all():
-            return i
-    return None
-
-
-def plateau_of(course: Course, passed: Milestones) -> slice | None:
-    """The checkpoints of the plateau: from memorised to 0.8 × generalised; without generalisation, the first half after
-    memorisation. None where it did not memorise, or before the plateau has three checkpoints.
-    """
-    if passed.memorised_at is None:
-        return None
-    begin = course.steps.index(passed.memorised_at)
-    if passed.generalised_at is None:
-        end = begin + (len(course) - begin) // 2
-    else:
-        end = int(np.searchsorted(course.steps, PLATEAU_END * passed.generalised_at, side="right"))
-    return slice(begin, end) if end - begin >= IN_A_ROW else None
-
-
-def rise(values: Float[np.ndarray, " T"], span: slice | None) -> Rise | None:
-    """The median on the plateau and of the last five; None without a plateau or where it is zero or undefined."""
-    if span is None or len(values) - span.stop < LAST:
-        return None
-    before, last = values[span], values[-LAST:]
-    if not (np.isfinite(before).any() and np.isfinite(last).any()):
-        return None
-    plateau, after = float(np.nanmedian(before)), float(np.nanmedian(last))
-    return Rise(plateau, after, after / plateau, span.stop - span.start) if plateau > 0 else None
-
-
-# Against the controls
-
-
-def band_of(ratios: Sequence[float]) -> Band:
-    """The prediction interval for one more ratio, on logarithms. Raises InvalidInput for fewer than two or a ratio of 0."""
-    from scipy.stats import t
-
-    if len(ratios) < FEWEST_CONTROLS or min(ratios) <= 0:
-        raise InvalidInput(f"ratios {list(ratios)}; expected two or more above 0")
-    logs = np.log(ratios)
-    k = len(logs)
-    half = float(t.ppf((1 + LEVEL) / 2, k - 1)) * float(logs.std(ddof=1)) * math.sqrt(1 + 1 / k)
-    centre = float(logs.mean())
-    return Band(math.exp(centre - half), math.exp(centre + half), k)
-
-
 def _within_others(one: Told, usable: Sequence[Told]) -> bool:
     """Whether a control lies in the band of the others; it does where there are too few others to make one."""
     if one.rise is None:
         return False
     others = [c.rise.ratio for c in usable if c is not one and c.rise]
     return len(others) < FEWEST_CONTROLS or one.rise.ratio in band_of(others)
-
-
-def _with_verdict(one: Told, band: Band) -> Told:
-    return replace(one, verdict=verdict_of(one, band))
-
-
-def verdict_of(one: Told, band: Band) -> str:
-    """The verdict on one run, in the words of `VERDICTS`."""
-    passed = one.milestones
-    if passed.generalised_at is None:
-        return NOTHING if passed.memorised_at is None else ONLY
-    if not passed.grokked:
-        return AT_ONCE
-    risen = one.rise is not None and one.rise.ratio > max(band.high, LEAST_RISE)
-    return PRESENT if risen else NO_LOOP
-
-
-def overall(verdicts: Sequence[str]) -> str:
-    """One verdict for several runs: theirs where they agree, else how many have which."""
-    counts = Counter(verdicts)
-    if len(counts) == 1:
-        return verdicts[0]
-    return "mixed: " + ", ".join(f"{counts[v]} of {len(verdicts)} {v}" for v in VERDICTS if counts[v])
 
 
 # In words
@@ -309,37 +272,101 @@ def sentences(found: Signature) -> list[str]:
     """What the numbers support, and nothing more."""
     where, _, metric = found.followed.split("/")
     number = WORDS.get(metric, metric.replace("_", " "))
-    grokked = [one for one in found.runs if one.milestones.grokked]
-    said = [f"{found.verdict.capitalize()}: {len(grokked)} of {len(found.runs)} runs grokked."]
-    ratios = [one.rise.ratio for one in grokked if one.rise]
+    grokked = sum(one.milestones.grokked for one in found.runs)
+    said = [f"{found.verdict.capitalize()}: {grokked} of {len(found.runs)} runs grokked.", *_reasons(found.runs)]
+    judged = [one for one in found.runs if one.grokked]
+    ratios = [one.rise.ratio for one in judged if one.rise]
     if ratios:
         said.append(
-            f"{number} of the {where} is {min(ratios):.2g} to {max(ratios):.2g} times its plateau after generalisation; one more control would "
+            f"{number} of the {where} is {_between(ratios)} times its plateau after generalisation; one more control would "
             f"fall between {found.band.low:.2g} and {found.band.high:.2g} times (95 %, from {found.band.controls} controls)."
         )
-    delays = [one.lag.steps for one in grokked if one.lag]
-    if delays:
-        middle = float(np.median(delays))
-        trails = (
-            "moves with test accuracy"
-            if middle == 0
-            else f"{'trails' if middle > 0 else 'leads'} it by {abs(middle):.0f} steps"
+    return [*said, *_against_accuracy(judged, number), *_beside_baselines(found, judged, number)]
+
+
+def _reasons(runs: Sequence[Told]) -> list[str]:
+    """For each verdict that has numbers behind it, those of its runs."""
+    because = {
+        v: [f"seed {one.seed}, {one.because}" for one in runs if one.verdict == v and one.because] for v in VERDICTS
+    }
+    return [f"{verdict.capitalize()}: {'; '.join(reasons)}." for verdict, reasons in because.items() if reasons]
+
+
+def _between(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.2g}", f"{max(values):.2g}"
+    return low if low == high else f"{low} to {high}"
+
+
+class Gap(NamedTuple):
+    """By how many steps one thing comes after another, and between which values with 95 %."""
+
+    steps: int
+    low: int
+    high: int
+
+
+def gap(onset: Onset, other: Onset) -> Gap:
+    """How long after ``other`` an onset is; the interval is as wide as both together."""
+    return Gap(onset.step - other.step, onset.low - other.high, onset.high - other.low)
+
+
+def _against_accuracy(judged: Sequence[Told], number: str) -> list[str]:
+    """Which moves first, the followed number or test accuracy: by their changes, or by their onsets where those correlate too little."""
+    lags = [Gap(one.lag.steps, one.lag.low, one.lag.high) for one in judged if one.lag]
+    without = [one for one in judged if not one.lag]
+    onsets = [gap(one.onset, one.onset_of_accuracy) for one in without if one.onset and one.onset_of_accuracy]
+    said = []
+    if lags:
+        said.append(
+            f"By cross-correlation of their changes, {number} moves {_order(lags, len(judged), 'test accuracy')}."
         )
-        said.append(f"By cross-correlation of their changes, {number} {trails} (median over runs).")
-    said += _beside_baselines(found, grokked)
+    if without and judged:
+        said.append(
+            f"In {len(without)} of {len(judged)} runs the changes of {number} and of test accuracy correlate too little for a lag."
+        )
+    if onsets:
+        said.append(f"By its onset there, {number} begins {_order(onsets, len(judged), 'test accuracy')}.")
     return said
 
 
-def _beside_baselines(found: Signature, grokked: Sequence[Told]) -> list[str]:
-    """How the cheaper numbers do: the report claims nothing for topology that they show as well."""
-    shown = []
+def _order(gaps: Sequence[Gap], runs: int, other: str) -> str:
+    """In how many runs something comes after, before, or together with another."""
+    after, before = [g.steps for g in gaps if g.low > 0], [-g.steps for g in gaps if g.high < 0]
+    together = len(gaps) - len(after) - len(before)
+    parts = [
+        f"{word} {other} in {len(steps)} of {runs} runs (by {_steps(steps)})"
+        for word, steps in (("after", after), ("before", before))
+        if steps
+    ]
+    if together:
+        parts.append(f"together with {other}, as far as can be told, in {together} of {runs} runs")
+    return ", ".join(parts)
+
+
+def _steps(steps: Sequence[int]) -> str:
+    low, high = min(steps), max(steps)
+    return f"{low:,} steps" if low == high else f"{low:,} to {high:,} steps"
+
+
+def _beside_baselines(found: Signature, judged: Sequence[Told], number: str) -> list[str]:
+    """How the cheaper numbers do: the report claims nothing for topology that they show as well, or as early."""
+    shown = {}
     for name in BASELINES:
-        ratios = [one.baselines[name].ratio for one in grokked if name in one.baselines]
+        ratios = [one.baselines[name].ratio for one in judged if name in one.baselines]
         band = found.baseline_bands.get(name)
         if ratios and band and all(ratio not in band for ratio in ratios):
-            shown.append(f"{WORDS[name]} ({min(ratios):.2g} to {max(ratios):.2g} times)")
+            shown[name] = f"{WORDS[name]} ({_between(ratios)} times)"
     if not shown:
         return []
-    return [
-        f"Cheaper numbers leave their own null band as well: {', '.join(shown)}. Topology is no earlier sign than they are by this."
-    ]
+    said = [f"Cheaper numbers leave their own null band as well: {', '.join(shown.values())}."]
+    gaps = {
+        name: [gap(one.onset, one.baseline_onsets[name]) for one in judged if one.onset and name in one.baseline_onsets]
+        for name in shown
+    }
+    for name, found_gaps in gaps.items():
+        if found_gaps:
+            said.append(f"By its onset, {number} begins {_order(found_gaps, len(judged), WORDS[name])}.")
+    every = [g for found_gaps in gaps.values() for g in found_gaps]
+    if every and not any(g.high < 0 for g in every):
+        said.append(f"So {number} is no earlier sign than {'it is' if len(shown) == 1 else 'they are'}.")
+    return said

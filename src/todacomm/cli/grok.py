@@ -1,5 +1,6 @@
 """``todacomm grok``."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from todacomm.errors import InvalidInput
 
 if TYPE_CHECKING:
     from todacomm.concluding import Grokked
-    from todacomm.signature import Signature
+    from todacomm.judging import Told
 
 TASK, NETWORK, TRAINING, LOOK = "Task", "Network", "Training", "What is measured"
 NEVER = "-"
@@ -176,7 +177,9 @@ def show(found: "Grokked", *, json: bool, quiet: bool) -> None:
         streams.print_json(read_json(found.directory / "signature.json"))
     elif not quiet:
         for cell, one in found.signatures.items():
-            show_signature(cell, one)
+            show_runs(cell, (*one.runs, *one.controls), one.sentences)
+        for cell, told in found.told.items():
+            show_runs(cell, told)
         console.out.print(f"Report: {found.directory / 'reports' / 'report.html'}", soft_wrap=True)
     for cell, problem in found.problems.items():
         console.err.tell(f"no signature{f' of {cell}' if cell else ''}:", "bold red", problem)
@@ -184,15 +187,15 @@ def show(found: "Grokked", *, json: bool, quiet: bool) -> None:
         console.err.tell(f"{name}:", "bold red", problem)
 
 
-def show_signature(cell: str, found: "Signature") -> None:
+def show_runs(cell: str, told: Sequence["Told"], sentences: Sequence[str] = ()) -> None:
     """One table, and the sentences that the numbers support."""
     from rich import box
     from rich.table import Table
 
     table = Table(title=cell or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for head in ("run", "memorised", "generalised", "plateau", "after", "ratio", "verdict"):
+    for head in ("run", "memorised", "generalised", "accuracy", "plateau", "after", "ratio", "verdict"):
         table.add_column(head, justify="left" if head in ("run", "verdict") else "right")
-    for one in (*found.runs, *found.controls):
+    for one in told:
         at = [
             NEVER if step is None else f"{step:,}"
             for step in (one.milestones.memorised_at, one.milestones.generalised_at)
@@ -200,7 +203,9 @@ def show_signature(cell: str, found: "Signature") -> None:
         rise = one.rise
         of_rise = [NEVER] * 3 if rise is None else [f"{rise.plateau:.3f}", f"{rise.after:.3f}", f"{rise.ratio:.2f}"]
         kind = f"seed {one.seed}" if one.kind == "run" else f"{one.kind}, seed {one.seed}"
-        table.add_row(kind, *at, *of_rise, one.verdict)
+        table.add_row(kind, *at, f"{one.ending.last_test:.3f}", *of_rise, one.verdict)
+    table.caption = "accuracy: of the test inputs at the last checkpoint"
+    table.caption_justify = "left"
     console.out.print(table)
-    for sentence in found.sentences:
+    for sentence in sentences:
         console.out.print(sentence, soft_wrap=True)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from todacomm.judging import is_null
+from todacomm.milestones import Rise
 from todacomm.report.grok_figures import MOST_OTHER_CELLS
 from todacomm.report.grok_frames import frames_of, thinned
 from todacomm.report.grok_panels import CONTROL, CONTROL_DASHES, MEDIAN_FROM, Line, Panel, coloured, log_from
@@ -15,7 +17,7 @@ from todacomm.report.grok_reading import Exhibit, Findings, Trained, middle, nam
 from todacomm.report.grok_signature_plots import Measure, measures
 from todacomm.report.grok_sweep_charts import sweep_charts
 from todacomm.report.rounding import all_rounded, rounded
-from todacomm.signature import Rise, Signature
+from todacomm.signature import Signature
 
 MOST_STEPS, FEWEST_STEPS = 400, 50  # of a course on the page
 MOST_NUMBERS = 300_000  # of all courses: about 2.5 MB of the page
@@ -310,7 +312,6 @@ def ratio_of(rise: Rise | None) -> float | None:
 def row_record(run: Trained, colour: str, found: Signature | None) -> dict[str, Any]:
     """One run or control with its rise and its verdict; ``part_of_band`` says whether the null band rests on it."""
     rise = run.told.rise if run.told else None
-    generalised = run.told is not None and run.told.milestones.generalised_at is not None
     return {
         "label": run.label,
         "kind": run.kind,
@@ -318,6 +319,6 @@ def row_record(run: Trained, colour: str, found: Signature | None) -> dict[str, 
         "plateau": rounded(rise.plateau if rise else None),
         "after": rounded(rise.after if rise else None),
         "ratio": rounded(ratio_of(rise)),
-        "verdict": (run.told.verdict if run.told else "") or "not judged",
-        "part_of_band": found is not None and not run.is_run and rise is not None and not generalised,
+        "verdict": (run.told.said if run.told else "") or "not judged",
+        "part_of_band": found is not None and not run.is_run and run.told is not None and is_null(run.told),
     }

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from todacomm.judging import LAG, LEVEL, RULES
+from todacomm.milestones import DELAY, GENERALISED, LAST, LOW, MEMORISED, PLATEAU_END
 from todacomm.report.grok_reading import Findings
 from todacomm.report.pieces import Bullets, Context, Paragraph, Picture, Piece, Terms, picture_parts, section
 from todacomm.report.reading import plural, share
-from todacomm.signature import DELAY, GENERALISED, LAST, LEAST_RISE, LEVEL, MEMORISED, PLATEAU_END
 
 REFERENCES = (
     "arXiv:2605.06352: the published recipes, and persistent homology of the embedding while it groks.",
@@ -54,7 +55,7 @@ def definitions(findings: Findings, _: Context) -> Iterator[Piece]:
         (
             ("Memorised", f"the first of three consecutive evaluations on the whole training set with an accuracy of {share(MEMORISED, 0)} or more."),
             ("Generalised", f"the first of three consecutive evaluations with a test accuracy of {share(GENERALISED, 0)} or more."),
-            ("Grokked", f"it generalised at {DELAY:g} times the step of memorising, or later."),
+            ("Grokked", f"it generalised at {DELAY:g} times the step of memorising, or later, and gave fewer than {share(LOW, 0)} of the test answers when it memorised."),
             (
                 "Plateau",
                 f"the median over the checkpoints from memorised to {PLATEAU_END:g} × generalised; of a run that does not generalise, over the first half after memorisation.",
@@ -63,15 +64,15 @@ def definitions(findings: Findings, _: Context) -> Iterator[Piece]:
             (
                 "Null band",
                 (f"where the ratio after / plateau of one more control would fall ({share(LEVEL, 0)}: Student's prediction interval of the logarithms of the ratios of "
-                "the controls that memorised and did not generalise)."),
+                "the controls that memorised only)."),
             ),
-            ("Signature present", f"it grokked, and its ratio lies above the null band and above {LEAST_RISE:g}."),
+            *((verdict.capitalize(), f"{rule}.") for verdict, rule in RULES.items()),
             ("Controls", "the same training with the answers permuted among the training pairs, or without weight decay: they can memorise, and nothing more."),
             ("Bar", "a feature of the cloud that appears at one distance (birth) and goes at a larger one (death); its lifetime is the difference."),
             ("H0, H1", "bars of clusters, and of loops; total: the sum of their lifetimes, max: the longest."),
             ("H1 max", f"the longest bar of H1 of the cloud {findings.shown.layer.replace('_', ' ')}: rows centred, each then put on the unit sphere; lengths are chords."),
             ("Onset", "where a level and a straight rise that join fit the course best, up to nine tenths of the way to its highest."),
-            ("Lag", "the shift at which the changes of H1 max correlate most with those of test accuracy."),
+            ("Lag", f"{LAG}."),
         )
     )  # fmt: skip
 

@@ -10,9 +10,11 @@ import numpy as np
 from jaxtyping import Float
 
 from todacomm.grok_store import THE_PLAN, Planned, check_weights, has_arrays, has_begun, planned, read_plan, read_run
+from todacomm.judging import JUDGED, is_null
+from todacomm.milestones import plateau_of
 from todacomm.report.reading import number
 from todacomm.salvage import Attempt, strictly
-from todacomm.signature import Signature, Told, overall, plateau_of, tell
+from todacomm.signature import Signature, Told, overall, tell
 from todacomm.watching import Course
 
 LEFT_NOTHING, UNREADABLE = "it left no checkpoint", "its records cannot be read"
@@ -101,8 +103,11 @@ class Exhibit:
 
     @property
     def verdict(self) -> str:
-        """The verdict, or that there is none."""
-        return self.signature.verdict if self.signature else "no verdict"
+        """The verdict; without a null band that of runs that need none, such as unstable ones."""
+        if self.signature:
+            return self.signature.verdict
+        found = [run.told.verdict for run in self.runs if run.told]
+        return "no verdict" if not found or set(found) & set(JUDGED) else overall(found)
 
     @property
     def without_fourier(self) -> str:
@@ -142,8 +147,9 @@ class Findings:
 
     @property
     def verdict(self) -> str:
-        """One verdict for all runs of all cells that have one."""
-        found = [told.verdict for e in self.exhibits if e.signature for told in e.signature.runs]
+        """One verdict for all runs of all cells."""
+        judged = [e for e in self.exhibits if e.verdict != "no verdict"]
+        found = [run.told.verdict for e in judged for run in e.runs if run.told]
         return overall(found) if found else "no verdict"
 
 
@@ -240,7 +246,7 @@ def null_range(exhibit: Exhibit) -> tuple[list[int], Float[np.ndarray, " T"], Fl
     controls = [
         (c.course, c.told.rise.plateau)
         for c in exhibit.beside
-        if c.course is not None and c.told and c.told.rise and c.told.milestones.generalised_at is None
+        if c.course is not None and c.told and c.told.rise and is_null(c.told)
     ]
     if not plateaus or len(controls) < 2:
         return None

@@ -11,20 +11,42 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from todacomm.judging import (
+    AT_ONCE,
+    FELL_BACK,
+    LATE,
+    NO_LOOP,
+    NOTHING,
+    ONLY,
+    PARTLY_GENERALISED,
+    PRESENT,
+    RISING,
+    UNDECIDED,
+    UNSTABLE,
+    Band,
+    is_null,
+)
+from todacomm.milestones import Rise
 from todacomm.report import style
 from todacomm.report.grok_panels import CONTROL, coloured, grok_figure, heading
 from todacomm.report.grok_reading import Exhibit, Findings, Trained, named
 from todacomm.report.panels import plain_number, save
-from todacomm.signature import AT_ONCE, NO_LOOP, NOTHING, ONLY, PRESENT, Band, Rise, Signature
+from todacomm.signature import Signature
 
 MOST_CELLS = 48
 # A colour and a marker for each verdict: told apart in grey as well.
 VERDICT_LOOKS = {
     PRESENT: ("o", style.PALETTE[0]),
+    LATE: ("p", style.PALETTE[0]),
     NO_LOOP: ("s", style.PALETTE[4]),
+    UNDECIDED: ("d", style.PALETTE[6]),
     AT_ONCE: ("^", style.PALETTE[2]),
+    FELL_BACK: ("v", style.PALETTE[3]),
+    RISING: ("P", style.PALETTE[5]),
+    PARTLY_GENERALISED: (">", style.PALETTE[5]),
     ONLY: ("X", style.PALETTE[1]),
     NOTHING: ("x", style.PALETTE[6]),
+    UNSTABLE: ("*", style.PALETTE[3]),
     "": ("D", CONTROL),
 }
 NOT_JUDGED = "not judged: no null band"
@@ -58,7 +80,7 @@ def measures(found: Signature) -> list[Measure]:
     caption="Each row is a run or a control: the median of the last five checkpoints over the median of the plateau, on a logarithmic "
     "axis; the grey line is no change. The band is where one more control would fall (95 %, from the controls below). Beside the followed "
     "number stand two that are cheaper to have: what they show as well, topology is not needed for. A row without a dot has no plateau of "
-    "three checkpoints. Hollow controls generalised, and are no part of the band.",
+    "three checkpoints. Hollow controls are no part of the band: it is made of those that memorised only.",
 )
 def signature_figure(exhibit: Exhibit) -> Figure | None:
     """A panel for each number, a row for each run and control."""
@@ -89,8 +111,8 @@ def _ratios(axes: Axes, measure: Measure, rows: Sequence[Trained], colours: dict
             continue
         marker = "o" if run.is_run else "s"
         colour = colours.get(run.name, "#4A4A4A")
-        generalised = not run.is_run and run.told is not None and run.told.milestones.generalised_at is not None
-        axes.plot(rise.ratio, y, marker, color=colour, markersize=5, markerfacecolor="white" if generalised else colour)
+        hollow = not run.is_run and run.told is not None and not is_null(run.told)
+        axes.plot(rise.ratio, y, marker, color=colour, markersize=5, markerfacecolor="white" if hollow else colour)
         values.append(rise.ratio)
     ratio_axis(axes, values)
     axes.set_title(named(measure.name).replace(", ", ",\n"), fontsize=7.5)

@@ -27,7 +27,7 @@ from todacomm.report.style import step_of
 ROW, LINE, LEAST_HEIGHT = 24, 16, 70  # pixels: of a cell in each panel, of a line of its name, and of a panel
 LETTERS = 26  # of a line of the name of a cell
 BAND = "rgba(140,140,140,0.35)"
-THIN = {"x": "x-open"}  # beside the filled one
+OTHERS = {"x": "x-open", "p": "pentagon", "d": "diamond-tall", ">": "triangle-right"}  # beside those of `style.MARKERS`
 HEADER = ("cell", "run", "verdict", "memorised at", "generalised at", "ratio", "band from", "band to", "lag")
 
 
@@ -216,7 +216,7 @@ def unity(exhibits: Sequence[Exhibit]) -> Iterator[Trace]:
 def symbol_of(verdict: str) -> str:
     """The mark of a verdict, as plotly calls it."""
     marker = VERDICT_LOOKS[verdict][0]
-    return THIN.get(marker) or SYMBOLS[marker]
+    return OTHERS.get(marker) or SYMBOLS[marker]
 
 
 def label_of(exhibit: Exhibit) -> str:

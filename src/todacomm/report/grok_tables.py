@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from todacomm.changepoints import Onset
+from todacomm.judging import ONLY, Told, is_null
+from todacomm.milestones import GENERALISED
 from todacomm.report.grok_reading import Exhibit, Findings, Trained, named, ratio_of, spoken_step
 from todacomm.report.pieces import Chart, Context, Paragraph, Picture, Piece, Table, section
 from todacomm.report.reading import listed, number, plural, share
-from todacomm.signature import BASELINES, GENERALISED, Signature, Told
+from todacomm.signature import BASELINES, Signature
 
 MOST_COLUMNS = 5  # runs that have a column of their own among the correlations
 
@@ -30,6 +32,8 @@ def answer(findings: Findings, _: Context) -> Iterator[Piece]:
         if not exhibit.signature:
             where = f"{exhibit.cell}: " if exhibit.cell else ""
             yield Paragraph(f"{where}no verdict. {exhibit.problem or 'There was no signature to tell of.'}", "warning")
+            told = "; ".join(f"{run.label}: {run.told.said}" for run in exhibit.runs if run.told)
+            yield from [Paragraph(f"{where}What the runs show without a null band: {told}.")] if told else []
     for warning in warnings(findings):
         yield Paragraph(warning, "warning")
 
@@ -42,15 +46,15 @@ def warnings(findings: Findings) -> list[str]:
         if exhibit.signature is None:
             continue
         judged = list(zip(exhibit.signature.controls, exhibit.signature.within, strict=True))
-        apart = [c.name for c, within in judged if not within and c.rise]
-        without = [c.name for c, _ in judged if c.rise is None]
-        learned = [c.name for c, _ in judged if c.milestones.generalised_at is not None]
+        apart = [c.name for c, within in judged if not within and is_null(c)]
+        without = [f"{c.name} ({c.no_rise})" for c, _ in judged if c.rise is None]
+        other = [f"{c.name}: {c.said}" for c, _ in judged if c.verdict != ONLY]
         found += [
             f"{text}: {listed(names)}."
             for text, names in (
                 ("Outside the band of the other controls, so that the null band is less sure", apart),
-                ("No part of the null band, for want of a plateau of three checkpoints", without),
-                ("No part of the null band, since it generalised", learned),
+                ("No part of the null band, for want of a ratio", without),
+                ("No part of the null band, which is of controls that memorised only", other),
             )
             if names
         ]
@@ -127,12 +131,13 @@ def runs(findings: Findings, _: Context) -> Iterator[Piece]:
         "After",
         "Ratio",
         "In the null band?",
+        "Test accuracy at the end",
     )
     cheaper = tuple(f"Ratio, {named(name)}" for name in BASELINES)
     rows = tuple((*first_cell(findings, e), *run_row(run, e.signature)) for e, run in shown)
     yield Table((*cell, *head, *cheaper), rows, words=2 + len(cell))
     yield Paragraph(
-        f"Plateau, after and ratio are of {named(findings.shown.followed)}. A dip is a later evaluation with test accuracy below "
+        f"Test accuracy at the end is that of the last checkpoint. Plateau, after and ratio are of {named(findings.shown.followed)}. A dip is a later evaluation with test accuracy below "
         f"{share(GENERALISED, 0)}, with the lowest accuracy in brackets. A run is judged against the band of all controls, a control against "
         "that of the others."
     )
@@ -140,13 +145,15 @@ def runs(findings: Findings, _: Context) -> Iterator[Piece]:
     if moved:
         yield Table((*cell, "Run", *TIMING), moved, words=1 + len(cell))
         yield Paragraph(
-            "Onsets have 95 % intervals, from blocks of residuals; a positive lag is topology that comes after accuracy."
+            "Onsets and lags have 95 % intervals, from blocks of residuals; a positive lag is topology that comes after accuracy. Where changes "
+            "of both correlate too little, there is none."
         )
 
 
 TIMING = (
     "Onset of H1 max (step)",
     "Onset of test accuracy (step)",
+    *(f"Onset, {named(name)} (step)" for name in BASELINES),
     "Lag of H1 max (steps)",
     "Correlation at the lag",
     "At lag 0",
@@ -162,7 +169,7 @@ def run_row(run: Trained, found: Signature | None) -> tuple[str, ...]:
     """One run as text; dashes where it has nothing to tell."""
     told = run.told
     if told is None:
-        return (run.label, run.complaint or "not measured", *["–"] * (7 + len(BASELINES)))
+        return (run.label, run.complaint or "not measured", *["–"] * (8 + len(BASELINES)))
     passed, rise = told.milestones, told.rise
     dips = f"{passed.dips} ({passed.deepest_dip:.3f})" if passed.deepest_dip is not None else str(passed.dips)
     return (
@@ -175,6 +182,7 @@ def run_row(run: Trained, found: Signature | None) -> tuple[str, ...]:
         number(rise.after, 3) if rise else "–",
         ratio_of(rise.ratio if rise else None),
         inside(told, found),
+        number(told.ending.last_test, 3),
         *(ratio_of(told.baselines[name].ratio) if name in told.baselines else "–" for name in BASELINES),
     )
 
@@ -190,11 +198,16 @@ def timing_row(run: Trained) -> tuple[str, ...]:
     if told is None:
         return (run.label, *["–"] * len(TIMING))
     lag = (
-        (spoken_step(told.lag.steps), f"{told.lag.correlation:+.2f}", f"{told.lag.at_zero:+.2f}")
+        (
+            f"{told.lag.steps:,} ({told.lag.low:,} to {told.lag.high:,})",
+            f"{told.lag.correlation:+.2f}",
+            f"{told.lag.at_zero:+.2f}",
+        )
         if told.lag
         else ("–", "–", "–")
     )
-    return (run.label, onset_text(told.onset), onset_text(told.onset_of_accuracy), *lag)
+    cheaper = (onset_text(told.baseline_onsets.get(name)) for name in BASELINES)
+    return (run.label, onset_text(told.onset), onset_text(told.onset_of_accuracy), *cheaper, *lag)
 
 
 def inside(told: Told, found: Signature | None) -> str:

@@ -227,5 +227,5 @@ def judgement(run: Trained) -> tuple[str, str, str]:
     told = run.told
     generalised = told.milestones.generalised_at if told else None
     ratio = told.rise.ratio if told and told.rise else None
-    verdict = (told.verdict if told else "") or run.complaint or "not judged"
+    verdict = (told.said if told else "") or run.complaint or "not judged"
     return spoken_step(generalised), ratio_of(ratio), verdict
