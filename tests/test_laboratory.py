@@ -1,6 +1,7 @@
 """Experiments of training on disk: the same bytes for the same seed, however often they were stopped; what fails is told."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 import trained
 from todacomm import laboratory
-from todacomm.errors import InvalidRecord, TooLarge
+from todacomm.errors import CannotWrite, InvalidRecord, TooLarge
+from todacomm.grok_execution import Means, execute_grok
 from todacomm.grok_store import (
     arrays_path,
     characters_of,
@@ -22,8 +24,12 @@ from todacomm.grok_store import (
     read_spectrum,
     read_weights,
     rows,
+    sound_rows,
+    write_state,
 )
 from todacomm.grokking.presets import RunPlan, settings_of
+from todacomm.judging import VERDICTS
+from todacomm.locks import alone_in
 
 
 def content(directory):
@@ -106,12 +112,106 @@ def test_a_record_of_a_newer_schema_is_refused(whole, tmp_path):
         list(rows(tmp_path))
 
 
-def test_an_experiment_that_was_stopped_is_found_again(tmp_path):
-    def new(parent, stem):
-        directory = parent / f"{stem}_20260101_000000"
-        directory.mkdir()
-        return directory
+def doubled(lines):
+    return [line for line in lines for _ in range(2)]
 
+
+def interleaved(lines):
+    return [*lines[:6], *lines[4:]]
+
+
+def swapped(lines):
+    return [*lines[:3], lines[4], lines[3], *lines[5:]]
+
+
+def fractional(lines):
+    return [*lines[:5], lines[5].replace('"step": 100', '"step": 100.5'), *lines[6:]]
+
+
+def cut(lines):
+    return [*lines[:5], lines[5][:40] + "\n", *lines[6:]]
+
+
+@pytest.mark.parametrize(
+    ("damage", "sound"), [(doubled, 0), (interleaved, 100), (swapped, 80), (fractional, 80), (cut, 80)]
+)
+def test_records_that_are_not_sound_are_refused_and_say_up_to_where_they_are(damage, sound, whole, tmp_path):
+    place = tmp_path / "seed_46"
+    shutil.copytree(whole / "runs" / "seed_46", place)
+    lines = (place / "records.jsonl").read_text().splitlines(keepends=True)
+    (place / "records.jsonl").write_text("".join(damage(lines)))
+    with pytest.raises(InvalidRecord, match=rf"checkpoints to step {sound} are sound.*the same `todacomm grok`"):
+        read_course(place)
+    assert [row["step"] for row in sound_rows(place)][-1] == sound
+
+
+@pytest.mark.parametrize("damage", [doubled, interleaved, cut])
+def test_a_finished_run_whose_records_are_not_sound_is_made_again_to_the_same_bytes(damage, whole, tmp_path):
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "runs" / "seed_46" / "records.jsonl"
+    path.write_text("".join(damage(path.read_text().splitlines(keepends=True))))
+    trained.make(tmp_path)
+    assert content(tmp_path) == content(whole)
+
+
+def test_a_run_goes_on_from_a_state_only_where_every_checkpoint_up_to_it_is_there(whole, tmp_path):
+    plan = trained.experiment().plans[0]
+    place = tmp_path / "seed_46"
+    shutil.copytree(whole / "runs" / "seed_46", place)
+    assert laboratory.state_of(place, plan) is None
+    write_state(place, 100, {"weight/embed.weight": np.ones((2, 2))})
+    assert laboratory.state_of(place, plan)[0] == 100
+    lines = (place / "records.jsonl").read_text().splitlines(keepends=True)
+    for damage in (doubled, swapped, cut):
+        (place / "records.jsonl").write_text("".join(damage(lines)))
+        assert laboratory.state_of(place, plan) is None
+    (place / "records.jsonl").write_text("".join(lines[:3] + lines[4:]))
+    assert laboratory.state_of(place, plan) is None
+    (place / "records.jsonl").write_text("".join(interleaved(lines)))  # sound up to the state
+    assert laboratory.state_of(place, plan)[0] == 100
+    (place / "state.safetensors").write_bytes(b"no state")
+    assert laboratory.state_of(place, plan) is None
+
+
+def new(parent, stem):
+    directory = parent / f"{stem}_20260101_000000"
+    directory.mkdir()
+    return directory
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "[]", '{"schema": 1}', '{"schema": 9, "digest": 1}', None])
+def test_a_damaged_plan_in_another_directory_blocks_no_experiment(damaged, tmp_path):
+    other = tmp_path / "grok_add_p23_20250101_000000"
+    other.mkdir()
+    if damaged is None:
+        (other / laboratory.PLAN).mkdir()
+    else:
+        (other / laboratory.PLAN).write_text(damaged)
+    (tmp_path / "grok_add_p23_20250101_000001").write_text("a file of that name")
+    made = trained.experiment()
+    first, resumed = laboratory.directory_of(made, tmp_path, "grok_add_p23", new)
+    assert not resumed
+    assert laboratory.directory_of(made, tmp_path, "grok_add_p23", new) == (first, True)
+
+
+def test_a_name_with_brackets_is_found_again(tmp_path):
+    made = trained.experiment()
+    first, _ = laboratory.directory_of(made, tmp_path, "mine[1]", new)
+    assert laboratory.directory_of(made, tmp_path, "mine[1]", new) == (first, True)
+
+
+def test_an_experiment_that_another_process_makes_is_refused(tmp_path):
+    made = trained.experiment()
+    directory, _ = laboratory.directory_of(made, tmp_path, "grok_add_p23", new)
+    with (
+        alone_in(directory),
+        pytest.raises(CannotWrite, match=f"another process is making.*{directory.name}.*--output"),
+    ):
+        execute_grok(made, output_dir=str(tmp_path), means=Means(jobs=1))
+    assert not (directory / "runs").exists()
+
+
+def test_an_experiment_that_was_stopped_is_found_again(tmp_path):
     made = trained.experiment()
     first, resumed = laboratory.directory_of(made, tmp_path, "grok_add_p23", new)
     assert not resumed
@@ -191,11 +291,5 @@ def test_the_library_gives_a_course_and_its_signature(whole):
         np.testing.assert_array_equal(found[name], expected[name])
     controls = [grokking.course(task, training, kind="control", weight_decay=0.0, seed=seed) for seed in (1, 2)]
     signed = grokking.signature([found], controls=controls)
-    assert signed.verdict in (
-        "did not learn",
-        "memorised only",
-        "generalised at once",
-        "grokked without a loop",
-        "signature present",
-    )
+    assert signed.verdict in VERDICTS
     assert signed.band.controls == 2

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from todacomm.concluding import Grokked, concluded
-from todacomm.errors import ModelFailed
+from todacomm.errors import CannotWrite, ModelFailed
 from todacomm.execution import new_directory, unsaid, writable
 from todacomm.figures import PNG, Figures
 from todacomm.grokking.presets import Settings
 from todacomm.jobs import Say
 from todacomm.laboratory import Experiment, Finished, check_memory, directory_of, perform_all
 from todacomm.loading import device_of
+from todacomm.locks import alone_in
 from todacomm.memory import spoken
 from todacomm.planning import limit_of
 from todacomm.progress import Track, silent
@@ -42,7 +43,7 @@ def execute_grok(
 ) -> Grokked:
     """Make every run of an experiment, or go on with one that was stopped, and write what they show.
 
-    Raises TooLarge before any work, ModelFailed where no run has anything to show.
+    Raises TooLarge before any work, CannotWrite where another process is making the same, ModelFailed where no run has anything to show.
     """
     from joblib import cpu_count
 
@@ -51,24 +52,34 @@ def execute_grok(
     needed = check_memory(experiment, limit=limit_of(means.max_memory), at_once=at_once)
     place = writable(Path(output_dir))
     directory, resumed = directory_of(experiment, place, output or stem_of(experiment.base), new_directory)
-    means.say(
-        f"{len(experiment.plans)} runs, {at_once} at a time, about {spoken(needed)} of memory"
-        + (f"; going on with {directory}" if resumed else "")
-    )
-    for warning in dict.fromkeys(w for plan in experiment.plans[:1] for w in plan.task.warnings):
-        means.say(f"note: {warning}")
+    with alone_in(directory) as alone:
+        if not alone:
+            raise CannotWrite(
+                f"another process is making this experiment in {directory}. Wait until it has ended, or give --output another name"
+            )
+        means.say(
+            f"{len(experiment.plans)} runs, {at_once} at a time, about {spoken(needed)} of memory"
+            + (f"; going on with {directory}" if resumed else "")
+        )
+        for warning in dict.fromkeys(w for plan in experiment.plans[:1] for w in plan.task.warnings):
+            means.say(f"note: {warning}")
+        failures = _made(directory, experiment, means, at_once=at_once, device=device)
+        means.say("figures and reports")
+        with drawn_as(means.figures):
+            return concluded(directory, failures, command=command)
+
+
+def _made(directory: Path, experiment: Experiment, means: Means, *, at_once: int, device: str) -> dict[str, str]:
+    """Make every run, telling of each when it is done; by name what there is to complain of. Raises ModelFailed where none was made."""
     done: list[Finished] = []
+    count = len(experiment.plans)
     runs = perform_all(directory, experiment.plans, number=at_once, device=device)
-    for finished in means.track(runs, "training", len(experiment.plans)):
+    for finished in means.track(runs, "training", count):
         done.append(finished)
-        if finished.complaint:
-            means.say(f"{finished.plan.name}: {finished.complaint}")
+        means.say(f"{finished.plan.name}: {finished.complaint or 'done'} ({len(done)} of {count})")
     if all(finished.failed for finished in done):
-        raise ModelFailed(f"none of {len(done)} runs came to an end; the first: {done[0].complaint}")
-    means.say("figures and reports")
-    failures = {finished.plan.name: finished.complaint for finished in done if finished.complaint}
-    with drawn_as(means.figures):
-        return concluded(directory, failures, command=command)
+        raise ModelFailed(f"none of {count} runs came to an end; the first: {done[0].complaint}")
+    return {finished.plan.name: finished.complaint for finished in done if finished.complaint}
 
 
 def stem_of(settings: Settings) -> str:

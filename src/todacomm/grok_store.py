@@ -6,6 +6,7 @@ that was not. docs/format.md has the contract.
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -81,7 +82,7 @@ def finite(value: float | None) -> float | None:
 
 
 def rows(directory: Path) -> Iterator[dict[str, Any]]:
-    """The checkpoints of a run, in order; a last line that was cut off is left out. Raises InvalidRecord."""
+    """The checkpoints of a run, in order; a last line that was cut off is left out. Raises InvalidRecord, also for a step that does not rise."""
     path = directory / RECORDS
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -89,22 +90,44 @@ def rows(directory: Path) -> Iterator[dict[str, Any]]:
         raise InvalidRecord(f"{path} is missing: is {directory} a run of `todacomm grok`?") from None
     except (OSError, UnicodeDecodeError) as problem:
         raise InvalidRecord(f"{path} cannot be read: {problem}") from problem
+    last = -1
     for number, line in enumerate(lines, 1):
         if not line.endswith("\n"):
             return
         try:
             row = json.loads(line)
         except json.JSONDecodeError as problem:
-            raise InvalidRecord(f"{path}, line {number} cannot be read: {problem}") from problem
+            raise InvalidRecord(f"{path}, line {number} cannot be read: {problem}. {again(last)}") from problem
         check_schema(f"{path}, line {number}", row, SCHEMA)
+        if (step := row.get("step")).__class__ is not int or step <= last:
+            raise InvalidRecord(
+                f"{path}, line {number} has step {step!r}{f' after step {last}' if number > 1 else ''}; steps are whole numbers that rise. "
+                f"{again(last)}"
+            )
+        last = step
         yield row
 
 
+def again(last: int) -> str:
+    """What to do about records that are sound up to step ``last``."""
+    where = f"The checkpoints to step {last} are sound. To make the rest" if last >= 0 else "To make the run"
+    return f"{where} again, give the same `todacomm grok` (where there is a {SIGNATURE}, remove it first)"
+
+
+def sound_rows(directory: Path) -> list[dict[str, Any]]:
+    """The checkpoints before the first line that is damaged, doubled or out of order."""
+    found = []
+    with suppress(InvalidRecord):
+        for row in rows(directory):
+            found.append(row)  # noqa: PERF402 - what was read before an error is kept
+    return found
+
+
 def cut_back(directory: Path, step: int) -> None:
-    """Leave out the checkpoints after ``step``, and a line that was not finished."""
+    """Leave out the checkpoints after ``step``, what follows a line that is not sound, and a line that was not finished."""
     path = directory / RECORDS
     if path.exists():
-        kept = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows(directory) if row["step"] <= step]
+        kept = [json.dumps(row, ensure_ascii=False) + "\n" for row in sound_rows(directory) if row["step"] <= step]
         write_atomically(path, "".join(kept))
 
 
@@ -114,11 +137,12 @@ def write_state(directory: Path, step: int, tensors: Mapping[str, np.ndarray]) -
 
 
 def read_state(directory: Path) -> tuple[int, dict[str, np.ndarray]] | None:
-    """The step and the tensors of the last state; None where there is none. Numbers come back from files as arrays of one."""
-    if not (directory / STATE).exists():
+    """The step and the tensors of the last state; None where there is none that can be read. Numbers come back as arrays of one."""
+    try:
+        arrays = read_arrays(directory / STATE)
+        step = int(arrays.pop("step")[0])
+    except (InvalidRecord, KeyError):
         return None
-    arrays = read_arrays(directory / STATE)
-    step = int(arrays.pop("step")[0])
     return step, {name: array.reshape(()) if name.endswith("/step") else array for name, array in arrays.items()}
 
 

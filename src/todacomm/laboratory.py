@@ -1,16 +1,20 @@
 """Runs and controls of training → a directory of records; each run goes on where it was stopped."""
 
+import glob
 import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from todacomm.errors import InvalidInput, TodacommError, TooLarge, TrainingFailed
-from todacomm.files import read_json, to_json, write_arrays, write_atomically
+import numpy as np
+
+from todacomm.errors import InvalidInput, InvalidRecord, TodacommError, TooLarge, TrainingFailed
+from todacomm.files import to_json, write_arrays, write_atomically
 from todacomm.grok_store import (
     DONE,
     PLAN,
@@ -19,8 +23,11 @@ from todacomm.grok_store import (
     WEIGHTS,
     cut_back,
     is_done,
+    read_plan,
+    read_run,
     read_state,
     rows,
+    sound_rows,
     write_about,
     write_done,
     write_observation,
@@ -28,6 +35,7 @@ from todacomm.grok_store import (
 )
 from todacomm.grokking.images import Images
 from todacomm.grokking.presets import Cell, RunPlan, Settings, cells_of, memory_of, plans_of, settings_of
+from todacomm.locks import alone_in
 from todacomm.memory import spoken
 from todacomm.progress import Track, silent
 from todacomm.versions import versions
@@ -121,10 +129,17 @@ def perform(directory: Path, plan: RunPlan, *, device: str = "cpu") -> str:
 
     torch.set_num_threads(1)
     place = directory / "runs" / plan.name
-    if is_done(place):
-        return str(read_json(place / DONE).get("complaint", ""))
-    model, data = run_name(plan)
     place.mkdir(parents=True, exist_ok=True)
+    with alone_in(place, wait=True):  # a process whose parent was killed may still be at it
+        return _performed_alone(place, plan, device)
+
+
+def _performed_alone(place: Path, plan: RunPlan, device: str) -> str:
+    if is_done(place):
+        with suppress(InvalidRecord):  # else it is made again
+            return str(read_run(place).done.get("complaint", ""))
+        (place / DONE).unlink()
+    model, data = run_name(plan)
     write_about(place, {**asdict(plan), "model": model, "data": data, "followed": plan.followed, **_fourier(plan)})
     begun = time.perf_counter()
     complaint = ""
@@ -153,7 +168,7 @@ def _train(place: Path, plan: RunPlan, device: str) -> None:
     from todacomm.watching import watch
 
     model, data = run_name(plan)
-    found = read_state(place)
+    found = state_of(place, plan)
     run = Run(plan.task, plan.training, plan.measured, device=device, state=None if found is None else State(*found))
     cut_back(place, run.step if found else -1)
     number, written = sum(1 for _ in rows(place)) if found else 0, time.monotonic()
@@ -166,6 +181,15 @@ def _train(place: Path, plan: RunPlan, device: str) -> None:
             written = time.monotonic()
     weights = {name: tensor for name, tensor in run.state().tensors.items() if name.startswith("weight/")}
     write_arrays(place / WEIGHTS, weights, {"schema": SCHEMA})
+
+
+def state_of(place: Path, plan: RunPlan) -> tuple[int, dict[str, np.ndarray]] | None:
+    """The last state of a run, where the records hold every checkpoint up to it; else None, and the run begins anew."""
+    found = read_state(place)
+    if found is None:
+        return None
+    wanted = [step for step in plan.training.checkpoints if step <= found[0]]
+    return found if [row["step"] for row in sound_rows(place) if row["step"] <= found[0]] == wanted else None
 
 
 def course(
@@ -198,16 +222,20 @@ def directory_of(
     experiment: Experiment, output_dir: Path, stem: str, new: Callable[[Path, str], Path]
 ) -> tuple[Path, bool]:
     """A directory for the experiment and whether it is one that was stopped: the same experiment without a signature goes on."""
-    for found in sorted(output_dir.glob(f"{stem}_*_*")):
-        if (
-            (found / PLAN).exists()
-            and not (found / SIGNATURE).exists()
-            and read_json(found / PLAN).get("digest") == experiment.digest
-        ):
+    for found in sorted(output_dir.glob(f"{glob.escape(stem)}_*_*")):
+        if digest_in(found) == experiment.digest and not (found / SIGNATURE).exists():
             return found, True
     directory = new(output_dir, stem)
     write_plan(directory, experiment)
     return directory, False
+
+
+def digest_in(directory: Path) -> str | None:
+    """The digest of the experiment that a directory is of; None where that cannot be read: it is not the one that is looked for."""
+    try:
+        return str(read_plan(directory)["digest"])
+    except (InvalidRecord, KeyError):
+        return None
 
 
 def write_plan(directory: Path, experiment: Experiment) -> None:
