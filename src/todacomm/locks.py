@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from todacomm.errors import CannotWrite
@@ -37,18 +37,14 @@ def alone_in(directory: Path, *, wait: bool = False) -> Iterator[bool]:
 def _opened(path: Path, *, wait: bool) -> int | None:
     """The lock's handle; None where another process has it. One that was removed while this one waited is opened anew."""
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            held = _locked(handle, wait=wait)
-        except BaseException:  # an interrupt while it waits
-            os.close(handle)
-            raise
-        if not held:
-            os.close(handle)
-            return None
-        if _is(path, handle):
-            return handle
-        os.close(handle)
+        with ExitStack() as closing:  # also at an interrupt while it waits
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            closing.callback(os.close, handle)
+            if not _locked(handle, wait=wait):
+                return None
+            if _is(path, handle):
+                closing.pop_all()
+                return handle
 
 
 def _is(path: Path, handle: int) -> bool:
