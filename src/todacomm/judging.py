@@ -25,6 +25,7 @@ from todacomm.milestones import (
     Rise,
     first_of_three,
 )
+from todacomm.values import by_value
 from todacomm.watching import Course
 
 FEWEST_CONTROLS, FEWEST_TO_DENY = 2, 3
@@ -62,6 +63,7 @@ PRESENT, LATE, NO_LOOP, UNDECIDED, AT_ONCE, FELL_BACK, RISING, PARTLY_GENERALISE
 JUDGED = (PRESENT, LATE, NO_LOOP, UNDECIDED)  # runs that grokked, and whose loop is asked for
 
 
+@by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Told:
     """What one run tells of the followed number and of the baselines; ``verdict`` is one of `VERDICTS`, ``because`` the number behind it.

@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 from todacomm.changepoints import Onset, lag_of, onset_of, rank_correlation
 from todacomm.errors import InvalidInput
-<<<<<<< HEAD
-from todacomm.values import by_value
-=======
 from todacomm.judging import (
     AT_ONCE,
     FELL_BACK,
@@ -56,7 +53,7 @@ from todacomm.milestones import (
     plateau_of,
     rise,
 )
->>>>>>> 4c088eb (Give every end of a training run its verdict, with the rule and the number behind it)
+from todacomm.values import by_value
 from todacomm.watching import Course
 
 __all__ = [
@@ -74,72 +71,7 @@ WORDS = {
 }
 
 
-<<<<<<< HEAD
-@dataclass(frozen=True, slots=True)
-class Milestones:
-    """The steps at which a run memorised and generalised (None where it did not), and how often its test accuracy fell again.
-
-    ``memorised_at``: the first of three consecutive evaluations on the whole training set with an accuracy of 98 % or more;
-    ``generalised_at``: the same of the test set with 99 %; ``dips``: later evaluations below 99 %, ``deepest_dip`` the lowest of them.
-    """
-
-    memorised_at: int | None
-    generalised_at: int | None
-    dips: int = 0
-    deepest_dip: float | None = None
-
-    @property
-    def grokked(self) -> bool:
-        """Whether it generalised at twice the step of memorising or later."""
-        if self.generalised_at is None or self.memorised_at is None:
-            return False
-        return self.generalised_at >= DELAY * max(self.memorised_at, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Rise:
-    """One number on the plateau and after: medians over ``plateau_points`` and the last five checkpoints; ratio = after / plateau."""
-
-    plateau: float
-    after: float
-    ratio: float
-    plateau_points: int
-
-
 @by_value
-@dataclass(frozen=True, slots=True, eq=False)
-class Told:
-    """What one run tells of the followed number and of the baselines."""
-
-    name: str
-    kind: str
-    seed: int
-    milestones: Milestones
-    rise: Rise | None
-    baselines: Mapping[str, Rise]
-    onset: Onset | None
-    onset_of_accuracy: Onset | None
-    lag: Lag | None
-    ranks: Mapping[str, Rank]
-    verdict: str = ""
-    complaint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """Where the ratio of one more control would fall, with 95 %: Student's prediction interval of log ratios of ``controls`` runs."""
-
-    low: float
-    high: float
-    controls: int
-
-    def __contains__(self, ratio: float) -> bool:
-        return self.low <= ratio <= self.high
-
-
-@by_value
-=======
->>>>>>> 4c088eb (Give every end of a training run its verdict, with the rule and the number behind it)
 @dataclass(frozen=True, slots=True, eq=False)
 class Signature:
     """The verdict on some runs beside their controls, and all that it rests on.
