@@ -217,6 +217,21 @@ def test_shuffled_tokens_and_untrained_models_are_nulls_with_effects(against_mod
     assert abs(effect) > 3
 
 
+def test_each_pass_of_a_model_null_has_an_expansion_of_its_own(against_models):
+    (expansion,) = {e.baseline: e for e in against_models.expansions if e.growth}.values()
+    assert expansion.baseline == "layer_1"
+    for null in ("text", "untrained"):
+        passes = against_models.claims.null_growths[null]["layer_1"]
+        assert len(set(passes)) == len(passes) == 3
+        for ratio, scale, shape in passes:
+            assert ratio == pytest.approx(scale * shape)
+    means = [
+        against_models.claims.tests["untrained"][layer]["H0_total_persistence"].mean for layer in ("layer_1", "layer_4")
+    ]
+    ratios = [one[0] for one in against_models.claims.null_growths["untrained"]["layer_1"]]
+    assert np.mean(ratios) == pytest.approx(means[1] / means[0], rel=0.05)
+
+
 def test_shuffling_keeps_the_tokens_of_a_text_and_its_special_ones_in_place():
     model = load_model(resolve("tiny-postln-encoder"), device="cpu")
     chosen = choose(model, td.texts("wikitext2", 3), samples=3, min_tokens=1, max_length=64)

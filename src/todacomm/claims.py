@@ -1,7 +1,7 @@
 """The frozen types of claims: what a number is believed to be, and what it is held against."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from todacomm.errors import InvalidInput, UnknownName
 from todacomm.values import by_value
 
 Number = float | None  # None where a number is undefined
+Grown = tuple[float, float, float]  # ratio, scale, shape
 Alternative = Literal["greater", "two-sided"]
 
 ALPHA = 0.05  # of every test
@@ -212,7 +213,8 @@ class Claims:
     expansion → ratio, scale, shape; ``peaks``: the share of halves in which each block has the longest tree. Where points come in groups
     (texts in articles), all of these respect them: halves are of whole groups, and ``one_by_one`` has the intervals of points drawn one by one. ``tests``: null (gaussian, text, untrained) → layer → metric → `NullTest`;
     ``loops``: layer → the bars of H1 that stand out of Gaussian clouds, each held against its group of points as well. ``halves`` are what intervals and later
-    comparisons are made of. ``missing`` says of a layer why it has no intervals, ``ungrouped`` why they are of points drawn one by one.
+    comparisons are made of. ``missing`` says of a layer why it has no intervals, ``ungrouped`` why they are of points drawn one by one. ``null_growths``: null
+    (text, untrained) → baseline → ratio, scale and shape of each of its passes, to the peak of that pass; None where undefined.
     """
 
     asked: Asked
@@ -225,6 +227,7 @@ class Claims:
     halves: Mapping[str, Halves]
     missing: Mapping[str, str]
     ungrouped: str = ""
+    null_growths: Mapping[str, Mapping[str, Sequence[Grown | None]]] = field(default_factory=dict)
 
     @property
     def groups(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from todacomm.claims import Asked, Claims, Halves, Interval, LoopBar, NullTest
+from todacomm.claims import Asked, Claims, Grown, Halves, Interval, LoopBar, NullTest
 from todacomm.errors import InvalidInput, InvalidRecord
 from todacomm.files import check_schema, read_arrays, read_json, to_json, write_arrays, write_atomically
 from todacomm.loops import LOOP
@@ -45,6 +45,7 @@ def claims_record(claims: Claims) -> dict[str, Any]:
         "growths": growths,
         "peaks": dict(claims.peaks),
         "ungrouped": claims.ungrouped,
+        "null_growths": {null: dict(found) for null, found in claims.null_growths.items()},
         "halves": {layer: apart(found) for layer, found in claims.halves.items()},
         "layers": layers,
     }
@@ -135,6 +136,7 @@ def claims_from(found: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> C
         halves={layer: halves_from(layer, row, arrays) for layer, row in found["halves"].items()},
         missing={layer: row["missing"] for layer, row in layers.items() if row["missing"]},
         ungrouped=found["ungrouped"],
+        null_growths={null: grown_from(row) for null, row in found.get("null_growths", {}).items()},
     )
 
 
@@ -152,6 +154,11 @@ def loops_from(layer: str, rows: Sequence[Mapping[str, Any]], arrays: Mapping[st
         )
         for row, own in zip(rows, members, strict=True)
     )
+
+
+def grown_from(found: Mapping[str, Any]) -> dict[str, tuple[Grown | None, ...]]:
+    """Baseline → the growths of the passes of a null."""
+    return {base: tuple((one[0], one[1], one[2]) if one else None for one in row) for base, row in found.items()}
 
 
 def halves_from(layer: str, row: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Halves:

@@ -5,18 +5,20 @@ show is the size of the effect.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from todacomm.claims import Grown
 from todacomm.errors import InvalidInput
+from todacomm.expansion import expansion
 from todacomm.measurement import Task, measure_task
 from todacomm.nulls import null_tests, tested_names
 from todacomm.progress import Track, silent
 from todacomm.study import Study
-from todacomm.types import Activations, Profile
+from todacomm.types import Activations, Measurement, Profile, is_block
 
 if TYPE_CHECKING:
     from todacomm.loading import LoadedModel
@@ -30,17 +32,28 @@ def with_model_nulls(
     if claims is None:
         return profile
     summaries, tests = [m.summary for m in profile.measurements], dict(claims.tests)
+    growths = dict(claims.null_growths)
     for null in study.nulls:
         passes = track(PASSES[null](model, texts, study), f"null: {null}", study.null_runs)
-        values = np.stack([numbers_of(found, profile, names) for found in passes])
+        measured = [measured_layers(found, profile) for found in passes]
+        values = np.array([[[m.summary[name] for name in names] for m in one] for one in measured], dtype=np.float64)
         tests[null] = dict(zip(profile.layers, null_tests(summaries, values, names, null=null), strict=True))
-    return replace(profile, claims=replace(claims, tests=tests))
+        bases = dict.fromkeys(e.baseline for e in profile.expansions if e.growth)
+        growths[null] = {base: tuple(grown_from(base, one) for one in measured) for base in bases}
+    return replace(profile, claims=replace(claims, tests=tests, null_growths=growths))
 
 
-def numbers_of(found: Activations, profile: Profile, names: tuple[str, ...]) -> np.ndarray:
-    """(layers, names) of one pass; NaN where a number is undefined."""
-    measured = [measure_task(Task(cloud, profile.recipe)).measurement for cloud in found.clouds()]
-    return np.array([[m.summary[name] for name in names] for m in measured], dtype=np.float64)
+def measured_layers(found: Activations, profile: Profile) -> list[Measurement]:
+    """Every layer of one pass, in the order of the profile."""
+    return [measure_task(Task(cloud, profile.recipe)).measurement for cloud in found.clouds()]
+
+
+def grown_from(baseline: str, measured: Sequence[Measurement]) -> Grown | None:
+    """The expansion of one pass from a layer to its own peak, and its factors; None where it is undefined."""
+    blocks = [m for m in measured if is_block(m.address.layer)]
+    start = next((m for m in measured if m.address.layer == baseline), None)
+    growth = expansion(start, baseline, blocks, lambda _: None, missing="not read").growth
+    return (growth.ratio, growth.scale, growth.shape) if growth else None
 
 
 def on_shuffled_tokens(model: "LoadedModel", texts: Activations, study: Study) -> Iterator[Activations]:

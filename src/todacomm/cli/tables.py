@@ -68,21 +68,31 @@ def show_table(profile: Profile) -> None:
     from todacomm.report.table import legend, summary_table
 
     console.out.print(summary_table(profile))
-    growths = [growth_line(expansion, profile) for expansion in profile.expansions[:1]]
-    for line in (legend(profile), *growths, *loop_sentences(profile)):
+    for line in (legend(profile), *growth_lines(profile), *loop_sentences(profile)):
         if line:
             console.out.print(line, soft_wrap=True)
 
 
+def growth_lines(profile: Profile) -> list[str]:
+    """The expansions: the one that the report speaks of first, what an untrained model makes of it, then what is doubtful or undefined."""
+    from todacomm.report.growths import null_sentences
+    from todacomm.report.reading import expansions_in_order, leading_expansion
+
+    found, leading = expansions_in_order(profile), leading_expansion(profile)
+    growth = leading.growth if leading else None
+    first = [growth_line(e, profile) for e in found[:1]]
+    return [*first, *(null_sentences(profile, growth) if growth else ()), *(growth_line(e, profile) for e in found[1:])]
+
+
 def growth_line(expansion: Expansion, profile: Profile) -> str:
-    """The expansion against the embedding with its factors and their intervals, or why there is none."""
+    """An expansion with its factors and their intervals, or why there is none."""
     from todacomm.report.claimed import bracketed, growth_interval
     from todacomm.report.reading import number
 
     growth = expansion.growth
     if growth is None:
-        return f"expansion undefined ({expansion.reason})"
-    doubt = f"  ○ doubtful: {expansion.doubt}" if expansion.doubt else ""
+        return f"expansion from {expansion.baseline or 'the first sound layer'} undefined ({expansion.reason})"
+    doubt = f"  ○ doubtful, nothing is concluded from it: {expansion.doubt}" if expansion.doubt else ""
     ratio, scale, shape = (
         f"{number(getattr(growth, part), 3)}{bracketed(growth_interval(profile, growth, part))}"
         for part in ("ratio", "scale", "shape")

@@ -174,7 +174,6 @@ EXPANSION = (
     "and growth of the total at equal median distance (shape); last, the largest shape growth of any block. Bars are intervals, where there are any. "
     "Each panel has a log axis of its own; the line is 1, no change. Hollow dots are doubtful: the baseline or the block of that growth is."
 )
-PARTS = {"expansion": "ratio", "scale growth": "scale", "shape growth": "shape", "largest shape growth": "shape"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +205,7 @@ def grown(factor: Factor, profile: Profile, expansion: Expansion | None) -> Grow
     growth = factor.growth(expansion) if expansion is not None else None
     if growth is None or not factor.number(growth) > 0:
         return None
-    interval = growth_interval(profile, growth, PARTS[factor.title])
+    interval = growth_interval(profile, growth, factor.part)
     return Grown(growth, factor.number(growth), interval, doubtful_growth(profile, growth))
 
 

@@ -13,8 +13,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, LogLocator, 
 
 from todacomm.comparison import baseline_index
 from todacomm.report import reading, style
+from todacomm.report.claimed import growth_interval
 from todacomm.report.drawings import Drawings
-from todacomm.report.panels import MOST_MARKERS, explain, log_axis, plain_number
+from todacomm.report.panels import MOST_MARKERS, explain, log_axis, plain_number, where
 from todacomm.report.reading import doubtful_growth
 from todacomm.report.series import LOG_RANGE
 from todacomm.types import Expansion, Growth, Measurement, Number, Profile, is_block
@@ -144,18 +145,19 @@ def comparison_profiles(profiles: Sequence[Profile]) -> Figure:
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """What one panel shows: a title, which growth of an expansion, and which of its numbers."""
+    """What one panel shows: a title, which growth of an expansion, and which of its numbers, called its ``part``."""
 
     title: str
+    part: str
     growth: Callable[[Expansion], Growth | None]
     number: Callable[[Growth], float]
 
 
 FACTORS = (
-    Factor("expansion", lambda e: e.growth, lambda g: g.ratio),
-    Factor("scale growth", lambda e: e.growth, lambda g: g.scale),
-    Factor("shape growth", lambda e: e.growth, lambda g: g.shape),
-    Factor("largest shape growth", lambda e: e.largest_shape, lambda g: g.shape),
+    Factor("expansion", "ratio", lambda e: e.growth, lambda g: g.ratio),
+    Factor("scale growth", "scale", lambda e: e.growth, lambda g: g.scale),
+    Factor("shape growth", "shape", lambda e: e.growth, lambda g: g.shape),
+    Factor("largest shape growth", "shape", lambda e: e.largest_shape, lambda g: g.shape),
 )
 
 
@@ -167,14 +169,16 @@ def chosen_expansions(profiles: Sequence[Profile]) -> list[Expansion | None]:
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One number of one model, hollow where it is doubtful."""
+    """One number of one model with the ends of its interval, hollow where it is doubtful."""
 
     value: float
     hollow: bool
+    low: Number = None
+    high: Number = None
 
 
 def _dots(axes: Axes, dots: Sequence[Dot | None], drawn_by: Sequence[Hand]) -> Float[np.ndarray, " k"]:
-    """One dot a row with its number above it, or a word where it is undefined; returns what was drawn."""
+    """One dot a row with its number above it and its interval, or a word where it is undefined; returns what was drawn."""
     drawn = []
     for y, (dot, hand) in enumerate(zip(dots, drawn_by, strict=True)):
         if dot is None or not dot.value > 0:
@@ -182,10 +186,12 @@ def _dots(axes: Axes, dots: Sequence[Dot | None], drawn_by: Sequence[Hand]) -> F
             axes.annotate("undefined", (0.5, y), fontsize=6.5, color=style.GREY, **where)
             continue
         face = "white" if dot.hollow else hand.colour
+        ends = [end for end in (dot.low, dot.high) if end is not None and end > 0]
+        axes.plot([*ends, dot.value], [y] * (len(ends) + 1), color=hand.colour, linewidth=1.0, zorder=1.5)
         axes.plot(dot.value, y, hand.marker, color=hand.colour, markerfacecolor=face, markersize=6)
         above: Any = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center"}
         axes.annotate(reading.number(dot.value, 3), (dot.value, y), fontsize=6.5, **above)
-        drawn.append(dot.value)
+        drawn += [dot.value, *ends]
     return np.array(drawn)
 
 
@@ -226,14 +232,30 @@ def comparison_expansion(profiles: Sequence[Profile]) -> Figure:
     row: Any = drawn.subplots(1, len(FACTORS), sharey=True)
     for axes, factor in zip(row, FACTORS, strict=True):
         growths = [factor.growth(e) if e is not None else None for e in chosen]
-        dots = [
-            Dot(factor.number(g), doubtful_growth(p, g)) if g else None for p, g in zip(profiles, growths, strict=True)
-        ]
+        dots = [dot_of(factor, p, g) if g else None for p, g in zip(profiles, growths, strict=True)]
         _factor_axis(axes, _dots(axes, dots, drawn_by), factor.title)
     row[0].set_yticks(range(len(profiles)), [hand.label for hand in drawn_by])
     row[0].set_ylim(len(profiles) - 0.5, -0.7)
-    explain(drawn, [baselines(profiles, chosen)])
+    explain(drawn, [shared(profiles), baselines(profiles, chosen), intervals_line(profiles)])
     return drawn
+
+
+def dot_of(factor: Factor, profile: Profile, growth: Growth) -> Dot:
+    """A growth of a profile as a dot, with the interval that was claimed of it."""
+    found = growth_interval(profile, growth, factor.part)
+    return Dot(factor.number(growth), doubtful_growth(profile, growth), *((found.low, found.high) if found else ()))
+
+
+def shared(profiles: Sequence[Profile]) -> str:
+    """On which data and with which pooling all were measured; empty where these differ, which the names then say."""
+    found = list(dict.fromkeys(map(where, profiles)))
+    return f"On {found[0]}." if len(found) == 1 else ""
+
+
+def intervals_line(profiles: Sequence[Profile]) -> str:
+    """What the lines through the dots are; empty where there are none."""
+    found = {p.claims.asked.confidence for p in profiles if p.claims and p.claims.growths}
+    return f"Lines: {' and '.join(f'{level:.0%}' for level in sorted(found))} intervals." if found else ""
 
 
 def baselines(profiles: Sequence[Profile], chosen: Sequence[Expansion | None]) -> str:

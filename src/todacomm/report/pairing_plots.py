@@ -15,7 +15,7 @@ from todacomm.comparison import Comparison
 from todacomm.likeness import Likeness
 from todacomm.pairing import Pair
 from todacomm.report import style
-from todacomm.report.panels import explain, plain_number, save
+from todacomm.report.panels import explain, plain_number, save, where
 from todacomm.report.pieces import Picture
 from todacomm.report.verdict import HEADLINES, significant
 
@@ -78,13 +78,19 @@ def panels_of(pair: Pair) -> dict[str, str]:
     }
 
 
+def wheres(pair: Pair) -> str:
+    """On which data and with which pooling both were measured, the second's first where they differ."""
+    return " less ".join(dict.fromkeys(where(profile) for profile in (pair.second, pair.first)))
+
+
 def differences(pair: Pair, apart: Apart) -> Figure:
     """One panel a number along the layers, and one of the distances."""
     wanted = panels_of(pair)
     rows = -(-(len(wanted) + 1) // 2)
     drawn = Figure(figsize=(style.WIDTH, 1.9 * rows + 0.75))
     drawn.suptitle(
-        f"{style.elided(pair.second.model, 40)} less {style.elided(pair.first.model, 40)}, {pair.how}", fontsize=9
+        f"{style.elided(pair.second.model, 40)} less {style.elided(pair.first.model, 40)} · {wheres(pair)} · {pair.how}",
+        fontsize=9,
     )
     grid: Any = drawn.subplots(rows, 2, squeeze=False)
     spare = list(grid.flat)

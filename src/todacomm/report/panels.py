@@ -105,10 +105,14 @@ def words_taken_off(drawn: Figure) -> list[str]:
 
 
 def heading(profile: Profile) -> str:
-    """What every figure says on top: model, data, number of points."""
-    return (
-        f"{style.elided(profile.model)} · {style.elided(profile.data, 36)} · n = {profile.measurements[0].facts.points}"
-    )
+    """What every figure says on top: model, data, pooling, number of points."""
+    return f"{style.elided(profile.model)} · {where(profile)} · n = {profile.measurements[0].facts.points}"
+
+
+def where(profile: Profile) -> str:
+    """On which data, and pooled how where it was."""
+    pooled = f" · pooling {style.elided(profile.recipe.pooling, 24)}" if profile.recipe.pooling else ""
+    return f"{style.elided(profile.data, 36)}{pooled}"
 
 
 def explain(drawn: Figure, lines: Iterable[str], *, width: int = 132) -> None:

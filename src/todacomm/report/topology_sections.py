@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from todacomm.metrics import SCALED
 from todacomm.report import reading
-from todacomm.report.growths import factorisation, which_factor
+from todacomm.report.growths import factorisation, null_sentences, which_factor
 from todacomm.report.loop_findings import loop_sentences
 from todacomm.report.pieces import Bullets, Context, Paragraph, Piece, Table, picture_parts, section
 from todacomm.report.reading import (
@@ -47,9 +47,11 @@ def answer(profile: Profile, _: Context) -> Iterator[Piece]:
         g = leading.growth
         yield Paragraph(
             f"From {g.baseline} to its peak at {g.peak}, the H0 total persistence of {profile.model} {times(g.ratio)}: "
-            f"{factorisation(g, profile)}. {which_factor(g, profile)}",
+            f"{factorisation(g, profile)}. {which_factor(g, profile, leading.matched)}",
             "answer",
         )
+        for sentence in null_sentences(profile, g):
+            yield Paragraph(sentence)
     else:
         yield Paragraph(f"No expansion can be claimed for {profile.model}: {no_claim(profile)}.", "answer")
     if said := loop_sentences(profile):
@@ -84,13 +86,8 @@ def first_homology(m: Measurement) -> str:
 
 def no_claim(profile: Profile) -> str:
     """Why no expansion carries a sentence."""
-    reasons = [e.reason or e.doubt for e in distinct_expansions(profile)]
+    reasons = [e.reason or e.doubt for e in reading.expansions_in_order(profile)]
     return "; ".join(dict.fromkeys(reasons)) or "no block was measured"
-
-
-def distinct_expansions(profile: Profile) -> list[Expansion]:
-    """The expansions, each baseline once."""
-    return list({e.baseline: e for e in reversed(profile.expansions)}.values())[::-1]
 
 
 @section("layers", title="Layer by layer", brief=False)
@@ -267,12 +264,14 @@ def after_norm(profile: Profile) -> str:
 @section("expansion", title="Expansion = scale growth × shape growth")
 def expansion(profile: Profile, _: Context) -> Iterator[Piece]:
     """Both baselines, the peak, the largest shape growth, and the version on matched texts."""
-    found = distinct_expansions(profile)
+    found = reading.expansions_in_order(profile)
     if not found:
         return
     rows = [row for e in found for row in expansion_rows(profile, e)]
     yield Table(("Baseline", "To", "Points", "Expansion", "Scale growth", "Shape growth", "Mark"), tuple(rows), words=2)
-    yield Bullets(tuple(expansion_sentence(profile, e) for e in found))
+    leading = reading.leading_expansion(profile)
+    later = [line for e in found if e.growth and e is not leading for line in null_sentences(profile, e.growth)]
+    yield Bullets((*(expansion_sentence(profile, e) for e in found), *later))
 
 
 def growth_row(growth: Growth, to: str, mark: str) -> tuple[str, ...]:
@@ -310,7 +309,7 @@ def expansion_sentence(profile: Profile, e: Expansion) -> str:
         return f"{name} as the baseline: {factorisation(e.growth, profile)}, doubtful ({e.doubt}), so nothing is concluded from it.{matched(e)}"
     return (
         f"{name} as the baseline: to the peak at {e.growth.peak}, {factorisation(e.growth, profile)}. "
-        f"{which_factor(e.growth, profile)}{largest_shape(profile, e)}{matched(e)}"
+        f"{which_factor(e.growth, profile, e.matched)}{largest_shape(profile, e)}{matched(e)}"
     )
 
 
