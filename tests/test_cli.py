@@ -83,8 +83,16 @@ def test_measure_writes_records_figures_and_a_reading(todacomm, arrays):
 def test_list_models_names_every_model(todacomm):
     code, out, _ = todacomm("list-models")
     assert code == 0
-    for name in (*SHIPPED, *PRESETS, *PRESETS.values()):
+    for name in (*SHIPPED, *PRESETS, *(preset.location for preset in PRESETS.values())):
         assert name in out
+    listed = json.loads(todacomm("list-models", "--json")[1])
+    assert [one["name"] for one in listed] == [*SHIPPED, *PRESETS]
+    assert listed[-1] == {
+        "name": "gemma2-2b",
+        "location": "google/gemma-2-2b",
+        "kind": "causal",
+        "parameters": 2614341888,
+    }
 
 
 def test_list_configs_names_every_study(todacomm):

@@ -10,9 +10,9 @@ from todacomm.figures import PNG, Figures
 from todacomm.grokking.presets import Settings
 from todacomm.jobs import Say
 from todacomm.laboratory import Experiment, Finished, check_memory, directory_of, perform_all
-from todacomm.loading import device_of
 from todacomm.locks import alone_in
 from todacomm.memory import spoken
+from todacomm.placement import device_of
 from todacomm.planning import limit_of
 from todacomm.progress import Track, silent
 from todacomm.report.style import drawn_as

@@ -17,7 +17,7 @@ from joblib import cpu_count
 
 from todacomm import checkpoints, parts
 from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable
-from todacomm.models import DEVICES, DTYPES, ModelSource, resolve
+from todacomm.models import DTYPES, ModelSource, resolve
 
 try:
     import torch
@@ -37,7 +37,7 @@ from todacomm.completeness import check_complete
 from todacomm.families import Anatomy, anatomy, number_of_blocks
 from todacomm.feeding import base_of
 from todacomm.held import state_sha256, unwrapped
-from todacomm.placement import forget_with, spread
+from todacomm.placement import device_of, forget_with, spread
 from todacomm.probing import Probe, probe
 
 Kind = Literal["causal", "masked"]
@@ -146,7 +146,7 @@ def load_model(  # noqa: PLR0913 - every option of loading, each a keyword with 
         config = _config(found.base, options)
         kind = kind_of(config, source.name)
         checkpoints.check_weights(found.base, gguf_file, allow_pickle=allow_pickle)
-        words = tokenizer or _tokenizer(found, config, options)
+        words = _tokenizer(found, config, options) if tokenizer is None else tokenizer
         placing = {**options, "dtype": precision, **spreading}
         network, headless = _network(found.base, config, kind, placing, allow_pickle=allow_pickle)
     forget_with(network, spreading)
@@ -270,19 +270,6 @@ def decided(kind: Kind, headless: str, probed: Probe, config: Any) -> tuple[Kind
     if kind == "masked" and probed.only_backwards:
         return "causal", headless or ("" if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else FOR_MASKED)
     return kind, headless
-
-
-def device_of(asked: str) -> str:
-    """The device that an option names; raises `InvalidInput` for one that is not there."""
-    if asked not in DEVICES:
-        raise InvalidInput(f"device '{asked}'; expected one of {', '.join(DEVICES)}")
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if asked == "auto":
-        return next(device for device, there in present.items() if there)
-    if not present[asked]:
-        there = ", ".join(device for device, found in present.items() if found)
-        raise InvalidInput(f"device '{asked}' is not there: torch {torch.__version__} finds {there}; use --device auto")
-    return asked
 
 
 def _dtype(asked: str) -> torch.dtype:

@@ -8,32 +8,61 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 from todacomm.errors import InvalidInput, ModelUnavailable, UnknownName
 
-PRESETS: Mapping[str, str] = MappingProxyType(
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What a name stands for: ``location`` is a hub id, empty for what ships; ``parameters`` are those of the model with its
+    head, shared ones counted once.
+    """
+
+    location: str
+    kind: Literal["causal", "masked"]
+    parameters: int
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        "gpt2": "openai-community/gpt2",
-        "distilgpt2": "distilbert/distilgpt2",
-        "bert": "google-bert/bert-base-uncased",
-        "distilbert": "distilbert/distilbert-base-uncased",
-        "pythia-70m": "EleutherAI/pythia-70m",
-        "pythia-160m": "EleutherAI/pythia-160m",
-        "pythia-410m": "EleutherAI/pythia-410m",
-        "smollm-135m": "HuggingFaceTB/SmolLM-135M",
-        "smollm-360m": "HuggingFaceTB/SmolLM-360M",
-        "smollm2-135m": "HuggingFaceTB/SmolLM2-135M",
-        "smollm2-360m": "HuggingFaceTB/SmolLM2-360M",
-        "qwen2-0.5b": "Qwen/Qwen2-0.5B",
-        "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B",
-        "qwen2.5-coder-0.5b": "Qwen/Qwen2.5-Coder-0.5B",
-        "opt-125m": "facebook/opt-125m",
-        "opt-350m": "facebook/opt-350m",
-        "gpt-neo-125m": "EleutherAI/gpt-neo-125m",
-        "gemma2-2b": "google/gemma-2-2b",
+        "gpt2": Preset("openai-community/gpt2", "causal", 124_439_808),
+        "gpt2-medium": Preset("openai-community/gpt2-medium", "causal", 354_823_168),
+        "gpt2-large": Preset("openai-community/gpt2-large", "causal", 774_030_080),
+        "distilgpt2": Preset("distilbert/distilgpt2", "causal", 81_912_576),
+        "bert": Preset("google-bert/bert-base-uncased", "masked", 109_514_298),
+        "bert-large": Preset("google-bert/bert-large-uncased", "masked", 335_174_458),
+        "distilbert": Preset("distilbert/distilbert-base-uncased", "masked", 66_985_530),
+        "roberta": Preset("FacebookAI/roberta-base", "masked", 124_697_433),
+        "distilroberta": Preset("distilbert/distilroberta-base", "masked", 82_170_201),
+        "modernbert": Preset("answerdotai/ModernBERT-base", "masked", 149_655_232),
+        "pythia-14m": Preset("EleutherAI/pythia-14m", "causal", 14_067_712),
+        "pythia-70m": Preset("EleutherAI/pythia-70m", "causal", 70_426_624),
+        "pythia-160m": Preset("EleutherAI/pythia-160m", "causal", 162_322_944),
+        "pythia-410m": Preset("EleutherAI/pythia-410m", "causal", 405_334_016),
+        "smollm-135m": Preset("HuggingFaceTB/SmolLM-135M", "causal", 134_515_008),
+        "smollm-360m": Preset("HuggingFaceTB/SmolLM-360M", "causal", 361_821_120),
+        "smollm2-135m": Preset("HuggingFaceTB/SmolLM2-135M", "causal", 134_515_008),
+        "smollm2-360m": Preset("HuggingFaceTB/SmolLM2-360M", "causal", 361_821_120),
+        "qwen2-0.5b": Preset("Qwen/Qwen2-0.5B", "causal", 494_032_768),
+        "qwen2.5-0.5b": Preset("Qwen/Qwen2.5-0.5B", "causal", 494_032_768),
+        "qwen2.5-coder-0.5b": Preset("Qwen/Qwen2.5-Coder-0.5B", "causal", 494_032_768),
+        "qwen3-0.6b": Preset("Qwen/Qwen3-0.6B", "causal", 596_049_920),
+        "opt-125m": Preset("facebook/opt-125m", "causal", 125_239_296),
+        "opt-350m": Preset("facebook/opt-350m", "causal", 331_196_416),
+        "gpt-neo-125m": Preset("EleutherAI/gpt-neo-125m", "causal", 125_198_592),
+        "gemma2-2b": Preset("google/gemma-2-2b", "causal", 2_614_341_888),
     }
 )
-SHIPPED = ("tiny-postln-encoder", "tiny-postln-decoder", "tiny-preln-encoder", "tiny-preln-decoder")
+ZOO: Mapping[str, Preset] = MappingProxyType(
+    {
+        "tiny-postln-encoder": Preset("", "masked", 1_751_552),
+        "tiny-postln-decoder": Preset("", "causal", 1_751_552),
+        "tiny-preln-encoder": Preset("", "masked", 1_735_065),
+        "tiny-preln-decoder": Preset("", "causal", 1_735_065),
+    }
+)
+SHIPPED = tuple(ZOO)
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("float32", "float16", "bfloat16")
 DEVICE_MAPS = ("none", "auto")
@@ -93,7 +122,7 @@ def _source(name: str, revision: str | None) -> ModelSource:
     if name in SHIPPED:
         return _without_revision(_shipped(name), revision)
     if name in PRESETS:
-        return ModelSource(name, PRESETS[name], revision)
+        return ModelSource(name, PRESETS[name].location, revision)
     if (path := directory_at(name)) is not None:
         return _without_revision(ModelSource(path.resolve().name, str(path)), revision)
     if os.path.isfile(name):  # noqa: PTH113 - Path.is_file raises where it may not look

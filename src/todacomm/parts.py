@@ -141,7 +141,8 @@ def _base_of(source: ModelSource, config: dict[str, Any]) -> ModelSource:
         return _no_adapter(ModelSource(found.resolve().name, str(found)), source)
     if is_hub_id(named) or is_hub_id(f"owner/{named}"):  # the hub knows its oldest models without an owner
         name = f"{named}, the base of {source.name},"
-        return ModelSource(name, PRESETS.get(named, named), revision if isinstance(revision, str) else None)
+        location = PRESETS[named].location if named in PRESETS else named
+        return ModelSource(name, location, revision if isinstance(revision, str) else None)
     raise ModelUnavailable(
         f"{source.name}: its base model '{named}' is not there; the adapter at {source.location} has nothing to change. "
         f"Write the directory or hub id where it is now into {CONFIG} as base_model_name_or_path"

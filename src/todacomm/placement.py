@@ -14,6 +14,20 @@ import torch
 from torch import nn
 
 from todacomm.errors import InvalidInput, MissingExtra
+from todacomm.models import DEVICES
+
+
+def device_of(asked: str) -> str:
+    """The device that an option names; raises `InvalidInput` for one that is not there."""
+    if asked not in DEVICES:
+        raise InvalidInput(f"device '{asked}'; expected one of {', '.join(DEVICES)}")
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if asked == "auto":
+        return next(device for device, there in present.items() if there)
+    if not present[asked]:
+        there = ", ".join(device for device, found in present.items() if found)
+        raise InvalidInput(f"device '{asked}' is not there: torch {torch.__version__} finds {there}; use --device auto")
+    return asked
 
 
 def spread(*, device: str, gguf_file: str | None, max_memory: Mapping[str | int, str] | None) -> dict[str, Any]:

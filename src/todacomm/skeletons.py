@@ -23,6 +23,7 @@ from todacomm.feeding import base_of, text_config, vocabulary_of
 from todacomm.loading import LoadedModel
 from todacomm.models import ModelSource
 from todacomm.parts import parts_of
+from todacomm.placement import device_of
 from todacomm.probing import probe
 from todacomm.types import layer_key
 
@@ -90,7 +91,7 @@ def skeleton(
         headed: Any = AutoModelForMaskedLM if masked else AutoModelForCausalLM
         with torch.device("meta"):
             network = headed.from_config(copy.deepcopy(config), trust_remote_code=trust_remote_code)
-    device = loading.device_of(device)
+    device = device_of(device)
     headless = loading.NO_HEAD if not gguf_file and lacks_head(network, base) else ""
 
     def loaded(network: nn.Module) -> LoadedModel:

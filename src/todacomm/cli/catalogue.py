@@ -1,28 +1,38 @@
 """``todacomm list-models``, ``list-configs``, ``init`` and ``--version``: what there is."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from todacomm.cli import console
+from todacomm.cli import console, options, streams
 from todacomm.engines import DEFAULT
 
 
-def list_models() -> None:
-    """List the models that have a name: four that ship with todacomm, and presets of the hub.
+def list_models(json: options.Json = False) -> None:
+    """List the models that have a name, with kind and parameters: four that ship with todacomm, and presets of the hub.
 
     A preset is a name for a hub id; any other model goes by its id or its directory: todacomm run --hf-model ID.
     """
+    from todacomm.models import PRESETS, ZOO
+
+    known = {**ZOO, **PRESETS}
+    if json:
+        streams.print_json([{"name": name, **asdict(preset)} for name, preset in known.items()])
+        return
     from rich.table import Table
 
-    from todacomm.models import PRESETS, SHIPPED
-
-    table = Table("name", "where", box=None, pad_edge=False, header_style="bold")
-    for name in SHIPPED:
-        table.add_row(name, "ships with todacomm, works offline")
-    for name, hub_id in PRESETS.items():
-        table.add_row(name, f"hub: {hub_id}")
+    table = Table("name", "kind", "parameters", "where", box=None, pad_edge=False, header_style="bold")
+    table.columns[2].justify = "right"
+    for name, preset in known.items():
+        where = f"hub: {preset.location}" if preset.location else "ships with todacomm, works offline"
+        table.add_row(
+            name,
+            preset.kind,
+            f"{preset.parameters / 1e6:,.3g} M" if preset.parameters < 1e9 else f"{preset.parameters / 1e9:.2g} G",
+            where,
+        )
     console.out.print(table)
     console.out.print("\nAny other: todacomm run --hf-model owner/name, or a directory with a model in it.")
 
