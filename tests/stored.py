@@ -46,11 +46,11 @@ def profile_of(model: str, seed: int, *, claims: bool = False) -> Profile:
 def write_run(directory: Path, profile: Profile, seed: int, *, texts: bool = True) -> Path:
     """A run as it lies on disk, without figures."""
     manifest = {"command": f"todacomm run --model {profile.model}", "versions": {"todacomm": "1"}}
+    if texts:
+        write_texts(directory, kept(TEXTS, whole=True))
     write_record(
         directory, Record(profile, manifest), Activations(layers_of(seed), profile.model, TEXTS, profile.recipe.pooling)
     )
-    if texts:
-        write_texts(directory, kept(TEXTS, whole=True))
     return directory
 
 

@@ -110,6 +110,9 @@ STRATA = [
         "laboratory",
         "places",
         "salvage",
+        "typed",
+        "leftovers",
+        "directories",
         "ablation_store",
         "texts_store",
     }

@@ -11,9 +11,10 @@ import numpy as np
 
 from todacomm.ablation import Ablation, Rerun, ablation
 from todacomm.ablation_store import ABLATION, SCHEMA, ablation_record
-from todacomm.execution import in_part, new_directory, told_of, writable
+from todacomm.directories import check_name, in_part, new_directory, reserved, writable
+from todacomm.execution import told_of
 from todacomm.experiment import Job
-from todacomm.files import to_json, write_atomically
+from todacomm.files import sealed, to_json, write_atomically
 from todacomm.fitting import check_arrays, fitted, shapes_of
 from todacomm.grid import Setting
 from todacomm.jobs import Failure
@@ -47,6 +48,8 @@ def ablate_models(
     """
     wanted = jobs_of(study, settings, means.cache)
     directory = writable(Path(study.output_dir))
+    name = study.output or (next(iter(wanted)) if len(wanted) == 1 else f"{len(wanted)}_models")
+    check_name(stem_of(name))
     jobs, means = fitted_to_memory(wanted, means)
     reruns: list[Rerun] = []
     failures: dict[str, Failure] = {}
@@ -57,7 +60,6 @@ def ablate_models(
             reruns += found
     if not reruns:
         raise next(iter(failures.values())).error()
-    name = study.output or (next(iter(jobs)) if len(jobs) == 1 else f"{len(jobs)}_models")
     found_all = ablation(settings, reruns, bounds)
     with drawn_as(study.drawn_as()):
         return Ablated(found_all, write(found_all, directory, name, failures, command), failures)
@@ -90,18 +92,23 @@ def ablate_arrays(
 ) -> Ablated:
     """The same for arrays (n, d), which are called ``name``; of the study only where to write, and how figures."""
     directory = writable(Path(study.output_dir))
+    check_name(stem_of(study.output or name))
     at_once = check_arrays(shapes_of(layers, name), recipe, jobs=means.number, max_memory=study.max_memory)
     found = ablation(settings, of_arrays(layers, name, recipe, settings, replace(means, number=at_once)), bounds)
     with drawn_as(study.drawn_as()):
         return Ablated(found, write(found, directory, study.output or name, {}, command), {})
 
 
+def stem_of(name: str) -> str:
+    """The name of the directory of an ablation without its time."""
+    return f"ablation_{safe(name)}"
+
+
 def write(found: Ablation, parent: Path, name: str, failures: Mapping[str, Failure], command: str) -> Path:
     """``ablation_<name>_<timestamp>/``, whole or not at all."""
-    directory = new_directory(parent, f"ablation_{safe(name)}")
-    directory.rmdir()  # the name is taken when all is written
-    with in_part(directory) as part:
-        write_atomically(part / ABLATION, to_json(record_of(found, failures, command)))
+    directory = new_directory(parent, stem_of(name))
+    with reserved(directory), in_part(directory) as part:
+        write_atomically(part / ABLATION, to_json(sealed(record_of(found, failures, command))))
         write_atomically(part / "ablation.csv", csv_of(found))
         write_ablation_report(part, found, {m: f.message for m, f in failures.items()}, command)
     return directory

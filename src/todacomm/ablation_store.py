@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from todacomm.ablation import Ablation, Numbers, Standing
-from todacomm.errors import InvalidInput, InvalidRecord
+from todacomm.errors import InvalidRecord
 from todacomm.files import check_schema, read_json
 from todacomm.grid import FACTORS, Setting
 from todacomm.recipe import Recipe
 from todacomm.statements import Verdict
+from todacomm.typed import made, texts
 
 SCHEMA = 1
 ABLATION = "ablation.json"
@@ -56,8 +57,9 @@ def read_ablation(directory: Path) -> Stored:
     check_schema(path, found, SCHEMA)
     try:
         failures = {model: failed["message"] for model, failed in found["failures"].items()}
-        return Stored(ablation_from(found), failures, found["command"])
-    except (KeyError, TypeError, AttributeError, IndexError, InvalidInput) as problem:
+        command, *_ = texts([found["command"], *failures.values()], "command and failures")
+        return Stored(ablation_from(found), failures, command)
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as problem:
         raise InvalidRecord(f"{path} is not what todacomm writes ({problem!r}); make the ablation again") from problem
 
 
@@ -65,20 +67,21 @@ def ablation_from(found: Mapping[str, Any]) -> Ablation:
     """The ablation that `ablation_record` wrote; of earlier records the depths are not known."""
     numbers: dict[Setting, dict[str, Numbers]] = {}
     for row in found["rows"]:
-        setting = Setting(**{name: row[name] for name in FACTORS})
+        setting = made(Setting, {name: row[name] for name in FACTORS}, "a setting")
         given = {f.name: row[f.name] for f in fields(Numbers) if f.name in row}
-        numbers.setdefault(setting, {})[row["model"]] = Numbers(**given)
+        numbers.setdefault(setting, {})[row["model"]] = made(Numbers, given, f"a row of {row['model']}")
     settings = tuple(numbers)
     named = {setting.label(settings[0]): setting for setting in settings[1:]}
     standings = tuple(standing_from(row, named) for row in found["claims"])
-    recipe = Recipe(**found["recipe"])
+    recipe = made(Recipe, found["recipe"], "recipe")
     return Ablation(settings, numbers, found["baselines"], standings, recipe, found.get("depths"))
 
 
 def standing_from(row: Mapping[str, Any], named: Mapping[str, Setting]) -> Standing:
     """One claim; ``named`` are the settings by their labels."""
     verdicts = {
-        named[one["setting"]]: Verdict(one["stands"], one["value"], one["reason"], one["tau"])
+        named[one["setting"]]: made(Verdict, {f.name: one[f.name] for f in fields(Verdict)}, row["claim"])
         for one in row["settings"]
     }
-    return Standing(row["claim"], tuple(row["models"]), Verdict(**row["base"]), verdicts)
+    claim, *models = texts([row["claim"], *row["models"]], "a claim")
+    return Standing(claim, tuple(models), made(Verdict, row["base"], claim), verdicts)

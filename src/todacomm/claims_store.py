@@ -1,16 +1,17 @@
 """Claims on disk: ``tda_claims.json`` for whoever reads, ``claims.safetensors`` for later comparisons without the clouds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from todacomm.claims import Asked, Claims, Grown, Halves, Interval, LoopBar, NullTest
-from todacomm.errors import InvalidInput, InvalidRecord
+from todacomm.errors import InvalidRecord
 from todacomm.files import check_schema, read_arrays, read_json, to_json, write_arrays, write_atomically
 from todacomm.loops import LOOP
+from todacomm.typed import fits, made, numbers, texts
 
 SCHEMA, FIRST, OF_ARRAYS = 2, 1, 1
 CLAIMS, HALVES = "tda_claims.json", "claims.safetensors"
@@ -84,7 +85,7 @@ def read_claims(directory: Path) -> Claims | None:
     arrays = read_arrays(directory / HALVES, schema=OF_ARRAYS)
     try:
         return claims_from(second_schema(found) if first else found, arrays)
-    except (KeyError, TypeError, AttributeError, InvalidInput) as problem:
+    except (KeyError, TypeError, AttributeError, ValueError) as problem:
         raise InvalidRecord(
             f"{directory}: {CLAIMS} and {HALVES} do not fit together ({problem}); run the model again"
         ) from problem
@@ -117,16 +118,17 @@ def claims_from(found: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> C
     layers = found["layers"]
     nulls = dict.fromkeys(null for row in layers.values() for null in row["tests"])
     return Claims(
-        asked=Asked(**{**{f.name: found[f.name] for f in fields(Asked)}, "nulls": tuple(found["nulls"])}),
+        asked=asked_from(found),
         intervals=rows_of(layers, "intervals"),
         one_by_one=rows_of(layers, "one_by_one"),
         growths={
-            base: {part: Interval(**row) for part, row in rows.items()} for base, rows in found["growths"].items()
+            base: {part: interval_from(row, f"{base}: {part}") for part, row in rows.items()}
+            for base, rows in found["growths"].items()
         },
-        peaks=found["peaks"],
+        peaks={block: share or 0.0 for block, share in numbers(found["peaks"], "peaks").items()},
         tests={
             null: {
-                layer: {name: NullTest(**one) for name, one in row["tests"][null].items()}
+                layer: {name: made(NullTest, one, f"{layer}: {name}") for name, one in row["tests"][null].items()}
                 for layer, row in layers.items()
                 if row["tests"].get(null)
             }
@@ -144,20 +146,33 @@ def loops_from(layer: str, rows: Sequence[Mapping[str, Any]], arrays: Mapping[st
     """The bars of one layer that stand out, each with its cycle and its group; p follows from the other fields."""
     ends = np.cumsum([row["group"] for row in rows])
     members = np.split(arrays[f"{layer}/loop_groups"], ends[:-1])
-    return tuple(
-        LoopBar(
-            **{
-                **{key: row[key] for key in row if key != "p"},
-                "cycle": tuple(row["cycle"]),
-                "group": tuple(own.tolist()),
-            }
-        )
-        for row, own in zip(rows, members, strict=True)
-    )
+    return tuple(loop_from(layer, row, own.tolist()) for row, own in zip(rows, members, strict=True))
+
+
+def loop_from(layer: str, row: Mapping[str, Any], group: list[int]) -> LoopBar:
+    """One bar."""
+    given = {key: row[key] for key in row if key != "p"} | {"cycle": tuple(row["cycle"]), "group": tuple(group)}
+    return made(LoopBar, given, f"{layer}: a loop")
+
+
+def asked_from(found: Mapping[str, Any]) -> Asked:
+    """What was asked."""
+    asked = made(Asked, {f.name: found[f.name] for f in fields(Asked)}, "what was asked")
+    return replace(asked, nulls=tuple(asked.nulls))
+
+
+def interval_from(row: Any, where: str) -> Interval:
+    """An interval whose ends are in order."""
+    found = made(Interval, row, where)
+    if found.low is not None and found.high is not None and found.low > found.high:
+        raise InvalidRecord(f"{where}: an interval from {found.low} to {found.high}")
+    return found
 
 
 def grown_from(found: Mapping[str, Any]) -> dict[str, tuple[Grown | None, ...]]:
     """Baseline → the growths of the passes of a null."""
+    if not fits(found, Mapping[str, tuple[tuple[float, ...] | None, ...]]):
+        raise InvalidRecord("null_growths hold something else than three finite numbers a pass")
     return {base: tuple((one[0], one[1], one[2]) if one else None for one in row) for base, row in found.items()}
 
 
@@ -169,11 +184,16 @@ def halves_from(layer: str, row: Mapping[str, Any], arrays: Mapping[str, np.ndar
             f"{layer}/quarters has shape {given['quarters'].shape}; expected as many numbers as {layer}/values, whose shape is "
             f"{given['values'].shape}. An earlier todacomm wrote it: run the model again"
         )
-    return Halves(**{**row, "names": tuple(row["names"])}, **given)
+    names = texts(row["names"], f"{layer}: names")
+    if any(array.shape[-1] != len(names) or array.dtype.kind != "f" for array in given.values()):
+        raise InvalidRecord(f"{layer}: its halves do not hold {len(names)} numbers each")
+    return Halves(**{**row, "names": names}, **given)
 
 
 def rows_of(layers: Mapping[str, Any], key: str) -> dict[str, dict[str, Interval]]:
     """Layer → number → interval."""
     return {
-        layer: {name: Interval(**one) for name, one in row[key].items()} for layer, row in layers.items() if row[key]
+        layer: {name: interval_from(one, f"{layer}: {name}") for name, one in row[key].items()}
+        for layer, row in layers.items()
+        if row[key]
     }

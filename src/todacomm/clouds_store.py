@@ -7,6 +7,7 @@ from todacomm.arrays import read_layers
 from todacomm.blocks import Clouds
 from todacomm.errors import InvalidRecord
 from todacomm.files import names_of
+from todacomm.store import check_file
 from todacomm.types import PointCloud, Profile
 
 SCHEMA = 1
@@ -25,6 +26,7 @@ def clouds_of(run: Path, profile: Profile) -> Clouds | str:
     missing = [layer for layer in profile.layers if layer not in there]
     if missing:
         raise InvalidRecord(f"{files[0]} holds no activations of {', '.join(missing)}; run the model again")
+    check_file(run, files[0])
     return partial(cloud_of, files[0], profile)
 
 

@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from todacomm.blocks import Apart
-from todacomm.claims import Interval
+from todacomm.claims_store import interval_from
 from todacomm.comparison import Comparison, How, ModelRow
 from todacomm.errors import InvalidRecord
 from todacomm.files import check_schema, read_json
 from todacomm.gate import Judgement
 from todacomm.likeness import Likeness
 from todacomm.pairing import Pair
+from todacomm.typed import made, texts
 
 SCHEMA = 1
 COMPARISON = "comparison.json"
@@ -128,10 +129,10 @@ def read_sources(directory: Path) -> Sources:
             )
         places = iter([directory / place for place in found["experiments"]])
         runs = {
-            group: tuple((row["model"], next(places)) for row in part["rows"])
+            group: tuple((model, next(places)) for model in texts([row["model"] for row in part["rows"]], "models"))
             for group, part in found["groups"].items()
         }
-        how = {group: How(**part.get("how", {})) for group, part in found["groups"].items()}
+        how = {group: made(How, part.get("how", {}), f"how of {group}") for group, part in found["groups"].items()}
         return Sources(runs, how, failures_of(found))
 
 
@@ -143,20 +144,26 @@ def read(directory: Path) -> Iterator[Mapping[str, Any]]:
     check_schema(path, found, SCHEMA)
     try:
         yield found
-    except (KeyError, TypeError, AttributeError, StopIteration) as problem:
+    except (KeyError, TypeError, AttributeError, ValueError, StopIteration) as problem:
         raise InvalidRecord(f"{path} is not what todacomm writes ({problem!r}); compare the runs again") from problem
 
 
 def failures_of(found: Mapping[str, Any]) -> dict[str, str]:
     """Model → why it gave no profile."""
-    return {model: failed["message"] for model, failed in found["failures"].items()}
+    failures = {model: failed["message"] for model, failed in found["failures"].items()}
+    return dict(zip(failures, texts(list(failures.values()), "failures"), strict=True))
 
 
 def rows_from(found: Mapping[str, Any], failures: Mapping[str, str]) -> StoredComparison:
     """One group."""
-    rows = tuple(
-        ModelRow(**{**row, "intervals": {name: Interval(**one) for name, one in row.get("intervals", {}).items()}})
-        for row in found["rows"]
-    )
-    verdicts = tuple(pair["verdict"] for pair in found.get("pairs", ()))
-    return StoredComparison(Comparison((), rows, tuple(found["warnings"]), failures), verdicts)
+    if not (rows := tuple(map(row_from, found["rows"]))):
+        raise InvalidRecord("a comparison without a row")
+    verdicts = texts([pair["verdict"] for pair in found.get("pairs", ())], "verdicts")
+    return StoredComparison(Comparison((), rows, texts(found["warnings"], "warnings"), failures), verdicts)
+
+
+def row_from(row: Mapping[str, Any]) -> ModelRow:
+    """One profile in one line."""
+    made_row = made(ModelRow, {name: value for name, value in row.items() if name != "intervals"}, "a row")
+    intervals = {name: interval_from(one, name) for name, one in row.get("intervals", {}).items()}
+    return replace(made_row, intervals=intervals)

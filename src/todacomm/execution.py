@@ -7,13 +7,12 @@ interrupted or failed study leaves only finished runs.
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from typing import Any
 
 from todacomm._version import __version__
@@ -22,13 +21,14 @@ from todacomm.cache import Cache
 from todacomm.clouds_store import clouds_of
 from todacomm.comparison import Comparison, compare, groups_of
 from todacomm.comparison_store import comparison_record, gate_record
-from todacomm.errors import CannotWrite
+from todacomm.directories import check_name, check_new, in_part, new_directory, reserved, writable
 from todacomm.experiment import Job, Reading, Result
 from todacomm.figures import PNG, Figures
-from todacomm.files import to_json, write_atomically
+from todacomm.files import sealed, to_json, write_atomically
 from todacomm.fitting import fitted
 from todacomm.gate import Judgement
 from todacomm.jobs import FAILURES, Failure, Say, cache_of, failure, jobs_of, one_by_one
+from todacomm.leftovers import own_directory
 from todacomm.measurement import Checked
 from todacomm.memory import peak
 from todacomm.plan import Plan
@@ -77,6 +77,8 @@ def execute(
     jobs, cache = jobs_of(study), cache_of(study)
     check_options(study.backend, study.jobs, study.scheduler)
     directory = writable(Path(study.output_dir))
+    for job in jobs:
+        check_name(stem_of_model(study, job.source.name))
     jobs, plan = fitted(jobs, cache, rates_of(cache))
     for sentence in (plan.line(), *(f"to fit into memory: {change}" for change in plan.changes)):
         say(sentence)
@@ -126,7 +128,7 @@ class Written:
     def write(self, job: Job, result: Result) -> None:
         """One run as the next one of its model, and the reports on those that the model has by now."""
         name = job.source.name
-        directory = self.directories.get(name) or new_directory(self.output_dir, self.stem(name))
+        directory = self.directories.get(name) or new_directory(self.output_dir, stem_of_model(self.study, name))
         profiles = self.profiles.setdefault(name, [])
         try:
             write_run(directory / "runs" / f"run_{len(profiles)}", result, job, self)
@@ -137,15 +139,9 @@ class Written:
         profiles.append(result.profile)
         write_experiment(directory, self.study_of(job), profiles, look=self.look)
 
-    def stem(self, name: str) -> str:
-        """``<model>_tda``, or ``--output``, to which each of several models adds its own name."""
-        if not self.study.output:
-            return f"{safe(name)}_tda"
-        return f"{self.study.output}_{safe(name)}" if len(self.study.models) > 1 else self.study.output
-
     def study_of(self, job: Job) -> Study:
         """The study of one model alone, which its directory holds."""
-        return job.study.but(output=self.stem(job.source.name)) if self.study.output else job.study
+        return job.study.but(output=stem_of_model(self.study, job.source.name)) if self.study.output else job.study
 
     def planned(self, job: Job) -> dict[str, Any]:
         """What was expected of a job, beside what then happened."""
@@ -199,44 +195,11 @@ class Written:
         return found
 
 
-def writable(directory: Path) -> Path:
-    """The directory, made where it is missing. Raises CannotWrite."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe = directory / ".todacomm_probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as problem:
-        raise CannotWrite(
-            f"cannot write to {directory}: {problem.strerror}. Choose another place with --output-dir"
-        ) from problem
-    return directory
-
-
-def new_directory(parent: Path, stem: str) -> Path:
-    """A new directory ``<stem>_<timestamp>``; one that is there already is never written into."""
-    while True:
-        directory = parent / f"{stem}_{datetime.now(UTC).astimezone():%Y%m%d_%H%M%S}"
-        try:
-            directory.mkdir(parents=True)
-        except FileExistsError:
-            time.sleep(0.2)
-        else:
-            return directory
-
-
-@contextmanager
-def in_part(directory: Path) -> Iterator[Path]:
-    """A place to write into that becomes ``directory`` when all went well and vanishes when it did not."""
-    part = directory.resolve().with_name(f"{directory.resolve().name}.part")
-    try:
-        part.mkdir(parents=True)
-        yield part
-        part.replace(directory)
-    except OSError as problem:
-        raise CannotWrite(f"cannot write {directory}: {problem.strerror or problem}") from problem
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+def stem_of_model(study: Study, name: str) -> str:
+    """``<model>_tda``, or ``--output``, to which each of several models adds its own name."""
+    if not study.output:
+        return f"{safe(name)}_tda"
+    return f"{study.output}_{safe(name)}" if len(study.models) > 1 else study.output
 
 
 def write_run(directory: Path, result: Result, job: Job, written: Written) -> None:
@@ -263,9 +226,9 @@ def write_run(directory: Path, result: Result, job: Job, written: Written) -> No
 
 def drawn(profile: Profile, figures: Figures) -> dict[str, bytes]:
     """Every figure of a profile as the bytes of its files, by their names."""
-    with TemporaryDirectory(prefix="todacomm_") as directory, drawn_as(figures):
-        write_figures(profile, Path(directory))
-        return {path.name: path.read_bytes() for path in sorted(Path(directory).iterdir())}
+    with own_directory(Path(gettempdir()) / "todacomm_figures") as directory, drawn_as(figures):
+        write_figures(profile, directory)
+        return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
 
 
 def linked(directory: Path, reading: Reading, cache: Cache) -> bool:
@@ -342,9 +305,9 @@ def write_compared(
         "failures": {model: told_of(failure) for model, failure in (failures or {}).items()},
         **({"gate": gate_record(gate)} if gate else {}),
     }
-    write_atomically(directory / "comparison.json", to_json(record))
-    with drawn_as(figures):
-        write_comparison_reports(directory, comparisons, run_of=run_of, look=look)
+    with reserved(directory), in_part(directory) as part, drawn_as(figures):
+        write_atomically(part / "comparison.json", to_json(sealed(record)))
+        write_comparison_reports(part, comparisons, run_of=run_of, look=look)
     return directory
 
 
@@ -365,8 +328,7 @@ def write_measured(
     directory: Path, profile: Profile, checked: Checked, *, source: Path, figures: Figures = PNG
 ) -> None:
     """The records, figures and interpretation of arrays that were measured, into a new directory."""
-    if directory.is_file() or (directory.is_dir() and any(directory.iterdir())):
-        raise CannotWrite(f"{directory} is not an empty directory; give --output a new one")
+    check_new(directory)
     manifest = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "source": str(source),

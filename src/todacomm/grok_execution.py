@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from todacomm.concluding import Grokked, concluded
+from todacomm.directories import new_directory, writable
 from todacomm.errors import CannotWrite, ModelFailed
-from todacomm.execution import new_directory, unsaid, writable
+from todacomm.execution import unsaid
 from todacomm.figures import PNG, Figures
 from todacomm.grokking.presets import Settings
 from todacomm.jobs import Say

@@ -14,8 +14,9 @@ from todacomm.clouds_store import clouds_of
 from todacomm.comparison import ALL, Comparison, How, compare, renamed, told_apart
 from todacomm.comparison_store import read_sources
 from todacomm.concluding import reread
+from todacomm.directories import new_directory, writable
 from todacomm.errors import InvalidInput, InvalidRecord
-from todacomm.execution import LONGEST_NAME, new_directory, writable
+from todacomm.execution import LONGEST_NAME
 from todacomm.files import write_atomically
 from todacomm.places import Kind, kind_of, legible_runs
 from todacomm.report.ablation_sections import write_ablation_report

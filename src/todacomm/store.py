@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,11 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from todacomm.claims_store import read_claims, write_claims
+from todacomm.claims import Claims
+from todacomm.claims_store import CLAIMS, HALVES, read_claims, write_claims
 from todacomm.errors import InvalidInput, InvalidRecord
-from todacomm.files import check_schema, read_arrays, read_json, to_json, write_arrays, write_atomically
+from todacomm.files import (
+    check_digest,
+    check_schema,
+    digests_of,
+    read_arrays,
+    read_json,
+    sealed,
+    to_json,
+    write_arrays,
+    write_atomically,
+)
 from todacomm.recipe import Recipe
 from todacomm.salvage import Attempt, strictly
+from todacomm.typed import bars_from, brief, made, mapping, numbers, texts
 from todacomm.types import (
     Activations,
     Address,
@@ -30,6 +42,9 @@ from todacomm.values import by_value
 
 SCHEMA = 1
 SUMMARIES, METRICS, DIAGRAMS, MANIFEST = "tda_summaries.json", "metrics.json", "diagrams.safetensors", "manifest.json"
+TEXTS = "texts.json"
+LANGUAGE = ("loss", "masked_loss", "perplexity", "pseudo_perplexity", "bits_per_byte", "accuracy", "tokens", "bytes")
+CLOSE = 1e-6  # of what bars of float32 give, whose sum depends on its order
 
 
 @by_value
@@ -51,7 +66,14 @@ def write_record(directory: Path, record: Record, activations: Activations | Non
         write_claims(directory, profile.claims)
     if activations is not None:
         write_activations(directory / "activations", activations)
-    write_atomically(directory / MANIFEST, to_json(manifest_of(record)))
+    digests = digests_of(directory, written_files(directory))
+    write_atomically(directory / MANIFEST, to_json(sealed({**manifest_of(record), "files": digests})))
+
+
+def written_files(directory: Path) -> list[Path]:
+    """The records of a run beside its manifest."""
+    named = [directory / name for name in (SUMMARIES, METRICS, DIAGRAMS, CLAIMS, HALVES, TEXTS)]
+    return [path for path in (*named, *sorted(directory.glob("activations/*.safetensors"))) if path.exists()]
 
 
 def write_activations(directory: Path, activations: Activations) -> Path:
@@ -112,16 +134,31 @@ def read_record(directory: Path, attempt: Attempt = strictly) -> Record:
 
     ``attempt`` may do without the language metrics and the claims; manifest, summaries and diagrams are what a run is.
     """
+    manifest = read_manifest(directory)
+    layers, arrays = read_summaries(directory / SUMMARIES), read_arrays(directory / DIAGRAMS, schema=SCHEMA)
+    language = attempt(f"language metrics of {directory.name}", lambda: read_language(directory, manifest))
+    try:
+        profile = profile_from(manifest, layers, language, arrays, directory)
+    except (KeyError, InvalidInput) as problem:
+        raise InvalidRecord(f"{directory}: its files do not fit together ({problem}); run the model again") from problem
+    for name in (SUMMARIES, DIAGRAMS):
+        check_file(directory, directory / name, manifest)
+    claims = attempt(f"intervals and nulls of {directory.name}", lambda: claims_of(directory, manifest))
+    return Record(replace(profile, claims=claims), manifest)
+
+
+def read_manifest(directory: Path) -> Mapping[str, Any]:
+    """``manifest.json`` of a run."""
     manifest = read_json(directory / MANIFEST)
     check_schema(directory / MANIFEST, manifest, SCHEMA)
-    layers, arrays = read_summaries(directory / SUMMARIES), read_arrays(directory / DIAGRAMS, schema=SCHEMA)
-    language = attempt(f"language metrics of {directory.name}", lambda: read_language(directory / METRICS))
-    try:
-        profile = profile_from(manifest, layers, language, arrays)
-    except (KeyError, TypeError, InvalidInput) as problem:
-        raise InvalidRecord(f"{directory}: its files do not fit together ({problem}); run the model again") from problem
-    claims = attempt(f"intervals and nulls of {directory.name}", lambda: read_claims(directory))
-    return Record(replace(profile, claims=claims), manifest)
+    return mapping(manifest, directory / MANIFEST)
+
+
+def check_file(directory: Path, path: Path, manifest: Mapping[str, Any] | None = None) -> None:
+    """Raise InvalidRecord where a file of a run is not the one that its manifest was written with."""
+    if manifest is None and (directory / MANIFEST).exists():
+        manifest = read_manifest(directory)
+    check_digest(directory, path, (manifest or {}).get("files"))
 
 
 def read_summaries(path: Path) -> Mapping[str, Any]:
@@ -134,30 +171,50 @@ def read_summaries(path: Path) -> Mapping[str, Any]:
     return layers
 
 
-def read_language(path: Path) -> Mapping[str, Any]:
-    """The language metrics."""
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise InvalidRecord(f"{path} holds no object of numbers; run the model again to replace it")
+def read_language(directory: Path, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The language metrics: numbers, or a reason why there are none."""
+    path = directory / METRICS
+    found = mapping(read_json(path), path)
+    numbers({name: found[name] for name in LANGUAGE if name in found}, path)
+    check_file(directory, path, manifest)
+    return found
+
+
+def claims_of(directory: Path, manifest: Mapping[str, Any]) -> Claims | None:
+    """The claims of a run."""
+    found = read_claims(directory)
+    for name in (CLAIMS, HALVES):
+        check_file(directory, directory / name, manifest)
     return found
 
 
 def profile_from(
-    manifest: Mapping[str, Any], layers: Mapping[str, Any], language: Any, arrays: Mapping[str, np.ndarray]
+    manifest: Mapping[str, Any],
+    layers: Mapping[str, Any],
+    language: Any,
+    arrays: Mapping[str, np.ndarray],
+    where: object,
 ) -> Profile:
     """The profile that `write_record` wrote."""
-    recipe = Recipe(**manifest["recipe"])
+    recipe = made(Recipe, manifest["recipe"], f"{where}: recipe")
+    model, data, sha256 = texts(
+        [manifest[key] for key in ("model", "data", "texts_sha256")], f"{where}: model, data, texts_sha256"
+    )
+    if list(layers) != list(texts(manifest["layers"], f"{where}: layers")):
+        raise InvalidRecord(f"{where}: {SUMMARIES} and {MANIFEST} name different layers")
     measurements = tuple(
-        measurement_from(Address(manifest["model"], manifest["data"], layer), recipe, row, arrays, prefix=f"{layer}/")
+        measurement_from(Address(model, data, layer), recipe, row, arrays, prefix=f"{layer}/")
         for layer, row in layers.items()
     )
+    if not isinstance(expansions := manifest["expansions"], list):
+        raise InvalidRecord(f"{where}: expansions is {brief(expansions)}; expected a list")
     return Profile(
         measurements,
-        expansions=tuple(expansion_from(row) for row in manifest["expansions"]),
+        expansions=tuple(expansion_from(row, f"{where}: expansions") for row in expansions),
         language=language,
-        notes=tuple(manifest["notes"]),
-        card=ModelCard(**manifest["card"]) if manifest["card"] else None,
-        texts_sha256=manifest["texts_sha256"],
+        notes=texts(manifest["notes"], f"{where}: notes"),
+        card=made(ModelCard, manifest["card"], f"{where}: card") if manifest["card"] else None,
+        texts_sha256=sha256,
     )
 
 
@@ -168,21 +225,36 @@ def measurement_from(
     facts = CloudFacts.__dataclass_fields__
     outside = {*facts, "schema", "doubt", "note"}
     dimensions = range(recipe.maxdim + 1)
-    finite = tuple(arrays[f"{prefix}H{k}"] for k in dimensions)
-    essential = tuple(arrays[f"{prefix}H{k}_essential"] for k in dimensions)
-    return Measurement(
-        address,
-        recipe,
-        CloudFacts(**{name: row[name] for name in facts if name in row}),
-        Diagrams(finite, essential),
-        {name: value for name, value in row.items() if name not in outside},
+    finite = tuple(bars_from(arrays[f"{prefix}H{k}"], f"{address}: H{k}") for k in dimensions)
+    essential = tuple(
+        bars_from(arrays[f"{prefix}H{k}_essential"], f"{address}: H{k}_essential", essential=True) for k in dimensions
     )
+    summary = numbers({name: value for name, value in row.items() if name not in outside}, address)
+    check_summary(summary, finite, address)
+    given = {name: row[name] for name in facts if name in row}
+    return Measurement(address, recipe, made(CloudFacts, given, address), Diagrams(finite, essential), summary)
 
 
-def expansion_from(row: Mapping[str, Any]) -> Expansion:
+def check_summary(summary: Mapping[str, float | None], finite: Sequence[np.ndarray], where: object) -> None:
+    """Raise InvalidRecord where the numbers of a layer are not those of its bars."""
+    for k, found in enumerate(finite):
+        lengths = found[:, 1] - found[:, 0]
+        expected = {"count": len(lengths), "total_persistence": lengths.sum(), "max_lifetime": lengths.max(initial=0)}
+        for name, value in expected.items():
+            stored = summary.get(f"H{k}_{name}", value)
+            if stored is None or abs(stored - value) > CLOSE * max(abs(value), lengths.sum()):
+                raise InvalidRecord(f"{where}: H{k}_{name} is {stored}, of its bars it is {value:g}")
+
+
+def expansion_from(row: Any, where: object) -> Expansion:
     """An Expansion out of its JSON."""
-    growths = {key: Growth(**row[key]) if row[key] else None for key in ("growth", "largest_shape", "matched")}
-    return Expansion(baseline=row["baseline"], reason=row["reason"], doubt=row["doubt"], **growths)
+    given = mapping(row, where)
+    growths = {
+        key: made(Growth, given[key], f"{where}: {key}") if given[key] is not None else None
+        for key in ("growth", "largest_shape", "matched")
+    }
+    baseline, reason, doubt = texts([given[key] for key in ("baseline", "reason", "doubt")], where)
+    return Expansion(baseline=baseline, reason=reason, doubt=doubt, **growths)
 
 
 def safe(name: str) -> str:

@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 from todacomm.errors import InvalidRecord
 from todacomm.files import check_schema, read_json, to_json, write_atomically
+from todacomm.store import TEXTS as TEXTS  # noqa: PLC0414 - the file is told of here
+from todacomm.store import check_file
 from todacomm.types import Texts
 
 T = TypeVar("T")
 
 SCHEMA = 1
-TEXTS = "texts.json"
 LEFT_OUT, NONE_KEPT = "left out (--no-texts)", "this run keeps no texts"
 
 
@@ -70,9 +71,11 @@ def read_texts(run: Path) -> KeptTexts | str:
     found = read_json(path)
     check_schema(path, found, SCHEMA)
     try:
-        return texts_from(found)
+        texts = texts_from(found)
     except (KeyError, TypeError, ValueError) as problem:
         raise InvalidRecord(f"{path} is not what todacomm writes ({problem}); run the model again") from problem
+    check_file(run, path)
+    return texts
 
 
 def texts_from(found: Mapping[str, Any]) -> KeptTexts:
@@ -83,6 +86,10 @@ def texts_from(found: Mapping[str, Any]) -> KeptTexts:
     texts = KeptTexts(str(found["name"]), str(found["sha256"]), listed(found, "lengths", int), groups, names, items)
     if any(of_each is not None and len(of_each) != len(texts) for of_each in (groups, items)):
         raise ValueError("as many lengths, groups and items are expected")
+    if items is not None and Texts(texts.name, items).sha256 != texts.sha256:
+        raise ValueError("the texts are not those of their sha256")
+    if items is not None and texts.lengths != tuple(map(len, items)):
+        raise ValueError("the lengths are not those of the texts")
     if names is not None and not all(0 <= group < len(names) for group in groups or ()):
         raise ValueError("a group without a name")
     return texts

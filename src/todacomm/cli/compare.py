@@ -80,6 +80,7 @@ def compare(
       todacomm compare a b c d e --against all --group "old=a,b,c" --group "new=d,e"
     """
     from todacomm.clouds_store import clouds_of
+    from todacomm.directories import check_name
     from todacomm.execution import compared, write_compared
     from todacomm.figures import Figures
     from todacomm.files import read_json
@@ -88,6 +89,7 @@ def compare(
     rules = [parse(text) for text in fail_if or []]
     if output is not None:
         refuse_path(output)
+        check_name(f"comparison_{output}")
     how = how_of(against, group or [], blocks)
     written = Figures.read(figures, bare=figures_bare)
     profiles, runs = read(names, output_dir, say=console.unsaid if quiet else console.say)

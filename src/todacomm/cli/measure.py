@@ -55,6 +55,7 @@ def measure(
     from todacomm.arrays import read_layers
     from todacomm.cache import Cache, default_place
     from todacomm.claims import Asked
+    from todacomm.directories import check_new
     from todacomm.figures import PNG, Figures
     from todacomm.fitting import check_arrays, shapes_of
     from todacomm.jobs import Remembering
@@ -75,6 +76,8 @@ def measure(
     written = Figures.read(figures, bare=figures_bare)
     if output is None and written != PNG:
         raise InvalidInput("--figures and --figures-bare draw nothing without --output; give the directory too")
+    if output is not None:
+        check_new(output)
     layers = read_layers(path)
     cache = None if no_cache else Cache(default_place())
     number = options.auto_or_number("--jobs", jobs, of="layers at a time")

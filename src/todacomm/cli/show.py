@@ -95,13 +95,16 @@ def record_of(directory: Path, kind: "Kind", salvage: "Salvage") -> Any:
     from todacomm.ablation_store import ABLATION
     from todacomm.cli.tables import as_json
     from todacomm.comparison_store import COMPARISON
-    from todacomm.files import read_json
-    from todacomm.grok_store import SIGNATURE
+    from todacomm.files import check_schema, read_json
+    from todacomm.grok_store import SCHEMA, SIGNATURE
     from todacomm.places import legible_runs
 
     if kind == "runs":
         return [as_json(record.profile) for record in legible_runs(directory, salvage).values()]
-    return read_json(directory / {"comparison": COMPARISON, "ablation": ABLATION, "training": SIGNATURE}[kind])
+    path = directory / {"comparison": COMPARISON, "ablation": ABLATION, "training": SIGNATURE}[kind]
+    found = read_json(path)
+    check_schema(path, found, SCHEMA)
+    return found
 
 
 def print_json(records: list[Any]) -> None:

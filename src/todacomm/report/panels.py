@@ -3,6 +3,7 @@
 Every figure is a `matplotlib.figure.Figure`: no pyplot, no state that outlives the call.
 """
 
+import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from todacomm.files import write_atomically
 from todacomm.metrics import SCALED, metrics
 from todacomm.registry import Registry
 from todacomm.report import reading, style
@@ -70,13 +72,12 @@ def save(drawn: Figure, path: Path) -> Path:
 
     The files depend on nothing but what is drawn: no date, no version of the writer. Returns the path of the PNG.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     figures = style.asked()
     if figures.bare:
         fit_column(drawn)
         said = words_taken_off(drawn)
         if said:
-            path.with_suffix(".txt").write_text("\n\n".join(said) + "\n", encoding="utf-8")
+            write_atomically(path.with_suffix(".txt"), "\n\n".join(said) + "\n")
     with style.styled():
         for form in figures.formats:
             write_figure(drawn, path.with_suffix(f".{form}"))
@@ -85,7 +86,9 @@ def save(drawn: Figure, path: Path) -> Path:
 
 def write_figure(drawn: Figure, path: Path) -> None:
     """One file of a figure, in the format of its suffix."""
-    drawn.savefig(path, dpi=style.DPI, metadata=UNDATED[path.suffix.removeprefix(".")])
+    content, form = io.BytesIO(), path.suffix.removeprefix(".")
+    drawn.savefig(content, format=form, dpi=style.DPI, metadata=UNDATED[form])
+    write_atomically(path, content.getvalue())
 
 
 def fit_column(drawn: Figure) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from todacomm.comparison import Comparison
-from todacomm.files import read_json, write_atomically
+from todacomm.files import write_atomically
 from todacomm.report.comparison_sections import comparison_document
 from todacomm.report.explorers import RunOf, covered_by, explorer_of, unknown_run
 from todacomm.report.layer_data import Look, look
@@ -15,7 +15,8 @@ from todacomm.report.pieces import Context, Document, to_markdown, with_losses
 from todacomm.report.reading import listed
 from todacomm.report.sections import experiment_document, interpretation
 from todacomm.salvage import Attempt, strictly
-from todacomm.store import MANIFEST
+from todacomm.store import MANIFEST, read_manifest
+from todacomm.typed import mapping, texts
 from todacomm.types import Profile
 
 
@@ -106,24 +107,25 @@ def context_of(run: Path, *, config: str = "") -> Context:
     """What a stored run tells of itself: its figures, how it was made, and with what."""
     from todacomm.report.plots import drawings
 
-    manifest = read_json(run / MANIFEST) if (run / MANIFEST).exists() else {}
+    manifest = read_manifest(run) if (run / MANIFEST).exists() else {}
     figures = [run / "visualizations" / f"{name}.png" for name in drawings]
+    versions = mapping(manifest.get("versions", {}), f"{run / MANIFEST}: versions")
     return {
         "figures": [path for path in figures if path.exists()],
-        "checked": manifest.get("cross_checked", []),
+        "checked": texts(manifest.get("cross_checked", []), f"{run / MANIFEST}: cross_checked"),
         "provenance": provenance_of(manifest),
-        "versions": {name: found for name, found in manifest.get("versions", {}).items() if found},
-        "command": manifest.get("command", ""),
+        "versions": {name: str(found) for name, found in versions.items() if found},
+        "command": str(manifest.get("command", "")),
         "config": config,
     }
 
 
 def provenance_of(manifest: Mapping[str, Any]) -> dict[str, str]:
     """What identifies the texts and the machine of a run."""
-    texts = manifest.get("texts", {})
+    of_texts = mapping(manifest.get("texts", {}), "texts")
     told = {
-        "texts": f"{texts['count']} of {texts['name']}" if texts else None,
-        "texts (SHA-256)": texts.get("sha256"),
+        "texts": f"{of_texts.get('count')} of {of_texts.get('name')}" if of_texts else None,
+        "texts (SHA-256)": of_texts.get("sha256"),
         **{name: manifest.get(name) for name in ("dataset", "source", "device", "dtype", "created")},
     }
     return {name: str(value) for name, value in told.items() if value}
