@@ -11,7 +11,7 @@ from scipy.spatial.distance import squareform
 import todacomm as td
 from todacomm.cloud import prepare
 from todacomm.engines import bitlink
-from todacomm.loop_groups import birth_edge, groups_of, loop_bars, shortest_cycle
+from todacomm.loop_groups import birth_edge, loop_bars, places_of, shortest_cycle
 from todacomm.loops import LayerTest
 from todacomm.measurement import measure_prepared
 from todacomm.types import Address
@@ -118,10 +118,20 @@ def test_the_cycle_of_a_regular_polygon_is_the_polygon():
     angle = 2 * np.pi * np.random.default_rng(0).permutation(15) / 15
     ready = prepare(td.PointCloud(np.c_[np.cos(angle), np.sin(angle)], Address("", "", "x")), td.Recipe())
     bars = measure_prepared(ready, td.Recipe()).diagrams.finite[1]
-    ((cycle,),) = (one.cycles for one in groups_of(ready, td.Recipe(), bars, [0]))
-    steps = np.linalg.norm(np.diff(ready.points[[*cycle, cycle[0]]], axis=0), axis=1)
-    assert len(cycle) == 15
+    (place,) = places_of(ready, td.Recipe(), bars, [0])
+    steps = np.linalg.norm(np.diff(ready.points[[*place.cycle, place.cycle[0]]], axis=0), axis=1)
+    assert place.whole
+    assert len(place.cycle) == 15
     assert steps == pytest.approx(np.full(15, 2 * np.sin(np.pi / 15)))
+
+
+def test_a_bar_is_held_against_the_outskirts_of_its_group_too():
+    """A square of side 1, a point 2.2 away from it, and others far off: within twice √2, the death of its bar, the point is near."""
+    points = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [3.2, 0], [50, 0], [90, 9], [20, 80]], dtype=float)
+    ready = prepare(td.PointCloud(points, Address("", "", "x")), td.Recipe())
+    bars = measure_prepared(ready, td.Recipe()).diagrams.finite[1]
+    (place,) = places_of(ready, td.Recipe(), bars, [0])
+    assert (place.inside, place.later) == ((0, 1, 2, 3), (0, 1, 2, 3, 4))
 
 
 def test_the_edge_that_bears_a_bar_is_that_of_the_engine():

@@ -2,7 +2,8 @@
 
 A bar of a Vietoris–Rips filtration lives in one connected component: the one that holds its birth edge at the distance at which
 it dies. Up to that distance the component knows nothing of other points, so that the bar is a bar of the component alone, and
-is held against Gaussian clouds of as many points with the mean and covariance of the component. Points that coincide count once in
+is held against Gaussian clouds of as many points with the mean and covariance of the component. A component leaves out the
+outskirts of its group, so that the bar is also held against the component at twice that distance. Points that coincide count once in
 the geometry, and each by itself in what is told.
 """
 
@@ -29,29 +30,35 @@ from todacomm.types import Address, Bars, Distances, Points
 
 Indices = Int[np.ndarray, " k"]
 PValues = Float[np.ndarray, " b"]
-Cycle = tuple[int, ...]
+Members = tuple[int, ...]
 
 FIRST_DRAWS, HOPELESS = 49, 0.2  # after so many, a group whose best bar has a larger p-value gets no more
 MOST_DRAWS = 1999
+LATER = 2.0  # times the death of a bar: where its group has its outskirts
 APART = 1_000_000  # the numbers of the draws of groups begin here, and those of the layers end long before
 ROUNDING = 1e-5  # relative: a bar found again among distances that were taken again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """One connected component that some bars of a layer die in.
-
-    ``points`` (g, k) are its distinct points as measured, ``members`` the rows of the cloud as it came that are in it, copies too. ``which`` are
-    the places of the bars in the diagram of the layer, ``bars`` (b, 2) these, ``cycles`` the points around each.
-    """
+    """One connected component: ``points`` (g, k), its distinct points as measured, and ``bars`` (b, 2), those that are held against it."""
 
     address: Address
     points: Points
-    members: tuple[int, ...]
-    which: tuple[int, ...]
     bars: Bars
-    cycles: tuple[Cycle, ...]
-    median: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where a bar lives: the places among the distinct points of its birth edge's component when it dies, and a while later.
+
+    ``cycle`` are the points around it, ``whole`` says whether the component at its death is the layer.
+    """
+
+    bar: int
+    inside: Members
+    later: Members
+    cycle: Indices
     whole: bool
 
 
@@ -64,83 +71,112 @@ def loop_bars(
     *,
     spread: Callable[..., Iterable[tuple[PValues, int]]] = map,
 ) -> list[tuple[LoopBar, ...]]:
-    """The bars of each layer that stand out of its draws, each held against its group; the longest-lived first.
+    """The bars of each layer that stand out of its draws, each held against its group; the most significant first.
 
     ``clouds`` may have let go of their distances. A group has as many draws as let one of all groups pass, adjusted: ``draws`` at least,
     `MOST_DRAWS` at most.
     """
-    groups = [
-        groups_of(cloud, recipe, own, [] if layer is None else layer.standing_out())
-        for cloud, own, layer in zip(clouds, bars, layers, strict=True)
+    which = [[] if layer is None else layer.standing_out() for layer in layers]
+    found = [places_of(cloud, recipe, own, rows) for cloud, own, rows in zip(clouds, bars, which, strict=True)]
+    number = len({(i, place.inside) for i, row in enumerate(found) for place in row if not place.whole})
+    enough = min(MOST_DRAWS, max(draws, math.ceil(number / ALPHA) - 1))
+    p = [
+        largest_p(cloud, own, row, partial(against_itself, recipe=recipe, draws=enough), spread)
+        for cloud, own, row in zip(clouds, bars, found, strict=True)
     ]
-    tested = [group for row in groups for group in row if not group.whole]
-    enough = min(MOST_DRAWS, max(draws, math.ceil(len(tested) / ALPHA) - 1))
-    found = iter(spread(partial(against_itself, recipe=recipe, draws=enough), tested))
-    made = []
-    for layer, row in zip(layers, groups, strict=True):
-        told: list[LoopBar] = []
-        for group in row:
-            p, drawn = (np.zeros(len(group.which)), 0) if group.whole else next(found)
-            told += bars_of(group, layer, np.minimum(1.0, p * len(tested)), drawn, len(tested))
-        made.append(tuple(sorted(told, key=lambda bar: (bar.p, bar.birth / bar.death))))
-    return made
-
-
-def bars_of(group: Group, layer: LayerTest | None, p: PValues, draws: int, groups: int) -> list[LoopBar]:
-    """What is told of the bars of one group."""
-    over_layers = np.zeros(0) if layer is None else layer.family_wise[1:]
     return [
-        LoopBar(
-            birth=float(birth),
-            death=float(death),
-            median=group.median,
-            cycle=cycle,
-            group=group.members,
-            p_layer=float(over_layers[place]),
-            p_group=float(of_group),
-            draws=draws,
-            groups=groups,
+        tuple(
+            sorted(
+                (told(cloud, own, place, layer=layer, against=of[place.bar], groups=number) for place in row), key=by_p
+            )
         )
-        for place, (birth, death), cycle, of_group in zip(group.which, group.bars, group.cycles, p, strict=True)
+        for cloud, own, layer, row, of in zip(clouds, bars, layers, found, p, strict=True)
     ]
+
+
+def largest_p(
+    cloud: PreparedCloud,
+    bars: Bars,
+    places: Sequence[Place],
+    test: Callable[[Group], tuple[PValues, int]],
+    spread: Callable[..., Iterable[tuple[PValues, int]]],
+) -> dict[int, tuple[float, int]]:
+    """Bar → its largest p-value against its groups, and of how many draws; 0 of 0 for one whose group is the layer."""
+    held = bars_by_group(places, len(cloud.first_of_each_kind()))
+    groups = [group_of(cloud, members, bars[rows]) for members, rows in held.items()]
+    found = {place.bar: (0.0, 0) for place in places}
+    for rows, (values, drawn) in zip(held.values(), spread(test, groups), strict=True):
+        found |= {bar: max(found[bar], (p, drawn)) for bar, p in zip(rows, values.tolist(), strict=True)}
+    return found
+
+
+def told(
+    cloud: PreparedCloud, bars: Bars, place: Place, *, layer: LayerTest | None, against: tuple[float, int], groups: int
+) -> LoopBar:
+    """What is told of one bar, ``against`` its groups having given the p-value and draws."""
+    distinct = cloud.first_of_each_kind()
+    birth, death = bars[place.bar].tolist()
+    members = np.flatnonzero(np.isin(cloud.kinds, cloud.kinds[distinct[list(place.inside)]]))
+    p, drawn = against
+    return LoopBar(
+        birth=birth,
+        death=death,
+        median=cloud.facts.scale / cloud.unit,
+        cycle=tuple(cloud.rows[distinct[place.cycle]].tolist()),
+        group=tuple(cloud.rows[members].tolist()),
+        p_layer=1.0 if layer is None else float(layer.family_wise[1:][place.bar]),
+        p_group=min(1.0, p * groups),
+        draws=drawn,
+        groups=groups,
+    )
+
+
+def by_p(bar: LoopBar) -> tuple[float, float]:
+    """The order in which bars are told: by p-value, then by death / birth."""
+    return bar.p, bar.birth / bar.death
 
 
 # Where a bar lives
 
 
-def groups_of(cloud: PreparedCloud, recipe: Recipe, bars: Bars, which: Sequence[int]) -> list[Group]:
-    """The groups that those bars of a layer lie in that stand at the places ``which`` of its diagram of H1."""
+def places_of(cloud: PreparedCloud, recipe: Recipe, bars: Bars, which: Sequence[int]) -> list[Place]:
+    """Where those bars of a layer live that stand at the places ``which`` of its diagram of H1."""
     if not which:
         return []
-    distinct = cloud.first_of_each_kind()
-    condensed = pairwise(cloud.points[distinct], recipe.distance)
+    condensed = pairwise(cloud.points[cloud.first_of_each_kind()], recipe.distance)
     tree, matrix = linkage(condensed, "single"), squareform(condensed)
-    held: dict[tuple[int, ...], list[tuple[int, Cycle]]] = {}
-    for place in which:
-        birth, death = bars[place].tolist()
-        edge = birth_edge(condensed, matrix, birth)
-        label = fcluster(tree, death * (1 + ROUNDING), "distance")
-        inside = np.flatnonzero(label == label[edge[0]])
-        around = shortest_cycle(matrix[np.ix_(inside, inside)], np.searchsorted(inside, edge), birth)
-        cycle = cloud.rows[distinct[inside[around]]]
-        held.setdefault(tuple(inside.tolist()), []).append((place, tuple(cycle.tolist())))
-    return [group_of(cloud, distinct[list(inside)], bars, told) for inside, told in held.items()]
+    return [place_of(bar, *bars[bar].tolist(), tree=tree, matrix=matrix, condensed=condensed) for bar in which]
 
 
-def group_of(cloud: PreparedCloud, firsts: Indices, bars: Bars, told: Sequence[tuple[int, Cycle]]) -> Group:
-    """The group of some distinct points, the first of each kind, with the places and cycles of its bars."""
-    members = np.flatnonzero(np.isin(cloud.kinds, cloud.kinds[firsts]))
-    which, cycles = zip(*told, strict=True)
-    return Group(
-        address=cloud.address,
-        points=cloud.points[firsts],
-        members=tuple(cloud.rows[members].tolist()),
-        which=which,
-        bars=bars[list(which)],
-        cycles=cycles,
-        median=cloud.facts.scale / cloud.unit,
-        whole=len(members) == len(cloud.points),
-    )
+def place_of(
+    bar: int, birth: float, death: float, *, tree: Float[np.ndarray, "m 4"], matrix: Distances, condensed: Condensed
+) -> Place:
+    """Where one bar lives."""
+    edge = birth_edge(condensed, matrix, birth)
+    inside, later = (component(tree, edge[0], at * death * (1 + ROUNDING)) for at in (1, LATER))
+    cycle = inside[shortest_cycle(matrix[np.ix_(inside, inside)], np.searchsorted(inside, edge), birth)]
+    return Place(bar, tuple(inside.tolist()), tuple(later.tolist()), cycle, whole=len(inside) == len(matrix))
+
+
+def component(tree: Float[np.ndarray, "m 4"], point: int, distance: float) -> Indices:
+    """The points that are connected to one by steps no longer than a distance."""
+    label = fcluster(tree, distance, "distance")
+    return np.flatnonzero(label == label[point])
+
+
+def bars_by_group(places: Sequence[Place], points: int) -> dict[Members, list[int]]:
+    """The groups of a layer but for the layer itself, and the bars that are held against each."""
+    found: dict[Members, list[int]] = {}
+    for place in places:
+        for members in {place.inside, place.later}:
+            if len(members) < points:
+                found.setdefault(members, []).append(place.bar)
+    return found
+
+
+def group_of(cloud: PreparedCloud, members: Members, bars: Bars) -> Group:
+    """A group by the places of its members among the distinct points."""
+    return Group(cloud.address, cloud.points[cloud.first_of_each_kind()[list(members)]], bars)
 
 
 def birth_edge(condensed: Condensed, matrix: Distances, birth: float) -> Int[np.ndarray, " 2"]:
