@@ -99,6 +99,7 @@ STRATA = [
         "files",
         "locks",
         "study_files",
+        "plain_yaml",
         "model_nulls",
         "versions",
         "experiment",

@@ -39,11 +39,11 @@ def adjusted(p: PerLayer) -> PerLayer:
     Benjamini and Hochberg 1995, https://doi.org/10.1111/j.2517-6161.1995.tb02031.x; holds under the positive dependence
     that neighbouring layers have (Benjamini and Yekutieli 2001, https://doi.org/10.1214/aos/1013699998).
     """
-    found = np.full(p.shape, np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known])[::-1]]
-    ranks = np.arange(len(known), 0, -1)
-    found[order] = np.minimum.accumulate(np.minimum(1.0, p[order] * len(known) / ranks))
+    from scipy.stats import false_discovery_control
+
+    found, known = np.full(p.shape, np.nan), ~np.isnan(p)
+    if known.any():
+        found[known] = false_discovery_control(p[known])
     return found
 
 

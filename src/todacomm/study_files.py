@@ -8,7 +8,10 @@ from typing import Any
 import yaml
 
 from todacomm.errors import InvalidStudy, UnknownName
+from todacomm.plain_yaml import Dumper, Loader
 from todacomm.study import KEYS, NONE, Refused, Study
+
+SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
 
 
 def load_study(path: str | Path) -> Study:
@@ -30,6 +33,8 @@ def _parsed(text: str, where: str) -> Study:
         lines, values = _keys_and_values(text, where)
     except yaml.YAMLError as error:
         raise InvalidStudy(f"{where}{_mark(error)}: not YAML ({_reason(error)})") from None
+    except RecursionError:
+        raise InvalidStudy(f"{where}: brackets within brackets, too deep; a key takes a value or a list") from None
     try:
         return Study(**values)
     except Refused as refused:
@@ -52,7 +57,7 @@ def _reason(error: yaml.YAMLError) -> str:
 
 def _keys_and_values(text: str, where: str) -> tuple[dict[str, int], dict[str, Any]]:
     """The line and the value of every key."""
-    loader = yaml.SafeLoader(text)
+    loader = Loader(text)
     root = loader.get_single_node()
     if not isinstance(root, yaml.MappingNode):
         found = "nothing" if root is None else "a list" if isinstance(root, yaml.SequenceNode) else f"'{root.value}'"
@@ -66,15 +71,14 @@ def _keys_and_values(text: str, where: str) -> tuple[dict[str, int], dict[str, A
         if key.value in lines:
             raise InvalidStudy(f"{where}, line {line}: '{key.value}' stands twice, first in line {lines[key.value]}")
         lines[key.value] = line
-        values[key.value] = _constructed(loader, value, f"{where}, line {line}: {key.value}")
+        values[key.value] = _said(key.value, loader.construct_object(value, deep=True))
     return lines, values
 
 
-def _constructed(loader: yaml.SafeLoader, node: yaml.Node, where: str) -> Any:
-    try:
-        return loader.construct_object(node, deep=True)
-    except ValueError as error:  # a date that is none
-        raise InvalidStudy(f"{where}: not a value ({error}); put it in quotes") from None
+def _said(key: str, value: Any) -> Any:
+    """``yes`` and ``on``, ``no`` and ``off`` where a key is true or false; elsewhere they are words."""
+    switch = key in KEYS and Study.model_fields[key].annotation is bool and isinstance(value, str)
+    return SWITCHES.get(value.lower(), value) if switch else value
 
 
 def dump_study(study: Study, *, version: str) -> str:
@@ -98,7 +102,7 @@ def _entry(key: str, value: object) -> str:
     plain = NONE if value is None else list(value) if isinstance(value, tuple) else value
     # PyYAML folds the line ends of Unicode (U+0085) into blanks unless it escapes them
     readable = all(str(part).isprintable() for part in (plain if isinstance(plain, list) else [plain]))
-    return yaml.safe_dump({key: plain}, allow_unicode=readable, width=1000)
+    return yaml.dump({key: plain}, Dumper=Dumper, allow_unicode=readable, width=1000)
 
 
 # Study files that ship
