@@ -8,6 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import todacomm as td
+from todacomm.extraction import extract
+from todacomm.loading import load_model
+from todacomm.models import resolve
+
 WIKITEXT = (14, 57, 38, 54, 20, 18, 88, 56, 125, 19, 11)  # lines of each article among the first 500 of WikiText-2 test
 D = 20
 
@@ -66,6 +71,27 @@ class Lines:
         return [layer[order] for layer in self.layers], [self.groups[i] for i in order]
 
 
+def shipped_layers():
+    """Layers of the shipped models on all lines of WikiText-2, by name, and the article of each line.
+
+    The last token of an embedding is one of few: there a third of the points are distinct.
+    """
+    texts = td.texts("wikitext2")
+    found = {}
+    for name, pooling, layers in SHIPPED_LAYERS:
+        read, _ = extract(
+            load_model(resolve(name), device="cpu"), texts, pooling=pooling, language=False, layers=layers
+        )
+        found |= {f"{name}, {pooling}, {layer}": np.asarray(read.layers[layer]) for layer in layers}
+    return found, list(texts.groups)
+
+
+SHIPPED_LAYERS = (
+    ("tiny-postln-encoder", "last", ["embedding"]),
+    ("tiny-postln-encoder", "mean", ["embedding", "layer_4"]),
+    ("tiny-preln-decoder", "last", ["embedding", "layer_4"]),
+    ("tiny-preln-encoder", "mean", ["embedding"]),
+)
 GROUPED = {
     "11 articles as in WikiText-2": Articles(WIKITEXT),
     "11 articles as in WikiText-2, little apart": Articles(WIKITEXT, effect=0.3),

@@ -3,12 +3,13 @@
 python benchmarks/intervals.py                    # all of it: about 35 minutes
 python benchmarks/intervals.py --quick            # fewer clouds, no model
 python benchmarks/intervals.py --populations real --detail
+python benchmarks/intervals.py --populations groups corpus embedding --detail    # points in groups, and the shipped models
 
 The truth of a number is its mean over 2,000 fresh clouds of the same n, from the same population: of seven made ones, all that
 is random in a cloud are its points. Each comes in two layers, the points and a fixed bend of them. The population called
 real is the pooled texts of WikiText-2 that have more than one word, in three layers of SmolLM2-135M-Instruct (93 MB, from PyPI once), N in all, from which
 n are drawn without replacement. So drawn, numbers vary less, by √(1 - n / N), than those of fresh texts, of which the intervals
-speak: errors and true deviations are divided by that.
+speak: errors and true deviations are divided by that. Populations of groups and of the shipped models: grouped_populations.py.
 
 The width is in true standard deviations; an interval that knew everything would have 3.9.
 """
@@ -28,19 +29,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import numpy as np
 from clouds import machine
+from grouped_populations import GROUPED, Lines, shipped_layers
 
 import todacomm as td
 from todacomm.cloud import prepare
 from todacomm.halves import halves_of
 from todacomm.intervals import difference_interval, difference_test, interval, ratio_interval
 from todacomm.measurement import measure_prepared
-from todacomm.splits import splits
+from todacomm.splits import refusal, splits
 from todacomm.types import Address, PointCloud
 
 LEVEL = 0.05
 RECIPE = td.Recipe()
 KINDS = ("Gaussian", "power law", "clustered", "noisy circle", "thin circle", "sphere", "Student t")
-ARTICLES = 11
 REAL = ("layer_2", "layer_15", "layer_29")
 SHAPE = "H0_total_persistence_scaled"
 
@@ -49,29 +50,21 @@ SHAPE = "H0_total_persistence_scaled"
 
 @dataclass(frozen=True)
 class Population:
-    """``draw(n, rng)`` gives the layers of a cloud, (n, d) each; ``size`` is how many points there are, 0 for no end.
-
-    ``whole`` is whether splits keep articles whole.
+    """``draw(n, rng)`` gives the layers of a cloud, (n, d) each, and the groups of its points, or None; ``size`` is how many points there
+    are, 0 for no end; ``kind`` is which table it is in.
     """
 
     name: str
     draw: object
+    kind: str
     size: int = 0
-    whole: bool = False
 
     @property
     def sizes(self):
         """The sizes of clouds."""
-        return (100, 300, 500) if self.size else (300,) if self.dependent else (100, 300)
-
-    @property
-    def dependent(self):
-        return self.name.startswith("articles")
-
-    @property
-    def tails(self):
-        """Which column of the table it is in; none for points that depend on one another."""
-        return "" if self.dependent else "t" if self.name.startswith("Student") else "light"
+        return {"groups": (300,), "corpus": (500,), "embedding": (500,), "real": (100, 300, 500)}.get(
+            self.kind, (100, 300)
+        )
 
     def kept(self, n):
         """What drawing without replacement leaves of a deviation."""
@@ -90,7 +83,7 @@ class Made:
 
     def __call__(self, n, rng):
         points = self.points(n, rng)
-        return [points, np.tanh(points @ self.bend)]
+        return [points, np.tanh(points @ self.bend)], None
 
     def points(self, n, rng):
         return getattr(self, "_" + self.kind.replace(" ", "_").lower())(n, rng)
@@ -119,17 +112,8 @@ class Made:
         points /= np.linalg.norm(points, axis=1, keepdims=True)
         return np.pad(points, ((0, 0), (0, self.d - 11))) + 0.05 / self.d**0.5 * self._gaussian(n, rng)
 
-    def _articles(self, n, rng):
-        return 0.7 * rng.normal(size=(ARTICLES, self.d))[articles(n)] + self._gaussian(n, rng)
-
     def _student_t(self, n, rng):
         return self._gaussian(n, rng) / np.sqrt(rng.chisquare(3, size=(n, 1)) / 3)
-
-
-def articles(n):
-    """Which article each point is from: some are three times as long as others."""
-    lengths = np.linspace(1, 3, ARTICLES)
-    return np.searchsorted(np.cumsum(lengths) / lengths.sum(), (np.arange(n) + 0.5) / n)
 
 
 @dataclass(frozen=True)
@@ -140,7 +124,7 @@ class Drawn:
 
     def __call__(self, n, rng):
         chosen = rng.choice(len(self.layers[0]), n, replace=False)
-        return [layer[chosen] for layer in self.layers]
+        return [layer[chosen] for layer in self.layers], None
 
 
 def real_layers():
@@ -162,12 +146,24 @@ def several_words(texts):
 
 
 def populations(chosen, layers):
-    made = [Population(f"{kind}, d = {d}", Made(kind, d)) for kind in KINDS for d in (20, 50)]
-    made += [
-        Population(f"articles, {how}", Made("articles", 20), whole=how == "whole") for how in ("one by one", "whole")
+    tails = {kind: "t" if kind.startswith("Student") else "light" for kind in KINDS}
+    made = [Population(f"{kind}, d = {d}", Made(kind, d), tails[kind]) for kind in KINDS for d in (20, 50)]
+    made += [Population(name, draw, "groups") for name, draw in GROUPED.items()]
+    made += [Population("real", Drawn(layers), "real", len(layers[0]))] if layers else []
+    found = [
+        one for one in made if not chosen or any(word.lower() in f"{one.kind} {one.name}".lower() for word in chosen)
     ]
-    real = [Population("real", Drawn(layers), len(layers[0]))] if layers else []
-    return [one for one in made + real if not chosen or any(word.lower() in one.name.lower() for word in chosen)]
+    return found + (shipped() if any(word in ("corpus", "embedding") for word in chosen) else [])
+
+
+def shipped():
+    """The shipped models on WikiText-2: its articles in random order, the first lines of them; and embeddings, texts drawn one by one."""
+    layers, groups = shipped_layers()
+    embeddings = [layer for name, layer in layers.items() if name.endswith("embedding")]
+    return [
+        Population(f"corpus: {', '.join(layers)}", Lines(list(layers.values()), groups), "corpus", len(groups)),
+        Population("embedding", Drawn(embeddings), "embedding", len(groups)),
+    ]
 
 
 # The simulation
@@ -199,13 +195,24 @@ def whole(points, layer):
 def simulate(population, n, *, clouds, fresh, resamples, seed):
     """Clouds with their halves, and the truth from fresh ones."""
     rng = np.random.default_rng([seed, zlib.crc32(population.name.encode()), n])
-    truth = [[whole(x, k) for k, x in enumerate(population.draw(n, rng))] for _ in range(fresh)]
-    labels = articles(n).astype(str).tolist() if population.whole else None
-    cut = splits(n, resamples // 2, seed, labels)
-    halves = [[halves_of(*prepared(x, k), cut) for k, x in enumerate(population.draw(n, rng))] for _ in range(clouds)]
+    truth = [[whole(x, k) for k, x in enumerate(population.draw(n, rng)[0])] for _ in range(fresh)]
+    halves = [halved(*drawn_whole(population, n, rng), resamples) for _ in range(clouds)]
     names = halves[0][0].names
     truth = np.array(truth, dtype=float)
-    return Cell(population.name, population.tails, n, names, truth, halves, population.kept(n))
+    return Cell(population.name, population.kind, n, names, truth, halves, population.kept(n))
+
+
+def drawn_whole(population, n, rng):
+    """A cloud whose groups, where it has any, can be drawn whole."""
+    while True:
+        layers, labels = population.draw(n, rng)
+        if labels is None or not refusal(labels):
+            return layers, labels
+
+
+def halved(layers, labels, resamples):
+    cut = splits(len(layers[0]), resamples // 2, groups=labels)
+    return [halves_of(*prepared(x, k), cut) for k, x in enumerate(layers)]
 
 
 # What came out
@@ -275,7 +282,10 @@ BOUNDS = {  # statistic: coverage on light tails, on the t, width on light tails
     "H1_max_lifetime": (0.91, 0.87, 6.8, 8.5),
     SHAPE: (0.90, 0.87, 5.8, 8.5),
 }
-SHOWN = (*BOUNDS, "H0_max_lifetime", "scale")
+SHOWN = (
+    *BOUNDS, "scale", "scale ratio", f"{SHAPE} ratio", "H0_count", "H0_max_lifetime", "H1_total_persistence_scaled",
+    "H1_max_lifetime_scaled", "H1_death_birth_ratio", "H1_prominence",
+)  # fmt: skip
 
 
 def spread_of(values, form):
@@ -310,10 +320,23 @@ def report(cells, *, detail):
     found = [o for cell in cells for o in outcomes(cell)]
     print("\n| statistic | coverage %, light tails | width | coverage %, Student t | width | undefined % | bounds |")
     print("|---|---|---|---|---|---|---|")
-    for statistic in dict.fromkeys(o.statistic for o in found):
+    for statistic in dict.fromkeys(o.statistic for o in found if o.tails in ("light", "t")):
         print(row(statistic, found))
-    report_rejections([cell for cell in cells if cell.tails])
-    report_lines([o for o in found if detail or (not o.tails and o.statistic in SHOWN)])
+    for kind in ("groups", "corpus", "embedding", "real"):
+        report_kind(kind, [o for o in found if o.tails == kind])
+    report_rejections([cell for cell in cells if cell.tails in ("light", "t")])
+    report_lines([o for o in found if detail])
+
+
+def report_kind(kind, found):
+    """The least and the largest coverage and width of each number over the populations of one kind."""
+    if not found:
+        return
+    print(f"\n| {kind} | coverage % | width | worst in |\n|---|---|---|---|")
+    for statistic in dict.fromkeys(o.statistic for o in found if o.statistic in SHOWN):
+        row = [o for o in found if o.statistic == statistic]
+        shown = spread_of([100 * o.covered for o in row], "{:.1f}"), spread_of([o.width for o in row], "{:.2f}")
+        print(f"| {statistic} | {' | '.join(shown)} | {min(row, key=lambda o: o.covered).population} |")
 
 
 def report_rejections(cells):

@@ -20,6 +20,7 @@ from todacomm.intervals import (
     ratio_interval,
     relative_interval,
     rule_of,
+    spread_of,
 )
 from todacomm.measurement import measure_prepared
 from todacomm.metrics import metrics
@@ -333,6 +334,24 @@ def test_the_longest_bar_of_h0_is_taken_on_halves_where_groups_are_too_few_for_q
     reach = student.ppf(0.975, 4) * sd_of(np.log(values), 0.0)
     assert (found.low, found.high) == pytest.approx((25 * math.exp(-reach), 25 * math.exp(reach)))
     assert found.method == "split-half, whole groups"
+
+
+@pytest.mark.parametrize(
+    ("name", "alone", "whole"),
+    [
+        ("H1_max_lifetime", 0.25, 0.0),
+        ("H1_death_birth_ratio_scaled", 0.5, 0.0),
+        ("H2_prominence", 0.5, 0.0),
+        (TOTAL, 1, 1),
+    ],
+)
+def test_where_whole_groups_are_drawn_numbers_of_one_bar_shrink_less(values, name, alone, whole):
+    """The power of the variance from halves to the whole, measured on populations of groups: benchmarks/intervals.py."""
+    wide, narrow = (
+        spread_of(name, made(values, 25.0, name, groups=groups, effective=float(groups))).deviation
+        for groups in (11, 0)
+    )
+    assert wide / narrow == pytest.approx(0.5 ** ((whole - alone) / 2))
 
 
 def test_every_metric_has_a_rule_of_its_own(halves):

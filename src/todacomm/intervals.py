@@ -45,7 +45,7 @@ class Rule:
     ``power`` is c. ``form`` is what the halves are compared by: the value *in proportion*, times T / mean of all halves; times its
     *root*, as things that are counted vary; the *log*; or the *deficit*, log(log(points - 1) - value). ``steadied``: the variance is averaged with twice that
     of all half values. ``skewed``: the ends are as far from the number in its square root, for sums of few bars. ``quarters``:
-    quarters in place of halves, and no shrinking. ``least`` is the least value there can be. ``steepest``: in unpaired comparisons the
+    quarters in place of halves, and no shrinking. ``grouped`` is c where whole groups are drawn, None for the same. ``least`` is the least value there can be. ``steepest``: in unpaired comparisons the
     power is measured on quarters against halves, of the values as they are, and is this at most; None keeps the rule there too.
     """
 
@@ -57,6 +57,11 @@ class Rule:
     least: float = 0.0
     steepest: float | None = None
     note: str = ""
+    grouped: float | None = None
+
+    def power_of(self, halves: Halves) -> float:
+        """How the variance falls from halves to the whole."""
+        return self.grouped if halves.groups and self.grouped is not None else self.power
 
 
 RULES = {
@@ -70,13 +75,13 @@ RULES = {
     "H0_entropy": Rule(0.75, "deficit", steepest=1.25),
     "H1_count": Rule(-0.5, "root", steepest=-1.25),
     "H1_total_persistence": Rule(steadied=True, skewed=True, steepest=-1.0),
-    "H1_max_lifetime": Rule(0.25, steepest=1.0),
+    "H1_max_lifetime": Rule(0.25, steepest=1.0, grouped=0.0),
     "H1_mean_lifetime": Rule(steepest=2.0),
     "H1_persistence_norm": Rule(steepest=0.5),
     "H1_entropy": Rule(1.5, "root", steepest=1.5),
     "H1_birth_of_longest": Rule(0.0, steepest=1.0, note="it jumps where another bar is nearly as long"),
-    "H1_death_birth_ratio": Rule(0.5, "root", least=1.0, steepest=0.75),
-    "H1_prominence": Rule(0.5, "root", steepest=0.75),
+    "H1_death_birth_ratio": Rule(0.5, "root", least=1.0, steepest=0.75, grouped=0.0),
+    "H1_prominence": Rule(0.5, "root", steepest=0.75, grouped=0.0),
 }
 UNTRIED = Rule(0.5, steadied=True, note="no simulation stands behind the rule of this metric")
 
@@ -191,7 +196,7 @@ def deviation(series: Series, rule: Rule, halves: Halves) -> float:
     if rule.steadied:
         variance = (variance + 2 * float(np.var(pairs, ddof=1))) / 2
     if not by_quarters(rule, halves):
-        variance *= (halves.half / halves.points) ** rule.power
+        variance *= (halves.half / halves.points) ** rule.power_of(halves)
     return unit * math.sqrt(variance)
 
 
