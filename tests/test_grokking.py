@@ -15,6 +15,7 @@ from todacomm.grokking.presets import (
     PRESETS,
     RunPlan,
     cells_of,
+    hint_of,
     memory_of,
     plans_of,
     read_value,
@@ -341,6 +342,46 @@ def test_the_settings_of_the_papers_are_as_published():
     assert RunPlan("x", "run", 46, settings_of("paper-mlp")).shape == Shape(128, 512, 3, 4, "gelu")
     nanda = RunPlan("x", "run", 46, settings_of("nanda")).training
     assert (nanda.learning_rate, nanda.weight_decay, nanda.batch) == (1e-3, 1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("preset", "given", "expected"),
+    [
+        ("quick", {}, {"network": "mlp", "layers": 3, "learning_rate": 3e-3, "batch": 1024}),
+        ("quick", {"network": "transformer"}, {"layers": 2, "learning_rate": 1e-3, "batch": 1024, "weight_decay": 1.0}),
+        ("quick", {"network": "transformer", "learning_rate": 3e-3}, {"layers": 2, "learning_rate": 3e-3}),
+        ("quick", {"network": "nanda"}, {"layers": 1, "activation": "relu", "batch": None, "learning_rate": 1e-3}),
+        ("quick", {"task": "images"}, {"network": "pixels", "batch": 200, "initial_scale": 3.0, "weight_decay": 0.1}),
+        ("paper-transformer", {}, {"layers": 2, "learning_rate": 3e-3, "batch": 512, "weight_decay": 0.1}),
+        ("paper-transformer", {"network": "transformer"}, {"learning_rate": 3e-3}),
+        ("paper-mlp", {"network": "transformer"}, {"layers": 2, "learning_rate": 1e-3, "batch": 512, "weight_decay": 0.1}),
+        ("nanda", {"network": "mlp"}, {"layers": 3, "activation": "gelu", "batch": 1024, "learning_rate": 3e-3}),
+        ("images", {"task": "add", "network": "mlp"}, {"batch": 1024, "initial_scale": 1.0, "weight_decay": 1.0, "learning_rate": 3e-3}),
+        ("one-hidden-layer", {}, {"layers": 1, "activation": "relu", "learning_rate": 3e-3}),
+        ("one-hidden-layer", {"network": "mlp"}, {"layers": 1, "activation": "relu", "learning_rate": 3e-3}),
+    ],
+)  # fmt: skip
+def test_recipes_go_with_networks(preset, given, expected):
+    found = settings_of(preset, given)
+    assert {key: found[key] for key in expected} == expected
+    assert RunPlan("x", "run", 46, found).training is not None
+
+
+def test_a_network_that_is_not_the_presets_is_told_with_its_recipe():
+    said = hint_of("quick", {"network": "transformer"})
+    assert said == (
+        "the network transformer is trained with layers 2, learning rate 0.001 where not given otherwise; made for it: --preset paper-transformer"
+    )
+    assert "layers" not in hint_of("quick", {"network": "transformer", "layers": 4})
+    assert hint_of("quick", {"network": "mlp"}) == hint_of("nanda", {}) == ""
+
+
+def test_every_cell_of_a_sweep_over_networks_has_the_recipe_of_its_own():
+    from todacomm.laboratory import experiment_of
+
+    made = experiment_of("quick", {}, [1], sweep={"network": ["mlp", "transformer", "nanda"]}, controls=1)
+    rates = {cell.name: plans[0].settings["learning_rate"] for cell, plans in made.runs}
+    assert rates == {"network=mlp": 3e-3, "network=transformer": 1e-3, "network=nanda": 1e-3}
 
 
 def test_memory_grows_with_the_cube_of_the_prime():

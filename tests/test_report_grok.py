@@ -4,9 +4,11 @@ import doctest
 import math
 import re
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from todacomm.files import to_json, write_arrays
@@ -17,6 +19,7 @@ from todacomm.report import grok_reading as reading
 from todacomm.report.grok_animation import FRAMES, frame_steps, write_animation
 from todacomm.report.grok_panels import write_drawings
 from todacomm.report.grok_sections import write_grok_report
+from todacomm.report.grok_signature_plots import ratio_ticks
 from todacomm.signature import signature
 from todacomm.watching import watch
 
@@ -241,6 +244,33 @@ def test_a_run_that_groks_gets_every_figure(grokked):
         if path.suffix == ".png":
             with Image.open(path) as picture:
                 assert np.asarray(picture.convert("L")).std() > 5, path.name
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0.87, 1.15), (0.9, 1.25), (0.6, 1.3), (0.5, 2.9), (0.3, 1.3), (0.95, 8), (0.07, 18.7), (1e-4, 1e7)],
+)
+def test_an_axis_of_ratios_has_three_to_five_ticks_and_one_among_them(low, high):
+    found = ratio_ticks(low, high)
+    assert 3 <= len(found) <= 5
+    assert 1.0 in found
+    assert low <= min(found) < max(found) <= high
+    assert found == sorted(set(found))
+
+
+def test_names_on_a_clock_do_not_touch_where_residues_are_in_no_order():
+    """Of an embedding at random, on a small panel; and none is left out where the residues stand in order."""
+    for rows, least in ((np.random.default_rng(4).normal(size=(P, WIDTH)), 4), (circles(np.random.default_rng(0)), 12)):
+        points = plane(rows, GROUP, 3)
+        figure = Figure(figsize=(2.4, 2.4), dpi=200)
+        axes = figure.add_axes((0, 0, 1, 1))
+        clocks.draw_clock(axes, clocks.Clock(3, points, 0.5, 0.5), GROUP)
+        figure.canvas.draw()
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert len(boxes) >= least
+        assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+        at = axes.transData.transform(points)
+        assert not any(box.contains(*xy) for box in boxes for xy in at)
 
 
 def test_the_animation_loops_moves_and_stays_small(grokked):

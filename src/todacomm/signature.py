@@ -300,5 +300,5 @@ def _beside_baselines(found: Signature, judged: Sequence[Told], number: str) -> 
             said.append(f"By its onset, {number} begins {_order(found_gaps, len(judged), WORDS[name])}.")
     every = [g for found_gaps in gaps.values() for g in found_gaps]
     if every and not any(g.high < 0 for g in every):
-        said.append(f"So {number} is no earlier sign than {'it is' if len(shown) == 1 else 'they are'}.")
+        said.append(f"So {number} is no earlier sign than {'that' if len(shown) == 1 else 'they are'}.")
     return said

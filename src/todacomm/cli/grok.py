@@ -45,7 +45,13 @@ def grok(
             rich_help_panel=TASK,
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="transformer, mlp or nanda.", rich_help_panel=NETWORK)] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="transformer, mlp or nanda: each with its layers, learning rate and batch, where these are not given.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
     width: Annotated[int | None, typer.Option(help="Of the embedding.", rich_help_panel=NETWORK)] = None,
     hidden: Annotated[
         int | None, typer.Option(help="Of hidden or feed-forward layers.", rich_help_panel=NETWORK)
@@ -118,7 +124,7 @@ def grok(
     """
     from todacomm.figures import Figures
     from todacomm.grok_execution import Means, execute_grok
-    from todacomm.grokking.presets import read_value, seeds_of
+    from todacomm.grokking.presets import hint_of, read_value, seeds_of
     from todacomm.laboratory import experiment_of
 
     typed = {
@@ -132,13 +138,16 @@ def grok(
             given[key] = read_value(key, text)
     experiment = experiment_of(preset, given, seeds_of(seeds), sweep=sweep_of(sweep or []), controls=controls)
     silent, written = quiet or json, Figures.read(figures, bare=figures_bare)
+    say = console.unsaid if silent else console.say
+    if hint := hint_of(preset, given):
+        say(hint)
     with console.tracker(quiet=silent) as track:
         means = Means(
             options.auto_or_number("--jobs", jobs, of="runs at a time"),
             device,
             max_memory,
             track,
-            console.unsaid if silent else console.say,
+            say,
             written,
         )
         found = execute_grok(

@@ -82,6 +82,17 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
+# What goes with each network. Where another is asked for than the preset's, the settings in which the two differ change with it:
+# at the learning rate of the perceptron the training of a transformer is unstable.
+_TOKENS = {"batch": 1024, "weight_decay": 1.0, "initial_scale": 1.0}
+RECIPES: dict[str, dict[str, Any]] = {
+    "mlp": {**_TOKENS, "layers": 3, "activation": "gelu", "learning_rate": 3e-3},
+    "transformer": {**_TOKENS, "layers": 2, "activation": "gelu", "learning_rate": 1e-3},
+    "nanda": {**_TOKENS, "layers": 1, "activation": "relu", "learning_rate": 1e-3, "batch": None},
+    "pixels": {
+        key: {**DEFAULTS, **PRESETS["images"][1]}[key] for key in (*_TOKENS, "layers", "activation", "learning_rate")
+    },
+}
 CONTROLS: dict[str, dict[str, Any]] = {"permuted labels": {"permuted": 1.0}, "no weight decay": {"weight_decay": 0.0}}
 LARGEST_PRIME = 100_000
 
@@ -129,8 +140,8 @@ def settings_of(preset: str = "quick", given: Settings | None = None) -> dict[st
         raise UnknownName("preset", preset, PRESETS)
     for key in given or {}:
         check_key(key)
-    found = {**DEFAULTS, **PRESETS[preset][1], **(given or {})}
-    if found["task"] == "images" and found["network"] != "pixels":
+    found = {**DEFAULTS, **PRESETS[preset][1], **recipe_of(preset, given or {}), **(given or {})}
+    if found["task"] == "images":
         found["network"] = "pixels"
     if found["task"] != "images":
         operations[found["task"]]
@@ -141,6 +152,28 @@ def settings_of(preset: str = "quick", given: Settings | None = None) -> dict[st
     networks[found["network"]]
     check(found)
     return found
+
+
+def recipe_of(preset: str, given: Settings) -> dict[str, Any]:
+    """The settings that go with the network and not with the preset's own; images are read by pixels alone."""
+    own = {**DEFAULTS, **PRESETS[preset][1]}
+    network = "pixels" if given.get("task", own["task"]) == "images" else given.get("network", own["network"])
+    recipe, of_own = RECIPES.get(network, {}), RECIPES[own["network"]]
+    return {key: value for key, value in recipe.items() if value != of_own[key]}
+
+
+def hint_of(preset: str, given: Settings) -> str:
+    """What was taken for the network in place of the preset's settings, and which presets are made for it; empty for none."""
+    taken = [
+        f"{key.replace('_', ' ')} {_plain(value)}"
+        for key, value in recipe_of(preset, given).items()
+        if key not in given
+    ]
+    if not taken:
+        return ""
+    network = settings_of(preset, given)["network"]
+    made_for = [name for name, (_, of) in PRESETS.items() if of.get("network", DEFAULTS["network"]) == network]
+    return f"the network {network} is trained with {', '.join(taken)} where not given otherwise; made for it: --preset {' or '.join(made_for)}"
 
 
 def check_key(key: str) -> None:

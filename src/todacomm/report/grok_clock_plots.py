@@ -22,6 +22,8 @@ from todacomm.report.reading import share
 
 MOST_CLOCKS = 5
 LABELS = 12  # residues that are named on a clock
+LEAST_ANGLE = 0.2  # radians between two names: three digits of 6.5 points on the ring of a small panel
+RGBA = tuple[float, float, float, float]
 OF_PAIRS = 3  # frequencies whose pairs are drawn
 # Once around and back to where it began, all hues about equally dark, so that thin lines stay visible.
 AROUND = LinearSegmentedColormap.from_list(
@@ -116,7 +118,7 @@ def final_clocks(run: Trained) -> tuple[list[Clock], Characters, float] | None:
     caption="The embedding of the last checkpoint on the plane of each of its strongest frequencies k, in units of the root mean square radius. "
     "Colour is the hour, k·a mod p: where the colours run once around, the residues stand in order. The thin line goes from "
     "each residue to the next on an ideal circle, a + k⁻¹; it is a circle where they are in order and a "
-    "tangle where not. Some residues are named. Order is |mean exp i(angle − hour)|: 1 for perfect hours. Each plane is chosen for its "
+    "tangle where not. Some residues are named, on a ring in the direction of their point. Order is |mean exp i(angle − hour)|: 1 for perfect hours. Each plane is chosen for its "
     "frequency, so that even rows drawn at random stand in some order on it: the first line says how much. For "
     "multiplication and division a stands for the discrete logarithm of the residue.",
 )
@@ -156,16 +158,33 @@ def draw_clock(axes: Axes, one: Clock, characters: Characters, *, labels: int = 
     axes.plot(closed[:, 0], closed[:, 1], color="#B5B5B5", linewidth=0.6, zorder=1)
     hours = np.arange(order) * one.frequency % order / order
     axes.scatter(one.points[:, 0], one.points[:, 1], s=9, c=AROUND(hours), linewidths=0, zorder=2)
-    for place in sequence[np.linspace(0, order, min(labels, order), endpoint=False).astype(int)]:
-        x, y = one.points[place]
-        radius = math.hypot(x, y) or 1.0
-        away = 1 + 0.24 / radius
-        axes.text(
-            x * away, y * away, str(names[place]), ha="center", va="center", fontsize=6.5, color=AROUND(hours[place])
-        )
-    limit = 1.05 * float(np.abs(one.points).max(initial=1.0)) + 0.3
+    ring = 1.05 * float(np.hypot(*one.points.T).max(initial=1.0)) + 0.2
+    named = sequence[np.linspace(0, order, min(labels, order), endpoint=False).astype(int)]
+    for place in apart(one.points, named):
+        label_outside(axes, one.points[place], str(names[place]), AROUND(hours[place]), ring)
+    limit = ring + 0.15
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     bare(axes)
+
+
+def apart(points: Float[np.ndarray, "order 2"], places: Int[np.ndarray, " k"]) -> list[int]:
+    """Those of the places whose directions from the middle are so far from each other that names on a ring do not touch."""
+    kept: list[int] = []
+    angles = np.arctan2(points[:, 1], points[:, 0])
+    for place in places:
+        away = np.abs((angles[kept] - angles[place] + np.pi) % (2 * np.pi) - np.pi)
+        if (away >= LEAST_ANGLE).all():
+            kept.append(int(place))
+    return kept
+
+
+def label_outside(axes: Axes, point: Float[np.ndarray, "2"], name: str, colour: RGBA, ring: float) -> None:
+    """A name on a ring around all points, in the direction of its point, with a thin line from it where it is far."""
+    radius = math.hypot(*point)
+    x, y = point * (ring / radius) if radius else np.array([ring, 0.0])
+    if radius < 0.75 * ring:
+        axes.plot([point[0], 0.92 * x], [point[1], 0.92 * y], color=colour, linewidth=0.4, alpha=0.6, zorder=1)
+    axes.text(x, y, name, ha="center", va="center", fontsize=6.5, color=colour)
 
 
 def bare(axes: Axes) -> None:

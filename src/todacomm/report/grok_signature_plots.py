@@ -1,5 +1,6 @@
 """The figures that judge: how far runs and controls rise against the null band, and what the cells of a sweep gave."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from todacomm.judging import (
     AT_ONCE,
@@ -34,6 +35,10 @@ from todacomm.report.panels import plain_number, save
 from todacomm.signature import Signature
 
 MOST_CELLS = 48
+STEPS, WIDE = (
+    (1.0, 0.5, 0.25, 0.2, 0.1, 0.05, 0.025, 0.02, 0.01, 0.005, 0.002, 0.001),
+    8.0,
+)  # of a short axis of ratios, and what is long
 # A colour and a marker for each verdict: told apart in grey as well.
 VERDICT_LOOKS = {
     PRESENT: ("o", style.PALETTE[0]),
@@ -131,12 +136,29 @@ def ratio_axis(axes: Axes, values: Sequence[float]) -> None:
     axis = axes.xaxis
     axis.set_minor_formatter(NullFormatter())
     axis.set_minor_locator(NullLocator())
-    subs = (1.0, 2.0, 5.0) if high / low < 60 else (1.0,)
-    axis.set_major_locator(
-        MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]) if high / low < 4 else LogLocator(subs=subs, numticks=6)
-    )
+    axis.set_major_locator(FixedLocator(ratio_ticks(low, high)))
     axis.set_major_formatter(FuncFormatter(plain_number))
     axes.axvline(1, color=style.GREY, linewidth=0.7, zorder=1)
+
+
+def ratio_ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Three to five ticks of a logarithmic axis from below 1 to above, 1 among them: in equal steps where it is short, else 1, 2, 5 or powers of ten.
+
+    >>> ratio_ticks(0.9, 1.1), ratio_ticks(0.5, 2.9), ratio_ticks(0.1, 20)
+    ([0.9, 1.0, 1.1], [0.5, 1.0, 1.5, 2.0, 2.5], [0.1, 0.5, 1.0, 5.0, 10.0])
+    """
+    for step in STEPS if high / low < WIDE else ():
+        found = [round(i * step, 6) for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+        if 3 <= len(found) <= most:
+            return found
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for leading in ((1, 2, 5), (1, 5), (1,)):
+        found = [tick for k in decades for lead in leading if low <= (tick := float(f"{lead}e{k}")) <= high]
+        if len(found) <= most:
+            return found
+    every = math.ceil(len(found) / most)
+    one = found.index(1.0)
+    return [tick for i, tick in enumerate(found) if (i - one) % every == 0]
 
 
 # A sweep

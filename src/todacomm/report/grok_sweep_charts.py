@@ -13,13 +13,20 @@ from todacomm.report.chart_parts import (
     exact,
     hover,
     key,
-    log_ticks,
     stacked,
     table,
     title,
 )
 from todacomm.report.grok_reading import Exhibit, Findings, Trained, spoken_step
-from todacomm.report.grok_signature_plots import MOST_CELLS, NOT_JUDGED, SWEEP, VERDICT_LOOKS, judged, spread
+from todacomm.report.grok_signature_plots import (
+    MOST_CELLS,
+    NOT_JUDGED,
+    SWEEP,
+    VERDICT_LOOKS,
+    judged,
+    ratio_ticks,
+    spread,
+)
 from todacomm.report.pieces import Chart
 from todacomm.report.reading import number, plural
 from todacomm.report.style import step_of
@@ -127,7 +134,7 @@ def ratio_panel(exhibits: Sequence[Exhibit], marks: Sequence[Mark]) -> Panel:
         ratio = ratio_of(mark)
         return None if ratio is None else (ratio, f"{number(ratio, 3)} times its plateau")
 
-    ticks = [tick for tick in log_ticks(low, high) if low <= tick <= high]
+    ticks = ratio_ticks(low, high)
     x = {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
     return panel(
         "Followed number, after / plateau",

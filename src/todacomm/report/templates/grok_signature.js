@@ -5,21 +5,37 @@
   const { text, number, chart } = todacomm;
   const grok = (todacomm.grok = todacomm.grok || {});
   const ROW = 26, TALL = 38, TITLE = 40, FOOT = 52, NARROW = 620; // pixels: a row, one with two lines of words, what stands above and below a panel
-  const TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.33, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000];
+  const STEPS = [1, 0.5, 0.25, 0.2, 0.1, 0.05, 0.025, 0.02, 0.01]; // of a short axis; a long one has 1, 2, 5 or powers of ten
+  const WIDE = 8; // times from end to end
 
   const isRun = (row) => row.kind === "run";
   const stacked = (width) => width < NARROW;
+
+  /* Three ticks or more of a logarithmic axis from below 1 to above, 1 among them. */
+  function ticksOf(low, high, most) {
+    for (const step of high / low < WIDE ? STEPS : []) {
+      const first = Math.ceil(low / step - 1e-9);
+      const found = Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => Number(((first + i) * step).toFixed(6)));
+      if (found.length >= 3 && found.length <= most) return found;
+    }
+    let found = [];
+    for (const leads of [[1, 2, 5], [1, 5], [1]]) {
+      found = [];
+      for (let k = Math.floor(Math.log10(low)); k <= Math.ceil(Math.log10(high)); k += 1) found.push(...leads.map((lead) => Number(`${lead}e${k}`)));
+      found = found.filter((t) => t >= low && t <= high);
+      if (found.length <= most) return found;
+    }
+    const every = Math.ceil(found.length / most);
+    const one = found.indexOf(1);
+    return found.filter((_, i) => (i - one) % every === 0);
+  }
 
   /* A logarithmic axis around 1 that holds these ratios, with a handful of ticks. */
   function ratioAxis(values, room) {
     const known = [...values, 1].filter((v) => v > 0);
     const low = Math.min(...known) / 1.18;
     const high = Math.max(...known) * 1.18;
-    const inside = TICKS.filter((t) => t >= low && t <= high);
-    const most = Math.max(3, Math.floor(room / 55));
-    const every = Math.ceil(inside.length / most);
-    const one = inside.indexOf(1);
-    const ticks = inside.filter((_, i) => (i - one) % every === 0);
+    const ticks = ticksOf(low, high, Math.max(3, Math.min(5, Math.floor(room / 55))));
     return { type: "log", range: [Math.log10(low), Math.log10(high)], tickvals: ticks, ticktext: ticks.map(String), title: grok.titled("after / plateau") };
   }
 
