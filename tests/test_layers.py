@@ -49,6 +49,7 @@ STRATA = [
         "hooks",
         "chains",
         "probing",
+        "kinds",
         "loading",
         "placement",
         "batching",

@@ -30,6 +30,7 @@ AUTO_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}  # of a batch, padding i
 CACHED = 300_000  # numbers of one hidden state that stay in the cache of a core: 520 tokens of 576 numbers
 FEWEST_TOKENS = 256  # below it the work on a batch is more than that on its tokens
 LOGIT_BYTES = 512 * 2**20
+SHOWN = 60  # characters of a text in a message
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +84,8 @@ class Batch:
 def choose(model: LoadedModel, texts: Texts, *, samples: int | None, min_tokens: int, max_length: int) -> Chosen:
     """The first ``samples`` texts (None: all) with at least ``min_tokens`` content tokens, truncated to the window.
 
-    Raises `InvalidTexts`, which says how many there are, when there are fewer.
+    Raises `InvalidTexts`, which says how many there are, when there are fewer, and `InvalidInput` for a token that the
+    embedding does not have.
     """
     if min_tokens < 1 or (samples is not None and samples < 1):
         raise InvalidInput(f"--min-tokens {min_tokens}, --samples {samples}: expected 1 or more")
@@ -103,6 +105,8 @@ def choose(model: LoadedModel, texts: Texts, *, samples: int | None, min_tokens:
             f"{texts.name}: {len(kept)} of {len(texts)} texts have at least {min_tokens} content "
             f"token{'s' if min_tokens > 1 else ''} for {model.name}, but {_too_few(texts, places, samples)}"
         )
+    for row, place in zip(kept, places, strict=True):
+        _require_embedded(model, row, place)
     return Chosen(tuple(kept), tuple(places), read - len(kept))
 
 
@@ -114,6 +118,18 @@ def _too_few(texts: Texts, places: list[int], samples: int | None) -> str:
     short = next(i for i in range(len(texts)) if i not in set(places))
     shown = f"'{texts.items[short][:40]}'" if texts.items[short].strip() else "empty"
     return f"{samples} were asked for, which is all of them: text {short} is {shown}. Leave such texts out"
+
+
+def _require_embedded(model: LoadedModel, row: Encoded, place: int) -> None:
+    size, largest = vocabulary(model), int(row.ids.max())
+    if largest >= size:
+        token = model.tokenizer.convert_ids_to_tokens(largest)
+        shown = row.text if len(row.text) <= SHOWN else f"{row.text[:SHOWN]}…"
+        raise InvalidInput(
+            f"{model.name}: text {place} ({shown!r}) holds the token {token!r} of id {largest}, but the embedding has {size} rows: "
+            "the tokenizer is of another model, or has tokens for which the embedding was not enlarged "
+            "(network.resize_token_embeddings(len(tokenizer)))"
+        )
 
 
 def with_tokens_shuffled(chosen: Chosen, seed: int) -> Chosen:

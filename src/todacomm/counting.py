@@ -46,7 +46,7 @@ def count(model: "Skeleton", job: Job, clock: Clock) -> Counted:
     scale = study.samples / tokenised
     with_logits = study.language and cut.predicts_next
     budget = token_budget(cut, with_logits=with_logits and not comes_in_pieces(cut))
-    batching = Batching(study.batch_size, together=cut.probe.together("right"))
+    batching = Batching(study.batch_size, together=cut.probe.together)
     batches = tuple(batching.batches(chosen.encoded, pad_id(cut), budget, ""))
     pooling = job.pooling or DEFAULT_POOLING[cut.kind]
     content = round(scale * sum(len(e.content) for e in chosen.encoded))

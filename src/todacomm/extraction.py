@@ -38,7 +38,9 @@ from todacomm.batching import (
 )
 from todacomm.collecting import Collector, Plan, Read, plan_of_points
 from todacomm.families import Anatomy
+from todacomm.feeding import reading
 from todacomm.hooks import Tap, evaluating, hooked
+from todacomm.kinds import BOTH_WAYS
 from todacomm.language import (
     LanguageMetrics,
     Tally,
@@ -51,7 +53,8 @@ from todacomm.language import (
     scores_in_pieces,
 )
 from todacomm.layerwise import Decoder, Seen, decoder_of, stretches_of
-from todacomm.loading import BOTH_WAYS, LoadedModel
+from todacomm.loading import LoadedModel
+from todacomm.probing import Company, change_by_padding
 
 DEFAULT_POOLING = {"causal": "last", "masked": "cls"}
 
@@ -83,7 +86,7 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     Raises `InvalidTexts` (too few texts), `UnknownName` (layer, pooling), `InvalidInput` (site, sizes) and
     `InvalidCloud` (NaN or infinity: which layer, how many texts).
     """
-    batching = Batching(batch_size, padding, track, model.probe.together(padding))
+    batching = Batching(batch_size, padding, track, _together(model, padding))
     pool = poolings[pooling or DEFAULT_POOLING[model.kind]]
     sites = select_layers(model.anatomy, layers, site)
     chosen = choose(model, texts, samples=samples, min_tokens=min_tokens, max_length=max_length)
@@ -91,11 +94,11 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
         chosen = with_tokens_shuffled(chosen, shuffled)
     plan = plan_of_points(chosen, pool, subsample, seed)
     with_logits = language and model.predicts_next
-    way = way_of(model, batching, with_logits=with_logits, site=site, longest=max(map(len, chosen.encoded)))
+    way = way_of(model, batching, with_logits=with_logits, site=site, longest=(most := max(map(len, chosen.encoded))))
     collected, tally = Collector(plan, "" if with_logits else deepest(sites)), Tally()
-    reading = _Pass(model, chosen, batching, sites, collected, tally, way, with_logits)
-    with evaluating(model.network):
-        reading.by_blocks(way.decoder) if way.decoder else reading.by_batches()
+    passing = _Pass(model, chosen, batching, sites, collected, tally, way, with_logits)
+    with evaluating(model.network), reading(model.network, f"texts of up to {most} tokens"):
+        passing.by_blocks(way.decoder) if way.decoder else passing.by_batches()
     found = {layer: collected.clouds[layer] for layer in sites}
     require_finite(found, model.name, model.dtype)
     notes = _notes(model, chosen, plan, max_length, batching.together)
@@ -103,6 +106,12 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     if not language:
         return read, None
     return read, _language(model, chosen, tally, seed, batching)
+
+
+def _together(model: LoadedModel, side: Side) -> Company:
+    if side == "right":
+        return model.probe.together
+    return model.probe.allowed(change_by_padding(model.anatomy, side, model.tokenizer))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from todacomm.models import SITES
 
 NormPlace = Literal["pre-LN", "post-LN", "other"]
 PROBE = (2, 9)  # texts × tokens of the forward pass that finds the modules
-DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+OF_A_DECODER = ("decoder_layers", "num_decoder_layers")  # that was one half of an encoder-decoder (BART)
+DEPTHS = (*OF_A_DECODER, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
 
 # Where the output of a sublayer is, relative to its block, the first that exists. A norm on the way from the sublayer to
 # the stream belongs to what is added. A guess only: `_confirmed` checks it against the stream itself.
@@ -127,10 +128,12 @@ def anatomy(network: nn.Module) -> Anatomy:
 def number_of_blocks(network: nn.Module) -> int:
     """The number of layers that the configuration of the text model gives."""
     config = text_config(network)
-    for name in DEPTHS:
+    for name in DEPTHS if getattr(config, "is_decoder", False) else DEPTHS[len(OF_A_DECODER) :]:
         if isinstance(depth := getattr(config, name, None), int) and depth > 0:
             return depth
-    raise InvalidInput(f"{type(network).__name__}: none of {', '.join(DEPTHS)} is in its configuration; {LIBRARY_CALL}")
+    raise InvalidInput(
+        f"{type(network).__name__}: none of {', '.join(DEPTHS[len(OF_A_DECODER) :])} is in its configuration; {LIBRARY_CALL}"
+    )
 
 
 def probe_ids(network: nn.Module) -> Tensor:

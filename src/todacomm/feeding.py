@@ -119,8 +119,8 @@ def _named(config: Any) -> Iterator[int]:
 
 
 @contextmanager
-def reading(network: nn.Module) -> Iterator[None]:
-    """Turn what a network raises over a short text into `InvalidInput` that names it."""
+def reading(network: nn.Module, what: str = "a short text") -> Iterator[None]:
+    """Turn what a network raises over texts into `InvalidInput` that names it; memory that ran out is left to others."""
     try:
         yield
     except TodacommError:
@@ -130,6 +130,6 @@ def reading(network: nn.Module) -> Iterator[None]:
             raise
         told = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
         raise InvalidInput(
-            f"{type(network).__name__} cannot read a short text given as input_ids and attention_mask alone "
+            f"{type(network).__name__} cannot read {what} given as input_ids and attention_mask alone "
             f"({type(error).__name__}: {told.rstrip('.')}); {LIBRARY_CALL}"
         ) from error

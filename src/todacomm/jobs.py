@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from todacomm.cache import Cache, array_digest, default_place
 from todacomm.digests import checkpoint_of, claims_key
-from todacomm.errors import InvalidInput, ModelFailed, TodacommError
+from todacomm.errors import InvalidInput, ModelFailed, TodacommError, ran_out
 from todacomm.experiment import (
     OF_LOADING,
     Job,
@@ -63,9 +63,8 @@ def told(problem: BaseException) -> TodacommError:
     """What went wrong in a job, as an error that the command line tells without a traceback."""
     if isinstance(problem, TodacommError):
         return problem
-    return ModelFailed(
-        f"{type(problem).__name__}: {problem}. Where memory ran out, try fewer --samples or --batch-size 1"
-    )
+    advice = ": memory ran out; try fewer --samples or --batch-size 1" if ran_out(problem) else ""
+    return ModelFailed(f"{type(problem).__name__}: {str(problem).rstrip('.')}{advice}")
 
 
 def failure(problem: BaseException) -> Failure:

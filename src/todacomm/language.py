@@ -25,6 +25,7 @@ from todacomm.loading import LoadedModel
 MASKED_SHARE = 0.15
 SCORED = 2  # tokens of each text that the pseudo-perplexity scores
 NO_MASK = "the tokenizer has no mask token"
+MASK_UNKNOWN = "the mask token of the tokenizer is not in the embedding of the model"
 PIECE_BYTES = 32 * 2**20  # of logits: what the C library takes from memory that it holds, not anew from the system
 PIECE_ROWS = 128  # at least: a product of fewer rows is slower for each of them
 
@@ -245,6 +246,8 @@ def masked_metrics(
     """The metrics of a masked model: one pass with 15 % of the tokens masked together, two with one token masked alone."""
     if model.tokenizer.mask_token_id is None:
         return LanguageMetrics("masked", reason=NO_MASK)
+    if model.tokenizer.mask_token_id >= vocabulary(model):
+        return LanguageMetrics("masked", reason=MASK_UNKNOWN)
     joint, alone = _drawn(encoded, seed)
     batching = batching or Batching()
     together = _masked_pass(model, joint, "masked-token loss", batching)

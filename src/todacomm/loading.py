@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from joblib import cpu_count
 
@@ -23,12 +23,8 @@ try:
     import torch
     import transformers
     from torch import nn
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedConfig
+    from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-    from transformers.models.auto.modeling_auto import (
-        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-    )
 except ModuleNotFoundError:
     raise MissingExtra("torch and transformers", "models", "Loading a model") from None
 
@@ -37,13 +33,11 @@ from todacomm.completeness import check_complete
 from todacomm.families import Anatomy, anatomy, number_of_blocks
 from todacomm.feeding import base_of
 from todacomm.held import state_sha256, unwrapped
+from todacomm.kinds import Kind, decided, head_class, kind_of
 from todacomm.placement import device_of, forget_with, spread
 from todacomm.probing import Probe, probe
 
-Kind = Literal["causal", "masked"]
 NO_HEAD = "the checkpoint has no language-modelling head"
-BOTH_WAYS = "each token sees those after it, so the next token is not predicted but read"
-FOR_MASKED = "no token sees those after it, and the head was made to fill in masked tokens"
 NO_ADAPTER = {
     "subfolder": "no adapter"
 }  # transformers is not to look for one: it is merged here, or refused without PEFT
@@ -240,38 +234,6 @@ def adopt(network: nn.Module, tokenizer: Any, *, name: str | None = None) -> Loa
     )
 
 
-def kind_of(config: Any, name: str) -> Kind:
-    """``causal`` (reads from left to right) or ``masked`` (reads both ways), by the configuration; `decided` asks the model.
-
-    Raises `InvalidInput` for an encoder-decoder and for what is no language model.
-    """
-    if getattr(config, "is_encoder_decoder", False):
-        raise InvalidInput(
-            f"{name} is an encoder-decoder ({config.model_type}); todacomm measures decoder-only and encoder-only "
-            "models. For its parts, name modules yourself with td.activations(module, batches, sites=[...])"
-        )
-    remote = getattr(config, "auto_map", None) or {}
-    if getattr(config, "is_decoder", False):
-        return "causal"
-    if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES or "AutoModelForMaskedLM" in remote:
-        return "masked"
-    if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or "AutoModelForCausalLM" in remote:
-        return "causal"
-    raise InvalidInput(
-        f"{name} is of type '{config.model_type}', neither a causal nor a masked language model; "
-        "name modules yourself with td.activations(module, batches, sites=[...])"
-    )
-
-
-def decided(kind: Kind, headless: str, probed: Probe, config: Any) -> tuple[Kind, str]:
-    """The kind that a model has by the way it reads, and the reason why it has no language metrics, if there is one."""
-    if kind == "causal" and not probed.causal:
-        return "masked", headless or BOTH_WAYS
-    if kind == "masked" and probed.only_backwards:
-        return "causal", headless or ("" if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else FOR_MASKED)
-    return kind, headless
-
-
 def _dtype(asked: str) -> torch.dtype:
     if asked not in DTYPES:
         raise InvalidInput(f"dtype '{asked}'; expected one of {', '.join(DTYPES)}")
@@ -345,7 +307,7 @@ def _network(
     source: ModelSource, config: Any, kind: Kind, options: Mapping[str, Any], *, allow_pickle: bool
 ) -> tuple[Any, str]:
     """The network and the reason why it has no head (empty where it has one)."""
-    headed: Any = AutoModelForMaskedLM if only_masked_class(config, kind) else AutoModelForCausalLM
+    headed = head_class(config, kind)
     safely = {} if "gguf_file" in options else {"use_safetensors": None if allow_pickle else True}
     network, report = headed.from_pretrained(
         source.location,
@@ -360,14 +322,6 @@ def _network(
     if check_complete(source, network, report):
         return network, ""
     return base_of(network), NO_HEAD
-
-
-def only_masked_class(config: Any, kind: Kind) -> bool:
-    """Whether the network of a configuration has no causal class, only a masked one."""
-    # a decoder of a type without a causal class (ESM) has its next-token logits in the masked one
-    remote = getattr(config, "auto_map", None) or {}
-    causal = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or "AutoModelForCausalLM" in remote
-    return kind == "masked" or not causal
 
 
 def _check_depth(network: nn.Module, name: str, asked: int | None) -> None:

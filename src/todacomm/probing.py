@@ -20,7 +20,6 @@ from todacomm.hooks import trace, upright
 
 Ids = Int[Tensor, " t"]
 States = list[Tensor]
-SIDES = ("right", "left")
 TINY = 1e-12
 Company = Literal["any", "equal lengths", "none"]
 ROUNDING = {torch.float32: 1e-5, torch.float16: 2e-2, torch.bfloat16: 5e-2}  # of a hidden state, by the order of sums
@@ -32,14 +31,13 @@ class Probe:
     """How a model read a short text, as the largest change of any hidden state, relative to its norm.
 
     ``earlier`` and ``later`` are the changes before the last token when that is changed, and after the first when that is;
-    ``padding`` and ``left_padding`` those that padding makes, ``company`` that which other texts of the same length make;
-    what is at most ``rounding`` is none.
+    ``padding`` is that which padding after the text makes, ``company`` that which other texts of the same length make; what
+    is at most ``rounding`` is none.
     """
 
     earlier: float
     later: float
     padding: float
-    left_padding: float
     company: float
     rounding: float
 
@@ -53,19 +51,23 @@ class Probe:
         """Whether tokens see those before them, and none after them."""
         return self.causal and self.later > self.rounding
 
-    def together(self, side: str) -> Company:
-        """Which texts may share a batch that is padded on this side, with no text changed by the others."""
+    @property
+    def together(self) -> Company:
+        """Which texts may share a batch, padded on the right, with no text changed by the others."""
+        return self.allowed(self.padding)
+
+    def allowed(self, padding: float) -> Company:
+        """Which texts may share a batch where padding makes this change."""
         if self.company > self.rounding:
             return "none"
-        padding = self.left_padding if side == "left" else self.padding
         return "any" if padding <= self.rounding else "equal lengths"
 
     def as_dict(self) -> dict[str, Any]:
         """The record; JSON-able."""
-        changes = ("earlier", "later", "padding", "left_padding", "company", "rounding")
+        changes = ("earlier", "later", "padding", "company", "rounding")
         return {
             "causal": self.causal,
-            "batches": self.together("right"),
+            "batches": self.together,
             **{name: _finite(getattr(self, name)) for name in changes},
         }
 
@@ -85,15 +87,20 @@ def probe(found: Anatomy, tokenizer: Any) -> Probe:
                 f"{type(base).__name__} gives other hidden states each time it reads the same text, so nothing measured "
                 "of it would hold; where it draws random numbers, fix their seed in its configuration"
             )
-        padding = {side: _padded(found, text, longer, side, tokenizer) for side in SIDES}
+        right = _padded(found, text, longer, "right", tokenizer)
     return Probe(
         earlier=_change(_part(beside, 2, slice(-1)), _part(beside, 0, slice(-1))),
         later=_change(_part(beside, 1, slice(1, None)), _part(beside, 0, slice(1, None))),
-        padding=_change(padding["right"], _part(alone, 0)),
-        left_padding=_change(padding["left"], _part(alone, 0)),
+        padding=_change(right, _part(alone, 0)),
         company=company,
         rounding=rounding,
     )
+
+
+def change_by_padding(found: Anatomy, side: str, tokenizer: Any) -> float:
+    """The largest change of any hidden state by padding on one side; infinite where the model fails on it."""
+    text, longer, *_ = _texts(found.base)
+    return _change(_padded(found, text, longer, side, tokenizer), _part(_states(found, text[None]), 0))
 
 
 def _rounding(base: nn.Module) -> float:

@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
 from todacomm import checkpoints, loading
-from todacomm.errors import InvalidInput
+from todacomm.chains import lists_of
 from todacomm.extraction import select_layers
 from todacomm.families import DEPTHS, anatomy, number_of_blocks
 from todacomm.feeding import base_of, text_config, vocabulary_of
+from todacomm.kinds import decided, head_class
 from todacomm.loading import LoadedModel
 from todacomm.models import ModelSource
 from todacomm.parts import parts_of
@@ -87,8 +87,7 @@ def skeleton(
         begun = clock()
         config, kind, tokenizer = loading.described(source, trust_remote_code=trust_remote_code, gguf_file=gguf_file)
         seconds = clock() - begun
-        masked = loading.only_masked_class(config, kind)
-        headed: Any = AutoModelForMaskedLM if masked else AutoModelForCausalLM
+        headed = head_class(config, kind)
         with torch.device("meta"):
             network = headed.from_config(copy.deepcopy(config), trust_remote_code=trust_remote_code)
     device = device_of(device)
@@ -97,7 +96,7 @@ def skeleton(
     def loaded(network: nn.Module) -> LoadedModel:
         found = anatomy(network)
         probed = probe(found, tokenizer)
-        told = loading.decided(kind, headless, probed, config)
+        told = decided(kind, headless, probed, config)
         return LoadedModel(source.name, network, tokenizer, *told, found, device, dtype, "", "", probed)
 
     found = cut_short(base_of(network) if headless else network, loaded, site=site, device=device, dtype=dtype)
@@ -117,7 +116,8 @@ def lacks_head(network: nn.Module, source: ModelSource) -> bool:
     tied = getattr(network, "all_tied_weights_keys", None) or {}
     prefix = f"{network.base_model_prefix}."
     own = {key for key in network.state_dict() if not key.startswith(prefix)} - set(tied)
-    return bool(own) and not own & there
+    # a checkpoint of a model that takes images may have its head inside another part
+    return bool(own) and not any(name.endswith(tuple(own)) for name in there)
 
 
 def cut_short(
@@ -127,10 +127,11 @@ def cut_short(
     depth, base = number_of_blocks(network), base_of(network)
     counts = {
         "parameters": sum(p.numel() for p in network.parameters()),
-        "matrices": matrix_entries(base),
+        "matrices": matrix_entries(text_part(base)),
         "head": 0 if base is network else head_entries(network, base),
     }
-    block = shorten(network, base, depth)
+    block, again = shorten(network, base, depth)
+    counts["matrices"] += again
     materialise(network, device, getattr(torch, dtype))
     model = loaded(network.eval())
     return Skeleton(
@@ -164,20 +165,36 @@ def attention_width(config: Any, width: int) -> int:
     return heads * each if heads and isinstance(each, int) else width
 
 
-def shorten(network: nn.Module, base: nn.Module, depth: int) -> int:
-    """Leave only the first two blocks; gives the number of parameters of one."""
-    lists = {path: m for path, m in base.named_modules() if isinstance(m, nn.ModuleList) and len(m) == depth}
-    if not lists:
-        raise InvalidInput(
-            f"{type(network).__name__} has no list of {depth} blocks; its cost cannot be told beforehand"
-        )
-    path, blocks = next(iter(lists.items()))
-    parent, _, name = path.rpartition(".")
-    setattr(base.get_submodule(parent), name, nn.ModuleList(list(blocks)[:KEPT]))
-    config = text_config(network)
-    said = next(d for d in DEPTHS if getattr(config, d, None) == depth)
-    setattr(config, said, min(KEPT, depth))
-    return sum(p.numel() for p in blocks.parameters()) // depth
+def text_part(base: nn.Module) -> nn.Module:
+    """The part of a base model that reads text: itself, but for a model that takes images too."""
+    wanted = type(text_config(base))
+    return next((m for m in base.modules() if isinstance(getattr(m, "config", None), wanted)), base)
+
+
+def shorten(network: nn.Module, base: nn.Module, depth: int) -> tuple[int, int]:
+    """Leave only the first two blocks; gives the parameters of one, and the entries of matrices that are applied anew in all.
+
+    Lists that run side by side (XLM) are all cut; blocks that are applied again and again (ALBERT) stay, and are applied
+    twice.
+    """
+    text = text_part(base)
+    lists = lists_of(text)
+    deep = [path for path, modules in lists.items() if len(modules) == depth]
+    many = depth if deep else max(map(len, lists.values()), default=1)
+    stored = [m for path in deep or lists for m in lists[path]]
+    block = sum(p.numel() for m in stored for p in m.parameters()) // many
+    entries = sum(map(matrix_entries, stored))
+    for path in deep:
+        parent, _, name = path.rpartition(".")
+        setattr(text.get_submodule(parent), name, nn.ModuleList(lists[path][:KEPT]))
+    for config in {
+        id(c): c for c in (text_config(network), *(getattr(m, "config", None) for m in text.modules()))
+    }.values():
+        for name in (n for n in DEPTHS if getattr(config, n, None) == depth):
+            setattr(config, name, min(KEPT, depth))
+    for module, name in ((m, n) for m in text.modules() for n in DEPTHS if vars(m).get(n) == depth):
+        setattr(module, name, min(KEPT, depth))
+    return block, entries // many * (depth - many)
 
 
 def materialise(network: nn.Module, device: str, precision: torch.dtype) -> None:
