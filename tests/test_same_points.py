@@ -194,3 +194,48 @@ def test_squareform_of_copies_counts_them_once():
     points = np.repeat(np.random.default_rng(0).normal(size=(20, 3)), 2, axis=0)
     found = td.measure(squareform(pdist(points)), distance="precomputed", **QUICK)
     assert (found["distinct_points"], found["H0_count"]) == (20, 19)
+
+
+# Claims
+
+
+def test_intervals_and_nulls_take_a_copy_for_the_same_observation():
+    rng = np.random.default_rng(4)
+    points = rng.normal(size=(60, 4))
+    twice = np.concatenate([points, points[:25] + 1e-9 * rng.normal(size=(25, 4))])
+    alone, again = (td.measure(x, null_draws=39, resamples=40) for x in (points, twice))
+    for name, interval in alone.claims.intervals["cloud"].items():
+        other = again.claims.intervals["cloud"][name]
+        assert (other.low, other.high) == pytest.approx((interval.low, interval.high), rel=1e-6), name
+    for name, test in alone.claims.tests["gaussian"]["cloud"].items():
+        assert again.claims.tests["gaussian"]["cloud"][name].p == test.p, name
+    assert again.claims.halves["cloud"].drawn != alone.claims.halves["cloud"].drawn
+
+
+def test_layers_are_halved_alike_where_only_some_have_copies():
+    """Texts that an embedding does not tell apart are other texts all the same."""
+    rng = np.random.default_rng(6)
+    words = rng.normal(size=(10, 4))[rng.integers(0, 10, 60)]
+    found = td.measure({"embedding": words, "layer_0": rng.normal(size=(60, 4))}, null_draws=19, resamples=40)
+    drawn = {one.drawn for one in found.claims.halves.values()}
+    assert drawn == {"20 splits of 60 points, seed 42"}
+    counts = found.claims.halves["embedding"].values[..., found.claims.halves["embedding"].names.index("H0_count")]
+    assert counts.max() <= 9
+    assert found.claims.tests["gaussian"]["embedding"]["H0_total_persistence"].p is not None
+
+
+def test_rows_that_are_copies_in_every_layer_are_left_out_of_the_draws():
+    rng = np.random.default_rng(7)
+    layers = {"a": rng.normal(size=(40, 4)), "b": rng.normal(size=(40, 6))}
+    layers["a"][30:] = layers["a"][:10]
+    alone = td.measure(layers, null_draws=19, resamples=20)
+    again = td.measure({k: np.concatenate([x, x[:15]]) for k, x in layers.items()}, null_draws=19, resamples=20)
+    for layer in layers:
+        for name, test in alone.claims.tests["gaussian"][layer].items():
+            assert again.claims.tests["gaussian"][layer][name].p == test.p, (layer, name)
+
+
+def test_too_few_observations_have_no_interval_however_often_they_are_given():
+    points = np.random.default_rng(9).normal(size=(12, 3))
+    found = td.measure(np.tile(points, (4, 1)), null_draws=0, resamples=20)
+    assert found.claims.missing == {"cloud": "12 points are too few, at least 20 are needed"}

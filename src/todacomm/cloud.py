@@ -89,6 +89,15 @@ def prepare(cloud: PointCloud, recipe: Recipe) -> PreparedCloud:
     return finished(cloud.address, recipe, shape, facts, rows=rows, exponent=0 if angles else exponent)
 
 
+def copies_of(cloud: PointCloud, recipe: Recipe) -> Labels:
+    """The label of the distinct point that each point is, before any projection."""
+    rows = np.arange(len(cloud))[drawn(len(cloud), recipe)]
+    if recipe.distance == "precomputed":
+        return kinds_among(compact(condensed_of(cloud.points[np.ix_(rows, rows)], infinite=False)), len(rows))
+    near, _ = within_reach(cloud.points[rows].astype(np.float64))
+    return kinds_of(near - near.mean(axis=0), rounding=rounding_of(near, cloud.points.dtype))
+
+
 def finished(
     address: Address, recipe: Recipe, shape: "Shape", facts: CloudFacts, *, rows: Indices, exponent: int
 ) -> PreparedCloud:

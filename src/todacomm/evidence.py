@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from todacomm.claims import Asked, Claims, Halves, Interval, LoopBar, NullTest
-from todacomm.cloud import PreparedCloud, prepare, subsample
+from todacomm.cloud import Indices, PreparedCloud, copies_of, prepare, subsample
 from todacomm.expansion import SHAPE
 from todacomm.halves import SCALE, TREE, halves_of, unsuited
 from todacomm.intervals import intervals, peak_shares, ratio_interval
@@ -21,6 +21,7 @@ from todacomm.loops import LOOP, PROMINENCE, RATIO, against_layers, loop_tests
 from todacomm.nulls import JointLayers, gaussian_null, joint, null_tests, tested_names
 from todacomm.progress import Track, silent
 from todacomm.recipe import Recipe
+from todacomm.sameness import told_apart
 from todacomm.splits import FEWEST, Splits, refusal, splits
 from todacomm.types import Expansion, Measurement, PointCloud, Profile
 
@@ -57,8 +58,9 @@ def with_claims(
     labels = None if groups is None else chosen(groups, profile.recipe)
     ungrouped = without_groups(asked, labels)
     sizes = dict.fromkeys(m.facts.points for m in profile.measurements)
-    cuts = {n: cuts_of(n, profile.recipe.seed, asked, None if ungrouped else labels) for n in sizes}
-    look = partial(looked_at, profile=profile, cloud=cloud, cuts=cuts)
+    rows = {n: rows_of(profile, cloud, n) if asked.resamples else np.arange(n) for n in sizes}
+    cuts = {n: cuts_of(kept, n, profile.recipe.seed, asked, None if ungrouped else labels) for n, kept in rows.items()}
+    look = partial(looked_at, profile=profile, cloud=cloud, cuts=cuts, rows=rows)
     looks = dict(
         zip(profile.layers, track(spread(look, profile.layers), "intervals", len(profile.layers)), strict=True)
     )
@@ -90,12 +92,21 @@ def without_groups(asked: Asked, groups: Sequence[str] | None) -> str:
     return "the texts carry no groups" if groups is None else refusal(groups)
 
 
-def cuts_of(n: int, seed: int, asked: Asked, groups: Sequence[str] | None) -> list[Splits]:
-    """The splits of clouds of n points: of whole groups where there are any, then of points one by one; none of too few points."""
-    if not asked.resamples or n < FEWEST:
+def rows_of(profile: Profile, cloud: Callable[[str], PointCloud], n: int) -> Indices:
+    """Which of n points take part in splits: a row that is a copy in all layers is the same observation once more."""
+    found = [m for m in profile.measurements if m.facts.points == n]
+    if any(m.facts.distinct_points == n or m.facts.landmarks_of is not None for m in found):
+        return np.arange(n)
+    return told_apart([copies_of(cloud(m.address.layer), m.recipe) for m in found])
+
+
+def cuts_of(rows: Indices, n: int, seed: int, asked: Asked, groups: Sequence[str] | None) -> list[Splits]:
+    """The splits of these rows of n points: of whole groups where there are any, then of points one by one; none of too few points."""
+    if not asked.resamples or len(rows) < FEWEST:
         return []
-    labels = [None] if groups is None else [groups, None]
-    return [splits(n, asked.resamples // 2, seed, given) for given in labels]
+    given = None if groups is None else [groups[row] for row in rows]
+    labels = [None] if given is None or refusal(given) else [given, None]
+    return [splits(len(rows), asked.resamples // 2, seed, one).of_rows(rows, n) for one in labels]
 
 
 def chosen(groups: Sequence[str], recipe: Recipe) -> list[str]:
@@ -118,12 +129,17 @@ class Look:
 
 
 def looked_at(
-    layer: str, *, profile: Profile, cloud: Callable[[str], PointCloud], cuts: Mapping[int, Sequence[Splits]]
+    layer: str,
+    *,
+    profile: Profile,
+    cloud: Callable[[str], PointCloud],
+    cuts: Mapping[int, Sequence[Splits]],
+    rows: Mapping[int, Indices],
 ) -> Look:
     """Prepare the cloud of one layer and measure it on halves."""
     found = profile.at(layer)
     ready = prepare(cloud(layer), found.recipe)
-    missing = unsuited(ready.facts)
+    missing = unsuited(ready.facts, len(rows[found.facts.points]))
     drawn = [] if missing else cuts[found.facts.points]
     halves, one_by_one, *_ = *(halves_of(ready, found, one) for one in drawn), None, None
     return Look(replace(ready, condensed=ready.condensed[:0]), halves, one_by_one, missing)

@@ -18,11 +18,12 @@ from todacomm.types import CloudFacts, Diagrams, Measurement, Number
 SCALE, TREE = "scale", "tree_length"
 
 
-def unsuited(facts: CloudFacts) -> str:
-    """Why no interval can be given for a cloud; empty when one can."""
+def unsuited(facts: CloudFacts, rows: int | None = None) -> str:
+    """Why no interval can be given for a cloud of so many rows that are no copies (of all its points); empty when one can."""
     if facts.landmarks_of is not None:
         return "landmarks are chosen to lie apart and are no random sample; a subsample is one"
-    return "" if facts.points >= FEWEST else f"{facts.points} points are too few, at least {FEWEST} are needed"
+    n = facts.points if rows is None else rows
+    return "" if n >= FEWEST else f"{n} points are too few, at least {FEWEST} are needed"
 
 
 def halves_of(cloud: PreparedCloud, found: Measurement, drawn: Splits) -> Halves:
@@ -57,7 +58,7 @@ def halves_of(cloud: PreparedCloud, found: Measurement, drawn: Splits) -> Halves
         whole=_array(_whole(cloud, found)),
         values=values,
         quarters=np.full((len(values), 4, values.shape[2]), np.nan) if cut_groups else on(drawn.quarters()),
-        points=len(cloud.points),
+        points=len(cloud.points) - drawn.copies,
         half=drawn.half,
         groups=drawn.groups,
         drawn=drawn.drawn,

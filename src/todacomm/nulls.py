@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.linalg import lapack
 
 from todacomm import pvalues
@@ -23,8 +23,10 @@ from todacomm.engines import persistence
 from todacomm.errors import InvalidInput
 from todacomm.metrics import SCALED, names_of, summarise
 from todacomm.recipe import FEWEST_POINTS, Recipe
+from todacomm.sameness import firsts_of, told_apart
 from todacomm.types import Address, Number, PointCloud, Points
 
+Rows = Int[np.ndarray, " k"]
 Values = Float[np.ndarray, "draws layers names"]
 
 NULL_DRAWS = 199
@@ -41,7 +43,8 @@ class JointLayers:
 
     ``coordinates`` (D + 1, K): the points of every layer that has a null, side by side, in an orthonormal basis that begins with
     the direction of ones (its row holds the means, times √n) and holds all their columns. ``widths`` are the columns of each
-    layer, 0 for one without a null; ``reasons`` say why it has none, empty otherwise.
+    layer, 0 for one without a null; ``reasons`` say why it has none, empty otherwise. Rows that are copies in every layer take no part;
+    ``own`` are the places of each layer's distinct points among those that do, all of them where it is empty.
     """
 
     addresses: tuple[Address, ...]
@@ -49,6 +52,7 @@ class JointLayers:
     coordinates: Float[np.ndarray, "D_and_1 K"]
     widths: tuple[int, ...]
     reasons: tuple[str, ...]
+    own: tuple[Rows, ...] = ()
 
 
 def joint(clouds: Sequence[PreparedCloud], recipe: Recipe, *, raw: Sequence[PointCloud] = ()) -> JointLayers:
@@ -64,11 +68,13 @@ def joint(clouds: Sequence[PreparedCloud], recipe: Recipe, *, raw: Sequence[Poin
             "the layers have different numbers of points; a null that they share needs the same texts in each"
         )
     reasons = tuple(without_null(cloud) for cloud in clouds)
-    layers = points_to_rotate(clouds, recipe, raw)
+    rows = told_apart([cloud.kinds for cloud in clouds])
+    layers = [points[rows] for points in points_to_rotate(clouds, recipe, raw)]
     kept = [layer for layer, reason in zip(layers, reasons, strict=True) if not reason]
     widths = tuple(0 if reason else layer.shape[1] for layer, reason in zip(layers, reasons, strict=True))
     coordinates = in_common(kept) if kept else np.empty((1, 0))
-    return JointLayers(tuple(cloud.address for cloud in clouds), len(clouds[0].points), coordinates, widths, reasons)
+    own = tuple(firsts_of(cloud.kinds[rows]) for cloud in clouds)
+    return JointLayers(tuple(cloud.address for cloud in clouds), len(rows), coordinates, widths, reasons, own)
 
 
 def without_null(cloud: PreparedCloud) -> str:
@@ -129,7 +135,9 @@ def rotated(layers: JointLayers, number: int, *, seed: int) -> list[Points | Non
     rng = np.random.default_rng([seed, STREAM, number])
     beside = haar_frame(layers.points, len(layers.coordinates), rng) @ layers.coordinates
     ends = np.cumsum(layers.widths)
-    return [beside[:, end - width : end] if width else None for end, width in zip(ends, layers.widths, strict=True)]
+    own = layers.own or (slice(None),) * len(ends)
+    places = zip(ends, layers.widths, own, strict=True)
+    return [beside[rows, end - width : end] if width else None for end, width, rows in places]
 
 
 def tested_names(recipe: Recipe) -> tuple[str, ...]:

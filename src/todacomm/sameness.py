@@ -4,6 +4,8 @@ Points are one where chains of steps lead from one to the other, none longer tha
 numbers that came: copies that went through batches of other shapes differ by that. See docs/decisions/004 and 023.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -57,6 +59,13 @@ def kinds_among(condensed: Condensed, n: int) -> Labels:
     firsts = firsts_of(coarse)
     scale = median(restricted(condensed, firsts, n) if ENOUGH <= len(firsts) < n else condensed)
     return in_order(joined_within(condensed, n, SAME * scale))
+
+
+def told_apart(kinds: Sequence[Labels]) -> Indices:
+    """Of rows that are points of several clouds, those that are no copy in all of them, ascending."""
+    beside = np.stack(kinds)
+    distinct = any(len(np.unique(row)) == len(row) for row in kinds)
+    return np.arange(beside.shape[1]) if distinct else np.sort(np.unique(beside, axis=1, return_index=True)[1])
 
 
 # Chains of steps

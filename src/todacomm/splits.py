@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int, Int8
@@ -23,7 +23,7 @@ class Splits:
     """``parts`` (s, n): the quarter 0 … 3 that each point is in, -1 where it is in none. Quarters 0 and 1 make one half, 2 and
     3 the other; all halves are of ``half`` points. ``groups`` is how many groups were kept whole, 0 where points were drawn
     one by one, and ``effective`` how many of equal size would make a mean vary as much (Kish 1965); ``drawn`` says how, and is
-    equal only for equal splits.
+    equal only for equal splits. ``copies`` of other points are in no part of any split.
     """
 
     parts: Int8[np.ndarray, "s n"]
@@ -31,6 +31,18 @@ class Splits:
     groups: int
     drawn: str
     effective: float = 0.0
+    copies: int = 0
+
+    def of_rows(self, rows: Indices, n: int) -> "Splits":
+        """The same splits of these rows of n, ascending; the others are copies and in no part."""
+        if len(rows) == n:
+            return self
+        parts = np.full((len(self), n), -1, np.int8)
+        parts[:, rows] = self.parts
+        which = hashlib.sha256(rows.astype(np.int64).tobytes()).hexdigest()[:16]
+        return replace(
+            self, parts=parts, copies=n - len(rows), drawn=f"{self.drawn}, those of {n} that are no copies, {which}"
+        )
 
     def __len__(self) -> int:
         return len(self.parts)
