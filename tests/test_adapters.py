@@ -1,11 +1,13 @@
 """Adapters of PEFT: what is loaded is what PEFT computes, and what cannot be loaded so is refused."""
 
+import copy
 import json
 import shutil
 
 import numpy as np
 import pytest
 import torch
+import transformers
 
 import todacomm as td
 from tiny_models import TEXTS, tiny
@@ -35,7 +37,7 @@ def trained(name, config, *, seed=0):
 
 def copy_of(name):
     network = tiny(name).network
-    fresh = type(network)(network.config)
+    fresh = type(network)(copy.deepcopy(network.config))
     fresh.load_state_dict(network.state_dict())
     return fresh.eval()
 
@@ -92,6 +94,15 @@ METHODS = {
     "embedding": ("llama", lambda: peft.LoraConfig(**LORA, target_modules=["embed_tokens", "q_proj"])),
     "tied head": ("gpt2", lambda: peft.LoraConfig(**LORA, target_modules=["lm_head", "c_attn"], fan_in_fan_out=True)),
     "saved module": ("bert", lambda: peft.LoraConfig(**LORA, target_modules=["query"], modules_to_save=["cls"])),
+    "pissa": ("llama", lambda: peft.LoraConfig(**LORA, target_modules=["q_proj"], init_lora_weights="pissa")),
+    "some tokens": (
+        "llama",
+        lambda: peft.LoraConfig(**LORA, target_modules=["q_proj"], trainable_token_indices=[5, 6]),
+    ),
+    "saved embedding": (
+        "gpt2",
+        lambda: peft.LoraConfig(**LORA, target_modules=["c_attn"], fan_in_fan_out=True, modules_to_save=["wte"]),
+    ),
     "biases": ("bert", lambda: peft.LoraConfig(**{**LORA, "bias": "all"}, target_modules=["query"])),
 }
 
@@ -111,6 +122,17 @@ def test_an_adapter_alone_is_measured_on_its_base_as_peft_computes_it(method, ba
         np.testing.assert_allclose(found.network(ids)[0], network(ids)[0], atol=1e-3)
     assert (found.name, found.parameters >= tiny(name).parameters) == ("tuned", True)
     assert found.adapter == f"{config().peft_type.value} adapter {directory} merged into {tmp_path / 'base'}"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("bert", "BertForSequenceClassification"), ("llama", "LlamaForTokenClassification")]
+)
+def test_an_adapter_of_a_classifier_is_measured_without_its_head(name, kind, base, tmp_path):
+    network = getattr(transformers, kind).from_pretrained(base(name))
+    config = peft.LoraConfig(task_type="SEQ_CLS", r=4, target_modules=["query", "q_proj"], init_lora_weights=False)
+    adapted = peft.get_peft_model(network, config).eval()
+    directory = save_adapter(adapted, tmp_path / "tuned", tmp_path / "base")
+    assert_same(layers(load(directory)), layers(adopt(network.base_model, tiny(name).tokenizer)))
 
 
 @pytest.mark.parametrize("trained_on", ["whole", "base"])
@@ -267,6 +289,17 @@ def test_what_is_no_change_of_weights_is_refused_in_one_sentence(method, base, t
         load(directory)
 
 
+@pytest.mark.parametrize("option", [{"alora_invocation_tokens": [5, 6]}, {"layer_replication": [[0, 2], [1, 3]]}])
+def test_what_cannot_be_merged_truly_is_refused(option, base, tmp_path):
+    """Weights that act after some tokens alone, and blocks that are run twice."""
+    config = peft.LoraConfig(**LORA, target_modules=["q_proj"], **option)
+    directory = save_adapter(trained("llama", config), tmp_path / "tuned", base("llama"))
+    with pytest.raises(
+        InvalidInput, match=r"^tuned: its adapter \(LORA, at .* is no change of weights that can be merged"
+    ):
+        load(directory)
+
+
 def without(directory, name):
     (directory / name).unlink()
 
@@ -343,6 +376,41 @@ def test_a_directory_of_checkpoints_names_them(lora, tmp_path):
         match=r"run is not a model: .* holds 4 models: give one of them, as .*1000, .*1500, .*run/checkpoint-2000\.",
     ):
         load(tmp_path / "run")
+
+
+# the hub
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def cached(tmp_path, monkeypatch):
+    """A hub cache without a hub: what a download of a directory as owner/name leaves."""
+
+    def fill(directory, name):
+        repository = tmp_path / "hub" / f"models--owner--{name}"
+        shutil.copytree(directory, repository / "snapshots" / COMMIT)
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text(COMMIT)
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return fill
+
+
+def test_an_adapter_of_the_hub_is_measured_on_a_base_of_the_hub(lora, cached, tmp_path, cache_place):
+    wanted = layers(load(lora))
+    edit(lora, base_model_name_or_path="owner/base")
+    cached(lora, "tuned")
+    with pytest.raises(ModelUnavailable, match=r"owner/base, the base of owner/tuned, .* is not in the cache"):
+        load("owner/tuned")
+    assert checkpoint_of(resolve("owner/tuned"), Cache(cache_place)) is None
+    cached(tmp_path / "base", "base")
+    found = load("owner/tuned")
+    assert_same(layers(found), wanted)
+    assert found.revision == COMMIT
+    assert found.adapter == f"LORA adapter owner/tuned merged into owner/base@{COMMIT}"
+    assert checkpoint_of(resolve("owner/tuned"), Cache(cache_place)).weights_sha256 == found.weights_sha256
 
 
 # what is said

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from tiny_models import TEXTS, tiny
 from todacomm import checkpoints
 from todacomm.cache import Cache
 from todacomm.digests import checkpoint_of
-from todacomm.errors import InvalidInput, ModelUnavailable, UnknownName, UnsafeModel
+from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable, UnknownName, UnsafeModel
 from todacomm.jobs import jobs_of, one_by_one
 from todacomm.loading import load_model
 from todacomm.models import resolve
@@ -105,6 +107,21 @@ def test_a_shard_that_is_missing_is_named(sharded):
         load(sharded)
 
 
+def test_the_folder_of_a_trainer_names_its_checkpoints(model, tmp_path):
+    """Also where it holds the configuration, but no weights."""
+    for step in (500, 1000):
+        shutil.copytree(model, tmp_path / "run" / f"checkpoint-{step}")
+    with pytest.raises(
+        ModelUnavailable, match=r"run is not a model: .* It holds 2 models: give one of them, as .*-500, .*-1000"
+    ):
+        load(tmp_path / "run")
+    shutil.copy(model / "config.json", tmp_path / "run")
+    with pytest.raises(
+        ModelUnavailable, match="run: no weights at .* It holds 2 models: give one of them, as .*-500, .*-1000"
+    ):
+        load(tmp_path / "run")
+
+
 def test_shards_make_the_same_model(sharded, saved):
     found, wanted = (td.run(str(d), texts=TEXTS, **QUICK) for d in (sharded, saved))
     assert list(found["H0_total_persistence"]) == list(wanted["H0_total_persistence"])
@@ -143,6 +160,43 @@ def test_code_that_comes_with_a_model_may_read_any_of_its_files(model, cache_pla
     plain, trusted = content(), content(remote_code=True)
     (model / "tables" / "extra.pt").write_bytes(b"1")
     assert (content() == plain, content(remote_code=True) == trusted) == (True, False)
+
+
+def with_adapter(directory, base=""):
+    """A LoRA beside a model, written by hand, so that PEFT is not needed."""
+    from safetensors.numpy import save_file
+
+    directory.mkdir(exist_ok=True)
+    config = {
+        "peft_type": "LORA",
+        "base_model_name_or_path": base,
+        "r": 2,
+        "lora_alpha": 2,
+        "target_modules": ["c_attn"],
+    }
+    (directory / "adapter_config.json").write_text(json.dumps(config))
+    path = "base_model.model.transformer.h.0.attn.c_attn.lora"
+    arrays = {f"{path}_A.weight": np.ones((2, 16), np.float32), f"{path}_B.weight": np.ones((48, 2), np.float32)}
+    save_file(arrays, directory / "adapter_model.safetensors")
+    return directory
+
+
+@pytest.mark.parametrize("where", ["beside", "alone"])
+def test_an_adapter_is_never_passed_over_where_peft_is_not_installed(model, where, tmp_path, monkeypatch, todacomm):
+    directory = with_adapter(model) if where == "beside" else with_adapter(tmp_path / "tuned", str(model))
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(MissingExtra, match=r"The adapter of \w+ at .* needs peft.* pip install '.\[adapters\]'"):
+        load(directory)
+    code, _, err = todacomm("run", "--hf-model", directory, "--samples", 12, "-q")
+    assert (code, "pip install '.[adapters]'" in " ".join(err.split())) == (2, True)
+
+
+def test_an_adapter_is_in_the_identity_where_peft_is_not_installed(model, cache_place, monkeypatch):
+    plain = checkpoint_of(resolve(str(model)), Cache(cache_place))
+    with_adapter(model)
+    monkeypatch.setattr("todacomm.digests.installed", lambda name: None)
+    found = checkpoint_of(resolve(str(model)), Cache(cache_place))
+    assert (found.content == plain.content, found.weights_sha256 == plain.weights_sha256) == (False, False)
 
 
 # weights that do not fit their configuration

@@ -78,7 +78,10 @@ def check_weights(source: ModelSource, gguf_file: str | None, *, allow_pickle: b
     found = first_file(source, fetch=True)
     if found is None:
         _require_reachable(source)
-        raise ModelUnavailable(f"{source.name}: no weights at {source.location}; expected model.safetensors")
+        inside = _models_inside(source.directory) if source.directory else ""
+        raise ModelUnavailable(
+            f"{source.name}: no weights at {source.location}; expected model.safetensors. {inside}".strip(" .")
+        )
     named = shards_of(found) if found.suffix == ".json" else [found]
     pickled = next((path.relative_to(found.parent) for path in named if path.suffix != ".safetensors"), None)
     if pickled is None:
