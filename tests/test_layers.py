@@ -25,7 +25,7 @@ STRATA = [
         "_version",
     }
     | {"distances", "projection", "landmarks", "fourier", "figures", "plain"}
-    | {"given", "matrices", "facts", "sameness"},
+    | {"given", "matrices", "facts", "sameness", "threads"},
     {
         "pooling",
         "cloud",

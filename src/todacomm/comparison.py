@@ -9,6 +9,7 @@ from todacomm.errors import InvalidInput, UnknownName
 from todacomm.likeness import LANGUAGE, TOPOLOGY, Correlation, Likeness, correlations, likeness
 from todacomm.pairing import Pair, pair
 from todacomm.progress import Track, silent
+from todacomm.threads import one_thread
 from todacomm.types import Number, Profile, is_block
 from todacomm.values import by_value
 
@@ -79,6 +80,7 @@ class Comparison:
     how: How = field(default_factory=How)
 
 
+@one_thread
 def compare(
     profiles: Sequence[Profile],
     *,

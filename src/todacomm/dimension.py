@@ -10,6 +10,7 @@ from todacomm.distances import checked_points, within_reach
 from todacomm.errors import InvalidCloud, InvalidInput
 from todacomm.given import array_of
 from todacomm.sameness import firsts_of, kinds_of, rounding_of
+from todacomm.threads import one_thread
 
 Points = Float[np.ndarray, "n d"]
 Ratios = Float[np.ndarray, " n"]
@@ -17,6 +18,7 @@ TIES = 1e-9  # neighbours whose distances differ by less, relatively, are equall
 FEWEST = 10  # ratios to fit a line through
 
 
+@one_thread
 def two_nn(points: Any, *, discard: float = 0.1) -> float:
     """The TwoNN estimate of the intrinsic dimension of a cloud; the largest ``discard`` of the ratios are left out.
 
@@ -87,6 +89,7 @@ def squared(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n n"]:
     return found
 
 
+@one_thread
 def local_dimension(points: Points, *, neighbours: int = 64, centres: int | None = None, seed: int = 0) -> float | None:
     """The mean TwoNN estimate over neighbourhoods of ``neighbours`` points; None where no neighbourhood gives one.
 

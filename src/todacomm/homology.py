@@ -12,11 +12,13 @@ from todacomm.errors import InvalidInput, UnknownName
 from todacomm.given import array_of
 from todacomm.landmarks import maxmin, maxmin_among
 from todacomm.matrices import points_among, warn_of_distances
+from todacomm.threads import one_thread
 from todacomm.types import Diagrams
 
 METRICS = ("euclidean", "cosine", "precomputed")
 PRECISIONS = ("float32", "float64")
 Diagram = Float[np.ndarray, "m 2"]
+Points = Float[np.ndarray, "n d"]
 Condensed = Float[np.ndarray, " pairs"]
 
 
@@ -120,7 +122,15 @@ def chosen(
         raise InvalidInput(f"points of shape {array.shape}; expected (n, d) with n of at least 1")
     points = checked_points(array)
     warn_of_distances(points, 'metric="precomputed"')
-    if first := first_of(len(points), landmarks, seed):
+    with one_thread:
+        return of_points(points, metric, precision, first_of(len(points), landmarks, seed))
+
+
+def of_points(
+    points: Points, metric: str, precision: str, first: tuple[int, int] | None
+) -> tuple[Condensed, Int[np.ndarray, " m"]]:
+    """`chosen` of points, all of them or landmarks."""
+    if first:
         space = unit_rows(points) if metric == "cosine" else within_reach(points)[0]
         rows = np.sort(maxmin(space, *first)[0])
         points = points[rows]

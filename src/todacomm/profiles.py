@@ -12,9 +12,11 @@ from todacomm.matrices import warn_of_distances
 from todacomm.measurement import Checked, Each, as_clouds, measure_profile, one_by_one
 from todacomm.progress import Track, silent
 from todacomm.recipe import Recipe
+from todacomm.threads import one_thread
 from todacomm.types import Activations, PointCloud, Profile
 
 
+@one_thread
 def measure(
     data: np.ndarray | PointCloud | Activations | Mapping[str, np.ndarray],
     *,

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from todacomm.errors import ClusterUnavailable, InvalidInput, MissingExtra
+from todacomm.threads import one_thread as one_thread  # noqa: PLC0414  (for everybody)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,34 +27,6 @@ Number = Literal["auto"] | int
 PATIENCE = 2  # times that all tasks are tried again after a worker was lost; then each is tried alone
 SECONDS = 5  # for a scheduler to answer
 FIRST_WORKER = 30  # seconds for the first of its workers to come, as they are often started together
-
-
-class _OneThread:
-    """While entered, by however many threads, the linear algebra of the process uses one thread a caller.
-
-    The last bits of a product depend on the number of threads, and the tasks beside each other use the cores.
-    """
-
-    def __init__(self) -> None:
-        self._lock, self._inside = threading.Lock(), 0
-        self._limits: Any = None
-
-    def __enter__(self) -> None:
-        from threadpoolctl import threadpool_limits
-
-        with self._lock:
-            if not self._inside:
-                self._limits = threadpool_limits(1, user_api="blas")
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._limits.restore_original_limits()
-
-
-one_thread = _OneThread()
 
 
 def in_threads(function: Callable[[T], R], tasks: Sequence[T], *, number: Number = "auto") -> Generator[R]:
