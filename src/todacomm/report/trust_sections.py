@@ -13,7 +13,7 @@ from todacomm.types import Measurement, Profile
 FIXED_TERMS = {
     "Bar": "a feature of the cloud that appears at one distance (birth) and goes at a larger one (death); its lifetime is the difference.",
     "H0": "clusters: every point starts as one, and a bar ends where two clusters meet. A long bar is a wide gap.",
-    "H1": "loops: a bar lives from the distance at which a ring of points closes to the one at which it is filled.",
+    "H1": "loops: a bar lives from the distance at which a ring of points closes to the one at which it is filled. A curve that is open, with a gap narrower than the curve is wide, closes too: a C, a rolled-up sheet.",
     "Total persistence": "the sum of all lifetimes. For H0 it is the length of the shortest tree that joins all points.",
     "Over the scale": "a length divided by the scale: what is left is shape, which no change of size can move.",
     "Expansion": "the largest H0 total of the blocks over the H0 total of the baseline, both before any division by a distance; it is scale growth × shape growth, exactly (defined in the ToDACoMM article and its package todacomm 0.1.0).",
