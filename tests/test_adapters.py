@@ -314,6 +314,10 @@ DAMAGES = {
     ),
     "no kind": (lambda d: edit(d, peft_type=None), "names no peft_type"),
     "an unknown kind": (lambda d: edit(d, peft_type="TELEPATHY"), "tuned .* cannot be loaded: .*TELEPATHY"),
+    "a setting of a later version": (
+        lambda d: edit(d, telepathy=3),
+        r"sets telepathy, which PEFT [\d.]+ does not know",
+    ),
     "no JSON": (lambda d: (d / "adapter_config.json").write_text("{"), "it is no JSON"),
     "a list": (lambda d: (d / "adapter_config.json").write_text("[]"), "expected a JSON object, found a list"),
     "other modules": (lambda d: edit(d, target_modules=["q_proj"]), "tuned .* cannot be loaded: .*q_proj"),
@@ -427,6 +431,11 @@ def test_the_tokenizer_of_an_adapter_is_its_own_where_it_has_one(lora, tmp_path)
     tiny("bert").tokenizer.save_pretrained(lora)
     assert parts_of(resolve(str(lora))).tokenizer.location == str(lora)
     assert load(lora).tokenizer.mask_token_id is not None
+
+
+def test_a_setting_of_a_later_version_that_does_nothing_is_no_hindrance(lora):
+    edit(lora, telepathy=None, clairvoyance=False, levitation=[])
+    assert load(lora).blocks == 3
 
 
 def test_a_plan_of_an_adapter_is_that_of_its_base(lora, tmp_path):

@@ -16,7 +16,7 @@ from todacomm import checkpoints
 from todacomm.cache import Cache
 from todacomm.digests import checkpoint_of
 from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable, UnknownName, UnsafeModel
-from todacomm.jobs import jobs_of, one_by_one
+from todacomm.jobs import jobs_of, one_by_one, sources_of
 from todacomm.loading import load_model
 from todacomm.models import resolve
 from todacomm.study import Study
@@ -365,6 +365,14 @@ def test_two_checkpoints_of_one_name_have_names_given(saved, tmp_path, todacomm)
     assert todacomm("run", "--models", "base=runs/a/checkpoint-500,tuned=runs/b/checkpoint-500", *common)[0] == 0
     made = sorted(path.name for path in (tmp_path / "experiments").iterdir())
     assert [name.rsplit("_", 2)[0] for name in made] == ["base_tda", "comparison_base_vs_tuned", "tuned_tda"]
+
+
+@pytest.mark.parametrize("given", [("a=gpt2", "a=bert"), ("gpt2", "gpt2=bert"), ("x=gpt2", "b=bert", "x=distilgpt2")])
+def test_names_given_twice_are_refused_with_a_way_out(given):
+    with pytest.raises(
+        InvalidInput, match="are both called .*; give them names: --models a=openai-community/gpt2,b=google-bert"
+    ):
+        sources_of(Study(models=given))
 
 
 @pytest.mark.parametrize(

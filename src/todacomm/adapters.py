@@ -1,7 +1,9 @@
 """Merge an adapter of PEFT into the weights of its base, and make sure that the result computes what PEFT computes."""
 
 import importlib.util
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from torch import nn
 from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable
 from todacomm.feeding import base_of
 from todacomm.models import ModelSource
+from todacomm.parts import CONFIG
 
 WRAPPED = "base_model.model."  # before every name of a tensor of an adapter
 SAME = {torch.float32: 1e-3}  # of the largest score, that merging may move one; more in half precision
@@ -34,6 +37,7 @@ def merged(network: Any, adapter: ModelSource, directory: Path) -> Any:
     from peft.utils import load_peft_weights
 
     config = PeftConfig.from_pretrained(str(directory))
+    _check_known(adapter, config, json.loads((directory / CONFIG).read_bytes()))
     if config.is_prompt_learning or config.is_adaption_prompt:
         raise no_weights(adapter, config)
     names = [name.removeprefix(WRAPPED) for name in load_peft_weights(str(directory), device="cpu")]
@@ -51,6 +55,16 @@ def merged(network: Any, adapter: ModelSource, directory: Path) -> Any:
     if not _alike(wanted, _scores(network), next(network.parameters()).dtype):
         raise no_weights(adapter, config)
     return network
+
+
+def _check_known(adapter: ModelSource, config: Any, stored: Mapping[str, Any]) -> None:
+    """Refuse settings that the installed PEFT does not know: it would pass over them."""
+    unknown = sorted(key for key, value in stored.items() if value and not hasattr(config, key))
+    if unknown:
+        raise ModelUnavailable(
+            f"{adapter.name}: the adapter at {adapter.location} sets {', '.join(unknown)}, which PEFT {version('peft')} does not "
+            "know; it was written by another version, so install that: pip install -U peft"
+        )
 
 
 def no_weights(adapter: ModelSource, config: Any) -> InvalidInput:

@@ -30,7 +30,7 @@ from todacomm.experiment import (
 )
 from todacomm.kept import find_claims, find_measured, find_reading, keep_claims, keep_measured, keep_reading
 from todacomm.measurement import Measured, Task, measure_profile, measure_task
-from todacomm.models import resolve
+from todacomm.models import ModelSource, resolve
 from todacomm.progress import Track, silent
 from todacomm.study import Study
 from todacomm.workers import Number, in_threads, one_thread
@@ -81,10 +81,9 @@ def jobs_of(study: Study) -> tuple[Job, ...]:
     Raises UnknownName, InvalidTexts and the like for models and datasets that are not there, InvalidInput for two of
     one name.
     """
-    sources = {given: resolve(given, revision=study.revision, tokenizer=study.tokenizer) for given in study.models}
-    refuse_one_name("models", {given: source.name for given, source in sources.items()})
+    sources = sources_of(study)
     texts = {dataset: load_texts(study, dataset) for dataset in study.datasets}
-    refuse_one_name("datasets", {dataset: found.name for dataset, found in texts.items()})
+    refuse_one_name({dataset: found.name for dataset, found in texts.items()}, "datasets")
     ones = {given: study.but(models=(given,)) for given in sources}
     return tuple(
         Job(source, dataset, pooling, found, ones[given])
@@ -94,14 +93,22 @@ def jobs_of(study: Study) -> tuple[Job, ...]:
     )
 
 
-def refuse_one_name(kind: str, names: Mapping[str, str]) -> None:
+def sources_of(study: Study) -> dict[str, ModelSource]:
+    """Where each model of a study is, by how it was given. Raises as `jobs_of` does."""
+    found = {given: resolve(given, revision=study.revision, tokenizer=study.tokenizer) for given in study.models}
+    places = [source.location for source in found.values()]
+    named = ",".join(f"{letter}={place}" for letter, place in zip("abcdefghijklmnopqrstuvwxyz", places, strict=False))
+    refuse_one_name(
+        {given: source.name for given, source in found.items()}, "models", f"give them names: --models {named}"
+    )
+    return found
+
+
+def refuse_one_name(names: Mapping[str, str], kind: str, remedy: str = "rename one of them") -> None:
     """Raise InvalidInput where two models or two datasets would have the same address."""
     first: dict[str, str] = {}
     for given, name in names.items():
         if name in first:
-            remedy = (
-                f"give them names: --models a={first[name]},b={given}" if kind == "models" else "rename one of them"
-            )
             raise InvalidInput(f"the {kind} {first[name]} and {given} are both called '{name}'; {remedy}")
         first[name] = given
 

@@ -274,6 +274,8 @@ def described(source: ModelSource, *, trust_remote_code: bool, gguf_file: str | 
     Nothing is fetched. Raises what transformers raises: to be called within `checkpoints.explained`.
     """
     found = parts.parts_of(source)
+    if found.adapter:
+        require_peft(found.adapter)
     options = _options(found.base, trust_remote_code=trust_remote_code, gguf_file=gguf_file, local=True)
     config = _config(found.base, options)
     return config, kind_of(config, source.name), _tokenizer(found, config, options)

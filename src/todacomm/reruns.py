@@ -16,10 +16,9 @@ from todacomm.errors import InvalidCloud, InvalidInput
 from todacomm.evidence import with_claims
 from todacomm.experiment import Job, load_texts
 from todacomm.grid import Setting
-from todacomm.jobs import FAILURES, Failure, Remembering, Say, failure, reading_of, release
+from todacomm.jobs import FAILURES, Failure, Remembering, Say, failure, reading_of, release, sources_of
 from todacomm.kept import find_reading
 from todacomm.measurement import as_clouds, measure_profile
-from todacomm.models import resolve
 from todacomm.progress import Track, silent
 from todacomm.recipe import Recipe
 from todacomm.study import Study
@@ -66,10 +65,7 @@ def jobs_of(study: Study, settings: Sequence[Setting], cache: Cache | None) -> d
     first = dict.fromkeys((s.pooling, s.max_length) for s in settings)
     pairs = sorted(first, key=lambda pair: pair[1] != settings[0].max_length)  # a model is held while the length stays
     found = {}
-    for given in study.models:
-        source = resolve(given, revision=study.revision, tokenizer=study.tokenizer)
-        if source.name in found:
-            raise InvalidInput(f"two models are called '{source.name}'; rename one of them")
+    for given, source in sources_of(study).items():
         ones = {length: study.but(models=(given,), max_length=length) for _, length in pairs}
         found[source.name] = tuple(
             without_language(Job(source, study.datasets[0], pool, texts, ones[length]), cache) for pool, length in pairs
