@@ -181,3 +181,22 @@ def test_a_vocabulary_that_is_too_small_is_told_with_both_shapes(tmp_path):
     with pytest.raises(Exception, match=r"300×16 in the weights, 200×16 by the configuration") as told_of:
         load_model(resolve(str(tmp_path)))
     assert "above report" not in str(told_of.value)
+
+
+def test_a_base_of_another_name_than_its_class_says_has_a_head_beside_it():
+    """Llama 4 says that its base is called language_model, and calls it model."""
+    options = {**TEXT, "head_dim": 8, "intermediate_size_mlp": 32, "num_local_experts": 2, "attn_scale": 0.1}
+    model = loaded("Llama4ForCausalLM", "Llama4TextConfig", **options)
+    assert (model.headless, model.anatomy.blocks_path, model.predicts_next) == ("", "layers", True)
+    assert extract(model, TEXTS)[1].loss > 0
+
+
+def test_scores_that_are_not_of_the_tokens_of_a_text_are_refused():
+    network = loaded("LlamaForCausalLM", "LlamaConfig", **LLAMA_LIKE).network
+    model = adopt(network, tokenizer(ends=True), name="few")
+    network.register_forward_hook(lambda _m, _a, out: type(out)(logits=out.logits[:, :4]))
+    with pytest.raises(
+        InvalidInput, match=r"few: the head of LlamaForCausalLM gives scores of shape \(1, 4, 300\) for 9 tokens"
+    ):
+        extract(model, TEXTS)
+    assert extract(model, TEXTS, language=False)[0].layers

@@ -93,13 +93,13 @@ class Anatomy:
         return Tap(self.final_norm, axes=self.axes) if self.final_norm else None
 
 
-def anatomy(network: nn.Module) -> Anatomy:
-    """Find the blocks and the final norm of a language model by one tiny forward pass.
+def anatomy(network: nn.Module, depth: int | None = None) -> Anatomy:
+    """Find the blocks, as many as its configuration says or ``depth``, and the final norm of a language model by one tiny pass.
 
     Raises `InvalidInput` where no modules are called one after the other as often as the configuration has layers, and
     for a network that cannot read a short text.
     """
-    base, depth = base_of(network), number_of_blocks(network)
+    base, depth = base_of(network), depth or number_of_blocks(network)
     lists = lists_of(base)
     norms = {path: m for path, m in base.named_modules() if "norm" in type(m).__name__.lower()}
     ids = probe_ids(network)

@@ -30,7 +30,19 @@ def text_config(network: nn.Module) -> Any:
 def base_of(network: nn.Module) -> nn.Module:
     """The network without its language-modelling head; itself where it has none."""
     base = getattr(network, "base_model", network)
+    if base is network and isinstance(inner := _beside_the_head(network), nn.Module):
+        return base_of(inner)
     return base if isinstance(base, nn.Module) else network
+
+
+def _beside_the_head(network: nn.Module) -> nn.Module | None:
+    """The one part that holds the input embedding of a network whose base has another name than it says (Llama 4)."""
+    with suppress(NotImplementedError, AttributeError):
+        words, head = network.get_input_embeddings(), network.get_output_embeddings()  # type: ignore[operator]
+        parts = [part for part in network.children() if words is not part and words in set(part.modules())]
+        if isinstance(head, nn.Module) and len(parts) == 1:
+            return parts[0]
+    return None
 
 
 def vocabulary_of(network: nn.Module) -> int:

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from todacomm.batching import Batch, Batching, Encoded, inputs, pad_id, token_budget, vocabulary
+from todacomm.errors import InvalidInput
 from todacomm.families import probe_ids
 from todacomm.feeding import arguments
 from todacomm.hooks import evaluating, hooked
@@ -145,8 +146,15 @@ def comes_in_pieces(model: LoadedModel) -> bool:
     if any(parameter.is_meta for parameter in head.parameters()):
         return False
     called: list[Tensor] = []
+    given = _short(model)
     with evaluating(model.network), hooked({}, {head: called.append}):
-        output = model.network(**_short(model))
+        output = model.network(**given)
+    asked = tuple(given["input_ids"].shape)
+    if _logits(output).shape[:2] != asked:
+        raise InvalidInput(
+            f"{model.name}: the head of {type(model.network).__name__} gives scores of shape {tuple(_logits(output).shape)} for "
+            f"{asked[1]} tokens, so it does not score the tokens of a text; leave the language metrics out (--no-language)"
+        )
     return len(called) == 1 and torch.equal(called[0].float(), _logits(output).float())
 
 

@@ -7,6 +7,7 @@ but the first two are let go and the rest is filled with random numbers, so that
 import copy
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from todacomm import checkpoints, loading
 from todacomm.chains import lists_of
+from todacomm.errors import InvalidInput
 from todacomm.extraction import select_layers
 from todacomm.families import DEPTHS, anatomy, number_of_blocks
 from todacomm.feeding import base_of, text_config, vocabulary_of
@@ -93,8 +95,8 @@ def skeleton(
     device = device_of(device)
     headless = loading.NO_HEAD if not gguf_file and lacks_head(network, base) else ""
 
-    def loaded(network: nn.Module) -> LoadedModel:
-        found = anatomy(network)
+    def loaded(network: nn.Module, depth: int | None) -> LoadedModel:
+        found = anatomy(network, depth)
         probed = probe(found, tokenizer)
         told = decided(kind, headless, probed, config)
         return LoadedModel(source.name, network, tokenizer, *told, found, device, dtype, "", "", probed)
@@ -121,7 +123,7 @@ def lacks_head(network: nn.Module, source: ModelSource) -> bool:
 
 
 def cut_short(
-    network: nn.Module, loaded: Callable[[nn.Module], LoadedModel], *, site: str, device: str, dtype: str
+    network: nn.Module, loaded: Callable[[nn.Module, int | None], LoadedModel], *, site: str, device: str, dtype: str
 ) -> Skeleton:
     """The skeleton of a network on the meta device, which becomes its ``cut`` by ``loaded``."""
     depth, base = number_of_blocks(network), base_of(network)
@@ -130,10 +132,15 @@ def cut_short(
         "matrices": matrix_entries(text_part(base)),
         "head": 0 if base is network else head_entries(network, base),
     }
-    block, again = shorten(network, base, depth)
+    block, again, changed = shorten(network, base, depth)
     counts["matrices"] += again
     materialise(network, device, getattr(torch, dtype))
-    model = loaded(network.eval())
+    try:
+        model = loaded(network.eval(), None)
+    except InvalidInput:  # some have parts that are as wide as the model is deep (Gemma 4)
+        for holder, name in changed:
+            setattr(holder, name, depth)
+        model = loaded(network, min(KEPT, depth))
     return Skeleton(
         cut=model,
         depth=depth,
@@ -160,9 +167,15 @@ def head_entries(network: nn.Module, base: nn.Module) -> int:
 
 def attention_width(config: Any, width: int) -> int:
     """Heads × their width, from the configuration; that of the stream where this does not tell."""
-    heads = next((n for name in HEADS if isinstance(n := getattr(config, name, None), int)), None)
-    each = getattr(config, "head_dim", None)
+    heads = next((n for name in HEADS if isinstance(n := _given(config, name), int)), None)
+    each = _given(config, "head_dim")
     return heads * each if heads and isinstance(each, int) else width
+
+
+def _given(config: Any, name: str) -> Any:
+    with suppress(RuntimeError):  # where it is another one in each layer
+        return getattr(config, name, None)
+    return None
 
 
 def text_part(base: nn.Module) -> nn.Module:
@@ -171,8 +184,9 @@ def text_part(base: nn.Module) -> nn.Module:
     return next((m for m in base.modules() if isinstance(getattr(m, "config", None), wanted)), base)
 
 
-def shorten(network: nn.Module, base: nn.Module, depth: int) -> tuple[int, int]:
-    """Leave only the first two blocks; gives the parameters of one, and the entries of matrices that are applied anew in all.
+def shorten(network: nn.Module, base: nn.Module, depth: int) -> tuple[int, int, list[tuple[Any, str]]]:
+    """Leave only the first two blocks; gives the parameters of one, the entries of matrices that are applied anew in all, and
+    where the number of blocks was changed.
 
     Lists that run side by side (XLM) are all cut; blocks that are applied again and again (ALBERT) stay, and are applied
     twice.
@@ -187,14 +201,13 @@ def shorten(network: nn.Module, base: nn.Module, depth: int) -> tuple[int, int]:
     for path in deep:
         parent, _, name = path.rpartition(".")
         setattr(text.get_submodule(parent), name, nn.ModuleList(lists[path][:KEPT]))
-    for config in {
-        id(c): c for c in (text_config(network), *(getattr(m, "config", None) for m in text.modules()))
-    }.values():
-        for name in (n for n in DEPTHS if getattr(config, n, None) == depth):
-            setattr(config, name, min(KEPT, depth))
-    for module, name in ((m, n) for m in text.modules() for n in DEPTHS if vars(m).get(n) == depth):
-        setattr(module, name, min(KEPT, depth))
-    return block, entries // many * (depth - many)
+    configs = [text_config(network), *(m.config for m in text.modules() if getattr(m, "config", None) is not None)]
+    distinct = {id(config): config for config in configs}.values()
+    changed: list[tuple[Any, str]] = [(c, name) for c in distinct for name in DEPTHS if getattr(c, name, None) == depth]
+    changed += [(m, name) for m in text.modules() for name in DEPTHS if vars(m).get(name) == depth]
+    for holder, name in changed:
+        setattr(holder, name, min(KEPT, depth))
+    return block, entries // many * (depth - many), changed
 
 
 def materialise(network: nn.Module, device: str, precision: torch.dtype) -> None:
