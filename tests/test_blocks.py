@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from todacomm import measure
-from todacomm.blocks import cut, diagrams_of, distances_apart
+from todacomm.blocks import cut, cut_groups, diagrams_of, distances_apart
 from todacomm.cloud import prepare
 from todacomm.diagram_distances import bottleneck, wasserstein
 from todacomm.errors import InvalidInput
@@ -127,3 +127,59 @@ def test_the_diagrams_of_a_block_are_those_of_its_points_over_their_median_dista
         finite = expected[np.isfinite(expected[:, 1])] / np.median(distances)
         finite = finite[np.lexsort((finite[:, 1], finite[:, 0]))]
         np.testing.assert_allclose(bars, finite, atol=1e-5)
+
+
+# Blocks of whole groups
+
+
+@pytest.mark.parametrize(
+    ("sizes", "number"),
+    [
+        ((14, 57, 38, 54, 20, 18, 88, 56, 125, 19, 11), 10),  # the first 500 lines of WikiText-2
+        ((20,) * 30, 10),
+        ((12,) * 7, 7),
+        ((30, 30, 30, 5, 5, 5), 4),
+        ((5,) * 40, 10),
+        ((40, 3, 3), 1),
+    ],
+)
+def test_blocks_are_of_whole_groups_and_of_ten_points_at_least(sizes, number):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    parts = cut_groups(labels, 10)
+    assert len(parts) == number
+    assert sorted(np.concatenate(parts)) == list(range(sum(sizes)))
+    assert min(map(len, parts)) >= 10
+    for group in range(len(sizes)):
+        assert sum(group in labels[part] for part in parts) == 1
+
+
+def grouped_pair(groups, seed=1):
+    """A model and a copy whose layer has another radius in each article: 8 articles of 15 texts."""
+    rng = np.random.default_rng(seed)
+    base = rng.normal(size=(120, 5))
+    other = base * np.exp(0.4 * rng.normal(size=(8, 1, 5))).repeat(15, axis=0).reshape(120, 5)
+    layers = [{"embedding": base, "layer_0": x} for x in (base, other)]
+    both = [
+        measure(one, name=n, resamples=20, null_draws=0, groups=groups) for n, one in zip("ab", layers, strict=True)
+    ]
+    clouds = [
+        lambda layer, p=p, one=one: PointCloud(one[layer], p.at(layer).address)
+        for p, one in zip(both, layers, strict=True)
+    ]
+    return distances_apart(pair(*both), *clouds)
+
+
+def test_where_texts_come_in_groups_the_blocks_of_the_test_are_of_whole_groups():
+    labels = [f"article {i // 15}" for i in range(120)]
+    whole, single = grouped_pair(labels), grouped_pair(None)
+    assert whole.blocks == (8, 15)
+    assert single.blocks == (10, 12)
+    assert {d.smallest for d in whole.diagrams["H0"]} == {1 / 2**7}
+    assert whole.diagrams["H0"][0].p == single.diagrams["H0"][0].p == 1  # the embeddings are one
+
+
+def test_too_few_groups_for_blocks_leave_the_diagrams_untested_with_the_reason():
+    found = grouped_pair([f"article {i // 30}" for i in range(120)])
+    assert found.untested == "whole groups make no more than 4 blocks of 10 texts, 6 are needed"
+    assert found.diagrams["H0"][0].p is None
+    assert found.cka

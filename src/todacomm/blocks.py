@@ -5,7 +5,7 @@ are cut into disjoint blocks, the same for both models, each block has a diagram
 diagrams of a block may be swapped (Robinson and Turner 2017, https://doi.org/10.1007/s41468-017-0008-7).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,8 +24,10 @@ from todacomm.pvalues import adjusted
 from todacomm.types import Bars, Measurement, Number, PointCloud
 
 BLOCKS, FEWEST_BLOCKS, FEWEST_IN_BLOCK = 10, 10, 10
+FEWEST_WHOLE = 6  # blocks of whole groups, with which p can be 1 / 32
 DEGREE = 2.0  # of the Wasserstein distance
 Clouds = Callable[[str], PointCloud]  # layer → its cloud, as it came
+Parts = Sequence[Int[np.ndarray, " size"]]  # the points of each block, ascending
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Apart:
     """What the clouds of two profiles say of them, along the matched layers of their `Pair`.
 
     ``diagrams``: H0, H1 … → one for each layer; ``cka``: one for each layer, of the activations as they came. ``missing`` says why there is
-    no CKA, ``untested`` why there are no p-values; ``blocks`` is how many blocks of how many texts.
+    no CKA, ``untested`` why there are no p-values; ``blocks`` is how many blocks of how many texts, the fewest where blocks are of whole groups.
     """
 
     diagrams: Mapping[str, tuple[DiagramDistance, ...]]
@@ -80,13 +82,13 @@ def distances_apart(
     whole = {name: [of_whole(pair, one, k) for one in pair.layers] for k, name in enumerate(dimensions)}
     reason = "; ".join(dict.fromkeys(side for side in (first, second) if isinstance(side, str)))
     missing = reason or (pair.unpaired if pair.unpaired == "the texts are not the same" else "")
-    size = pair.first.measurements[0].facts.points // blocks
-    untested = missing or pair.unpaired or unfit(pair, size)
+    parts = blocks_of(pair, blocks)
+    untested = missing or pair.unpaired or unfit(pair, parts)
     cka: tuple[Number, ...] = ()
     if not (missing or isinstance(first, str) or isinstance(second, str)):
         looked = list(
             track(
-                (look(pair, one, first, second, blocks=0 if untested else blocks) for one in pair.layers),
+                (look(pair, one, first, second, parts=[] if untested else parts) for one in pair.layers),
                 "distances between models",
                 len(pair.layers),
             )
@@ -99,16 +101,21 @@ def distances_apart(
     return Apart(
         {name: tuple(row) for name, row in whole.items()},
         cka,
-        (0, 0) if untested else (blocks, size),
+        (0, 0) if untested else (len(parts), min(map(len, parts))),
         missing,
         untested,
     )
 
 
-def unfit(pair: Pair, size: int) -> str:
-    """Why the clouds cannot be cut into blocks of so many points; empty where they can."""
+def unfit(pair: Pair, parts: Parts) -> str:
+    """Why the clouds cannot be held against one another on these blocks; empty where they can."""
     if pair.first.recipe.landmarks or pair.second.recipe.landmarks:
         return "landmarks are other texts in each model"
+    if len(parts) < FEWEST_WHOLE:
+        return (
+            f"whole groups make no more than {len(parts)} blocks of {FEWEST_IN_BLOCK} texts, {FEWEST_WHOLE} are needed"
+        )
+    size = min(map(len, parts))
     return "" if size >= FEWEST_IN_BLOCK else f"blocks of {size} texts are too small, {FEWEST_IN_BLOCK} are needed"
 
 
@@ -148,18 +155,25 @@ class Looked:
     tests: tuple[Permuted, ...]
 
 
-def look(pair: Pair, one: Matched, first: Clouds, second: Clouds, *, blocks: int) -> Looked:
+def look(pair: Pair, one: Matched, first: Clouds, second: Clouds, *, parts: Parts) -> Looked:
     """Prepare both clouds, and measure them on blocks; no blocks leave the tests out."""
     raw = first(one.first), second(one.second)
     cka = linear_cka(raw[0].points, raw[1].points) if len(raw[0]) == len(raw[1]) else None
-    if not blocks:
+    if not parts:
         return Looked(cka, ())
     recipes = pair.first.recipe, pair.second.recipe
     maxdim = min(recipe.maxdim for recipe in recipes)
     ready = [prepare(cloud, replace(recipe, maxdim=maxdim)) for cloud, recipe in zip(raw, recipes, strict=True)]
-    parts = cut(len(ready[0].points), blocks, recipes[0].seed)
     diagrams = [bars for cloud in ready for bars in diagrams_of(cloud, parts, recipes[0].engine, maxdim)]
     return Looked(cka, tuple(swapped_within_blocks(matrix([d[k] for d in diagrams])) for k in range(maxdim + 1)))
+
+
+def blocks_of(pair: Pair, blocks: int) -> Parts:
+    """The blocks that both clouds are cut into: of whole groups where halves are, else of points drawn one by one."""
+    labels = pair.first.claims.labels if pair.first.claims else ()
+    if labels:
+        return cut_groups(labels, blocks)
+    return list(cut(pair.first.measurements[0].facts.points, blocks, pair.first.recipe.seed))
 
 
 def cut(n: int, blocks: int, seed: int) -> Int[np.ndarray, "blocks size"]:
@@ -168,9 +182,21 @@ def cut(n: int, blocks: int, seed: int) -> Int[np.ndarray, "blocks size"]:
     return np.sort(rng.permutation(n)[: blocks * (n // blocks)].reshape(blocks, -1), axis=1)
 
 
-def diagrams_of(
-    cloud: PreparedCloud, parts: Int[np.ndarray, "blocks size"], engine: str, maxdim: int
-) -> list[tuple[Bars, ...]]:
+def cut_groups(labels: Sequence[int], most: int) -> Parts:
+    """Blocks of whole groups, as many as there can be of `FEWEST_IN_BLOCK` points each: the largest group first, each to the smallest block."""
+    label = np.asarray(labels)
+    kinds, sizes = np.unique(label, return_counts=True)
+    for number in range(min(most, len(kinds)), 1, -1):
+        block, held = np.zeros(len(kinds), np.int64), np.zeros(number, np.int64)
+        for group in np.argsort(-sizes, kind="stable"):
+            block[group] = held.argmin()
+            held[block[group]] += sizes[group]
+        if held.min() >= FEWEST_IN_BLOCK:
+            return [np.flatnonzero(np.isin(label, kinds[block == k])) for k in range(number)]
+    return [np.arange(len(label))]
+
+
+def diagrams_of(cloud: PreparedCloud, parts: Parts, engine: str, maxdim: int) -> list[tuple[Bars, ...]]:
     """The finite bars of each block over its own median distance; as they are where that is 0."""
     diagrams = subsampler(cloud.condensed, engine=engine, maxdim=maxdim)
     within = restriction(cloud.condensed)

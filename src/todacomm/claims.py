@@ -214,7 +214,8 @@ class Claims:
     (texts in articles), all of these respect them: halves are of whole groups, and ``one_by_one`` has the intervals of points drawn one by one. ``tests``: null (gaussian, text, untrained) → layer → metric → `NullTest`;
     ``loops``: layer → the bars of H1 that stand out of Gaussian clouds, each held against its group of points as well. ``halves`` are what intervals and later
     comparisons are made of. ``missing`` says of a layer why it has no intervals, ``ungrouped`` why they are of points drawn one by one. ``null_growths``: null
-    (text, untrained) → baseline → ratio, scale and shape of each of its passes, to the peak of that pass; None where undefined.
+    (text, untrained) → baseline → ratio, scale and shape of each of its passes, to the peak of that pass; None where undefined. ``labels``: by number,
+    the group of each point, empty where none are drawn whole.
     """
 
     asked: Asked
@@ -228,6 +229,7 @@ class Claims:
     missing: Mapping[str, str]
     ungrouped: str = ""
     null_growths: Mapping[str, Mapping[str, Sequence[Grown | None]]] = field(default_factory=dict)
+    labels: tuple[int, ...] = ()
 
     @property
     def groups(self) -> int:

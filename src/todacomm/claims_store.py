@@ -47,6 +47,7 @@ def claims_record(claims: Claims) -> dict[str, Any]:
         "peaks": dict(claims.peaks),
         "ungrouped": claims.ungrouped,
         "null_growths": {null: dict(found) for null, found in claims.null_growths.items()},
+        "labels": list(claims.labels),
         "halves": {layer: apart(found) for layer, found in claims.halves.items()},
         "layers": layers,
     }
@@ -139,6 +140,7 @@ def claims_from(found: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> C
         missing={layer: row["missing"] for layer, row in layers.items() if row["missing"]},
         ungrouped=found["ungrouped"],
         null_growths={null: grown_from(row) for null, row in found.get("null_growths", {}).items()},
+        labels=tuple(found.get("labels", ())),
     )
 
 

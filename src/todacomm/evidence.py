@@ -78,6 +78,7 @@ def with_claims(
         halves=halves,
         missing={layer: look.missing for layer, look in looks.items() if look.missing},
         ungrouped=ungrouped,
+        labels=() if ungrouped or labels is None else numbered(labels),
     )
     return replace(profile, claims=claims)
 
@@ -107,6 +108,12 @@ def cuts_of(rows: Indices, n: int, seed: int, asked: Asked, groups: Sequence[str
     given = None if groups is None else [groups[row] for row in rows]
     labels = [None] if given is None or refusal(given) else [given, None]
     return [splits(len(rows), asked.resamples // 2, seed, one).of_rows(rows, n) for one in labels]
+
+
+def numbered(labels: Sequence[str]) -> tuple[int, ...]:
+    """The number of each label, in the order in which they come."""
+    place = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+    return tuple(place[label] for label in labels)
 
 
 def chosen(groups: Sequence[str], recipe: Recipe) -> list[str]:
