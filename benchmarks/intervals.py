@@ -1,8 +1,7 @@
 """Print how often the 95 % intervals cover, and how wide they are.
 
 python benchmarks/intervals.py                    # all of it: about 35 minutes
-python benchmarks/intervals.py --quick            # fewer clouds, no model
-python benchmarks/intervals.py --populations real --detail
+python benchmarks/intervals.py --populations real --detail    # --quick: fewer clouds, no model
 python benchmarks/intervals.py --populations groups corpus embedding --detail    # points in groups, and the shipped models
 
 The truth of a number is its mean over 2,000 fresh clouds of the same n, from the same population: of seven made ones, all that
@@ -153,7 +152,8 @@ def populations(chosen, layers):
     found = [
         one for one in made if not chosen or any(word.lower() in f"{one.kind} {one.name}".lower() for word in chosen)
     ]
-    return found + (shipped() if any(word in ("corpus", "embedding") for word in chosen) else [])
+    wanted = {"corpus", "embedding"} & set(chosen)
+    return found + [one for one in (shipped() if wanted else []) if one.kind in wanted]
 
 
 def shipped():
