@@ -30,7 +30,8 @@ def kept(tmp_path):
 
 def test_an_entry_is_read_as_it_was_written_and_in_its_order(kept):
     facts, arrays = kept.get("activations", "ab12")
-    assert list(facts) == ["schema", "z", "a", "digests"]
+    assert list(facts) == ["schema", "entry", "z", "a", "digests"]
+    assert facts["entry"] == "activations/ab12"
     assert facts["a"] == [0.1, None]
     np.testing.assert_array_equal(arrays["a"], np.arange(6).reshape(2, 3))
     assert arrays["a"].dtype == np.float32
@@ -43,6 +44,45 @@ def test_only_the_arrays_that_are_wanted_are_read_and_all_of_them_must_be_there(
     assert kept.get("activations", "ffff") is None
     assert kept.get("measurements", "ab12") is None
     assert kept.told() == ()
+
+
+@pytest.mark.parametrize(("kind", "key"), [("activations", "ab99"), ("activations", "cd00"), ("measurements", "ab12")])
+def test_an_entry_in_the_place_of_another_is_not_believed(kept, kind, key):
+    place = kept.path(kind, key)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(kept.path("activations", "ab12"), place)
+    assert kept.get(kind, key) is None
+    assert "it is the entry activations/ab12" in " ".join(kept.told())
+    assert not place.exists()
+    assert kept.get("activations", "ab12") is not None
+
+
+def test_an_entry_of_before_they_held_their_key_is_computed_anew_without_a_complaint(kept, monkeypatch):
+    monkeypatch.setattr(caching, "OF", "nothing")
+    assert kept.keep("activations", "ab12", {"z": 1}, {})
+    monkeypatch.undo()
+    assert kept.get("activations", "ab12") is None
+    assert kept.told() == ()
+    assert kept.path("activations", "ab12").exists()
+
+
+def test_a_kill_after_the_activations_were_kept_costs_no_pass(tmp_path, monkeypatch):
+    keep = Cache.keep
+
+    def killed(cache, kind, *content):
+        keep(cache, kind, *content)
+        if kind == "activations":
+            raise KeyboardInterrupt
+
+    study = one_job(output_dir=str(tmp_path))
+    monkeypatch.setattr("todacomm.execution.write_figures", lambda *_: [])
+    with monkeypatch.context() as patch:
+        patch.setattr(Cache, "keep", killed)
+        with pytest.raises(KeyboardInterrupt):
+            execute(study)
+    said = []
+    execute(study, say=said.append)
+    assert any("read these texts before" in line for line in said)
 
 
 def truncate(path):

@@ -115,6 +115,7 @@ STRATA = [
         "typed",
         "leftovers",
         "directories",
+        "correcting",
         "ablation_store",
         "texts_store",
     }

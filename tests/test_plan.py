@@ -337,7 +337,7 @@ def test_plan_prints_a_table_and_runs_nothing(todacomm, tmp_path):
         "forward",
         "GFLOP",
         "iB",  # MiB, or GiB where much is loaded already
-        "In all about",
+        "In all: about",
         "12 texts",
     ):
         assert part in out

@@ -9,6 +9,7 @@ from todacomm import registry
 from todacomm.engines import engines
 from todacomm.errors import InvalidInput, UnknownName
 from todacomm.registry import Registry
+from todacomm.sources import sources, texts
 
 
 @pytest.fixture
@@ -35,21 +36,53 @@ def test_a_name_is_taken_once(colours):
         colours.add("red", 3)
 
 
-def test_a_plugin_registers_when_a_name_is_not_known(tmp_path, monkeypatch):
-    (tmp_path / "lent_engine.py").write_text(
-        "from todacomm.engines import engines\nengines.add('lent', engines['ripser'])\n", encoding="utf-8"
-    )
-    (tmp_path / "lent-1.0.dist-info").mkdir()
-    (tmp_path / "lent-1.0.dist-info" / "METADATA").write_text("Name: lent\nVersion: 1.0\n", encoding="utf-8")
-    (tmp_path / "lent-1.0.dist-info" / "entry_points.txt").write_text(
-        "[todacomm.plugins]\nlent = lent_engine\n", encoding="utf-8"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    importlib.invalidate_caches()
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """Install a plugin of this source; it is gone after the test."""
+
+    def install(source):
+        (tmp_path / "lent_plugin.py").write_text(source, encoding="utf-8")
+        (tmp_path / "lent-1.0.dist-info").mkdir()
+        (tmp_path / "lent-1.0.dist-info" / "METADATA").write_text("Name: lent\nVersion: 1.0\n", encoding="utf-8")
+        (tmp_path / "lent-1.0.dist-info" / "entry_points.txt").write_text(
+            "[todacomm.plugins]\nlent = lent_plugin\n", encoding="utf-8"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        importlib.invalidate_caches()
+
     registry.load_plugins.cache_clear()
-    try:
-        assert engines["lent"] is engines["ripser"]
-    finally:
-        engines._entries.pop("lent", None)
-        sys.modules.pop("lent_engine", None)
-        registry.load_plugins.cache_clear()
+    yield install
+    engines._entries.pop("lent", None)
+    sys.modules.pop("lent_plugin", None)
+    registry.load_plugins.cache_clear()
+
+
+def test_a_plugin_registers_when_a_name_is_not_known(plugin):
+    plugin("from todacomm.engines import engines\nengines.add('lent', engines['ripser'])\n")
+    assert engines["lent"] is engines["ripser"]
+
+
+BROKEN = ["import no_such_module", "1 / 0", "def f(:", "raise SystemExit(3)", "from todacomm.errors import NoSuchName"]
+
+
+@pytest.mark.parametrize("source", BROKEN)
+def test_a_broken_plugin_is_named_where_a_name_is_not_known_and_costs_nobody_else(plugin, tmp_path, source):
+    plugin(source)
+    (tmp_path / "notes.txt").write_text("one\ntwo\nthree\n", encoding="utf-8")
+    assert len(texts(str(tmp_path / "notes.txt"))) == 3
+    assert "lent_plugin" not in sys.modules
+    assert not registry.load_plugins.cache_info().currsize, "a file and a known name need no plugin"
+    assert engines["ripser"]
+    for lookup in (lambda: engines["lent"], lambda: texts("lent")):
+        with pytest.raises(UnknownName, match="The plugin 'lent' cannot be imported, so what it adds is not known"):
+            lookup()
+
+
+def test_a_plugin_adds_a_dataset_that_is_called_like_a_directory(plugin, tmp_path, monkeypatch):
+    plugin(
+        "from todacomm.sources import sources, Texts\nsources.register('lent')(lambda: Texts('lent', ('a', 'b', 'c')))\n"
+    )
+    (tmp_path / "lent").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert texts("lent").items == ("a", "b", "c")
+    sources._entries.pop("lent")

@@ -27,6 +27,7 @@ SCHEMA = 1
 FEWEST_DIGITS = 4  # of a key that is typed
 PLACE = "TODACOMM_CACHE"
 SUFFIX, METADATA, SEAL = ".safetensors", "todacomm", "sha256"
+OF = "entry"  # the kind and the key of an entry, in itself
 TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by todacomm; see https://bford.info/cachedir/\n"
 Content = tuple[dict[str, Any], dict[str, np.ndarray]]  # the facts of an entry, and its arrays by name
 
@@ -99,7 +100,7 @@ class Cache:
         """
         path = self.path(kind, key)
         try:
-            found = _content(path, names)
+            found = _of(kind, key, _content(path, names))
         except FileNotFoundError:
             return None
         except OSError as problem:
@@ -124,7 +125,7 @@ class Cache:
         part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
         try:
             self._make(path.parent)
-            _write(part, facts, arrays)
+            _write(part, {OF: f"{kind}/{key}", **facts}, arrays)
             part.replace(path)
         except (OSError, SafetensorError) as problem:
             self.writable = False
@@ -183,6 +184,14 @@ class Cache:
 
 class Damaged(Exception):
     """A file of the cache whose content is not what was written."""
+
+
+def _of(kind: Kind, key: str, found: Content | None) -> Content | None:
+    """The content of an entry of this key; None too where an earlier todacomm wrote it, which did not say."""
+    told = found[0].get(OF) if found else None
+    if told is not None and told != f"{kind}/{key}":
+        raise Damaged(f"it is the entry {told}")
+    return found if told is not None else None
 
 
 def _content(path: Path, names: Collection[str] | None) -> Content | None:

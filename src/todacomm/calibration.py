@@ -1,4 +1,7 @@
-"""How fast this machine is at what a study does, measured in about a second and kept for a day.
+"""How fast this machine is at what a study does, measured in a second or two and kept for a day.
+
+A timing is the CPU time of one thread, the best of three, and no more than a few times what a yardstick lets expect: on a busy
+machine too, an announcement is minutes where a run takes minutes.
 
 Every rate comes from the code that will run: a model from two of its blocks on its own texts, a cloud from random points of
 its size and shape. Larger sizes than a fraction of a second allows are extrapolated by the exponent that was measured.
@@ -8,11 +11,11 @@ import json
 import math
 import os
 import platform
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ import numpy as np
 from todacomm._version import __version__
 from todacomm.cache import digest_of
 from todacomm.cloud import prepare
-from todacomm.engines import cross_check
+from todacomm.engines import DEFAULT, cross_check
 from todacomm.errors import CannotWrite
 from todacomm.files import write_atomically
 from todacomm.halves import halves_of
@@ -32,6 +35,7 @@ from todacomm.recipe import Recipe
 from todacomm.splits import splits
 from todacomm.types import Address, PointCloud
 from todacomm.versions import installed
+from todacomm.workers import one_thread
 
 Clock = Callable[[], float]
 DAY = 86400.0
@@ -40,6 +44,8 @@ PATIENCE = 0.25  # seconds of a cloud that is tried, or SHARE of what is extrapo
 SHARE = 0.1
 STEEPEST = (2.2, 2.4, 5.0)  # exponents of the time of H0, H1 and H2
 CHECKED = 600  # points that the reference engine computes at most
+TIMES = 3  # that each thing is timed
+MOST = 5.0  # times what is expected that a timing is believed
 YARD = 0.0146  # seconds of `yardstick` on the machine that the constants below were measured on
 FIGURES = (1.0, 0.16)  # seconds of the figures of a run on that machine: of one layer, for each doubling of the layers
 IMPORTING = 0.55  # seconds of loading matplotlib and its fonts there
@@ -56,7 +62,7 @@ class Rates:
     """What was measured before: JSON by key, thrown away after a day; nothing is kept where ``place`` is None."""
 
     place: Path | None
-    clock: Clock = time.perf_counter
+    clock: Clock = time.thread_time  # other processes of the machine do not count
     fresh: bool = False
     spent: float = 0.0
     _known: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +79,24 @@ class Rates:
             _KNOWN[name] = self._known[name]
             self._write(name)
         return self._known[name]
+
+    @property
+    def wall(self) -> Clock:
+        """The clock of what other threads or devices do."""
+        return time.perf_counter if self.clock is time.thread_time else self.clock
+
+    @property
+    def yard(self) -> float:
+        """How slow this machine is, in units of that of the constants below."""
+        return self.of("yardstick", lambda: yardstick(self.clock)) / YARD
+
+    def forget(self) -> None:
+        """Measure anew, next time, what was used: it was wrong."""
+        for name in self._known:
+            _KNOWN.pop(name, None)
+            if self.place is not None:
+                with suppress(OSError):
+                    (self.place / f"{name}.json").unlink()
 
     def _read(self, name: str) -> Any:
         if self.place is None:
@@ -100,8 +124,13 @@ def machine() -> list[Any]:
 
 
 def yardstick(clock: Clock) -> float:
-    """Seconds of a fixed piece of work, half Python and half NumPy: the best of three."""
-    return min(timed(_work, clock) for _ in range(3))
+    """Seconds of a fixed piece of work, half Python and half NumPy."""
+    return best(lambda: timed(_work, clock))
+
+
+def best(seconds: Callable[[], float]) -> float:
+    """The least of TIMES timings: whatever disturbs one makes it longer."""
+    return min(seconds() for _ in range(TIMES))
 
 
 def _work() -> float:
@@ -135,16 +164,32 @@ class CloudRate:
 def cloud_rate(n: int, d: int, recipe: Recipe, rates: Rates) -> CloudRate:
     """The rate of clouds of n points in d dimensions."""
     key = ["cloud", n, d, asdict(recipe)]
-    return CloudRate(**rates.of(key, lambda: asdict(_cloud_rate(n, d, recipe, rates.clock))))
+    found = CloudRate(**rates.of(key, lambda: asdict(_cloud_rate(n, d, recipe, rates.clock))))
+    return replace(found, seconds=capped(found.seconds, of_cloud(n, d, recipe), rates))
 
 
 def _cloud_rate(n: int, d: int, recipe: Recipe, clock: Clock) -> CloudRate:
-    one(FIRST, d, recipe)  # compiled loops are loaded here
-    steepest = STEEPEST[recipe.maxdim]
-    seconds, tried = growing(lambda size: timed(lambda: one(size, d, recipe), clock), n, steepest=steepest)
-    reference_at = min(n, CHECKED)
-    check, _ = growing(lambda size: timed(lambda: reference(size, recipe), clock), reference_at, steepest=STEEPEST[2])
+    steepest, reference_at = STEEPEST[recipe.maxdim], min(n, CHECKED)
+    with one_thread:
+        one(FIRST, d, recipe)  # compiled loops are loaded here
+        seconds, tried = growing(lambda size: timed(lambda: one(size, d, recipe), clock), n, steepest=steepest)
+        check, _ = growing(
+            lambda size: timed(lambda: reference(size, recipe), clock), reference_at, steepest=STEEPEST[2]
+        )
     return CloudRate(seconds, check, tried)
+
+
+def of_cloud(n: int, d: int, recipe: Recipe) -> float:
+    """What a cloud takes on the machine of the constants, by our own engine; infinite where nothing is known."""
+    if recipe.engine != DEFAULT or recipe.landmarks:
+        return math.inf
+    homology = n**2 / 5e7 if recipe.maxdim < 2 else n**3 / 1e8 + n**4 / 2.5e10
+    return 0.003 + n * d / 8e6 + homology
+
+
+def capped(seconds: float, expected: float, rates: Rates) -> float:
+    """A timing that is no more than MOST times what the yardstick lets expect: more is no speed, but a disturbance."""
+    return seconds if math.isinf(expected) else min(seconds, MOST * rates.yard * expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +204,13 @@ class ClaimRate:
 def claim_rate(n: int, d: int, layers: int, recipe: Recipe, rates: Rates) -> ClaimRate:
     """The rate of intervals and nulls of so many layers of n points in d dimensions."""
     key = ["claims", n, d, layers, asdict(recipe)]
-    return ClaimRate(**rates.of(key, lambda: asdict(_claim_rate(n, d, layers, recipe, rates.clock))))
+    found = ClaimRate(**rates.of(key, lambda: asdict(_claim_rate(n, d, layers, recipe, rates.clock))))
+    alone, columns = of_cloud(n, d, recipe), layers * min(recipe.components or d, d)
+    return ClaimRate(
+        capped(found.half, alone, rates),
+        capped(found.draw, 2 * alone, rates),
+        capped(found.frame, 0.001 + n * min(n, columns + 1) ** 2 / 5e9, rates),
+    )
 
 
 def _claim_rate(n: int, d: int, layers: int, recipe: Recipe, clock: Clock) -> ClaimRate:
@@ -183,14 +234,15 @@ def _claim_rate(n: int, d: int, layers: int, recipe: Recipe, clock: Clock) -> Cl
         rng, beside = np.random.default_rng(0), np.zeros((width, columns))
         return timed(lambda: haar_frame(size, width, rng) @ beside, clock)
 
-    halved, drawn = (growing(part, n, steepest=steepest)[0] for part in (half, draw))
-    return ClaimRate(halved, drawn, growing(frame, n, steepest=3.0)[0])
+    with one_thread:
+        halved, drawn = (growing(part, n, steepest=steepest)[0] for part in (half, draw))
+        return ClaimRate(halved, drawn, growing(frame, n, steepest=3.0)[0])
 
 
 def growing(
     seconds: Callable[[int], float], n: int, *, steepest: float, patience: float = PATIENCE
 ) -> tuple[float, int]:
-    """Seconds at n, and the size that was tried last.
+    """Seconds at n, and the size that was tried last; of each size the best of TIMES.
 
     Sizes double until n, or until the next would take more than ``patience`` and SHARE of the whole; from there on it grows
     by the exponent of the last two doublings, no more than ``steepest``.
@@ -199,14 +251,14 @@ def growing(
     for size in [*(2**k for k in range(int(math.log2(FIRST)), n.bit_length()) if 2**k < 0.75 * n), n]:
         if tried and _grown(tried, size, steepest) > max(patience, SHARE * (whole := _grown(tried, n, steepest))):
             return whole, tried[-1][0]
-        tried.append((size, statistics.median(seconds(size) for _ in range(3 if size <= 4 * FIRST else 1))))
+        tried.append((size, best(partial(seconds, size))))
     return tried[-1][1], n
 
 
 def _grown(tried: Sequence[tuple[int, float]], n: int, steepest: float) -> float:
     size, last = tried[-1]
     before, first = tried[max(0, len(tried) - 3)]
-    exponent = math.log(last / first) / math.log(size / before) if size > before else 2.0
+    exponent = math.log(last / first) / math.log(size / before) if size > before and first > 0 else 2.0
     return last * (n / size) ** min(max(exponent, 1.0), steepest)
 
 

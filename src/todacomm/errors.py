@@ -23,6 +23,27 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+FOREIGN = (  # what the code of others raises where it is broken; all of Python's own errors
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    NameError,
+    OSError,
+    ReferenceError,
+    RuntimeError,
+    SyntaxError,
+    SystemError,
+    SystemExit,
+    TypeError,
+    ValueError,
+    Warning,
+)
+
 
 class TodacommError(Exception):
     """Base of every error that todacomm raises on purpose."""

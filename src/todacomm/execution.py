@@ -21,6 +21,7 @@ from todacomm.cache import Cache
 from todacomm.clouds_store import clouds_of
 from todacomm.comparison import Comparison, compare, groups_of
 from todacomm.comparison_store import comparison_record, gate_record
+from todacomm.correcting import Correcting
 from todacomm.directories import check_name, check_new, in_part, new_directory, reserved, writable
 from todacomm.experiment import Job, Reading, Result
 from todacomm.figures import PNG, Figures
@@ -79,7 +80,8 @@ def execute(
     directory = writable(Path(study.output_dir))
     for job in jobs:
         check_name(stem_of_model(study, job.source.name))
-    jobs, plan = fitted(jobs, cache, rates_of(cache))
+    rates = rates_of(cache)
+    jobs, plan = fitted(jobs, cache, rates)
     for sentence in (plan.line(), *(f"to fit into memory: {change}" for change in plan.changes)):
         say(sentence)
     written = Written(study, jobs, directory, cache, command, say, plan)
@@ -87,7 +89,7 @@ def execute(
         done = (
             by_pool(jobs, cache, workers, draw=partial(drawn, figures=study.drawn_as()), track=track, say=say)
             if workers
-            else one_by_one(jobs, cache, track=track, say=say)
+            else one_by_one(jobs, cache, track=Correcting(track, plan.jobs, plan.at_once, say, rates.forget), say=say)
         )
         for job, found in done:
             written.add(job, found)

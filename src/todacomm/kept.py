@@ -132,9 +132,10 @@ def keep_reading(reading: Reading, job: Job, cache: Cache) -> Reading:
         "device": reading.device,
         "dtype": reading.dtype,
     }
+    # the model first: without it the activations are not found, and the passes would be made again
+    cache.keep("models", model_key(checkpoint, job.study), asdict(reading.card), {})
     if not cache.keep("activations", key, facts, arrays):
         return reading
-    cache.keep("models", model_key(checkpoint, job.study), asdict(reading.card), {})
     digests = {layer: array_digest(array) for layer, array in activations.layers.items()}
     return replace(reading, key=key, digests=digests)
 

@@ -104,12 +104,21 @@ class Plan:
         return found
 
     def line(self) -> str:
-        """The plan in one line, the longest stages first."""
-        longest = sorted(self.stages.items(), key=lambda item: -item[1])
-        told = ", ".join(
-            f"{name} {duration(seconds)}" for name, seconds in longest[:4] if seconds >= 0.05 * self.seconds
-        )
-        return f"about {duration(self.seconds)}: {told}; {spoken(self.memory)} of memory{self._without_claims()}"
+        """The plan in one line, the longest stages first, or what is not known."""
+        unknown = [job for job in self.jobs if job.problem]
+        if self.jobs and len(unknown) == len(self.jobs):
+            return f"how long it takes is not known: {unknown[0].model}: {unknown[0].problem}"
+        longest = sorted(self.stages.items(), key=lambda item: -item[1])[:4]
+        told = [f"{name} {duration(seconds)}" for name, seconds in longest if seconds > 0.05 * self.seconds]
+        parts = [
+            f"about {duration(self.seconds)}{': ' if told else ''}{', '.join(told)}",
+            f"{spoken(self.memory)} of memory",
+        ]
+        if unknown:
+            parts.append(
+                f"{len(unknown)} of {len(self.jobs)} jobs are not counted, as {unknown[0].model}: {unknown[0].problem}"
+            )
+        return "; ".join(parts) + self._without_claims()
 
     def _without_claims(self) -> str:
         """How to have the numbers alone, where their intervals and p-values take nearly all of a long run (H2 above all)."""

@@ -87,7 +87,7 @@ class Planner:
     loaded: set[Any] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.yard = self.rates.of("yardstick", lambda: calibration.yardstick(self.rates.clock)) / calibration.YARD
+        self.yard = self.rates.yard
 
     def job(self, job: Job) -> JobPlan:
         """The plan of one job."""
@@ -151,7 +151,7 @@ class Planner:
         """A job whose model is loaded and reads the texts."""
         study = job.study
         model = self.skeleton(job)
-        counted = count(model, job, self.rates.clock)
+        counted = count(model, job, self.rates.wall)
         layers = [name for name in model.layers if study.layers == ALL or name in study.layers]
         recipe = study.recipe(counted.pooling)
         held = 4 * counted.points * model.width * len(layers)
@@ -198,7 +198,7 @@ class Planner:
                 device=study.device,
                 dtype=study.dtype,
                 trust_remote_code=study.trust_remote_code,
-                clock=self.rates.clock,
+                clock=self.rates.wall,
             )
         return self.skeletons[key]
 

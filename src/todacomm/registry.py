@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
-from todacomm.errors import InvalidInput, UnknownName
+from todacomm.errors import FOREIGN, InvalidInput, UnknownName
 
 T = TypeVar("T")
 PLUGINS = "todacomm.plugins"  # the entry-point group of third parties; each entry is a module that registers
@@ -31,7 +31,7 @@ class Registry(Mapping[str, T]):
 
     def __getitem__(self, name: str) -> T:
         if name not in self:
-            raise UnknownName(self.kind, name, self._entries)
+            raise UnknownName(self.kind, name, self._entries, hint=" ".join(broken_plugins()))
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
@@ -47,12 +47,28 @@ class Registry(Mapping[str, T]):
 
 
 @cache
-def load_plugins() -> tuple[str, ...]:
-    """Import every module of the entry-point group, once, so that it registers; returns their names.
+def load_plugins() -> Mapping[str, str]:
+    """Import every module of the entry-point group, once, so that it registers; gives by name what is wrong with it, or nothing.
 
-    Called when a name is not known, so that third parties cost nothing to those who use none.
+    Called when a name is not known, so that third parties cost nothing to those who use none, and a broken one
+    nothing to those who do not use it.
     """
-    found = tuple(entry_points(group=PLUGINS))
-    for entry in found:
+    return {entry.name: _fault_of(entry) for entry in entry_points(group=PLUGINS)}
+
+
+def _fault_of(entry: EntryPoint) -> str:
+    try:
         entry.load()
-    return tuple(entry.name for entry in found)
+    except FOREIGN as problem:
+        return f"{type(problem).__name__}: {problem}"
+    return ""
+
+
+def broken_plugins() -> list[str]:
+    """A sentence for each plugin that could not be imported."""
+    found = load_plugins().items()
+    return [
+        f"The plugin '{name}' cannot be imported, so what it adds is not known ({fault})."
+        for name, fault in found
+        if fault
+    ]

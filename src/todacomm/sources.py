@@ -20,7 +20,7 @@ import numpy as np
 
 from todacomm.errors import InvalidInput, InvalidTexts, MissingExtra, UnknownName
 from todacomm.recipe import FEWEST_POINTS
-from todacomm.registry import Registry
+from todacomm.registry import Registry, broken_plugins
 from todacomm.types import Texts
 
 HUB = "hf:"
@@ -49,14 +49,16 @@ def texts(source: str, samples: int | None = None, *, shuffle: bool = False, see
 
 
 def _all_texts(source: str) -> Texts:
-    if source in sources:
-        return sources[source]()
     if source.startswith(HUB):
         return _from_hub(HubDataset.parse(source))
     path, field = _path_and_field(source)
-    if path.suffix.lower() in (".txt", ".jsonl") or "/" in source or path.exists():
+    if path.suffix.lower() in (".txt", ".jsonl") or "/" in source:  # for a file no plugin is imported
         return _from_file(path, field)
-    raise UnknownName("dataset", source, sources, hint=HINT)
+    if source in sources:
+        return sources[source]()
+    if path.exists():
+        return _from_file(path, field)
+    raise UnknownName("dataset", source, sources, hint=" ".join([HINT, *broken_plugins()]))
 
 
 def check_enough(found: Texts, source: str, samples: int | None) -> None:

@@ -50,7 +50,8 @@ def model_rate(
     model: "Skeleton", batches: "Sequence[Batch]", study: "Study", *, tokenising: float, rates: Rates, key: object
 ) -> ModelRate:
     """The rate of a model on its own batches; ``tokenising`` are the seconds a token that this takes, known already."""
-    found = rates.of(key, lambda: asdict(_model_rate(model, batches, study, tokenising, rates.clock)))
+    clock = rates.clock if model.cut.device == "cpu" else rates.wall
+    found = rates.of(key, lambda: asdict(_model_rate(model, batches, study, tokenising, clock)))
     block = tuple((length, seconds) for length, seconds in found["block"])
     return ModelRate(block, found["pooling"], found["rest"], found["laying"], found["deepest"])
 

@@ -34,7 +34,7 @@ def plan(
     """Say what a run will take: texts, tokens, points, layers, FLOPs, time and memory of each stage. Nothing is run.
 
     Takes every option of todacomm run, or an array file with the options of todacomm measure. Texts are tokenised, networks
-    are built without their weights, and the speed of this machine is measured in about a second, once a day. What the
+    are built without their weights, and the speed of this machine is measured in a second or two, once a day. What the
     cache has costs nothing. Leaves with exit code 2 where the run would be refused for want of memory.
 
     [bold]Examples[/]
@@ -112,7 +112,7 @@ def show(found: "Plan") -> None:
         show_stages("all jobs", [(name, seconds, 0, 0.0) for name, seconds in found.stages.items()], found)
     limit = f" {spoken(found.limit)} may be used." if found.limit else ""
     alone = f"The program alone holds {spoken(found.base)}; every figure but counts is an estimate.{limit}"
-    for line in (f"In all {found.line()}.", alone, *(f"To fit into memory: {change}." for change in found.changes)):
+    for line in (f"In all: {found.line()}.", alone, *(f"To fit into memory: {change}." for change in found.changes)):
         console.out.print(line, soft_wrap=True)
 
 
