@@ -6,13 +6,14 @@ As a program: ``killed.py STUDY [LAYER]`` runs a study file, and waits for ever 
 import os
 import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 STANDING = """
 import os
-import time
+import threading
 from pathlib import Path
 
 from todacomm import jobs
@@ -25,7 +26,7 @@ def standing(*arguments, **settings):
             file.write(str(os.getpid()))
     except FileExistsError:
         return read(*arguments, **settings)
-    time.sleep(600)
+    threading.Event().wait()
 
 
 jobs.read = standing
@@ -81,7 +82,7 @@ def main(path, layer=None):
 
     def standing(task):
         if task.cloud.address.layer == layer:
-            time.sleep(600)
+            threading.Event().wait()
         return measure(task)
 
     jobs.measure_task = standing

@@ -414,13 +414,11 @@ def test_an_interrupt_leaves_what_was_finished_and_nothing_half(tmp_path):
     ]
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs are started deaf to it
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as running:  # noqa: PLW1509
-        deadline = time.monotonic() + 300
         while not list(tmp_path.glob("experiments/*/runs/run_0/manifest.json")):
-            assert time.monotonic() < deadline
+            assert running.poll() is None, "it has ended before"
             time.sleep(0.05)
-        time.sleep(0.3)
         running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=60)
+        _, err = running.communicate()
     assert running.returncode == 130
     assert "interrupted" in err
     assert "Traceback" not in err
