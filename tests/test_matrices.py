@@ -10,11 +10,16 @@ from scipy.spatial.distance import cdist, pdist, squareform
 from sklearn.metrics import pairwise_distances
 
 import todacomm as td
+from todacomm.cloud import prepare
 from todacomm.engines import bitlink, persistence
 from todacomm.errors import InvalidCloud, InvalidInput
 from todacomm.matrices import compact, points_among
+from todacomm.recipe import Recipe
+from todacomm.types import Address, PointCloud
+from todacomm.views import views_of
 
 SQUARE = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
+HERE = Address("model", "data", "layer_3")
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -293,3 +298,44 @@ def test_what_are_no_distances_to_measure_is_refused(matrix, settings, message):
     with pytest.raises(InvalidInput, match=message):
         td.measure(matrix, distance="precomputed", null_draws=0, resamples=0, **settings)
     assert issubclass(InvalidCloud, InvalidInput)
+
+
+def test_measured_distances_with_rounding_get_one_warning():
+    matrix = squareform(pdist(points(d=3)))
+    matrix[2, 7] += 1e-6
+    with pytest.warns(UserWarning, match="made symmetric") as told:
+        td.measure(matrix, distance="precomputed", null_draws=0)
+    assert len(told) == 1
+
+
+def test_the_command_line_measures_distances_and_says_what_they_lack(todacomm, tmp_path):
+    matrix = squareform(pdist(points(d=3)))
+    matrix[2, 7] += 1e-6
+    np.save(tmp_path / "d.npy", matrix)
+    code, out, err = todacomm("measure", "d.npy", "--distance", "precomputed", "--output", "kept", "--null-draws", 19)
+    assert code == 0
+    assert err.count("made symmetric") == 1
+    assert "H0" in out
+    text = (tmp_path / "kept" / "tda_interpretation.md").read_text(encoding="utf-8")
+    for sentence in ("given by their distances", "Nothing is tested against Gaussian clouds", "nothing was projected"):
+        assert sentence in text
+    assert "is tested against Gaussian" not in text.replace("Nothing is tested against Gaussian", "")
+    assert " 0 dimensions" not in text
+    code, _, err = todacomm("measure", "d.npy", "--resamples", 0, "--null-draws", 0)
+    assert code == 0
+    assert "look like a matrix of distances" in err
+    np.save(tmp_path / "x.npy", points(d=3))
+    code, _, err = todacomm("measure", "x.npy", "--distance", "precomputed")
+    assert code == 2
+    assert "(60, 3); expected (n, n)" in " ".join(err.split())
+
+
+def test_a_page_shows_measured_distances_by_their_classical_planes():
+    cloud = points(d=3)
+    given, of_points = (
+        views_of(prepare(PointCloud(x, HERE), Recipe(distance=d)), distance=d)
+        for x, d in ((squareform(pdist(cloud)), "precomputed"), (cloud, "euclidean"))
+    )
+    np.testing.assert_allclose(pdist(given.components), pdist(of_points.components), rtol=1e-3, atol=1e-4)
+    assert given.variance == pytest.approx(of_points.variance, rel=1e-4)
+    assert given.clusters.count == of_points.clusters.count

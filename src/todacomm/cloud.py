@@ -9,7 +9,7 @@ from scipy.spatial.distance import squareform
 from todacomm.distances import Condensed, median, pairwise, rescaled, rms, start_of, unit_rows, within_reach
 from todacomm.errors import InvalidCloud, InvalidInput
 from todacomm.landmarks import maxmin, maxmin_among
-from todacomm.matrices import compact, condensed_of
+from todacomm.matrices import array_of_distances, compact, condensed_of
 from todacomm.projection import project
 from todacomm.recipe import Recipe
 from todacomm.sameness import SAME, distinct, firsts_of, kinds_among, kinds_of, restricted, rounding_of
@@ -93,7 +93,7 @@ def copies_of(cloud: PointCloud, recipe: Recipe) -> Labels:
     """The label of the distinct point that each point is, before any projection."""
     rows = np.arange(len(cloud))[drawn(len(cloud), recipe)]
     if recipe.distance == "precomputed":
-        return kinds_among(compact(condensed_of(cloud.points[np.ix_(rows, rows)], infinite=False)), len(rows))
+        return kinds_among(condensed_among(cloud, rows), len(rows))
     near, _ = within_reach(cloud.points[rows].astype(np.float64))
     return kinds_of(near - near.mean(axis=0), rounding=rounding_of(near, cloud.points.dtype))
 
@@ -290,19 +290,20 @@ def covered(shape: Shape, radius: float, distance: str, *, whole: int) -> Shape:
 
 def prepared_distances(cloud: PointCloud, recipe: Recipe, rows: Indices) -> PreparedCloud:
     """A cloud of which only the distances are known, in its array: no centre, no directions, and no variance."""
-    matrix = cloud.points
-    if matrix.shape[0] != matrix.shape[1]:
-        raise InvalidCloud(
-            f"{cloud.address}: distances of shape {matrix.shape}; expected (n, n), for distance='precomputed'"
-        )
-    try:
-        condensed = compact(condensed_of(matrix[np.ix_(rows, rows)], infinite=False))
-    except InvalidInput as problem:
-        raise InvalidCloud(f"{cloud.address}: {problem}") from problem
+    condensed = condensed_among(cloud, rows)
     copies = kinds_among(condensed, len(rows))
     shape = shape_of_distances(condensed, recipe, copies)
     facts = facts_of(shape, dimension=0, norm=0.0, centred=shape.points)
     return finished(cloud.address, recipe, shape, facts, rows=rows, exponent=0)
+
+
+def condensed_among(cloud: PointCloud, rows: Indices) -> Condensed:
+    """The distances of some rows and the columns of the same points."""
+    try:
+        matrix = array_of_distances(cloud.points)
+        return compact(condensed_of(matrix[np.ix_(rows, rows)], infinite=False))
+    except InvalidInput as problem:
+        raise InvalidCloud(f"{cloud.address}: {problem}") from problem
 
 
 def shape_of_distances(condensed: Condensed, recipe: Recipe, copies: Labels) -> Shape:

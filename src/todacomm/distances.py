@@ -16,13 +16,13 @@ from scipy.spatial.distance import cdist, pdist
 from todacomm.errors import InvalidInput, UnknownName
 from todacomm.given import NUMBERS, array_of
 from todacomm.matrices import compact
+from todacomm.recipe import DISTANCES
 
 Points = Float[np.ndarray, "n k"]
 Condensed = Float[np.ndarray, " pairs"]  # float32; pair (i, j), i < j, stands at n·i − i(i+1)/2 + j − i − 1
 Pairs = Int[np.ndarray, " m"]
 Row = TypeVar("Row", int, Int[np.ndarray, " m"])
 
-OF_POINTS = ("euclidean", "cosine")
 BLOCK = 128  # rows of a product: fewer are slow, more leave the cache
 WIDE = 2.0**400  # a number beyond it, or below its inverse: float64 may not hold a square
 LARGE = 2.0**40  # a range of coordinates beyond it, or below its inverse: float32 may not hold a square
@@ -40,8 +40,8 @@ def pairwise(points: np.ndarray, distance: str = "euclidean") -> Condensed:
 
     Raises InvalidInput for what is not finite, for a point at the origin (cosine), and for distances beyond float64.
     """
-    if distance not in OF_POINTS:
-        raise UnknownName("distance", distance, OF_POINTS)
+    if distance not in DISTANCES:
+        raise UnknownName("distance", distance, DISTANCES)
     array = checked_points(points)
     if distance == "cosine":
         return blocked(unit_rows(array), angular(array.shape[1]))

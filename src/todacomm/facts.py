@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from todacomm.recipe import FEWEST_POINTS, MANY_POINTS
 
 FEW_DIMENSIONS = 5  # up to so many, one with most of the variance is the shape of the cloud
-RULING = 1.5  # times the variance of the next: those of the two coordinates that a circle lies in are about equal
+RULING = 1.4  # times the variance of the next: those of the two coordinates that a circle lies in are about equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class CloudFacts:
     def one_dimension_rules(self) -> bool:
         """Whether one of many coordinates holds most of the variance, and far more than the next: a circle may lie in two."""
         first, second = self.largest_variance_share, self.second_variance_share
-        return self.dimension > FEW_DIMENSIONS and first > 0.5 and first > RULING * second
+        return self.dimension > FEW_DIMENSIONS and first > 0.5 and first > RULING * min(second, 1 - first)
 
     @property
     def undefined(self) -> str:

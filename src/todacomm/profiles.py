@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import squareform
 
 from todacomm.claims import Asked
-from todacomm.errors import InvalidInput, UnknownName
+from todacomm.errors import InvalidCloud, InvalidInput, UnknownName
 from todacomm.evidence import Map, with_claims
-from todacomm.matrices import warn_of_distances
+from todacomm.matrices import array_of_distances, condensed_of, warn_of_distances
 from todacomm.measurement import Checked, Each, as_clouds, measure_profile, one_by_one
 from todacomm.progress import Track, silent
-from todacomm.recipe import Recipe
+from todacomm.recipe import FEWEST_POINTS, Recipe
 from todacomm.threads import one_thread
 from todacomm.types import Activations, PointCloud, Profile
 
@@ -31,7 +32,8 @@ def measure(
 ) -> Profile:
     """The topology of arrays that you already have; no model and no torch is needed.
 
-    ``data`` is an (n, d) array, a mapping of layer names to arrays, a `PointCloud` or `Activations`. Settings are the
+    ``data`` is an (n, d) array (or (n, n) distances, for ``distance="precomputed"``), a mapping of layer names to arrays, a
+    `PointCloud` or `Activations`; lists, tables, tensors and sparse arrays are arrays too. Settings are the
     fields of `Recipe`: ``measure(array, components=None, maxdim=2)``. ``profile.claims`` holds an interval and a Gaussian null for
     every number; ``resamples=0`` and ``null_draws=0`` leave them out, which takes some hundredth of the time. ``groups`` says which
     group (an article, say) each point is from. Raises InvalidCloud for NaN, infinity, fewer than three points or points that
@@ -64,12 +66,23 @@ def measure_arrays(
     if groups is None and isinstance(data, Activations) and data.pooling != "tokens":
         groups = data.texts.groups
     clouds = list(as_clouds(data, name))
-    if recipe.distance != "precomputed":
+    if recipe.distance == "precomputed":
+        clouds = [evened(cloud) for cloud in clouds]
+    else:
         for cloud in clouds:
             warn_of_distances(cloud.points, 'distance="precomputed"')
     profile, checked = measure_profile(clouds, recipe, track=track, each=each)
     known = {cloud.address.layer: cloud for cloud in clouds}
     return with_claims(profile, known.__getitem__, asked, groups=groups, track=track, spread=spread), checked
+
+
+def evened(cloud: PointCloud) -> PointCloud:
+    """A cloud given by its distances without the rounding in them, of which there is one warning at most."""
+    try:
+        array = array_of_distances(cloud.points, fewest=FEWEST_POINTS)
+        return PointCloud(squareform(condensed_of(array, infinite=False)), cloud.address)
+    except InvalidInput as problem:
+        raise InvalidCloud(f"{cloud.address}: {problem}") from problem
 
 
 def recipe_of(settings: Mapping[str, Any]) -> Recipe:

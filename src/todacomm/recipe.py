@@ -7,7 +7,8 @@ from typing import Literal
 
 from todacomm.errors import InvalidInput, UnknownName
 
-DISTANCES = ("euclidean", "cosine", "precomputed")
+DISTANCES = ("euclidean", "cosine")  # of points
+GIVEN = (*DISTANCES, "precomputed")
 SCALES = ("none", "median", "rms", "sphere")
 FEWEST_POINTS = 3  # what a cloud needs
 MANY_POINTS = 10_000  # from here on landmarks are worth a word
@@ -38,8 +39,8 @@ class Recipe:
     landmarks: int | None = None
 
     def __post_init__(self) -> None:
-        if self.distance not in DISTANCES:
-            raise UnknownName("distance", str(self.distance), DISTANCES)
+        if self.distance not in GIVEN:
+            raise UnknownName("distance", str(self.distance), GIVEN)
         if self.scale not in SCALES:
             raise UnknownName("scale", str(self.scale), SCALES)
         if self.distance == "precomputed":

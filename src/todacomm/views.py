@@ -67,9 +67,10 @@ class Views:
 def views_of(cloud: PreparedCloud, *, distance: str = "euclidean", most: int = MOST_POINTS) -> Views:
     """The views of a cloud that was prepared with this ``distance``; of more than ``most`` points, as many, evenly spaced."""
     shown = evenly(len(cloud.points), most)
-    components, variance = first_two(cloud.points)
+    points = cloud.points
+    components, variance = first_two(points) if points.shape[1] else embedded(cloud.distances)
     among = squareform(cloud.restricted(shown)) if len(shown) < len(cloud.points) else cloud.distances
-    start = first_two(cloud.points[shown])[0] if distance == "euclidean" else classical(among)
+    start = first_two(points[shown])[0] if distance == "euclidean" else classical(among)
     scaled, stress = smacof(among, start)
     found = clusters(cloud)
     return Views(cloud.rows[shown], components[shown], variance, scaled, stress, found, found.labels[shown])
@@ -91,6 +92,13 @@ def first_two(points: Points) -> tuple[Plane, float]:
     around = points - points.mean(axis=0)
     directions, share = principal(around, min(2, points.shape[1]))
     return turned(around @ directions.T), share
+
+
+def embedded(distances: Distances) -> tuple[Plane, float]:
+    """What stands for `first_two` where only distances are known: the classical solution, and its share of the mean square."""
+    plane = classical(distances)
+    total = float((distances.astype(np.float64) ** 2).sum()) / (2 * len(distances))
+    return plane, min(float((plane**2).sum()) / total, 1.0) if total else 1.0
 
 
 def classical(distances: Distances) -> Plane:

@@ -1,6 +1,7 @@
 """What every command shares: the terminal, progress bars, the way an error is told."""
 
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -94,6 +95,16 @@ def say(message: str) -> None:
 def warn(message: str) -> None:
     """A warning on standard error, also with ``--quiet``."""
     err.tell("warning:", "yellow", message)
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Tell the warnings of the library as those of the command line, each once."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        yield
+    for message in dict.fromkeys(str(one.message) for one in seen if one.category is UserWarning):
+        warn(message)
 
 
 def unsaid(message: str) -> None:

@@ -51,6 +51,7 @@ def measure(
     [bold]Examples[/]
       todacomm measure cloud.npy
       todacomm measure activations.safetensors --scale median --maxdim 2 --output measured/
+      todacomm measure distances.npy --distance precomputed
     """
     from todacomm.arrays import read_layers
     from todacomm.cache import Cache, default_place
@@ -82,7 +83,7 @@ def measure(
     cache = None if no_cache else Cache(default_place())
     number = options.auto_or_number("--jobs", jobs, of="layers at a time")
     each = Remembering(cache, check_arrays(shapes_of(layers, path.stem), recipe, jobs=number, max_memory=max_memory))
-    with console.tracker(quiet=quiet or csv or json) as track, one_thread:
+    with console.tracker(quiet=quiet or csv or json) as track, one_thread, console.warnings_told():
         profile, checked = measure_arrays(
             layers,
             name=path.stem,

@@ -15,7 +15,12 @@ Components = Annotated[
     str, typer.Option("--pca", metavar="N|none", help="Principal components to keep.", rich_help_panel=MEASUREMENT)
 ]
 Distance = Annotated[
-    str, typer.Option(metavar="euclidean|cosine", help="Distance between points.", rich_help_panel=MEASUREMENT)
+    str,
+    typer.Option(
+        metavar="euclidean|cosine|precomputed",
+        help="Distance between points; precomputed where the arrays are (n, n) distances themselves.",
+        rich_help_panel=MEASUREMENT,
+    ),
 ]
 Scale = Annotated[
     str,

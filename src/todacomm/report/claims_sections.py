@@ -1,8 +1,8 @@
 """What is said of how sure the numbers are: intervals along the layers, whole articles, and every layer against its null."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from todacomm.claims import ALPHA
+from todacomm.claims import ALPHA, NullTest
 from todacomm.loops import LOOP
 from todacomm.report import reading
 from todacomm.report.claimed import (
@@ -83,10 +83,21 @@ def nulls(profile: Profile, _: Context) -> Iterator[Piece]:
     claims = profile.claims
     if claims is None:
         return
-    for null in claims.tests:
+    for null, layers in claims.tests.items():
+        if untested := none_tested(layers):
+            yield Paragraph(f"Nothing is tested against {described(null)}: {untested}.")
+            continue
         yield Paragraph(
             f"Each layer is tested against {described(null)} ({plural(draws_of(profile, null), 'draw')}). {told_of(profile, null)}"
         )
+
+
+def none_tested(layers: Mapping[str, Mapping[str, NullTest]]) -> str:
+    """Why no number of any layer has a p-value; empty where one has."""
+    tests = [test for found in layers.values() for test in found.values()]
+    return (
+        "" if any(test.p is not None for test in tests) else "; ".join(dict.fromkeys(t.note for t in tests if t.note))
+    )
 
 
 def described(null: str) -> str:

@@ -123,8 +123,8 @@ def distance_unit(profile: Profile) -> str:
 
 def raw_distance_unit(profile: Profile) -> str:
     """The unit of a distance before the recipe divides by the median or RMS distance."""
-    if profile.recipe.distance == "cosine":
-        return "1 − cosine"
+    if profile.recipe.distance != "euclidean":
+        return {"cosine": "1 − cosine", "precomputed": "unit of the given distances"}[profile.recipe.distance]
     return "on the unit sphere" if profile.recipe.scale == "sphere" else "activation units"
 
 

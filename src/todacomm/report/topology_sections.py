@@ -67,9 +67,9 @@ def one_cloud(profile: Profile) -> str:
         return "No layer is sound, so that no number carries a sentence."
     where = "" if single(profile) else f"The most H0 total persistence of the sound layers is at {m.address.layer}. "
     measured = "" if rescaled(profile.recipe) else f"{number(summary_of(m, H0_TOTAL))} {unit(profile)}, "
+    space = f" in {plural(m.facts.dimension, 'dimension')}" if m.facts.dimension else ", given by their distances"
     return (
-        f"{where}{plural(m.facts.points, 'point')} ({m.facts.distinct_points:,} distinct) in "
-        f"{plural(m.facts.dimension, 'dimension')}: H0 total persistence is {measured}"
+        f"{where}{plural(m.facts.points, 'point')} ({m.facts.distinct_points:,} distinct){space}: H0 total persistence is {measured}"
         f"{number(summary_of(m, H0_SHAPE))} times the median distance.{first_homology(m)}"
     )
 
@@ -173,14 +173,17 @@ def described(profile: Profile) -> str:
 def made(profile: Profile) -> str:
     """How a cloud was made from activations, in the order of the recipe."""
     recipe, facts = profile.recipe, profile.measurements[0].facts
+    given = recipe.distance == "precomputed"
     projected = (
-        "kept in every dimension"
+        ""
+        if given
+        else "kept in every dimension"
         if recipe.components is None or facts.components >= facts.dimension
         else f"projected from {facts.dimension} dimensions to {plural(facts.components, 'principal component')}"
     )
     steps = [
         f"reduced to a random {recipe.subsample} of its points" if recipe.subsample else "",
-        "centred" if recipe.centre else "not centred",
+        "" if given else "centred" if recipe.centre else "not centred",
         "put on the unit sphere" if recipe.scale == "sphere" else "",
         projected,
         ""
@@ -189,7 +192,10 @@ def made(profile: Profile) -> str:
         f"divided by its {recipe.scale} distance" if recipe.scale in ("median", "rms") else "",
     ]
     site = "" if recipe.site == "block" else f" of what the {recipe.site} sublayer adds"
-    return f"Each cloud{site} was {listed([step for step in steps if step])}; distances are {recipe.distance}."
+    done = listed([step for step in ("given by its distances" if given else "", *steps) if step])
+    return (
+        f"Each cloud{site} was {done}." if given else f"Each cloud{site} was {done}; distances are {recipe.distance}."
+    )
 
 
 def engine(profile: Profile) -> str:

@@ -18,7 +18,7 @@ FIXED_TERMS = {
     "Over the scale": "a length divided by the scale: what is left is shape, which no change of size can move.",
     "Expansion": "the largest H0 total of the blocks over the H0 total of the baseline, both before any division by a distance; it is scale growth × shape growth, exactly (defined in the ToDACoMM article and its package todacomm 0.1.0).",
     "Variance kept": "the share of the variance that is left after projection on the principal components; what is lost was not measured.",
-    "Doubtful (○)": "fewer than half of the points are distinct, one of more than five dimensions holds more than half of the variance and half as much again as the next, or landmarks leave even bars as long as the scale open: the number is given, nothing is concluded from it.",
+    "Doubtful (○)": "fewer than half of the points are distinct, one of more than five dimensions holds more than half of the variance and 1.4 times that of the next, or landmarks leave even bars as long as the scale open: the number is given, nothing is concluded from it.",
     "Undefined (×)": "fewer than three distinct points, or no scale: a ratio would say nothing.",
     "Bits per byte": "how many bits the model needs for one byte of the texts: lower is better, whatever the tokenizer.",
 }  # fmt: skip
@@ -41,6 +41,10 @@ def point_term(recipe: Recipe) -> str:
 
 def scale_term(recipe: Recipe) -> str:
     """What the scale is, and what happens to it and to lifetimes where activations are larger."""
+    if recipe.distance == "precomputed":
+        return (
+            "the median of the distances that were given. Distances twice as large: twice the scale and the lifetimes."
+        )
     if recipe.distance == "cosine":
         return (
             "the median distance, 1 − cosine, between two points of the cloud, after projection. It knows angles only: "
@@ -64,6 +68,9 @@ def scale_term(recipe: Recipe) -> str:
 def variance(profile: Profile, _: Context) -> Iterator[Piece]:
     """The range of the kept variance over the layers."""
     facts = profile.measurements[0].facts
+    if profile.recipe.distance == "precomputed":
+        yield Paragraph("Distances were given: nothing was projected.")
+        return
     if profile.recipe.components is None or facts.components >= facts.dimension:
         yield Paragraph("Every dimension was kept: no variance is lost.")
         return
@@ -133,7 +140,7 @@ def doubts(profile: Profile, _: Context) -> Iterator[Piece]:
     if not found:
         yield Paragraph(
             f"None: {'at every layer' if len(profile.layers) > 1 else 'in this cloud'} at least half of the points are "
-            "distinct and no dimension holds more than half of the variance."
+            "distinct and no one of many dimensions outweighs the others."
         )
     notes = reading.facts_notes(profile)
     lines = [f"{layer_list(names)}: {word} ({reason})." for word, (names, reason) in found]
