@@ -13,6 +13,7 @@ import torch
 import todacomm as td
 from tiny_models import TEXTS, tiny
 from todacomm import checkpoints
+from todacomm.batching import longest
 from todacomm.cache import Cache
 from todacomm.digests import checkpoint_of
 from todacomm.errors import InvalidInput, MissingExtra, ModelUnavailable, UnknownName, UnsafeModel
@@ -322,6 +323,12 @@ def test_a_tokenizer_that_cannot_be_read_is_named(model, damage):
         load(model)
 
 
+@pytest.mark.parametrize("window", [{"a": 1}, [], "x", None, 0, -1])
+def test_a_window_of_a_tokenizer_that_is_none_is_passed_over(model, window):
+    edit(model / "tokenizer_config.json", lambda config: config.update(model_max_length=window))
+    assert longest(load(model), 30) == 30
+
+
 @pytest.mark.parametrize("damage", ["of another version", "no JSON"])
 def test_a_model_that_fails_leaves_those_after_it(model, saved, damage, tmp_path, todacomm):
     TOKENIZERS[damage](model / "tokenizer.json")
@@ -431,9 +438,9 @@ def test_what_the_hub_cannot_have_is_no_name_of_a_model(name):
         resolve(name)
 
 
-@pytest.mark.parametrize("name", ["a\0b", "models/a\0b", "a\nb/c", "x=\x1b[31mred"])
+@pytest.mark.parametrize("name", ["", " ", "a\0b", "models/a\0b", "a\nb/c", "x=\x1b[31mred"])
 def test_characters_that_cannot_be_printed_are_shown_as_what_they_are(name):
-    with pytest.raises(InvalidInput, match="names no model: it has characters that cannot be printed") as caught:
+    with pytest.raises(InvalidInput, match="names no model: it is empty, or has characters") as caught:
         resolve(name)
     assert str(caught.value).isprintable()
     with pytest.raises(InvalidInput):

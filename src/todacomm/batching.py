@@ -146,8 +146,8 @@ def with_tokens_shuffled(chosen: Chosen, seed: int) -> Chosen:
 
 def longest(model: LoadedModel, max_length: int) -> int:
     """The most tokens of a text: ``max_length``, or the window of the model where that is smaller."""
-    limits = [max_length, getattr(model.tokenizer, "model_max_length", SANE_WINDOW), window_of(model.network)]
-    limit = int(min(bound for bound in limits if bound is not None))
+    windows = (getattr(model.tokenizer, "model_max_length", SANE_WINDOW), window_of(model.network))
+    limit = int(min(max_length, *(w for w in windows if isinstance(w, (int, float)) and w > 0)))
     added = model.tokenizer.num_special_tokens_to_add()
     if limit <= added:
         raise InvalidInput(

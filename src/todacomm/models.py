@@ -101,9 +101,9 @@ def resolve(name: str, *, revision: str | None = None, tokenizer: str | None = N
     and `ModelUnavailable` for a file, a directory that may not be entered, or a shipped model that is missing from the
     installation.
     """
-    for given in (name, tokenizer or "x"):
-        if not given.isprintable():
-            raise InvalidInput(f"{given!r} names no model: it has characters that cannot be printed")
+    for given in (name, tokenizer):
+        if given is not None and not (given.strip() and given.isprintable()):
+            raise InvalidInput(f"{given!r} names no model: it is empty, or has characters that cannot be printed")
     alias, given = _alias_and_rest(name)
     found = _source(given, revision)
     words = None if tokenizer is None else _source(tokenizer, None).location
