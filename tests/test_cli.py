@@ -38,6 +38,18 @@ def test_measure_prints_a_table(todacomm, arrays):
     assert "24" in out
 
 
+def test_measure_names_what_it_leaves_out_and_takes_layers(todacomm, tmp_path, rng):
+    layers = {name: rng.normal(size=(30, 4)) for name in ("layer_0", "layer_1")}
+    np.savez(tmp_path / "layers.npz", **layers, labels=np.arange(30))
+    code, _, err = todacomm("measure", "layers.npz", "--null-draws", 0, "--resamples", 0)
+    assert code == 0
+    assert "Left out of layers.npz" in one_line(err)
+    assert "labels (of shape (30,))" in one_line(err)
+    code, out, err = todacomm("measure", "layers.npz", "--layers", "layer_1", "--json", "--null-draws", 0)
+    assert (code, list(json.loads(out)[0]["layers"])) == (0, ["layer_1"])
+    assert "Left out" not in err
+
+
 def test_measure_prints_json(todacomm, arrays):
     code, out, _ = todacomm("measure", "circle.npy", "--json")
     assert code == 0
@@ -144,7 +156,12 @@ def test_help_is_quick_to_load():
 
 BAD_INPUT = [
     (("measure", "none.npy"), "none.npy is not a file; expected .npy, .npz, .safetensors"),
-    (("measure", "table.csv"), "'.csv' is not a kind of array file that todacomm knows."),
+    (("measure", "table.xlsx"), "'.xlsx' is not a kind of array file that todacomm knows."),
+    (("measure", "table.csv"), "table.csv has no column of numbers; expected values separated by commas"),
+    (("measure", "good.npy", "--layers", "layer_3"), "'layer_3' is not a layer that todacomm knows. Known: cloud."),
+    (("measure", "good.npy", "--resamples", "10000000000"), "10000000000 resamples; expected at most 100,000"),
+    (("measure", "good.npy", "--null-draws", "10000000000"), "10000000000 null draws; expected at most 1,000,000"),
+    (("measure", "good.npy", "--max-memory", "1MB"), "its arrays take"),
     (("measure", "broken.npy"), "broken.npy cannot be read as NumPy arrays"),
     (("measure", "broken.npz"), "broken.npz cannot be read as NumPy arrays"),
     (("measure", "broken.safetensors"), "broken.safetensors cannot be read as safetensors"),
@@ -193,7 +210,7 @@ BAD_INPUT = [
 
 @pytest.fixture
 def bad_files(tmp_path):
-    for name in ("broken.npy", "broken.npz", "broken.safetensors", "table.csv"):
+    for name in ("broken.npy", "broken.npz", "broken.safetensors", "table.csv", "table.xlsx"):
         (tmp_path / name).write_bytes(b"nothing of the kind")
     np.save(tmp_path / "pickled.npy", np.array([{"a": 1}] * 4), allow_pickle=True)
     np.save(tmp_path / "nan.npy", np.array([[1.0, np.nan], [0, 1], [2, 0], [1, 1]]))

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from scipy.cluster.hierarchy import linkage
 
 import todacomm as td
 from todacomm.cloud import prepare
-from todacomm.comparison import groups_of, renamed
+from todacomm.comparison import compare, groups_of, renamed
 from todacomm.execution import compared, execute, write_compared
+from todacomm.report.verdict import verdict
 from todacomm.store import read_experiment
 from todacomm.study import Study
 from todacomm.study_files import load_study
@@ -391,10 +393,47 @@ def test_a_path_of_a_file_of_texts_is_one(tmp_path):
     assert found.data == "own"
 
 
-def test_groups_keep_different_poolings_apart_only_where_all_models_have_them(outcome):
-    profiles = list(outcome.profiles)
-    assert list(groups_of(profiles)) == ["wikitext2_mean", "wikitext2_last"]
-    assert list(groups_of(profiles[1:])) == ["wikitext2"]
+def pooled(profile, model, pooling):
+    return renamed(
+        replace(
+            profile,
+            measurements=tuple(replace(m, recipe=replace(m.recipe, pooling=pooling)) for m in profile.measurements),
+        ),
+        model,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "groups"),
+    [
+        ("a:mean a:last b:mean b:last", {"mean": "a b", "last": "a b"}),
+        ("a:last a:mean b:mean", {"mean": "a b", "last": "a"}),
+        ("a:last b:mean", {"": "a b"}),
+        ("a:last a:mean b:mean b:cls", {"mean": "a b", "": "a b"}),
+        ("a:last b:cls c:last", {"last": "a c", "cls": "b"}),
+        ("a:mean a:last b:max b:cls c:mean", {"mean": "a c", "": "a b b"}),
+        ("a:mean", {"mean": "a"}),
+        ("a:mean a:last", {"mean": "a", "last": "a"}),
+    ],
+)
+def test_a_pooling_that_several_models_have_is_compared_by_itself(outcome, given, groups):
+    """Mean beside mean, whatever else was measured; what is left over is beside one another, and named."""
+    profiles = [pooled(outcome.profiles[0], *one.split(":")) for one in given.split()]
+    found = {name.removeprefix("wikitext2").strip("_"): group for name, group in groups_of(profiles).items()}
+    assert {name: " ".join(p.model for p in group) for name, group in found.items()} == groups
+    assert sum(map(len, found.values())) == len(profiles)
+
+
+def test_two_poolings_side_by_side_are_named(outcome):
+    a, b = (pooled(outcome.profiles[0], name, pooling) for name, pooling in (("a", "last"), ("b", "mean")))
+    found = compare([a, b])
+    (both,) = found.pairs
+    assert both.name == "a (pooling last) and b (pooling mean)"
+    assert "a (pooling last) and b (pooling mean): the clouds are of different things." in both.notes
+    assert "Different poolings are compared" in found.warnings[0]
+    assert "a (pooling last)" in verdict(both, found.apart[0])
+    alike = compare([a, pooled(a, "b", "last")]).pairs[0]
+    assert (alike.name, "different things" in " ".join(alike.notes)) == ("a and b", False)
 
 
 @pytest.mark.slow

@@ -93,6 +93,7 @@ STRATA = [
     },
     {
         "arrays",
+        "tables_of_numbers",
         "sources",
         "study",
         "store",

@@ -1,5 +1,6 @@
 """Names to texts: the bundled corpora, files, and datasets of the hub (here from a local directory)."""
 
+import gzip
 import hashlib
 import json
 import sys
@@ -220,6 +221,67 @@ def test_a_file_of_fewer_than_three_texts_is_refused(written, content, count):
 def test_bytes_that_are_not_utf8_are_named_by_their_offset(written):
     path = written("latin.txt", b"one\ntwo\ncaf\xe9 noir\n")
     assert_refused("is not UTF-8: byte 0xe9 at offset 11 (line 3) belongs to no character", path)
+
+
+def assert_match(message, source):
+    with pytest.raises(InvalidTexts, match=message):
+        texts(source)
+
+
+ROWS = ("one text", "two texts, with \u00e9", "three texts")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("ending", [".txt", ".jsonl", ".JSONL"])
+def test_a_packed_file_holds_the_same_texts(tmp_path, ending, packed):
+    lines = ROWS if ending == ".txt" else [json.dumps({"text": row, "other": 5}) for row in ROWS]
+    path = tmp_path / f"poems{ending}{'.gz' * packed}"
+    data = "\n".join(lines).encode()
+    path.write_bytes(gzip.compress(data) if packed else data)
+    found = texts(str(path))
+    assert (found.name, found.items) == ("poems", ROWS)
+    if ending != ".txt":
+        assert texts(f"{path}:text") == found
+
+
+def test_a_damaged_pack_is_refused(tmp_path):
+    path = tmp_path / "poems.txt.gz"
+    for data in (
+        gzip.compress(b"one\ntwo\nthree\n" * 99)[:-12],
+        b"no gzip",
+        gzip.compress(b"one\n" * 99)[:12] + b"xxxxxxxxx",
+    ):
+        path.write_bytes(data)
+        assert_match("poems.txt.gz' (is damaged|cannot be read)", path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", ["\n".join(ROWS), "a\nb\nc", "Ein Text. \u042f \u0431\u0443\u043a\u0432\u0430\n" * 5])
+def test_another_unicode_is_refused_with_what_to_do(tmp_path, encoding, text):
+    """Without its mark, UTF-16 of Latin letters is valid UTF-8 with a U+0000 beside each of them."""
+    path = tmp_path / "windows.txt"
+    path.write_bytes(text.encode(encoding))
+    assert_match(
+        f"is not UTF-8 but {encoding[:6].upper()}.*save the file as UTF-8: iconv -f {encoding[:6].upper()}", path
+    )
+
+
+def test_a_zero_among_letters_is_no_other_encoding(tmp_path):
+    path = tmp_path / "zeros.txt"
+    path.write_text("one\ntw\0o and more\nthree", encoding="utf-8")
+    assert texts(str(path)).items == ("one", "tw\0o and more", "three")
+
+
+def test_rows_of_json_may_hold_what_python_does_not_take(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    numbers = [f'{{"text": "{row}", "id": {"7" * 5000}, "x": NaN}}' for row in ROWS]
+    path.write_text("\n".join(numbers), encoding="utf-8")
+    assert texts(str(path)).items == ROWS
+    path.write_text("\n".join([*numbers[:2], '{"text": ' + "9" * 5000 + "}"]), encoding="utf-8")
+    assert_match("line 3: the field 'text' holds a number; expected a string", path)
+    for deep in ("[" * 100_000, "[" * 100_000 + "]" * 100_000, '{"text": ' * 50_000):
+        path.write_text("\n".join([*numbers[:2], deep]), encoding="utf-8")
+        assert_match("line 3: (brackets within brackets, too deep|not JSON)", path)
 
 
 def test_what_is_not_a_file_of_texts_is_refused(written, tmp_path):

@@ -16,6 +16,7 @@ Alternative = Literal["greater", "two-sided"]
 
 ALPHA = 0.05  # of every test
 FEWEST_RESAMPLES, FEWEST_DRAWS, FEWEST_RUNS = 20, 19, 2
+MOST = {"resamples": 100_000, "null_draws": 1_000_000, "null_runs": 10_000}  # more could not be held, nor waited for
 MODEL_NULLS = ("text", "untrained")
 
 
@@ -34,6 +35,9 @@ class Asked:
     null_runs: int = 5
 
     def __post_init__(self) -> None:
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise InvalidInput(f"{getattr(self, name)} {name.replace('_', ' ')}; expected at most {most:,}")
         if not 0 < self.confidence < 1:
             raise InvalidInput(f"a confidence of {self.confidence}; expected a number between 0 and 1, such as 0.95")
         if self.resamples % 2 or self.resamples < 0 or 0 < self.resamples < FEWEST_RESAMPLES:

@@ -132,20 +132,20 @@ def correlations_of(rows: Sequence[ModelRow]) -> tuple[Correlation, ...]:
 
 
 def groups_of(profiles: Sequence[Profile]) -> dict[str, list[Profile]]:
-    """The profiles that are set side by side: those of one dataset and pooling, where every model has the same ones.
+    """The profiles that are set side by side: those of one dataset and pooling, where several have it.
 
-    Where models were pooled differently (by their kind), all are one group, which the comparison warns of.
+    What is left over of a dataset, such as models each pooled by its kind, is one group, whose poolings the comparison names.
     """
     kinds: dict[tuple[str, str], list[Profile]] = {}
     for profile in profiles:
         kinds.setdefault((profile.data, profile.recipe.pooling or "given"), []).append(profile)
-    models = [{p.model for p in group} for group in kinds.values()]
-    if any(m != models[0] for m in models):
-        by_data: dict[str, list[Profile]] = {}
-        for profile in profiles:
-            by_data.setdefault(profile.data, []).append(profile)
-        return by_data
-    return {f"{data}_{pooling}": group for (data, pooling), group in kinds.items()}
+    alone: dict[str, list[Profile]] = {}
+    for (data, _), group in kinds.items():
+        if len(group) == 1:
+            alone.setdefault(data, []).extend(group)
+    mixed = {data: group for data, group in alone.items() if len({p.model for p in group}) > 1}
+    alike = {f"{data}_{pooling}": g for (data, pooling), g in kinds.items() if len(g) > 1 or data not in mixed}
+    return alike | mixed
 
 
 def told_apart(runs: Mapping[str, Sequence[Profile]]) -> list[Profile]:

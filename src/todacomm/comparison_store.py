@@ -39,6 +39,7 @@ def pair_record(pair: Pair, apart: Apart, verdict: str) -> dict[str, Any]:
     return {
         "first": pair.first.model,
         "second": pair.second.model,
+        "poolings": [pair.first.recipe.pooling, pair.second.recipe.pooling],
         "verdict": verdict,
         "how": pair.how,
         "because": pair.refused or pair.unpaired,

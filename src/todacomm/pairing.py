@@ -105,7 +105,12 @@ class Pair:
 
     @property
     def name(self) -> str:
-        return f"{self.first.model} and {self.second.model}"
+        return " and ".join(self.labels)
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The two models, with their poolings where these differ."""
+        return labelled(self.first, self.second), labelled(self.second, self.first)
 
     @property
     def how(self) -> str:
@@ -140,6 +145,12 @@ def pair(first: Profile, second: Profile, *, baseline: int = 0) -> Pair:
         unpaired,
         tuple(notes_of(first, second, layers)),
     )
+
+
+def labelled(profile: Profile, other: Profile) -> str:
+    """A model beside another one."""
+    pooling = profile.recipe.pooling
+    return profile.model if pooling == other.recipe.pooling else f"{profile.model} (pooling {pooling or 'given'})"
 
 
 # Which layers
@@ -213,6 +224,8 @@ def why_unpaired(first: Profile, second: Profile) -> str:
 
 def notes_of(first: Profile, second: Profile, layers: Sequence[Matched]) -> Iterator[str]:
     """What to know of how both were put side by side."""
+    if first.recipe.pooling != second.recipe.pooling:
+        yield f"{' and '.join((labelled(first, second), labelled(second, first)))}: the clouds are of different things."
     if any(one.first != one.second for one in layers):
         yield (
             f"{first.model} has {depth_of(first)} blocks and {second.model} {depth_of(second)}: each block is set beside that of "

@@ -34,16 +34,16 @@ FIELD = "text"
 sources: Registry[Callable[[], Texts]] = Registry("dataset")
 
 
-def texts(source: str, samples: int | None = None, *, shuffle: bool = False, seed: int = 42) -> Texts:
-    """The texts of a named dataset (`sources`), of a ``.txt`` or ``.jsonl[:field]`` file, or of ``hf:`` on the hub.
+def texts(source: str | Path, samples: int | None = None, *, shuffle: bool = False, seed: int = 42) -> Texts:
+    """The texts of a named dataset (`sources`), of a ``.txt`` or ``.jsonl[:field]`` file (also ``.gz``), or of ``hf:`` on the hub.
 
     ``samples`` takes the first so many in file order, or with ``shuffle`` so many drawn by ``seed``; None takes all.
     Raises InvalidTexts when there are fewer, UnknownName when ``source`` names no dataset.
     """
     if samples is not None and samples < FEWEST_POINTS:
         raise InvalidInput(f"{samples} samples asked for; a point cloud needs at least {FEWEST_POINTS} texts")
-    found = _all_texts(source)
-    check_enough(found, source, samples)
+    found = _all_texts(str(source))
+    check_enough(found, str(source), samples)
     order = np.random.default_rng(seed).permutation(len(found)) if shuffle else np.arange(len(found))
     return found.take(order[:samples].tolist())
 
@@ -52,7 +52,7 @@ def _all_texts(source: str) -> Texts:
     if source.startswith(HUB):
         return _from_hub(HubDataset.parse(source))
     path, field = _path_and_field(source)
-    if path.suffix.lower() in (".txt", ".jsonl") or "/" in source:  # for a file no plugin is imported
+    if kind_of_file(path) in (".txt", ".jsonl") or "/" in source:  # for a file no plugin is imported
         return _from_file(path, field)
     if source in sources:
         return sources[source]()
@@ -135,19 +135,24 @@ def _articles(lines: Sequence[str]) -> list[str]:
 
 
 def _path_and_field(source: str) -> tuple[Path, str]:
-    split = re.fullmatch(r"(?is)(.+\.jsonl):(.+)", source)
+    split = re.fullmatch(r"(?is)(.+\.jsonl(?:\.gz)?):(.+)", source)
     return (Path(split[1]), split[2]) if split else (Path(source), FIELD)
 
 
+def kind_of_file(path: Path) -> str:
+    """The ending of a file of texts, without the ``.gz`` of a packed one."""
+    return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
+
+
 def _from_file(path: Path, field: str) -> Texts:
-    lines = re.split(r"\r\n?|\n", _read(path))
-    if path.suffix.lower() == ".txt":
+    lines, kind = re.split(r"\r\n?|\n", _read(path)), kind_of_file(path)
+    if kind == ".txt":
         found: Iterable[str] = lines
-    elif path.suffix.lower() == ".jsonl":
+    elif kind == ".jsonl":
         found = (_json_text(line, field, f"'{path}', line {i}") for i, line in enumerate(lines, 1) if line.strip())
     else:
         raise InvalidTexts(f"'{path}' is not a file of texts that todacomm reads; expected {FILE_FORMS}")
-    return Texts(path.stem, _stripped(found))
+    return Texts(Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem, _stripped(found))
 
 
 def _stripped(rows: Iterable[str | None]) -> tuple[str, ...]:
@@ -158,11 +163,13 @@ def _read(path: Path) -> str:
     if path.is_dir():
         raise InvalidTexts(f"'{path}' is a directory; expected {FILE_FORMS}")
     try:
-        raw = path.read_bytes()
+        raw = _unpacked(path)
     except FileNotFoundError:
         raise InvalidTexts(f"there is no file '{path}'. Datasets with a name: {', '.join(sources)}. {HINT}") from None
     except OSError as error:
-        raise InvalidTexts(f"'{path}' cannot be read: {error.strerror}") from error
+        raise InvalidTexts(f"'{path}' cannot be read: {error.strerror or error}") from error
+    if (other := _other_encoding(raw)) is not None:
+        raise InvalidTexts(f"'{path}' is not UTF-8 but {other}; save the file as UTF-8: iconv -f {other} -t UTF-8")
     try:
         return raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -173,14 +180,46 @@ def _read(path: Path) -> str:
         ) from None
 
 
+def _unpacked(path: Path) -> bytes:
+    """The bytes of a file, of a ``.gz`` file those that are packed in it."""
+    if path.suffix.lower() != ".gz":
+        return path.read_bytes()
+    import gzip
+    import zlib
+
+    try:
+        with gzip.open(path) as file:
+            return file.read()
+    except (EOFError, zlib.error) as error:
+        raise InvalidTexts(f"'{path}' is damaged: {error}") from error
+
+
+def _other_encoding(raw: bytes) -> str | None:
+    """UTF-16 or UTF-32 by their mark, or by the zeros that they put beside each Latin letter; None for what may be UTF-8."""
+    marks = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+    for mark, name in marks.items():
+        if raw.startswith(mark):
+            return name
+    head = raw[:4096]
+    zeros = [head[i::4].count(0) for i in range(4)]
+    quarter = len(head) / 4
+    if sum(zeros) <= 0.2 * len(head):
+        return None
+    if zeros[2] + zeros[3] > 1.8 * quarter or zeros[0] + zeros[1] > 1.8 * quarter:
+        return "UTF-32LE" if zeros[3] > zeros[0] else "UTF-32BE"
+    return "UTF-16LE" if zeros[1] + zeros[3] > zeros[0] + zeros[2] else "UTF-16BE"
+
+
 def _json_text(line: str, field: str, where: str) -> str:
     """One line of a .jsonl file to its text."""
     try:
-        row = json.loads(line)
+        row = json.loads(line, parse_int=float)  # of no use here, and an int of 5,000 digits is refused
     except json.JSONDecodeError as error:
         raise InvalidTexts(
             f"{where}: not JSON ({error.msg}, column {error.colno}); expected one object a line"
         ) from None
+    except RecursionError:
+        raise InvalidTexts(f"{where}: brackets within brackets, too deep; expected one object a line") from None
     if not isinstance(row, dict):
         raise InvalidTexts(f"{where}: {_kind(row)}; expected an object with the field '{field}'")
     if field not in row:

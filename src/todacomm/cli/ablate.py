@@ -155,10 +155,14 @@ def ablate(
         if path is None:
             found = ablate_models(study, settings, bounds, means, command=running.command_line())
         else:
-            from todacomm.arrays import read_layers
+            from todacomm.arrays import read_clouds
+            from todacomm.planning import limit_of
 
+            clouds = read_clouds(path, limit=limit_of(study.max_memory))
+            if clouds.left_out and not silent:
+                console.warn(clouds.told(path))
             found = ablate_arrays(
-                read_layers(path),
+                clouds.layers,
                 study,
                 recipe,
                 settings,

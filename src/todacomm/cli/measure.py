@@ -14,8 +14,19 @@ PANEL = "Output"
 
 def measure(
     path: Annotated[
-        Path, typer.Argument(help="An array file: .npy, .npz or .safetensors, each array (n points, d features).")
+        Path,
+        typer.Argument(
+            help="An array file: .npy, .npz, .safetensors, .csv, .tsv or .parquet, each array (n points, d features)."
+        ),
     ],
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Arrays of the file to measure, by name (default: all that are clouds).",
+            rich_help_panel=options.MEASUREMENT,
+        ),
+    ] = None,
     components: options.Components = "50",
     distance: options.Distance = "euclidean",
     scale: options.Scale = "none",
@@ -53,13 +64,14 @@ def measure(
       todacomm measure activations.safetensors --scale median --maxdim 2 --output measured/
       todacomm measure distances.npy --distance precomputed
     """
-    from todacomm.arrays import read_layers
+    from todacomm.arrays import read_clouds
     from todacomm.cache import Cache, default_place
     from todacomm.claims import Asked
     from todacomm.directories import check_new
     from todacomm.figures import PNG, Figures
     from todacomm.fitting import check_arrays, shapes_of
     from todacomm.jobs import Remembering
+    from todacomm.planning import limit_of
     from todacomm.profiles import measure_arrays
     from todacomm.recipe import Recipe
     from todacomm.workers import in_threads, one_thread
@@ -79,13 +91,17 @@ def measure(
         raise InvalidInput("--figures and --figures-bare draw nothing without --output; give the directory too")
     if output is not None:
         check_new(output)
-    layers = read_layers(path)
+    clouds = read_clouds(path, names=names_in(layers), limit=limit_of(max_memory))
+    if clouds.left_out and not (quiet or csv or json):
+        console.warn(clouds.told(path))
     cache = None if no_cache else Cache(default_place())
     number = options.auto_or_number("--jobs", jobs, of="layers at a time")
-    each = Remembering(cache, check_arrays(shapes_of(layers, path.stem), recipe, jobs=number, max_memory=max_memory))
+    each = Remembering(
+        cache, check_arrays(shapes_of(clouds.layers, path.stem), recipe, jobs=number, max_memory=max_memory)
+    )
     with console.tracker(quiet=quiet or csv or json) as track, one_thread, console.warnings_told():
         profile, checked = measure_arrays(
-            layers,
+            clouds.layers,
             name=path.stem,
             recipe=recipe,
             asked=Asked(confidence, resamples, null_draws),
@@ -104,3 +120,8 @@ def measure(
     tables.show([profile], csv=csv, json=json, quiet=quiet)
     if output is not None and not (csv or json):
         console.out.print(f"Written to {output}")
+
+
+def names_in(text: str | None) -> list[str]:
+    """The names of a comma list; none for none."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]

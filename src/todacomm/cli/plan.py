@@ -75,12 +75,12 @@ def plan_of_study(study: "Study", *, calibrate: bool) -> "Plan":
 
 def plan_of_file(path: Path, study: "Study", *, calibrate: bool) -> "Plan":
     """The plan of measuring the arrays of a file."""
-    from todacomm.arrays import read_layers
+    from todacomm.arrays import read_clouds
     from todacomm.fitting import check_arrays, plan_of_arrays, shapes_of
     from todacomm.jobs import cache_of
-    from todacomm.planning import rates_of
+    from todacomm.planning import limit_of, rates_of
 
-    shapes = shapes_of(read_layers(path), path.stem)
+    shapes = shapes_of(read_clouds(path, limit=limit_of(study.max_memory)).layers, path.stem)
     recipe = recipe_of_arrays(study)
     at_once = check_arrays(shapes, recipe, jobs=study.jobs, max_memory=study.max_memory)
     rates = rates_of(cache_of(study), fresh=calibrate)

@@ -88,7 +88,7 @@ def difference_chart(place: int, pair: Pair, apart: Apart) -> Chart:
     )
     return Chart(
         f"comparison_differences_{place}",
-        f"{pair.second.model} less {pair.first.model}, {pair.how}",
+        f"{pair.labels[1]} less {pair.labels[0]}, {pair.how}",
         AGAIN if place else read,
         traces,
         layout,
@@ -197,8 +197,8 @@ def difference_text(pair: Pair, i: int, label: str, found: Difference) -> str:
     return hover(
         f"{one}",
         f"{label}: {relative(found.relative)}",
-        f"{number(found.first)} in {cut(pair.first.model, 40)}",
-        f"{number(found.second)} in {cut(pair.second.model, 40)}",
+        f"{number(found.first)} in {cut(pair.labels[0], 40)}",
+        f"{number(found.second)} in {cut(pair.labels[1], 40)}",
         f"p {p_text(found.p)}, adjusted {p_text(found.adjusted)}: {'differs' if significant(found.adjusted) else 'no difference shown'}",
         *(f"doubtful: {doubt}" for doubt in sorted(doubts)),
     )

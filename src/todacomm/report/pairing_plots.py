@@ -42,7 +42,7 @@ def write_pair_figures(comparison: Comparison, directory: Path) -> dict[str, lis
         drawn = [
             Picture(
                 save(differences(pair, apart), directory / f"comparison_differences_{i}.png"),
-                f"{pair.second.model} less {pair.first.model}",
+                f"{pair.labels[1]} less {pair.labels[0]}",
                 "The same of this pair." if i else DIFFERENCES,
             )
             for i, pair, apart in chosen(comparison)
@@ -89,7 +89,7 @@ def differences(pair: Pair, apart: Apart) -> Figure:
     rows = -(-(len(wanted) + 1) // 2)
     drawn = Figure(figsize=(style.WIDTH, 1.9 * rows + 0.75))
     drawn.suptitle(
-        f"{style.elided(pair.second.model, 40)} less {style.elided(pair.first.model, 40)} · {wheres(pair)} · {pair.how}",
+        f"{style.elided(pair.labels[1], 40)} less {style.elided(pair.labels[0], 40)} · {wheres(pair)} · {pair.how}",
         fontsize=9,
     )
     grid: Any = drawn.subplots(rows, 2, squeeze=False)
