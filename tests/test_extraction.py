@@ -264,8 +264,10 @@ def test_the_head_sees_only_the_positions_that_predict(watched):
     shapes, outputs = watched
     extract(tiny("gpt2"), TEXTS, language=False)
     assert not shapes
+    outputs.clear()
     _, language = extract(tiny("gpt2"), TEXTS)
-    tried, *batches = outputs  # a short text, to see what comes after the head
+    # a short text, to see what comes after the head; the shortest text alone and padded beside the longest
+    tried, _alone, _padded, *batches = outputs
     assert tried.last_hidden_state.shape[1] == 9
     first_positions = len(batches)  # what the head is called on within the pass itself
     assert sum(shape[1] for shape in shapes) == 9 + first_positions + language.tokens  # no padding, no last token

@@ -7,11 +7,12 @@ import pytest
 import torch
 import transformers as hf
 
-from tiny_models import ENDS, MIDDLE, NO_DROPOUT, PAD, SMALL, TEXTS, tiny, tokenizer
+from tiny_models import ENDS, MIDDLE, NO_DROPOUT, PAD, SENTENCES, SMALL, TEXTS, tiny, tokenizer
 from todacomm.errors import InvalidInput
 from todacomm.experiment import card_of, notes_of
 from todacomm.extraction import extract
 from todacomm.loading import adopt
+from todacomm.types import Texts
 
 WINDOW = {"max_position_embeddings": 64}
 BERT_LIKE = {**SMALL, **MIDDLE, **NO_DROPOUT, "pad_token_id": PAD, **WINDOW}
@@ -272,3 +273,16 @@ def test_numbers_that_are_not_finite_do_not_decide_how_a_model_reads():
     with torch.no_grad():
         network.model.layers[1].mlp.down_proj.weight[0, 0] = torch.nan
     assert adopt(network, tokenizer(ends=True)).kind == "causal"
+
+
+@pytest.mark.parametrize("original", [20, 30])
+def test_what_only_longer_texts_show_is_asked_with_the_texts_themselves(original):
+    """Rotary angles that follow the longest text of a batch: a short text shows nothing of it."""
+    rope = {"rope_type": "longrope", "rope_theta": 10000.0, "original_max_position_embeddings": original, "factor": 4.0}
+    factors = {"short_factor": [1.0] * 4, "long_factor": [4.0, 3.0, 2.0, 1.5]}
+    found = loaded("LlamaForCausalLM", "LlamaConfig", **LLAMA_LIKE, rope_parameters=rope | factors)
+    assert found.probe.together == "any"
+    texts = Texts("two", (SENTENCES[1], SENTENCES[2], SENTENCES[1], SENTENCES[5]))  # 7, 51, 7 and 8 tokens
+    alone, auto = (extract(found, texts, batch_size=b, language=False, max_length=40)[0] for b in (1, "auto"))
+    assert auto.notes["batches"] == "equal lengths"
+    assert relative(auto.layers, alone.layers) < 1e-5

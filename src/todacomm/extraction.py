@@ -6,7 +6,7 @@ not always transformers' hidden_states), ``final`` the output of the final norm 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from todacomm.batching import (
     Batch,
     Batching,
     Chosen,
+    Encoded,
     Side,
     choose,
     inputs,
@@ -86,7 +87,7 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     Raises `InvalidTexts` (too few texts), `UnknownName` (layer, pooling), `InvalidInput` (site, sizes) and
     `InvalidCloud` (NaN or infinity: which layer, how many texts).
     """
-    batching = Batching(batch_size, padding, track, _together(model, padding))
+    batching = Batching(batch_size, padding, track, model.probe.together)
     pool = poolings[pooling or DEFAULT_POOLING[model.kind]]
     sites = select_layers(model.anatomy, layers, site)
     chosen = choose(model, texts, samples=samples, min_tokens=min_tokens, max_length=max_length)
@@ -95,6 +96,8 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     plan = plan_of_points(chosen, pool, subsample, seed)
     with_logits = language and model.predicts_next
     way = way_of(model, batching, with_logits=with_logits, site=site, longest=(most := max(map(len, chosen.encoded))))
+    if not way.decoder:  # which pads no text
+        batching = replace(batching, together=_together(model, padding, chosen.encoded))
     collected, tally = Collector(plan, "" if with_logits else deepest(sites)), Tally()
     passing = _Pass(model, chosen, batching, sites, collected, tally, way, with_logits)
     with evaluating(model.network), reading(model.network, f"texts of up to {most} tokens"):
@@ -108,10 +111,14 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     return read, _language(model, chosen, tally, seed, batching)
 
 
-def _together(model: LoadedModel, side: Side) -> Company:
-    if side == "right":
-        return model.probe.together
-    return model.probe.allowed(change_by_padding(model.anatomy, side, model.tokenizer))
+def _together(model: LoadedModel, side: Side, rows: Sequence[Encoded]) -> Company:
+    """Which of the texts may share a batch: asked once more with the shortest and the longest of them."""
+    allowed = model.probe.together
+    short, long = (torch.from_numpy(f(rows, key=len).ids) for f in (min, max))
+    if len(short) == len(long) or allowed == "none" or (side == "right" and allowed != "any"):
+        return allowed
+    with reading(model.network, f"a text of {len(long)} tokens"):
+        return model.probe.allowed(change_by_padding(model.anatomy, short, long, side, model.tokenizer))
 
 
 @dataclass(frozen=True, slots=True)

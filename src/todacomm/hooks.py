@@ -102,28 +102,34 @@ class Trace:
         before, after = self.entered.get(module, []), self.left.get(module, [])
         return (before[call], after[call]) if call < len(before) == len(after) else None
 
-    def _enter(self, module: nn.Module, hidden: Tensor) -> None:
-        self.order.append(module)
-        self.entered.setdefault(module, []).append(_kept(hidden))
 
-    def _leave(self, module: nn.Module, hidden: Tensor) -> None:
-        self.left.setdefault(module, []).append(_kept(hidden))
+Part = Callable[[nn.Module, Tensor], Tensor]
 
 
-def trace(base: nn.Module, modules: Sequence[nn.Module], ids: Tensor, real: Tensor | None = None, **more: Any) -> Trace:
-    """Run the texts ``ids`` (b, t) through the base model and keep what enters and what leaves ``modules``."""
+def trace(
+    base: nn.Module,
+    modules: Sequence[nn.Module],
+    ids: Tensor,
+    real: Tensor | None = None,
+    part: Part = lambda _module, hidden: hidden,
+    **more: Any,
+) -> Trace:
+    """Run the texts ``ids`` (b, t) through the base model and keep ``part`` of what enters and what leaves ``modules``."""
     seen = Trace()
 
     def entered(module: nn.Module) -> Callable[[Tensor], None]:
-        return lambda hidden: seen._enter(module, hidden)  # noqa: SLF001
+        def enter(hidden: Tensor) -> None:
+            seen.order.append(module)
+            keep(seen.entered, module, hidden)
+
+        return enter
 
     def left(module: nn.Module) -> Callable[[Tensor], None]:
-        return lambda hidden: seen._leave(module, hidden)  # noqa: SLF001
+        return lambda hidden: keep(seen.left, module, hidden)
+
+    def keep(store: dict[nn.Module, list[Tensor]], module: nn.Module, hidden: Tensor) -> None:
+        store.setdefault(module, []).append(part(module, hidden).detach().to("cpu", copy=True))
 
     with evaluating(base), hooked({m: entered(m) for m in modules}, {m: left(m) for m in modules}):
         seen.output = base(**arguments(base, ids, real), **more)
     return seen
-
-
-def _kept(hidden: Tensor) -> Tensor:
-    return hidden.detach().to("cpu", copy=True)

@@ -19,7 +19,7 @@ from torch import Tensor
 from todacomm.batching import Batch, Batching, Encoded, inputs, pad_id, token_budget, vocabulary
 from todacomm.errors import InvalidInput
 from todacomm.families import probe_ids
-from todacomm.feeding import arguments
+from todacomm.feeding import arguments, reading
 from todacomm.hooks import evaluating, hooked
 from todacomm.loading import LoadedModel
 
@@ -147,7 +147,7 @@ def comes_in_pieces(model: LoadedModel) -> bool:
         return False
     called: list[Tensor] = []
     given = _short(model)
-    with evaluating(model.network), hooked({}, {head: called.append}):
+    with reading(model.network), evaluating(model.network), hooked({}, {head: called.append}):
         output = model.network(**given)
     asked = tuple(given["input_ids"].shape)
     if _logits(output).shape[:2] != asked:

@@ -80,9 +80,9 @@ def probe(found: Anatomy, tokenizer: Any) -> Probe:
     base, rounding = found.base, _rounding(found.base)
     text, longer, first, last = _texts(base)
     with reading(base):
-        alone, beside = _states(found, text[None]), _states(found, torch.stack([text, first, last]))
-        company = _change(_part(beside, 0), _part(alone, 0))
-        if company > rounding and _change(_part(_states(found, text[None]), 0), _part(alone, 0)) > rounding:
+        alone, beside = _states(found, text[None], 0), _states(found, torch.stack([text, first, last]))
+        company = _change(_part(beside, 0), alone)
+        if company > rounding and _change(_states(found, text[None], 0), alone) > rounding:
             raise InvalidInput(
                 f"{type(base).__name__} gives other hidden states each time it reads the same text, so nothing measured "
                 "of it would hold; where it draws random numbers, fix their seed in its configuration"
@@ -91,16 +91,15 @@ def probe(found: Anatomy, tokenizer: Any) -> Probe:
     return Probe(
         earlier=_change(_part(beside, 2, slice(-1)), _part(beside, 0, slice(-1))),
         later=_change(_part(beside, 1, slice(1, None)), _part(beside, 0, slice(1, None))),
-        padding=_change(right, _part(alone, 0)),
+        padding=_change(right, alone),
         company=company,
         rounding=rounding,
     )
 
 
-def change_by_padding(found: Anatomy, side: str, tokenizer: Any) -> float:
-    """The largest change of any hidden state by padding on one side; infinite where the model fails on it."""
-    text, longer, *_ = _texts(found.base)
-    return _change(_padded(found, text, longer, side, tokenizer), _part(_states(found, text[None]), 0))
+def change_by_padding(found: Anatomy, text: Ids, longer: Ids, side: str, tokenizer: Any) -> float:
+    """The largest change of any hidden state of a text by padding on one side beside a longer one; infinite where it fails."""
+    return _change(_padded(found, text, longer, side, tokenizer), _states(found, text[None], 0))
 
 
 def _rounding(base: nn.Module) -> float:
@@ -118,12 +117,16 @@ def _texts(base: nn.Module) -> tuple[Ids, Ids, Ids, Ids]:
     return text, ids[:tokens].flip(0), first, last
 
 
-def _states(found: Anatomy, ids: Tensor, real: Tensor | None = None) -> States:
-    """The stream before, between and after the blocks, and the output of the final norm, (b, t, d) each."""
+def _states(found: Anatomy, ids: Tensor, *part: int | slice, real: Tensor | None = None) -> States:
+    """The stream before, between and after the blocks, and the output of the final norm: (b, t, d) each, or a part of that."""
     taps = [t for t in (found.embedding, *found.outputs("block"), found.final) if t is not None]
-    seen = trace(found.base, list(dict.fromkeys(t.module for t in taps)), ids, real)
-    read = [(seen.entered if t.entering else seen.left)[t.module][t.call] for t in taps]
-    return [upright(hidden, t.axes, ids.shape[1]).float() for hidden, t in zip(read, taps, strict=True)]
+    axes = {t.module: t.axes for t in taps}
+
+    def wanted(module: nn.Module, hidden: Tensor) -> Tensor:
+        return upright(hidden, axes[module], ids.shape[1])[part].float() if hidden.ndim == 3 else hidden[:0]
+
+    seen = trace(found.base, list(axes), ids, real, wanted)
+    return [(seen.entered if t.entering else seen.left)[t.module][t.call] for t in taps]
 
 
 def _padded(found: Anatomy, text: Ids, longer: Ids, side: str, tokenizer: Any) -> States:
@@ -133,7 +136,7 @@ def _padded(found: Anatomy, text: Ids, longer: Ids, side: str, tokenizer: Any) -
     real = torch.zeros_like(ids, dtype=torch.bool)
     ids[0, place], ids[1], real[0, place], real[1] = text, longer, True, True
     with suppress(*FOREIGN):
-        return _part(_states(found, ids, real), 0, place)
+        return _states(found, ids, 0, place, real=real)
     return []
 
 
