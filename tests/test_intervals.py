@@ -228,6 +228,20 @@ def test_a_number_that_does_not_vary_has_an_interval_without_width(halves):
     assert (one.low, one.estimate, one.high) == (59, 59, 59)
     flat = interval("H1_count", made(np.zeros((30, 2)), 0.0, "H1_count"))
     assert (flat.low, flat.high) == (0, 0)
+    assert flat.note == "0 here and in every half: that other clouds have none is not shown"
+
+
+@pytest.mark.parametrize(
+    "name", ["H1_max_lifetime", "H1_total_persistence", "H1_count", "H1_mean_lifetime", "H1_entropy"]
+)
+@pytest.mark.parametrize("estimate", [0.0, 0.1])
+def test_a_number_that_is_0_here_and_not_in_the_halves_has_no_interval_of_one_point(rng, name, estimate):
+    """As at embeddings of few distinct points: 12 % of intervals held the mean where one cloud in six has a bar of H1."""
+    halves = 3.0 * (rng.random((50, 2)) < 0.3)
+    found = interval(name, made(halves, estimate, name))
+    assert found.low == 0
+    assert found.high > 1
+    assert difference_test(name, made(halves, estimate, name), made(halves[::-1], estimate + 0.2, name)) > 0.05
 
 
 @pytest.mark.parametrize(("estimate", "spread"), [(38.0, 2.0), (39.0, 0.3), (36.0, 9.0), (1.0, 4.0)])

@@ -34,6 +34,7 @@ CONFIDENCE = 0.95
 ROUNDING = 1e-9  # nats
 COUNTED = 1e-9  # what an end of an interval may be beyond a count
 BOTH = "halves and quarters"
+NEVER = "0 here and in every half: that other clouds have none is not shown"
 
 Series = Float64[np.ndarray, "s _"]
 
@@ -143,7 +144,8 @@ def spread_of(name: str, halves: Halves) -> Spread:
     why = "the number itself is undefined" if math.isnan(estimate) else ""
     if rule.form == "deficit" and _ceiling(halves.points) - estimate < ROUNDING:
         why = "all lifetimes are equal"
-    return _spread(series, rule, halves, why)
+    found = _spread(series, rule, halves, why)
+    return replace(found, note=NEVER) if estimate == 0 and not (found.undefined or series.any()) else found
 
 
 def by_quarters(rule: Rule, halves: Halves) -> bool:
@@ -160,6 +162,10 @@ def _in_unit(given: Series, estimate: float, rule: Rule, halves: Halves) -> Seri
     if rule.form == "deficit":
         return (estimate - _ceiling(halves.points)) * np.log(_ceiling(halves.half) - given)
     growth = estimate / _mean(given)
+    if (
+        estimate == 0 or not given.all()
+    ):  # few bars: a part may have some where the whole has none, and none where it has some
+        growth = max(growth, np.float64(1.0))
     return given * (np.sqrt(growth) if rule.form == "root" else growth)
 
 
