@@ -66,6 +66,7 @@ STRATA = [
     {
         "expansion",
         "homology",
+        "between_diagrams",
         "measurement",
         "comparison",
         "halves",

@@ -15,11 +15,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from todacomm import grokking, plots
+    from todacomm.between_diagrams import bottleneck, wasserstein
     from todacomm.comparison import Comparison, compare
     from todacomm.engines import persistence
     from todacomm.errors import TodacommError
     from todacomm.experiment import run
-    from todacomm.homology import rips
+    from todacomm.homology import generators, rips
     from todacomm.profiles import measure
     from todacomm.recipe import Recipe
     from todacomm.sites import activations
@@ -35,8 +36,11 @@ _PLACES = {
     "PointCloud": "types",
     "Recipe": "recipe",
     "rips": "homology",
+    "generators": "homology",
     "persistence": "engines",
     "Diagrams": "types",
+    "bottleneck": "between_diagrams",
+    "wasserstein": "between_diagrams",
     "measure": "profiles",
     "Measurement": "types",
     "run": "experiment",
@@ -63,7 +67,9 @@ __all__ = [
     "TodacommError",
     "__version__",
     "activations",
+    "bottleneck",
     "compare",
+    "generators",
     "grokking",
     "measure",
     "persistence",
@@ -71,6 +77,7 @@ __all__ = [
     "rips",
     "run",
     "texts",
+    "wasserstein",
 ]
 
 
