@@ -69,6 +69,8 @@ def rips(
     """
     highest, limit = checked_dimension(maxdim), checked_limit(threshold)
     condensed, _ = chosen(X, metric, precision, landmarks, seed)
+    if highest == 1 and bitlink.available():
+        return bars_of(bitlink.homology(condensed, threshold=limit))
     return rows_of(own(condensed, maxdim=highest, threshold=limit))
 
 
@@ -96,10 +98,10 @@ def generators(
     if not bitlink.available():
         raise InvalidInput("generators are given by the engine that numba compiles, which is not installed here")
     found = bitlink.homology(condensed, threshold=limit)
-    order = np.lexsort((found.bars[:, 1], found.bars[:, 0], np.isinf(found.bars[:, 1])))
+    order = order_of(found.bars)
     triangles = found.death_triangles[order]
     return Generated(
-        rows_of(found.diagrams()),
+        bars_of(found),
         rows[found.birth_edges[order]],
         np.where(triangles < 0, -1, rows[triangles]),
         rows[found.merging_edges[found.merges > 0]],
@@ -160,6 +162,22 @@ def first_of(n: int, landmarks: int | None, seed: int) -> tuple[int, int] | None
             raise InvalidInput(f"{name} is {number!r}; expected a whole number of at least {least}")
     rng = np.random.default_rng(seed)
     return None if landmarks >= n else (int(landmarks), int(rng.integers(n)))
+
+
+def bars_of(found: bitlink.Barcode) -> list[Diagram]:
+    """`rows_of` what our own engine finds."""
+    deaths = found.merges[found.merges > 0]
+    clusters = np.zeros((len(deaths) + found.points - len(found.merges), 2))
+    clusters[: len(deaths), 1], clusters[len(deaths) :, 1] = deaths, np.inf
+    return [clusters, found.bars[order_of(found.bars)]]
+
+
+def order_of(bars: Diagram) -> Int[np.ndarray, " m"] | slice:
+    """By birth and death, those that never die last; bars come by birth."""
+    births, deaths = bars.T
+    if (births[1:] > births[:-1]).all() and not np.isinf(deaths).any():
+        return slice(None)
+    return np.lexsort((deaths, births, np.isinf(deaths)))
 
 
 def rows_of(found: Diagrams) -> list[Diagram]:
