@@ -103,3 +103,25 @@ def test_nothing_to_compare_is_an_error():
 
 def test_profiles_of_one_dataset_and_pooling_are_one_group(profile, other):
     assert {name: len(group) for name, group in groups_of([profile, other]).items()} == {"arrays_given": 2}
+
+
+@pytest.mark.parametrize("given", [np.zeros((4, 3)), "gpt2", 5, {"a": 1}, [np.zeros((4, 3))], ["a", "b"]])
+def test_what_is_no_list_of_profiles_is_told_what_is(given):
+    with pytest.raises(InvalidInput, match=r"profiles are compared, in a list: td.compare\(\[td.measure"):
+        compare(given)
+
+
+def test_arrays_are_compared_without_a_word_of_embeddings():
+    clouds = [np.random.default_rng(seed).normal(size=(30, 4)) for seed in (1, 2)]
+    plain = compare([measure(x, name=str(i), null_draws=0, resamples=20) for i, x in enumerate(clouds)])
+    assert plain.warnings == ()
+    layers = [
+        measure({"layer_0": x, "layer_1": x**3}, name=str(i), null_draws=0, resamples=20) for i, x in enumerate(clouds)
+    ]
+    (warning,) = compare(layers).warnings
+    assert warning.startswith(
+        "No embedding was measured, so each model is set on its own first sound layer: 0 (given) on"
+    )
+    single = layers[0]
+    with pytest.raises(InvalidInput, match="found Profile"):
+        compare(single)

@@ -7,7 +7,7 @@ import torch
 
 from forward_by_hand import stream
 from tiny_models import BARE, CAUSAL, FAMILIES, POST_NORM, PRE_NORM, SENTENCES, TEXTS, tiny
-from todacomm import language
+from todacomm import batching, language
 from todacomm.batching import choose, pad
 from todacomm.errors import InvalidCloud, InvalidInput, InvalidTexts, UnknownName
 from todacomm.extraction import extract
@@ -347,3 +347,37 @@ def test_progress_passes_every_batch():
 
     extract(tiny("bert"), TEXTS, batch_size=4, track=track)
     assert seen == [("activations of bert", 3, 3), ("masked-token loss", 3, 3), ("pseudo-perplexity", 6, 6)]
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert", "llama"])
+def test_of_a_long_text_no_more_is_tokenised_than_is_read(name, monkeypatch):
+    """The same tokens, marks and bytes as of the whole text; blanks and unbroken words too."""
+    words = " ".join(TEXTS.items)
+    long = [words * 300, "a" * 30_000, "a " + " " * 30_000 + words, "ab cd. " * 20_000, "\n" * 20_000 + words]
+    kinds = Texts("long", (*long, *TEXTS.items))
+    options = {"samples": None, "min_tokens": 1, "max_length": 40}
+    parts = choose(tiny(name), kinds, **options).encoded
+    monkeypatch.setattr(batching, "LONG", 10**9)
+    whole = choose(tiny(name), kinds, **options).encoded
+    for a, b in zip(parts, whole, strict=True):
+        assert (a.ids.tolist(), a.truncated, a.predicted_bytes, a.text) == (
+            b.ids.tolist(),
+            b.truncated,
+            b.predicted_bytes,
+            b.text,
+        )
+
+
+def test_a_line_of_ten_million_letters_is_never_tokenised_whole(monkeypatch):
+    model, given = tiny("gpt2"), []
+    tokenised = batching._tokenised
+
+    def counted(tokenizer, texts, **options):
+        given.append(sum(map(len, [texts] if isinstance(texts, str) else texts)))
+        return tokenised(tokenizer, texts, **options)
+
+    monkeypatch.setattr(batching, "_tokenised", counted)
+    line = "ab cd. " * 1_500_000
+    chosen = choose(model, Texts("long", (line, *TEXTS.items)), samples=None, min_tokens=1, max_length=40)
+    assert chosen.encoded[0].truncated
+    assert max(given) < 100_000

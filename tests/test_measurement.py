@@ -1,5 +1,7 @@
 """Clouds along a model → a profile with its expansions; the library call `measure`."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -174,3 +176,34 @@ def test_copies_that_differ_by_rounding_are_one_point_under_every_recipe(rng, se
 def test_a_recipe_refuses_numbers_that_mean_nothing(settings):
     with pytest.raises(InvalidInput, match="expected"):
         Recipe(**settings)
+
+
+X = np.arange(12.0).reshape(4, 3) ** 1.5
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("layers.npz", "found the name 'layers.npz'. A file: todacomm measure layers.npz"),
+        (Path("a/cloud.npy"), "A file: todacomm measure a/cloud.npy"),
+        ("gpt2", "a model: td.run"),
+        ([X, X], r"a list of 2 arrays; give each the name of its layer: td.measure\(\{'layer_0': first"),
+        ((X, X[:3], X), "a list of 3 arrays"),
+        ({1: X}, "a layer is called 1, which is no string"),
+        ({None: X}, "a layer is called None"),
+        ({}, "no layer was given"),
+    ],
+)
+def test_what_is_given_in_place_of_an_array_is_told_what_to_give(given, message):
+    with pytest.raises(InvalidCloud, match=message):
+        measure(given, null_draws=0, resamples=0)
+
+
+def test_a_list_of_rows_is_an_array():
+    assert measure(X.tolist(), null_draws=0, resamples=0) == measure(X, null_draws=0, resamples=0)
+    assert measure(list(X), null_draws=0, resamples=0) == measure(X, null_draws=0, resamples=0)
+
+
+def test_layers_of_arrays_are_chosen_by_giving_them():
+    with pytest.raises(UnknownName, match="'layers' is not a setting of a recipe .* Choose layers of arrays by giving"):
+        measure(X, layers=3)

@@ -360,6 +360,12 @@ def test_sites_of_different_numbers_of_points_are_no_layers_of_one_cloud():
         activations(network, [torch.randn(6, 3, 30)], ["0", "1"], pooling="tokens")
 
 
+@pytest.mark.parametrize("sites", [3, [0], None, [nn.Tanh()], ["0", 1]])
+def test_a_site_is_a_name(sites):
+    with pytest.raises(InvalidInput, match="a site is .*; expected dotted names of modules"):
+        activations(nn.Sequential(nn.Linear(3, 4)), [torch.randn(4, 3)], sites)
+
+
 # Architectures
 
 

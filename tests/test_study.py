@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from todacomm.engines import engines
-from todacomm.errors import InvalidStudy, UnknownName
+from todacomm.errors import InvalidStudy, TodacommError, UnknownName
 from todacomm.models import PRESETS, SHIPPED
 from todacomm.pooling import poolings
 from todacomm.recipe import DISTANCES, SCALES
@@ -110,6 +110,20 @@ def test_a_comma_list_is_split(key):
 @pytest.mark.parametrize(("given_layers", "kept"), [("all", "all"), (["all"], "all"), ("final", ("final",))])
 def test_layers_are_all_or_a_list(given_layers, kept):
     assert Study(layers=given_layers).layers == kept
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (3, "found 3; blocks are called layer_0, layer_1, …, so write 'layer_3'"),
+        (0, "found 0; blocks are called .* so write 'layer_0'"),
+        (-1, "found -1; blocks are called"),
+        ("transformer.h.3.mlp", r"A module by its name: td.activations\(network, batches, \['transformer.h.3.mlp'\]\)"),
+    ],
+)
+def test_a_layer_is_called_by_its_name(layers, message):
+    with pytest.raises(TodacommError, match=message):
+        Study(layers=layers)
 
 
 def test_layers_and_poolings_take_comma_lists():

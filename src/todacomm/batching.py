@@ -29,6 +29,8 @@ CHUNK = 512  # texts tokenised at a time, so that a large dataset is read only a
 AUTO_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}  # of a batch, padding included, when its size is chosen here
 CACHED = 300_000  # numbers of one hidden state that stay in the cache of a core: 520 tokens of 576 numbers
 FEWEST_TOKENS = 256  # below it the work on a batch is more than that on its tokens
+LONG = 64  # letters for each token that is read: beyond it a text is tokenised in part
+BEHIND = 64  # tokens that must follow those that are read, in a part of a text
 LOGIT_BYTES = 512 * 2**20
 SHOWN = 60  # characters of a text in a message
 
@@ -238,14 +240,30 @@ def _encode(tokenizer: Any, items: Sequence[str], limit: int) -> Iterator[Encode
     options = {"return_special_tokens_mask": True, "return_offsets_mapping": fast, "return_attention_mask": False}
     remaining = iter(items)
     place = 0
-    while chunk := list(islice(remaining, CHUNK)):
+    while chunk := [_opening(tokenizer, text, limit) for text in islice(remaining, CHUNK)]:
         cut = _tokenised(tokenizer, chunk, truncation=True, max_length=limit, **options)
         for i, text in enumerate(chunk):
             special = np.array(cut["special_tokens_mask"][i], dtype=bool)
             ids = np.array(cut["input_ids"][i], dtype=np.int32)
             spanned = _predicted_bytes(text, special, cut["offset_mapping"][i]) if fast else None
-            yield Encoded(place, text, ids, special, spanned, len(ids) == limit and _is_longer(tokenizer, text, limit))
+            yield Encoded(
+                place, items[place], ids, special, spanned, len(ids) == limit and _is_longer(tokenizer, text, limit)
+            )
             place += 1
+
+
+def _opening(tokenizer: Any, text: str, limit: int) -> str:
+    """As much of a long text as holds all the tokens that are read, and enough behind them that these are what they are in the whole.
+
+    A line of ten million letters takes gigabytes where all of its tokens are made.
+    """
+    letters = LONG * limit
+    while len(text) > letters and getattr(tokenizer, "truncation_side", "right") == "right":
+        part = text[:letters]
+        if len(_tokenised(tokenizer, part, return_attention_mask=False)["input_ids"]) >= limit + BEHIND:
+            return part
+        letters *= 8
+    return text
 
 
 def _predicted_bytes(text: str, special: Bool[np.ndarray, " t"], offsets: Sequence[tuple[int, int]]) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from todacomm.blocks import BLOCKS, Apart, Clouds, distances_apart
 from todacomm.claims import Interval
@@ -94,8 +95,7 @@ def compare(
     Otherwise each is set on its first sound layer, and a warning says so. ``clouds`` gives of a profile the function from layers to
     clouds, or why there is none: CKA and the test of diagrams need it. Raises InvalidInput without a profile.
     """
-    if not profiles:
-        raise InvalidInput("nothing to compare: no profile was given")
+    refuse_no_profiles(profiles)
     how, at_hand = how or How(), clouds or (lambda _: NO_CLOUDS)
     which = baseline_index(profiles)
     rows = tuple(row(p, which) for p in profiles)
@@ -111,6 +111,18 @@ def compare(
         correlations_of(rows),
         how,
     )
+
+
+def refuse_no_profiles(profiles: Any) -> None:
+    """Raise InvalidInput for what is no list of profiles."""
+    listed = isinstance(profiles, Sequence) and not isinstance(profiles, str)
+    wrong = next((one for one in profiles if not isinstance(one, Profile)), None) if listed else profiles
+    if wrong is not None:
+        raise InvalidInput(
+            f"profiles are compared, in a list: td.compare([td.measure(first), td.measure(second)]); found {type(wrong).__name__}"
+        )
+    if not profiles:
+        raise InvalidInput("nothing to compare: no profile was given")
 
 
 def pairs_of(profiles: Sequence[Profile], against: str = "") -> list[tuple[Profile, Profile]]:
@@ -228,13 +240,11 @@ def peak_of(profile: Profile, name: str) -> tuple[str, Number]:
 def warnings(profiles: Sequence[Profile], rows: Sequence[ModelRow]) -> list[str]:
     """What forbids reading the rows side by side without a second thought."""
     found = [text for text in (differing(profiles, *question) for question in QUESTIONS) if text]
-    degenerate = [r.model for r in rows if r.baseline != "embedding"]
-    if degenerate:
-        found.append(
-            "The embedding is not a sound baseline for every model, so each model is set on its own first sound layer: "
-            + "; ".join(f"{r.model} ({r.pooling}) on {r.baseline or 'none'}" for r in rows)
-            + "."
-        )
+    if any(r.baseline not in ("", "embedding") for r in rows):
+        measured = any("embedding" in p.layers for p in profiles)
+        because = "The embedding is not a sound baseline for every model" if measured else "No embedding was measured"
+        each = "; ".join(f"{r.model} ({r.pooling}) on {r.baseline or 'none'}" for r in rows)
+        found.append(f"{because}, so each model is set on its own first sound layer: {each}.")
     return found
 
 

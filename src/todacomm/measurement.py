@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -118,12 +119,30 @@ def drawn_for_check(layers: Sequence[str], recipe: Recipe) -> set[str]:
     return {layers[i] for i in drawn.tolist()}
 
 
+def refuse_no_arrays(data: Any) -> None:
+    """Raise InvalidCloud for what is likely to be given in place of an array, with what to give."""
+    if isinstance(data, str | PathLike):
+        raise InvalidCloud(
+            f"arrays are measured, found the name '{data}'. A file: todacomm measure {data}, or read it with NumPy; a model: td.run"
+        )
+    if isinstance(data, list | tuple) and any(np.ndim(one) == 2 for one in data if not isinstance(one, list | tuple)):
+        raise InvalidCloud(
+            f"a list of {len(data)} arrays; give each the name of its layer: td.measure({{'layer_0': first, 'layer_1': second}})"
+        )
+    if isinstance(data, Mapping):
+        wrong = [repr(layer) for layer in data if not isinstance(layer, str)]
+        if wrong or not data:
+            found = f"a layer is called {wrong[0]}, which is no string" if wrong else "no layer was given"
+            raise InvalidCloud(f"{found}; expected names and arrays, as {{'layer_0': array}}")
+
+
 def as_clouds(data: Any, name: str) -> Iterable[PointCloud]:
     """Point clouds of whatever `measure` takes."""
     if isinstance(data, PointCloud):
         return [data]
     if isinstance(data, Activations):
         return list(data.clouds())
+    refuse_no_arrays(data)
     if isinstance(data, Mapping):
         return [PointCloud(a, Address(name, "arrays", layer)) for layer, a in data.items()]
     return [PointCloud(data, Address(name, "arrays", "cloud"))]

@@ -90,5 +90,6 @@ def recipe_of(settings: Mapping[str, Any]) -> Recipe:
     known = Recipe.__dataclass_fields__
     for key in settings:
         if key not in known:
-            raise UnknownName("setting of a recipe", key, known)
+            hint = "Choose layers of arrays by giving those alone, as {'layer_3': array}." if key == "layers" else ""
+            raise UnknownName("setting of a recipe", key, known, hint=hint)
     return Recipe(**settings)

@@ -50,7 +50,7 @@ def activations(
     Raises `UnknownName` for a site that is no module, `InvalidInput` for one that did not run just once a batch or
     whose rows are not those of the batch, and `InvalidCloud` for NaN or infinity.
     """
-    names = [sites] if isinstance(sites, str) else list(sites)
+    names = names_of(sites)
     reader = Reader(module, modules_of(module, names), poolings[pooling], channels, mask)
     with evaluating(module), reader.watching():
         for place, batch in enumerate(each_of(batches)):
@@ -62,6 +62,17 @@ def activations(
     require_finite(found, type(module).__name__, dtype_of(module))
     rows = tuple(f"row {i}" for i in range(len(found[names[0]])))
     return Activations(found, type(module).__name__, Texts("batches", rows), pooling)
+
+
+def names_of(sites: Any) -> list[str]:
+    """The sites as a list of names, of one name too."""
+    names = [sites] if isinstance(sites, str) else list(sites) if isinstance(sites, Iterable) else [sites]
+    wrong = next((name for name in names if not isinstance(name, str)), None)
+    if wrong is not None or sites is None:
+        raise InvalidInput(
+            f"a site is {type(wrong).__name__}; expected dotted names of modules, as of named_modules(): ['blocks.3.mlp']"
+        )
+    return names
 
 
 def modules_of(module: Any, sites: Sequence[str]) -> dict[str, nn.Module]:

@@ -60,6 +60,9 @@ def _poolings(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 
 def _listed_layers(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        written = f"layer_{max(value, 0)}"
+        raise ValueError(f"found {value}; blocks are called layer_0, layer_1, …, so write '{written}'")  # noqa: TRY004
     listed = _listed(value)
     return ALL if listed == (ALL,) else listed
 
@@ -69,7 +72,9 @@ def _layers(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
         return ALL
     for name in _each_once(names):
         if not re.fullmatch(r"embedding|final|layer_(0|[1-9]\d*)", name):
-            raise UnknownName("layer", name, (ALL, "embedding", "layer_0", "layer_1", "…", "final"))
+            hint = f"A module by its name: td.activations(network, batches, ['{name}']); or name its site, attention or mlp, beside layer_i."
+            known = (ALL, "embedding", "layer_0", "layer_1", "…", "final")
+            raise UnknownName("layer", name, known, hint=hint if "." in name else "")
     return names
 
 
