@@ -101,6 +101,14 @@ def test_a_damaged_index_is_named(sharded, content):
         load(sharded)
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_what_git_leaves_in_place_of_a_large_file_is_told(model, name):
+    (model / "model.safetensors").unlink()
+    (model / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 548105171\n")
+    with pytest.raises(ModelUnavailable, match=f"{name} is not the file but what Git LFS keeps .* git lfs pull"):
+        load(model)
+
+
 def test_a_shard_that_is_missing_is_named(sharded):
     first = checkpoints.weight_files(sharded)[0]
     first.unlink()
@@ -224,7 +232,14 @@ def test_tensors_beside_those_of_a_block_are_named(model, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["transformer.h.0.attn.bias", "transformer.h.0.attn.masked_bias", "score.weight", "v_head.summary.weight"]
+    "name",
+    [
+        "transformer.h.0.attn.bias",
+        "transformer.h.0.attn.masked_bias",
+        "transformer.h.1.attn.causal_mask",
+        "score.weight",
+        "v_head.summary.weight",
+    ],
 )
 def test_buffers_and_other_heads_may_be_left_over(model, name):
     from safetensors.torch import load_file, save_file

@@ -34,6 +34,7 @@ OF_LIBRARIES = (
     AssertionError,
 )
 LONGEST_SENTENCE = 500
+POINTER, LARGEST_POINTER = b"version https://git-lfs", 1024
 CHUNK = 1 << 20
 
 
@@ -83,6 +84,7 @@ def check_weights(source: ModelSource, gguf_file: str | None, *, allow_pickle: b
             f"{source.name}: no weights at {source.location}; expected model.safetensors. {inside}".strip(" .")
         )
     named = shards_of(found) if found.suffix == ".json" else [found]
+    _refuse_pointers(source, named)
     pickled = next((path.relative_to(found.parent) for path in named if path.suffix != ".safetensors"), None)
     if pickled is None:
         return
@@ -97,6 +99,15 @@ def check_weights(source: ModelSource, gguf_file: str | None, *, allow_pickle: b
             "when it is read. If you trust where it came from, use --allow-pickle (it is then read with "
             "weights_only=True), or a --revision that has model.safetensors"
         )
+
+
+def _refuse_pointers(source: ModelSource, files: Iterable[Path]) -> None:
+    """Refuse the small text that Git leaves in place of a large file."""
+    for path in files:
+        if path.is_file() and path.stat().st_size < LARGEST_POINTER and path.read_bytes().startswith(POINTER):
+            raise ModelUnavailable(
+                f"{source.name}: {path} is not the file but what Git LFS keeps in its place; fetch it with: git lfs pull"
+            )
 
 
 def commit(source: ModelSource) -> str:

@@ -11,7 +11,16 @@ from todacomm.families import number_of_blocks
 from todacomm.models import ModelSource
 
 NOT_IN_STREAM = ("pooler", "contact_head")  # parts of a base model that no hidden state passes through
-BUFFERS = ("inv_freq", "masked_bias", r"attn\.bias", r"attention\.bias", "position_ids", "cos_cached", "sin_cached")
+BUFFERS = (
+    "inv_freq",
+    r"\w*mask",
+    "masked_bias",
+    r"attn\.bias",
+    r"attention\.bias",
+    "position_ids",
+    "cos_cached",
+    "sin_cached",
+)
 
 
 def check_complete(source: ModelSource, network: Any, report: Mapping[str, Any]) -> bool:
