@@ -241,6 +241,22 @@ def test_the_unit_of_a_measured_cloud_is_free(power, settings):
     assert far.measurements[0].facts.doubtful == near.measurements[0].facts.doubtful
 
 
+@pytest.mark.parametrize("power", [-300, 154, 300])
+def test_intervals_and_tests_do_not_depend_on_the_unit(power):
+    cloud = np.random.default_rng(1).normal(size=(40, 3))
+    unit = 2.0 ** round(power * np.log2(10))
+    near, far = (td.measure(u * cloud, null_draws=19, resamples=20).claims for u in (1.0, unit))
+    for name in ("H0_total_persistence", "H1_max_lifetime", "scale"):
+        a, b = (claims.intervals["cloud"][name] for claims in (near, far))
+        assert (b.low / unit, b.high / unit) == pytest.approx((a.low, a.high), rel=1e-9), name
+    for name in ("H0_entropy", "H1_total_persistence_scaled"):
+        a, b = (claims.intervals["cloud"][name] for claims in (near, far))
+        assert (b.low, b.high) == pytest.approx((a.low, a.high), rel=1e-9), name
+    for name, test in near.tests["gaussian"]["cloud"].items():
+        other = far.tests["gaussian"]["cloud"][name]
+        assert (other.p, other.family_wise) == (test.p, test.family_wise), name
+
+
 def test_distances_within_float32_stay_there_and_others_keep_its_digits():
     lengths = np.array([1.0, 1 / 3, 0.0])
     assert compact(lengths).dtype == np.float32

@@ -79,8 +79,9 @@ def standardised(values: Float[np.ndarray, "b L"]) -> Float[np.ndarray, "b L"]:
 def moments(values: Float[np.ndarray, "b L"]) -> tuple[PerLayer, PerLayer]:
     """Mean and sample standard deviation of each column over the numbers that are defined; NaN where there are too few."""
     defined = ~np.isnan(values)
-    count = defined.sum(axis=0)
+    count, known = defined.sum(axis=0), np.where(defined, values, 0.0)
+    unit = np.ldexp(1.0, np.frexp(np.abs(known[np.isfinite(known)]).max(initial=0.0))[1] - 1)  # squares of any size
     with np.errstate(invalid="ignore", divide="ignore"):
-        centre = np.where(defined, values, 0.0).sum(axis=0) / count
-        squares = np.where(defined, (values - centre) ** 2, 0.0).sum(axis=0)
-        return centre, np.sqrt(squares / (count - 1))
+        centre = (known / unit).sum(axis=0) / count
+        squares = np.where(defined, (known / unit - centre) ** 2, 0.0).sum(axis=0)
+        return centre * unit, np.sqrt(squares / (count - 1)) * unit
