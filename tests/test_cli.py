@@ -92,6 +92,18 @@ def test_measure_writes_records_figures_and_a_reading(todacomm, arrays):
     assert todacomm("measure", "layers.npz", "--output", "circle.npy")[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("options", "said"), [(("-q",), True), (("-q", "--json"), False), (("-q", "--output", "m"), False), ((), False)]
+)
+def test_measure_says_where_nothing_comes_of_it(todacomm, arrays, options, said):
+    code, out, err = todacomm("measure", "circle.npy", "--resamples", 0, "--null-draws", 0, *options)
+    assert code == 0
+    assert ("without --output nothing is kept" in one_line(err)) == said
+    assert not out or not said
+    if "--output" in options:
+        assert f"Written to: {Path('m').resolve()}" in out
+
+
 def test_list_models_names_every_model(todacomm):
     code, out, _ = todacomm("list-models")
     assert code == 0

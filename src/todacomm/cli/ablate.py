@@ -327,4 +327,4 @@ def show_table(found: "Ablated") -> None:
     console.out.print(claims_table(found.ablation))
     line = "Counted are the settings that can judge a claim; the report says what was counted apart, and why."
     console.out.print(line, soft_wrap=True)
-    console.out.print(f"Report: {found.directory / 'report.html'}", soft_wrap=True)
+    console.page("Report", found.directory / "report.html")

@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -85,6 +86,12 @@ def stop(code: int) -> None:
     """Leave with an exit code."""
     sys.stdout.flush()
     raise typer.Exit(code)
+
+
+def page(name: str, path: Path) -> None:
+    """Where a page is, in full; a link where the terminal has those."""
+    whole = path.resolve()
+    out.print(Text.assemble(f"{name}: ", (str(whole), f"link {whole.as_uri()}")), soft_wrap=True)
 
 
 def say(message: str) -> None:

@@ -189,7 +189,7 @@ def show(found: "Grokked", *, json: bool, quiet: bool) -> None:
             show_runs(cell, (*one.runs, *one.controls), one.sentences)
         for cell, told in found.told.items():
             show_runs(cell, told)
-        console.out.print(f"Report: {found.directory / 'reports' / 'report.html'}", soft_wrap=True)
+        console.page("Report", found.directory / "reports" / "report.html")
     for cell, problem in found.problems.items():
         console.err.tell(f"no signature{f' of {cell}' if cell else ''}:", "bold red", problem)
     for name, problem in found.failures.items():

@@ -119,7 +119,11 @@ def measure(
         write_measured(output, profile, checked, source=path, figures=written)
     tables.show([profile], csv=csv, json=json, quiet=quiet)
     if output is not None and not (csv or json):
-        console.out.print(f"Written to {output}")
+        console.page("Written to", output)
+    if output is None and quiet and not (csv or json):
+        console.warn(
+            "--quiet prints no table, and without --output nothing is kept; --json and --csv print the numbers"
+        )
 
 
 def names_in(text: str | None) -> list[str]:

@@ -61,7 +61,7 @@ def report(
     if not quiet:
         for note in made.notes:
             console.say(note)
-        console.out.print(f"Report: {made.page}", soft_wrap=True)
+        console.page("Report", made.page)
     for loss in told(salvage.losses):
         console.warn(f"left out: {loss}")
     if salvage.losses:

@@ -340,7 +340,7 @@ def show(outcome: "Outcome", *, csv: bool, json: bool, quiet: bool) -> None:
     tables.show(outcome.profiles, csv=csv, json=json, quiet=quiet)
     if not (csv or json or quiet):
         for experiment in outcome.experiments:
-            console.out.print(f"Report: {experiment / 'reports' / 'report.html'}", soft_wrap=True)
+            console.page("Report", experiment / "reports" / "report.html")
         if outcome.comparison:
             tables.show_comparison(outcome.comparison, outcome.compared.values())
     for model, failure in outcome.failures.items():

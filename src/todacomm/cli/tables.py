@@ -111,7 +111,7 @@ def show_comparison(directory: Path, comparisons: "Iterable[Comparison]") -> Non
         for line in (comparison_legend(comparison), *comparison.warnings, *verdicts(comparison)):
             if line:
                 console.out.print(line, soft_wrap=True)
-    console.out.print(f"Comparison: {directory / 'report.html'}", soft_wrap=True)
+    console.page("Comparison", directory / "report.html")
 
 
 def show_gate(outcomes: "Sequence[Judgement]", *, quiet: bool) -> None:
