@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from todacomm.comparison import Comparison
-from todacomm.files import write_atomically
+from todacomm.files import read_json, write_atomically
 from todacomm.report.comparison_sections import comparison_document
 from todacomm.report.explorers import RunOf, covered_by, explorer_of, unknown_run
 from todacomm.report.layer_data import Look, look
@@ -15,7 +15,7 @@ from todacomm.report.pieces import Context, Document, to_markdown, with_losses
 from todacomm.report.reading import listed
 from todacomm.report.sections import experiment_document, interpretation
 from todacomm.salvage import Attempt, strictly
-from todacomm.store import MANIFEST, read_manifest
+from todacomm.store import MANIFEST
 from todacomm.typed import mapping, texts
 from todacomm.types import Profile
 
@@ -107,7 +107,7 @@ def context_of(run: Path, *, config: str = "") -> Context:
     """What a stored run tells of itself: its figures, how it was made, and with what."""
     from todacomm.report.plots import drawings
 
-    manifest = read_manifest(run) if (run / MANIFEST).exists() else {}
+    manifest = mapping(read_json(run / MANIFEST), run / MANIFEST) if (run / MANIFEST).exists() else {}
     figures = [run / "visualizations" / f"{name}.png" for name in drawings]
     versions = mapping(manifest.get("versions", {}), f"{run / MANIFEST}: versions")
     return {
