@@ -17,7 +17,7 @@ FEWEST = 8  # checkpoints to say anything from
 LEAST_CORRELATION, BY_CHANCE = (
     0.3,
     4.0,
-)  # of a lag; independent noise reaches 3.7 to 4.6 over √T at one shift or another in 1 of 100 runs
+)  # of a lag; independent noise reaches 3.4 to 4.2 over √T at the best shift in 1 of 100 runs
 RECENT, GAIN, STEADY = 10, 0.02, 0.7  # checkpoints, rise of a share, and rank correlation with time of what still rises
 
 
