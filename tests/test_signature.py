@@ -182,7 +182,7 @@ PLANTED = {
     "turning at its end": ({"test_accuracy": smooth(3100, 60)}, s.RISING, "test accuracy 0.16"),
     "fell to 0.17": ({"train_accuracy": FALLING, "test_accuracy": np.full(len(X), 0.017)}, s.UNSTABLE, "train accuracy 0.17"),
     "fell at the last checkpoint": ({"train_accuracy": np.where(X == 3000, 0.17, 1.0)}, s.UNSTABLE, "0.17 at the end"),
-    "up and down": ({"train_accuracy": np.where(np.arange(len(X)) % 4 == 3, 0.5, 1.0)}, s.UNSTABLE, "25% of the checkpoints"),
+    "up and down": ({"train_accuracy": np.where(np.arange(len(X)) % 4 == 3, 0.5, 1.0)}, s.UNSTABLE, "25 % of the checkpoints"),
     "half of it, then nothing": ({"train_accuracy": 0.6 * (smooth(300) - smooth(2000))}, s.UNSTABLE, "0.60 before"),
     "back to 0.1": ({"test_accuracy": smooth(1350, 30) - 0.9 * smooth(2400, 30)}, s.FELL_BACK, "test accuracy 0.10"),
     "back at the last checkpoint": ({"test_accuracy": np.where(X == 3000, 0.1, smooth(1350, 30))}, s.FELL_BACK, "0.10"),

@@ -34,29 +34,63 @@ NARROW = 2.0  # a null band that ends above hides loops, so that a ratio within 
 TIMELY = 1.5  # a loop comes with generalising up to so many times its step
 LEVEL = 0.95  # of the null band
 
+
+def percent(share: float) -> str:
+    """A share in whole per cent.
+
+    >>> percent(0.98)
+    '98 %'
+    """
+    return f"{100 * share:.0f} %"
+
+
 # Every verdict with its rule, in the order in which runs of several verdicts are counted. docs/grokking.md has the same words.
 RULES = {
-    "signature present": f"it grokked, and its ratio after / plateau lies above the null band and above {LEAST_RISE:g}, where the followed number "
-    f"came by {TIMELY:g} times the step of generalising",
+    "signature present": (
+        f"it grokked, and its ratio after / plateau lies above the null band and above {LEAST_RISE:g}, "
+        f"where the followed number came by {TIMELY:g} times the step of generalising"
+    ),
     "grokked, the loop came late": f"the same, but the followed number came later than {TIMELY:g} times the step of generalising",
-    "grokked without a loop": f"it grokked, its ratio is not above the null band and {LEAST_RISE:g}, and it can be known: {FEWEST_TO_DENY} controls or "
-    f"more, a ratio up to {LEAST_RISE:g} or a band that ends below {NARROW:g}, and a run that goes on to {TIMELY:g} times the step of generalising",
-    "undecidable": f"it grokked, and nothing can be said of the loop: no plateau of {IN_A_ROW} checkpoints, fewer than {LAST} checkpoints after it, a run that ended "
-    f"before {TIMELY:g} times the step of generalising, fewer than {FEWEST_TO_DENY} controls, a ratio within a band that ends above {NARROW:g}, or a rise that did not last",
-    "generalised at once": f"it generalised before {DELAY:g} times the step of memorising, or gave {LOW:.0%} of the test answers or more when it memorised",
-    "fell back": f"it generalised, and test accuracy at the end (median of the last {LAST} checkpoints) is below {HELD:.0%}, or at the very last one "
-    f"below {HELD_LAST:.0%}",
-    "still rising": "it did not generalise, and test accuracy (or train accuracy, before it memorised) rises over the last ten checkpoints or the last fifth of them, by "
-    "0.02 or more and in step with time (Spearman's ρ of 0.7 or more)",
-    "partly generalised": f"it did not generalise, does not rise, and test accuracy at the end is {PARTLY:.0%} or more (twice chance, where that is more)",
+    "grokked without a loop": (
+        f"it grokked, its ratio is not above the null band and {LEAST_RISE:g}, and it can be known: "
+        f"{FEWEST_TO_DENY} controls or more, a ratio up to {LEAST_RISE:g} or a band that ends below "
+        f"{NARROW:g}, and a run that goes on to {TIMELY:g} times the step of generalising"
+    ),
+    "undecidable": (
+        f"it grokked, and nothing can be said of the loop: no plateau of {IN_A_ROW} checkpoints, fewer than "
+        f"{LAST} checkpoints after it, a run that ended before {TIMELY:g} times the step of generalising, "
+        f"fewer than {FEWEST_TO_DENY} controls, a ratio within a band that ends above {NARROW:g}, or a rise "
+        "that did not last"
+    ),
+    "generalised at once": (
+        f"it generalised before {DELAY:g} times the step of memorising, or gave {percent(LOW)} of the test "
+        "answers or more when it memorised"
+    ),
+    "fell back": (
+        f"it generalised, and test accuracy at the end (median of the last {LAST} checkpoints) is below "
+        f"{percent(HELD)}, or at the very last one below {percent(HELD_LAST)}"
+    ),
+    "still rising": (
+        "it did not generalise, and test accuracy (or train accuracy, before it memorised) rises over the "
+        "last ten checkpoints or the last fifth of them, by 0.02 or more and in step with time (Spearman's "
+        "ρ of 0.7 or more)"
+    ),
+    "partly generalised": (
+        f"it did not generalise, does not rise, and test accuracy at the end is {percent(PARTLY)} or more "
+        "(twice chance, where that is more)"
+    ),
     "memorised only": "it memorised, and test accuracy at the end is below that",
-    "did not learn": "none of these: train accuracy was never 98 % three times in a row",
-    "unstable training": f"train accuracy fell by {FALL:.0%} or more from what it had held for three checkpoints ({MEMORISED:.0%} at most), at the last checkpoint or "
-    f"at more than {OFTEN:.0%} of those since; or the loss was no finite number any more. It goes before all others",
+    "did not learn": f"none of these: train accuracy was never {percent(MEMORISED)} three times in a row",
+    "unstable training": (
+        f"train accuracy fell by {FALL:g} or more from what it had held for three checkpoints "
+        f"({percent(MEMORISED)} at most), at the last checkpoint or at more than {percent(OFTEN)} of those "
+        "since; or the loss was no finite number any more. It goes before all others"
+    ),
 }
 LAG = (
-    "shift, in steps, at which changes of the followed number (medians of three checkpoints) correlate most with changes of test accuracy; none where they "
-    f"correlate by less than {LEAST_CORRELATION:g}, or {BY_CHANCE:g} over the root of the number of checkpoints"
+    "shift, in steps, at which changes of the followed number (medians of three checkpoints) correlate most with "
+    f"changes of test accuracy; none where they correlate by less than {LEAST_CORRELATION:g}, or {BY_CHANCE:g} over the root "
+    "of the number of checkpoints"
 )
 VERDICTS = tuple(RULES)
 PRESENT, LATE, NO_LOOP, UNDECIDED, AT_ONCE, FELL_BACK, RISING, PARTLY_GENERALISED, ONLY, NOTHING, UNSTABLE = VERDICTS
@@ -157,7 +191,7 @@ def verdict_of(one: Told, band: Band | None) -> tuple[str, str]:
         return UNSTABLE, (
             f"train accuracy {end.last_train:.2f} at the end, {end.held:.2f} before"
             if fell
-            else f"train accuracy a tenth or more below {end.held:.2f} at {end.below:.0%} of the checkpoints since"
+            else f"train accuracy a tenth or more below {end.held:.2f} at {percent(end.below)} of the checkpoints since"
         )
     if passed.generalised_at is None:
         return _not_generalised(one)
