@@ -109,6 +109,11 @@ def test_what_still_rises_is_told_from_what_has_settled(values, expected, rng):
         assert steady_rise(values + rng.normal(0, 0.003, len(values))) is expected
 
 
+def test_one_answer_more_of_few_inputs_is_no_rise():
+    assert not steady_rise(np.repeat([0.0, 0.025], [8, 8]))
+    assert steady_rise(np.repeat([0.0, 0.025, 0.05, 0.1, 0.2], 3))
+
+
 def test_noise_does_not_rise(rng):
     assert sum(steady_rise(0.5 + rng.normal(0, 0.05, 100)) for _ in range(200)) <= 6
 
