@@ -87,7 +87,7 @@ def limits(findings: Findings, _: Context) -> Iterator[Piece]:
                 "Topology is not shown to predict grokking, or to see anything that the Fourier share of the embedding and the norm of the weights do not show as "
                 "well: they stand in the same tables, and are cheaper to have."
             ),
-            "A loop is no necessity: networks grok by many frequencies at once without a rise of H1 max (the verdict 'grokked without a loop').",
+            "A loop is no necessity: networks can grok by many frequencies at once without a rise of H1 max (the verdict 'grokked without a loop').",
             (
                 "An embedding of several circles has several loops of like size on the unit sphere, each shorter than that of one circle alone: H1 max depends on which "
                 "frequencies a network has, not on how well it generalises."
