@@ -200,3 +200,12 @@ def test_scores_that_are_not_of_the_tokens_of_a_text_are_refused():
     ):
         extract(model, TEXTS)
     assert extract(model, TEXTS, language=False)[0].layers
+
+
+def test_the_final_norm_is_read_in_the_call_after_the_blocks():
+    """NanoChat calls one norm on the embedding and on the last block."""
+    model = loaded("NanoChatForCausalLM", "NanoChatConfig", **TEXT)
+    assert model.anatomy.final_norm_path == "norm"
+    final = extract(model, TEXTS, pooling="mean", language=False)[0].layers["final"]
+    for i, text in enumerate(SENTENCES[:3]):
+        np.testing.assert_allclose(final[i], mean_of_states(model.network, text)[-1], atol=1e-5)

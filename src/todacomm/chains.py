@@ -144,7 +144,8 @@ def same(a: Tensor, b: Tensor) -> bool:
     return bool(((x == y) | (x.isnan() & y.isnan())).all())
 
 
-def received(seen: Trace, module: nn.Module, stream: Tensor, axes: Axes) -> bool:
-    """Whether a stream entered a module in one of its calls."""
-    tokens = stream.shape[1]
-    return any(same(upright(h, axes, tokens), stream) or same(h, stream) for h in seen.entered.get(module, []))
+def received(seen: Trace, module: nn.Module, stream: Tensor, axes: Axes) -> int | None:
+    """The last call of a module that a stream entered; None where there is none."""
+    entered, tokens = seen.entered.get(module, []), stream.shape[1]
+    calls = (i for i, h in enumerate(entered) if same(upright(h, axes, tokens), stream) or same(h, stream))
+    return max(calls, default=None)

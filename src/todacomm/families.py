@@ -12,10 +12,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from todacomm.chains import By, Chain, calls_of, chain_of, lists_of, received
+from todacomm.chains import By, Chain, calls_of, chain_of, lists_of, received, same
 from todacomm.errors import InvalidInput
 from todacomm.feeding import LIBRARY_CALL, base_of, plain_ids, reading, text_config, window_of
-from todacomm.hooks import UPRIGHT, Axes, Tap, Trace, trace
+from todacomm.hooks import UPRIGHT, Axes, Tap, Trace, hidden_of, trace, upright
 from todacomm.models import SITES
 
 NormPlace = Literal["pre-LN", "post-LN", "other"]
@@ -55,7 +55,7 @@ class Anatomy:
     """The blocks of a network in order, its final norm if it has one, their dotted names, and the width of the stream.
 
     A block that is applied again and again (ALBERT) is there as often. ``embedding`` is where the stream before the first is
-    read, ``axes`` how it lies in memory, ``by`` what the blocks were found by. ``norm_place``: pre-LN where a norm of any
+    read, ``axes`` how it lies in memory, ``by`` what the blocks were found by, ``final_call`` which call of its norm is the final one. ``norm_place``: pre-LN where a norm of any
     block reads the stream that enters it; post-LN where none does and no final norm follows; other where only what the
     sublayers add is normalised (OLMo 2).
     """
@@ -70,6 +70,7 @@ class Anatomy:
     embedding: Tap
     axes: Axes = UPRIGHT
     by: By = "chain"
+    final_call: int = 0
 
     def outputs(self, site: str) -> tuple[Tap, ...]:
         """For each block, where the stream after it (``block``) or what ``attention`` or ``mlp`` adds to it is read.
@@ -90,7 +91,7 @@ class Anatomy:
     @property
     def final(self) -> Tap | None:
         """Where the output of the final norm is read."""
-        return Tap(self.final_norm, axes=self.axes) if self.final_norm else None
+        return Tap(self.final_norm, call=self.final_call, axes=self.axes) if self.final_norm else None
 
 
 def anatomy(network: nn.Module, depth: int | None = None) -> Anatomy:
@@ -109,7 +110,8 @@ def anatomy(network: nn.Module, depth: int | None = None) -> Anatomy:
     if chain is None:
         raise InvalidInput(_not_found(network, depth, seen))
     outside = {p: m for p, m in norms.items() if not p.startswith(f"{chain.path}.")}
-    norm = next((p for p, m in outside.items() if received(seen, m, chain.streams[-1], chain.axes)), "")
+    calls = {p: call for p, m in outside.items() if (call := _final_call(seen, m, chain)) is not None}
+    norm = next(iter(calls), "")
     before = [m for p, m in norms.items() if p != norm]
     return Anatomy(
         chain.blocks,
@@ -122,7 +124,20 @@ def anatomy(network: nn.Module, depth: int | None = None) -> Anatomy:
         chain.embedding,
         chain.axes,
         chain.by,
+        calls.get(norm, 0),
     )
+
+
+def _final_call(seen: Trace, norm: nn.Module, chain: Chain) -> int | None:
+    """The call of a norm that received what leaves the last block and gave what the model gives; None where there is none.
+
+    NanoChat calls one norm before its blocks and after them; a norm within what mixes several streams is not the last.
+    """
+    call, given = received(seen, norm, chain.streams[-1], chain.axes), hidden_of(seen.output)
+    if call is None or given is None or given.shape[:2] != chain.streams[-1].shape[:2]:
+        return call
+    left = seen.left.get(norm, [])
+    return call if call < len(left) and same(upright(left[call], chain.axes, given.shape[1]), given) else None
 
 
 def number_of_blocks(network: nn.Module) -> int:
@@ -145,7 +160,9 @@ def probe_ids(network: nn.Module) -> Tensor:
 
 def _norm_place(seen: Trace, chain: Chain, norms: Sequence[nn.Module], *, final: bool) -> NormPlace:
     before = chain.streams[:-1]
-    if any(received(seen, m, stream, chain.axes) for m in norms if m not in chain.blocks for stream in before):
+    if any(
+        received(seen, m, stream, chain.axes) is not None for m in norms if m not in chain.blocks for stream in before
+    ):
         return "pre-LN"
     return "other" if final else "post-LN"
 
