@@ -107,7 +107,10 @@ def test_a_refused_pair_says_why():
 def test_a_doubtful_expansion_carries_no_sentence():
     pair = compare([profile_of("base"), profile_of("tuned")]).pairs[0]
     loud = replace(
-        pair.second.at("layer_1"), facts=replace(pair.second.at("layer_1").facts, largest_variance_share=0.8)
+        pair.second.at("layer_1"),
+        facts=replace(
+            pair.second.at("layer_1").facts, largest_variance_share=0.8, second_variance_share=0.01, dimension=768
+        ),
     )
     others = tuple(loud if m.address.layer == "layer_1" else m for m in pair.second.measurements)
     found = compare([pair.first, replace(pair.second, measurements=others)])
