@@ -6,12 +6,13 @@ import io
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from todacomm.errors import CannotWrite
-from todacomm.plain import CONTROLS, cell, plain
+from todacomm.plain import CONTROLS, cell, plain, visible
 
 HANDLER = "todacomm"  # of characters that an encoding does not hold
 
@@ -91,13 +92,14 @@ def drop(stream: Any) -> None:
 @contextmanager
 def guarded() -> Iterator[None]:
     """Within, whatever is printed can be encoded, and what cannot be written is told."""
-    before = sys.stdout, sys.stderr
+    before, formatted = (sys.stdout, sys.stderr), warnings.formatwarning
     occupy()
+    warnings.formatwarning = lambda *told, **how: visible(formatted(*told, **how))  # of figures, say, with their texts
     sys.stdout, sys.stderr = (kind(prepared(stream)) for kind, stream in zip((Output, Messages), before, strict=True))
     try:
         yield
     finally:
-        sys.stdout, sys.stderr = before
+        (sys.stdout, sys.stderr), warnings.formatwarning = before, formatted
 
 
 def occupy() -> None:
