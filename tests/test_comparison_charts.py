@@ -184,7 +184,8 @@ def test_layers_that_differ_are_filled_and_those_that_do_not_are_hollow(comparis
 
 
 def test_a_doubtful_layer_is_crossed_and_an_undefined_one_is_left_out(profiles):
-    changes = {"embedding": {"largest_variance_share": 0.8}, "layer_1": {"distinct_points": 1}}
+    rules = {"largest_variance_share": 0.8, "second_variance_share": 0.01, "dimension": 768}
+    changes = {"embedding": rules, "layer_1": {"distinct_points": 1}}
     spoilt = tuple(
         replace(m, facts=replace(m.facts, **changes.get(m.address.layer, {}))) for m in profiles[1].measurements
     )
