@@ -114,6 +114,6 @@ def four(pooling: str = "mean", **more) -> list[Profile]:
 
 def rendered(table: Table, width: int = 100) -> str:
     """What the terminal shows."""
-    console = Console(width=width, file=io.StringIO(), record=True, force_terminal=False)
+    console = Console(width=width, file=io.StringIO(), record=True, force_terminal=False, markup=False)
     console.print(table)
     return console.export_text()

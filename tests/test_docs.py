@@ -54,3 +54,14 @@ def test_the_commands_of_the_readme_exist():
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme)) - {"--config"}
     reference = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert not {option for option in options if f"`{option}`" not in reference}
+
+
+def test_the_page_of_models_has_a_row_for_each_architecture():
+    """What each row says is held by tests/test_architectures.py."""
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    measured = [line for line in page.split("## Measured")[1].split("\n## ")[0].splitlines() if line.startswith("| ")][
+        2:
+    ]
+    assert len(measured) >= 100
+    assert {line.count("|") for line in measured} == {8}
+    assert f"{len(measured)} agree with a reference" in page

@@ -309,14 +309,14 @@ def test_the_pass_ends_where_the_deepest_layer_has_been_read(name, site):
         block.register_forward_pre_hook(lambda _m, _a, i=i: ran.append(i))
         for i, block in enumerate(tiny(name).anatomy.blocks)
     ]
+    last = len(handles) - 1
     try:
         some = read(name, site=site, layers="layer_0").layers
-        batches = ran.count(0)
-        assert ran.count(1) == (site == "mlp") < batches  # sublayers are found by a pass over a few tokens
+        assert ran.count(1) == ran.count(last) < ran.count(0)  # only short texts, by which a model is asked, go further
         if site == "block":
             ran.clear()
             first = read(name, layers="embedding").layers
-            assert ran == [0] * len(ran)  # entered, and left before it ran
+            assert ran.count(1) == ran.count(last) < ran.count(0)  # entered, and left before it ran
             assert first["embedding"].tobytes() == read(name).layers["embedding"].tobytes()
     finally:
         for handle in handles:

@@ -27,7 +27,7 @@ from todacomm.errors import InvalidInput, InvalidStudy, UnknownName
 from todacomm.execution import drawn
 from todacomm.figures import FORMATS, PNG, Figures
 from todacomm.laboratory import Finished
-from todacomm.report import along_plots, style
+from todacomm.report import along_plots, panels, style
 from todacomm.report.panels import save
 from todacomm.reruns import Means
 from todacomm.study import Study
@@ -58,11 +58,11 @@ def undrawn(monkeypatch):
     """Figures by the names of their files, which are not rendered."""
     seen = {}
 
-    def savefig(self, path, **_):
-        seen[Path(path).name] = self
-        Path(path).write_bytes(b"drawn")
+    def write(drawn, path):
+        seen[path.name] = drawn
+        path.write_bytes(b"drawn")
 
-    monkeypatch.setattr(Figure, "savefig", savefig)
+    monkeypatch.setattr(panels, "write_figure", write)
     return seen
 
 

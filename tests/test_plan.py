@@ -418,5 +418,5 @@ def test_layers_are_halved_twice_where_whole_articles_are_drawn_too():
     assert halved(asked, ("one", "two") * 10) == 1  # refused: two articles are too few
     assert halved(asked, tuple(f"article {i}" for i in range(20))) == 2
     assert halved(replace(asked, resamples=0), tuple(f"article {i}" for i in range(20))) == 1
-    grouped = cuts_of(40, Recipe(), asked, tuple(f"article {i % 20}" for i in range(40)))
+    grouped = cuts_of(np.arange(40), 40, Recipe().seed, asked, tuple(f"article {i % 20}" for i in range(40)))
     assert len(grouped) == halved(asked, tuple(f"article {i % 20}" for i in range(40)))

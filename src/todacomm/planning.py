@@ -14,6 +14,7 @@ from todacomm.calibration import Rates
 from todacomm.claims import Asked
 from todacomm.counting import Counted, count
 from todacomm.digests import claims_key
+from todacomm.errors import MissingExtra
 from todacomm.evidence import without_groups
 from todacomm.experiment import Job, Reading, groups_of, recipe_of
 from todacomm.jobs import FAILURES, told
@@ -98,6 +99,8 @@ class Planner:
             if parts_of(job.source).directories is None:
                 return JobPlan(job.source.name, job.dataset, problem=TO_FETCH)
             return self.unknown(job)
+        except MissingExtra:  # nothing that a plan could say: the run needs it too
+            raise
         except FAILURES as problem:
             return JobPlan(job.source.name, job.dataset, problem=str(told(problem)))
 
