@@ -219,6 +219,20 @@ def materialise(network: nn.Module, device: str, precision: torch.dtype) -> None
             setattr(module, name, nn.Parameter(made, requires_grad=False))
         for name, buffer in list(module.named_buffers(recurse=False)):
             setattr(module, name, constant(buffer).to(device))
+    refill(network)
+
+
+def refill(network: nn.Module) -> None:
+    """Give buffers the numbers that their model computes for them (masks, positions, decays), where it says how."""
+    fill: Callable[[nn.Module], object] | None = getattr(
+        network, "_init_weights", None
+    )  # what transformers fills them by
+    if fill is None:
+        return
+    with torch.no_grad():
+        for module in network.modules():
+            if next(module.buffers(recurse=False), None) is not None:
+                fill(module)
 
 
 def filled(shape: Tensor, noise: Tensor, *, like: nn.Module) -> Tensor:
