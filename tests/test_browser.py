@@ -134,6 +134,7 @@ def test_a_click_on_a_point_of_the_profile_chooses_its_layer(opened):
         before = page.evaluate(chosen)
         points = page.locator("[data-chart='profile'] .scatterlayer .trace .point")
         other = 0 if before not in ("embedding", "layer_0") else 3  # a layer without a number has no point
+        points.nth(other).scroll_into_view_if_needed()
         box = points.nth(other).bounding_box()
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         drawn(page)
