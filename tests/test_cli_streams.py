@@ -54,8 +54,8 @@ OF_MODELS = [
     ["run", "--model", "tiny-preln-decoder", "--samples", "10", *FEW, "--json"],
     ["plan", "--model", "tiny-preln-decoder", "--samples", "10"],
     ["ablate", "--model", "tiny-preln-decoder", "--samples", "10", "--components", "2", "--points", "all", "--pool", "last", "--max-length", "8"],
-    ["grok", "--prime", "5", "--steps", "20", "--seeds", "1", "--controls", "1", "--width", "8", "--points", "8"],
-    ["grok", "--prime", "5", "--steps", "20", "--seeds", "1", "--controls", "1", "--width", "8", "--points", "8", "--json"],
+    ["grok", "--prime", "5", "--steps", "20", "--seeds", "1", "--controls", "1", "--width", "8", "--points", "10"],
+    ["grok", "--prime", "5", "--steps", "20", "--seeds", "1", "--controls", "1", "--width", "8", "--points", "10", "--json"],
 ]  # fmt: skip
 
 

@@ -259,11 +259,12 @@ def anything(draw):
         )
     )
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    array = rng.normal(size=shape) * 10.0 ** draw(st.integers(-320, 308))
-    if len(shape) == 2 and shape[0] == shape[1] and draw(st.booleans()):
-        array = np.abs(array + array.T) * (1 - np.eye(shape[0]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = np.asarray(rng.normal(size=shape) * 10.0 ** draw(st.integers(-320, 308)))
+        if len(shape) == 2 and shape[0] == shape[1] and draw(st.booleans()):
+            array = np.abs(array + array.T) * (1 - np.eye(shape[0]))
     if draw(st.booleans()):
-        array = np.round(rng.normal(size=shape) * 2)
+        array = np.asarray(np.round(rng.normal(size=shape) * 2))
     flaw = draw(st.sampled_from([None, None, np.nan, np.inf, -np.inf, -1.0, 1e308, 5e-324]))
     if draw(st.integers(0, 3)) == 0:
         with np.errstate(over="ignore"):

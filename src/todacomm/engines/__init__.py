@@ -75,7 +75,7 @@ def _square(condensed: Condensed, threshold: float) -> _Square:
     unit = 1.0 if compact(condensed.astype(np.float64)).dtype == np.float32 else 2.0 ** (math.frexp(longest)[1] - 1)
     found, longest = (condensed / unit).astype(np.float32), longest / unit
     matrix = squareform(np.minimum(found, np.float32(2 * longest + 1)))
-    limit = float(np.float32(min(threshold / unit, longest)))
+    limit = float(np.float32(max(-1.0, min(threshold / unit, longest))))
     return _Square(matrix, min(limit, enclosing_radius(matrix)), unit)  # beyond the longest there is no edge
 
 
