@@ -16,6 +16,7 @@ from todacomm.sameness import SAME, distinct, firsts_of, kinds_among, kinds_of, 
 from todacomm.types import Address, CloudFacts, Distances, PointCloud, Points
 
 Labels = Int[np.ndarray, " n"]
+Copies = Int[np.ndarray, " chosen"]  # of each chosen point, which distinct one it is
 Indices = Int[np.ndarray, " m"]
 
 
@@ -166,7 +167,7 @@ class Shape:
     points: Points
     variance_kept: float
     condensed: Condensed
-    kinds: Labels
+    kinds: Copies
     landmarks_of: int | None = None
     covering_radius: float | None = None
     bar_error: float | None = None
@@ -208,7 +209,7 @@ def one_point(n: int, d: int, recipe: Recipe) -> Shape:
     return shape if m == n else covered(shape, 0.0, recipe.distance, whole=n)
 
 
-def shape_of(points: Points, recipe: Recipe, copies: Labels, *, rounding: float, address: Address) -> Shape:
+def shape_of(points: Points, recipe: Recipe, copies: Copies, *, rounding: float, address: Address) -> Shape:
     """Sphere, projection, landmarks and distances of distinct points, of which ``copies`` are the labels of all.
 
     Points that the projection makes one are counted before any sphere or angle, which blow rounding up to full size.
@@ -306,7 +307,7 @@ def condensed_among(cloud: PointCloud, rows: Indices) -> Condensed:
         raise InvalidCloud(f"{cloud.address}: {problem}") from problem
 
 
-def shape_of_distances(condensed: Condensed, recipe: Recipe, copies: Labels) -> Shape:
+def shape_of_distances(condensed: Condensed, recipe: Recipe, copies: Copies) -> Shape:
     """The distances of distinct points, or of landmarks among them."""
     n, firsts = len(copies), firsts_of(copies)
     if recipe.landmarks is None or recipe.landmarks >= len(firsts):

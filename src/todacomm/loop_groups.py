@@ -153,7 +153,7 @@ def place_of(
 ) -> Place:
     """Where one bar lives."""
     edge = birth_edge(condensed, matrix, birth)
-    inside, later = (component(tree, edge[0], at * death * (1 + ROUNDING)) for at in (1, LATER))
+    inside, later = (component(tree, int(edge[0]), at * death * (1 + ROUNDING)) for at in (1, LATER))
     cycle = inside[shortest_cycle(matrix[np.ix_(inside, inside)], np.searchsorted(inside, edge), birth)]
     return Place(bar, tuple(inside.tolist()), tuple(later.tolist()), cycle, whole=len(inside) == len(matrix))
 

@@ -72,7 +72,7 @@ class LayerTest:
     def standing_out(self) -> list[int]:
         """The bars that no more than a twentieth of Gaussian profiles would have, the most extreme first."""
         order = np.argsort(self.family_wise[1:], kind="stable").tolist()
-        return [i for i in order if at_most_alpha(self.family_wise[1:][i])]
+        return [i for i in order if at_most_alpha(float(self.family_wise[1:][i]))]
 
 
 def against_layers(

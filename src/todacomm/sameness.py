@@ -151,7 +151,7 @@ def in_order(labels: Labels) -> Labels:
 # Distances of some points, and of copies
 
 
-def restricted(condensed: Condensed, rows: Indices, n: int) -> Condensed:
+def restricted(condensed: Condensed, rows: Indices, n: int) -> Float[np.ndarray, " some"]:
     """The distances between the points at ``rows`` of n, in pdist order; 0 between a point and itself."""
     found = np.zeros(len(rows) * (len(rows) - 1) // 2, dtype=condensed.dtype)
     start = 0

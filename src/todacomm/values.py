@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class ReadOnly(dict[str, Any]):
 
     __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
 
-    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, Any]]]:
+    def __reduce__(self) -> tuple[type["ReadOnly"], tuple[dict[str, Any]]]:
         return type(self), (dict(self),)
 
 
