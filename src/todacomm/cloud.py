@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial.distance import squareform
 
-from todacomm.distances import Condensed, median, pairwise, rescaled, rms, start_of, unit_rows, within_reach
+from todacomm.distances import Condensed, median, pairwise, rescaled, rms, unit_rows, within_reach
 from todacomm.errors import InvalidCloud, InvalidInput
 from todacomm.landmarks import maxmin, maxmin_among
 from todacomm.matrices import array_of_distances, compact, condensed_of
@@ -57,10 +57,7 @@ class PreparedCloud:
 
     def restricted(self, indices: Indices) -> Condensed:
         """The distances between the points at ``indices``, in pdist order."""
-        rows, columns = np.triu_indices(len(indices), k=1)
-        i, j = indices[rows], indices[columns]
-        low, high = np.minimum(i, j), np.maximum(i, j)
-        return self.condensed[start_of(low, len(self.points)) + high - low - 1]
+        return restricted(self.condensed, indices, len(self.points))
 
 
 def prepare(cloud: PointCloud, recipe: Recipe) -> PreparedCloud:
