@@ -219,20 +219,20 @@ def materialise(network: nn.Module, device: str, precision: torch.dtype) -> None
             setattr(module, name, nn.Parameter(made, requires_grad=False))
         for name, buffer in list(module.named_buffers(recurse=False)):
             setattr(module, name, constant(buffer).to(device))
-    refill(network)
-
-
-def refill(network: nn.Module) -> None:
-    """Give buffers the numbers that their model computes for them (masks, positions, decays), where it says how."""
-    fill: Callable[[nn.Module], object] | None = getattr(
-        network, "_init_weights", None
-    )  # what transformers fills them by
-    if fill is None:
-        return
     with torch.no_grad():
-        for module in network.modules():
-            if next(module.buffers(recurse=False), None) is not None:
-                fill(module)
+        refill(network)
+
+
+def refill(module: nn.Module, fill: Callable[[nn.Module], object] | None = None) -> None:
+    """Give buffers the numbers that their model computes for them (masks, positions, decays), where it says how.
+
+    Of a model within a model, its own rule is taken: that is the one which knows its configuration.
+    """
+    fill = getattr(module, "_init_weights", fill)
+    if fill is not None and next(module.buffers(recurse=False), None) is not None:
+        fill(module)
+    for child in module.children():
+        refill(child, fill)
 
 
 def filled(shape: Tensor, noise: Tensor, *, like: nn.Module) -> Tensor:
