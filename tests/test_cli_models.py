@@ -44,9 +44,9 @@ def test_a_hub_out_of_reach_names_the_model_and_what_works_offline(todacomm, mon
 
 def test_a_gated_model_says_how_to_get_in(todacomm, monkeypatch):
     def gated(*_, **__):
-        raise OSError("a long story") from GatedRepoError.__new__(GatedRepoError)
+        raise GatedRepoError.__new__(GatedRepoError)
 
-    monkeypatch.setattr("transformers.PreTrainedConfig.get_config_dict", gated)
+    monkeypatch.setattr("transformers.utils.hub.hf_hub_download", gated)
     assert_refused(run(todacomm, "--model", "gemma2-2b"), "google/gemma-2-2b", "is gated", "hf auth login")
 
 

@@ -267,10 +267,10 @@ def test_a_hub_that_cannot_be_reached_names_the_model_and_what_works_without(mon
 
 
 def raising(kind):
-    """As transformers does: an OSError caused by the error of the hub."""
+    """As a download from the hub does."""
 
     def fail(*_args, **_options):
-        raise OSError("a long story") from kind.__new__(kind)
+        raise kind.__new__(kind)
 
     return fail
 
@@ -286,11 +286,11 @@ def raising(kind):
         (hub.RevisionNotFoundError, "has no revision 'v9' on the hub"),
         (hub.LocalEntryNotFoundError, "the hub cannot be reached"),
         (ConnectionError, "the hub cannot be reached"),
-        (FileNotFoundError, "cannot be loaded: a long story"),
+        (FileNotFoundError, r"gemma2-2b \(google/gemma-2-2b\) cannot be loaded: FileNotFoundError"),
     ],
 )
 def test_errors_of_the_hub_become_one_sentence_that_helps(monkeypatch, kind, message):
-    monkeypatch.setattr(hf.PreTrainedConfig, "get_config_dict", raising(kind))
+    monkeypatch.setattr("transformers.utils.hub.hf_hub_download", raising(kind))
     with pytest.raises(ModelUnavailable, match=message):
         load_model(resolve("gemma2-2b", revision="v9"))
 

@@ -338,7 +338,10 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def file_of(source: ModelSource, name: str, *, fetch: bool = False) -> Path | None:
-    """A file of a model on this machine; with ``fetch`` it is got from the hub. None where there is none."""
+    """A file of a model on this machine; with ``fetch`` it is got from the hub. None where there is none.
+
+    Raises what the hub raises where it cannot be reached and nothing of the model is here: waiting for it once is enough.
+    """
     if (directory := source.directory) is not None:
         return path if (path := directory / name).is_file() else None
     if not fetch:
@@ -350,7 +353,7 @@ def file_of(source: ModelSource, name: str, *, fetch: bool = False) -> Path | No
         name,
         revision=source.revision or "main",
         _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
+        _raise_exceptions_for_connection_errors=_snapshot(source) is None,
     )
     return Path(found) if found else None
 
