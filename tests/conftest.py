@@ -29,6 +29,13 @@ def cache_place(monkeypatch):
 
 
 @pytest.fixture
+def no_figures(monkeypatch):
+    """Most of the time of a small run is spent on figures; for tests that ask for everything else."""
+    monkeypatch.setattr("todacomm.execution.write_figures", lambda *_: [])
+    monkeypatch.setattr("todacomm.report.drawings.save", lambda _, path: path)
+
+
+@pytest.fixture
 def rng():
     return np.random.default_rng(20260)
 

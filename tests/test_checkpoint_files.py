@@ -299,6 +299,7 @@ def test_another_tokenizer_is_another_model_for_the_cache(model, saved, tmp_path
     assert len({*found, content(tokenizer=str(tmp_path / "words"))}) == 3
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_option_reaches_runs_studies_and_records(model, saved, todacomm, tmp_path):
     without_tokenizer(model)
     (tmp_path / "texts.txt").write_text("\n".join(TEXTS.items))
@@ -344,6 +345,7 @@ def test_a_window_of_a_tokenizer_that_is_none_is_passed_over(model, window):
     assert longest(load(model), 30) == 30
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("damage", ["of another version", "no JSON"])
 def test_a_model_that_fails_leaves_those_after_it(model, saved, damage, tmp_path, todacomm):
     TOKENIZERS[damage](model / "tokenizer.json")
@@ -377,6 +379,7 @@ def test_a_tokenizer_whose_library_panics_fails_one_model_alone(model, saved, tm
 # names
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_two_checkpoints_of_one_name_have_names_given(saved, tmp_path, todacomm):
     for run in ("a", "b"):
         shutil.copytree(saved, tmp_path / "runs" / run / "checkpoint-500")

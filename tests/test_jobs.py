@@ -18,11 +18,7 @@ from todacomm.execution import execute
 from todacomm.store import summaries, to_json
 from todacomm.workers import Lost, Pool, in_threads, one_thread, pool
 
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch):
-    """Figures are drawn by this process, whoever does the jobs."""
-    monkeypatch.setattr("todacomm.execution.write_figures", lambda *_: [])
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 @pytest.fixture(scope="module")

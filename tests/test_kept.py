@@ -26,11 +26,7 @@ from todacomm.recipe import Recipe
 from todacomm.store import read_experiment
 from todacomm.study import Study
 
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch):
-    """Most of the time of a small run is spent on figures, which the cache has no part in."""
-    monkeypatch.setattr("todacomm.execution.write_figures", lambda *_: [])
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def run_0(outcome):

@@ -1,16 +1,19 @@
 """Clouds along a model → a profile with its expansions; the library call `measure`."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from todacomm import profiles
 from todacomm.cloud import prepare
 from todacomm.errors import InvalidCloud, InvalidInput, UnknownName
 from todacomm.measurement import measure_profile
-from todacomm.profiles import measure
 from todacomm.recipe import Recipe
 from todacomm.types import Activations, Address, PointCloud, Texts
+
+measure = partial(profiles.measure, resamples=0, null_draws=0)
 
 
 @pytest.fixture

@@ -46,8 +46,8 @@ def test_no_number_changes_when_points_are_given_again(settings, noise, again):
         "few": rng.choice(60, 3),
         "half": rng.choice(60, 30),
         "all": np.arange(60),
-        "one, many times": np.full(300, 7),
-        "some, many times": rng.integers(0, 12, 400),
+        "one, many times": np.full(90, 7),
+        "some, many times": rng.integers(0, 12, 120),
     }[again]
     step = rng.normal(size=(len(which), 5))
     copies = points[which] + noise * 3 * step / np.linalg.norm(step, axis=1, keepdims=True)
@@ -160,7 +160,7 @@ def facts(points):
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("n", [5, 20, 200])
 def test_few_dimensions_are_no_doubt(d, n):
-    for seed in range(10):
+    for seed in range(4):
         rng = np.random.default_rng(seed)
         assert facts(rng.normal(size=(n, d))).doubtful == ""
         angle = rng.uniform(0, 2 * np.pi, n)
