@@ -15,7 +15,7 @@ from todacomm.engines import bitlink, persistence
 from todacomm.errors import InvalidCloud, InvalidInput
 from todacomm.matrices import compact, points_among
 from todacomm.recipe import Recipe
-from todacomm.types import Address, PointCloud
+from todacomm.types import Address, PointCloud, by_birth_and_death
 from todacomm.views import views_of
 
 SQUARE = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
@@ -355,3 +355,26 @@ def test_a_page_shows_measured_distances_by_their_classical_planes():
     np.testing.assert_allclose(pdist(given.components), pdist(of_points.components), rtol=1e-3, atol=1e-4)
     assert given.variance == pytest.approx(of_points.variance, rel=1e-4)
     assert given.clusters.count == of_points.clusters.count
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 8, 9, 15, 16, 17, 24, 29])
+def test_one_bit_in_any_place_of_a_matrix_is_seen(n):
+    """The compiled pass looks at rows in strips; every place of every strip is looked at."""
+    matrix = squareform(pdist(np.random.default_rng(n).normal(size=(n, 3)))) if n > 1 else np.zeros((1, 1))
+    np.testing.assert_array_equal(bitlink.condense(matrix, DOUBLE), squareform(matrix))
+    for i, j in np.ndindex(n, n):
+        changed = matrix.copy()
+        changed[i, j] = np.nextafter(changed[i, j], 9.0)
+        assert bitlink.condense(changed, SINGLE) is None, (i, j)
+
+
+def test_bars_of_one_birth_are_ordered_by_death():
+    rng = np.random.default_rng(0)
+    for births in (
+        np.arange(40.0),
+        np.repeat(np.arange(8.0), 5),
+        np.sort(rng.integers(30, size=40)),
+        rng.integers(9, size=40),
+    ):
+        bars = np.column_stack([births, births + rng.integers(1, 4, size=40)])
+        np.testing.assert_array_equal(bars[by_birth_and_death(bars)], bars[np.lexsort(bars.T[::-1])])

@@ -13,7 +13,7 @@ from todacomm.given import array_of
 from todacomm.landmarks import maxmin, maxmin_among
 from todacomm.matrices import points_among, warn_of_distances
 from todacomm.threads import one_thread
-from todacomm.types import Diagrams
+from todacomm.types import Diagrams, by_birth_and_death
 
 METRICS = ("euclidean", "cosine", "precomputed")
 PRECISIONS = ("float32", "float64")
@@ -172,12 +172,13 @@ def bars_of(found: bitlink.Barcode) -> list[Diagram]:
     return [clusters, found.bars[order_of(found.bars)]]
 
 
-def order_of(bars: Diagram) -> Int[np.ndarray, " m"] | slice:
-    """By birth and death, those that never die last; bars come by birth."""
-    births, deaths = bars.T
-    if (births[1:] > births[:-1]).all() and not np.isinf(deaths).any():
-        return slice(None)
-    return np.lexsort((deaths, births, np.isinf(deaths)))
+def order_of(bars: Diagram) -> Int[np.ndarray, " m"]:
+    """By birth and death, those that never die last."""
+    endless = np.isinf(bars[:, 1])
+    if not endless.any():
+        return by_birth_and_death(bars)
+    first, last = np.flatnonzero(~endless), np.flatnonzero(endless)
+    return np.concatenate([part[by_birth_and_death(bars[part])] for part in (first, last)])
 
 
 def rows_of(found: Diagrams) -> list[Diagram]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from todacomm.addresses import Address as Address  # noqa: PLC0414  (for everybody, as the next four)
 from todacomm.addresses import is_block as is_block  # noqa: PLC0414
@@ -170,8 +170,7 @@ class Diagrams:
         split = [np.asarray(a, dtype=np.float64).reshape(-1, 2) for a in arrays]
         finite = [a[np.isfinite(a[:, 1]) & (a[:, 1] > a[:, 0])] for a in split]
         essential = [np.sort(a[~np.isfinite(a[:, 1]), 0]) for a in split]
-        ordered = (a[np.lexsort((a[:, 1], a[:, 0]))] for a in finite)
-        return cls(tuple(ordered), tuple(essential))
+        return cls(tuple(a[by_birth_and_death(a)] for a in finite), tuple(essential))
 
     def __repr__(self) -> str:
         counts = (
@@ -187,6 +186,19 @@ class Diagrams:
     def scaled(self, factor: float) -> "Diagrams":
         """The diagrams of the cloud with every distance multiplied by ``factor``."""
         return Diagrams(tuple(a * factor for a in self.finite), tuple(a * factor for a in self.essential))
+
+
+def by_birth_and_death(bars: Float[np.ndarray, "m 2"]) -> Int[np.ndarray, " m"]:
+    """The order of bars by birth and death; of bars that come by birth only those of one birth are sorted."""
+    births, deaths = bars.T
+    if (births[1:] < births[:-1]).any():
+        return np.lexsort((deaths, births))
+    found, same = np.arange(len(bars)), births[1:] == births[:-1]
+    if not same.any():
+        return found
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    found[tied] = tied[np.lexsort((deaths[tied], births[tied]))]
+    return found
 
 
 @by_value

@@ -9,7 +9,7 @@ import numpy as np
 from todacomm.engines.compiled import ONE, bits_set, ends, inlined, jit
 
 HUBS = 4  # points tried as witnesses of every pair at once
-TILE = 64  # rows and columns of a matrix read at a time, so that both of its sides stay near
+STRIP = 8  # rows of a matrix that are held against its columns at a time: so many numbers lie together in memory
 BLOCK = 64  # pairs that are passed over together where those points witness all of them
 
 
@@ -20,21 +20,37 @@ def condense(matrix: np.ndarray, bits: np.ndarray, out: np.ndarray, codes: np.nd
     ``bits`` and ``codes`` are those of ``matrix`` and ``out``: of numbers below 0, NaN and infinity they are above those of any
     distance. Uneven is what is not equal bit for bit to its transpose, or has other bits than those of 0 on its diagonal.
     """
-    n, tile, one = np.uint64(len(matrix)), np.uint64(TILE), ONE
-    odd = bits[0, 0]
-    for i in range(n):
-        odd |= bits[i, i]
-    for top in range(np.uint64(0), n, tile):
-        for left in range(top, n, tile):
-            for i in range(top, min(n, top + tile)):
-                begin = n * i - i * (i + one) // np.uint64(2) - i - one
-                for j in range(max(left, i + one), min(n, left + tile)):  # type: ignore[call-overload]
-                    odd |= bits[i, j] ^ bits[j, i]
-                    out[begin + j] = matrix[i, j]
-    highest = codes.dtype.type(0)
-    for k in range(len(codes)):
-        highest = max(highest, codes[k])
+    n = np.uint64(len(matrix))
+    odd, highest, begin = bits[0, 0], codes.dtype.type(0), np.uint64(0)
+    for top in range(np.uint64(0), n, np.uint64(STRIP)):
+        odd |= apart(bits, top, min(n, top + np.uint64(STRIP)))
+        for i in range(top, min(n, top + np.uint64(STRIP))):
+            begin -= i + ONE
+            for j in range(i + ONE, n):
+                out[begin + j] = matrix[i, j]
+            for j in range(i + ONE, n):
+                highest = max(highest, codes[begin + j])
+            begin += n
     return np.int64(highest) if odd == 0 else np.int64(-1)
+
+
+@inlined
+def apart(bits: np.ndarray, top: int, stop: int) -> int:
+    """The bits in which rows top … stop, up to the diagonal, differ from the columns of those numbers, or the diagonal from 0."""
+    odd = bits[top, top]
+    if stop == top + np.uint64(STRIP):  # a number of columns that is known when this is compiled
+        for j in range(top):
+            for k in range(np.uint64(STRIP)):
+                odd |= bits[top + k, j] ^ bits[j, top + k]
+    else:
+        for j in range(top):
+            for i in range(top, stop):
+                odd |= bits[i, j] ^ bits[j, i]
+    for i in range(top, stop):
+        odd |= bits[i, i]
+        for j in range(top, i):
+            odd |= bits[i, j] ^ bits[j, i]
+    return odd
 
 
 @jit
