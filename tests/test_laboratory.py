@@ -154,6 +154,40 @@ def test_a_finished_run_whose_records_are_not_sound_is_made_again_to_the_same_by
     assert content(tmp_path) == content(whole)
 
 
+def another_number(directory):
+    path = directory / "records.jsonl"
+    path.write_text(path.read_text().replace('"train_loss": ', '"train_loss": 1', 1))
+
+
+def another_bar(directory):
+    path = directory / "checkpoints" / "step_00000300.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def another_seed(directory):
+    path = directory / "run.json"
+    path.write_text(path.read_text().replace('"seed": 46', '"seed": 45', 1))
+
+
+def another_end(directory):
+    path = directory / "finished.json"
+    path.write_text(path.read_text().replace('"complaint": ""', '"complaint": "no"', 1))
+
+
+@pytest.mark.parametrize("change", [another_number, another_bar, another_seed, another_end])
+def test_a_finished_run_that_was_changed_is_not_shown_and_is_made_again(change, whole, tmp_path):
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    place = tmp_path / "runs" / "seed_46"
+    change(place)
+    with pytest.raises(InvalidRecord, match="is not as it was written"):
+        (read_course(place), read_profile(place))
+    trained.make(tmp_path)
+    assert content(tmp_path) == content(whole)
+    read_course(place)
+
+
 def test_a_run_goes_on_from_a_state_only_where_every_checkpoint_up_to_it_is_there(whole, tmp_path):
     plan = trained.experiment().plans[0]
     place = tmp_path / "seed_46"

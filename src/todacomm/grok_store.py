@@ -16,10 +16,13 @@ import numpy as np
 
 from todacomm.errors import CannotWrite, InvalidRecord
 from todacomm.files import (
+    check_digest,
     check_schema,
+    digests_of,
     names_of,
     read_arrays,
     read_json,
+    sealed,
     to_json,
     write_arrays,
     write_atomically,
@@ -27,6 +30,7 @@ from todacomm.files import (
 from todacomm.fourier import Characters, additive_characters, multiplicative_characters
 from todacomm.salvage import Attempt, strictly
 from todacomm.store import bars_of, layer_record, measurement_from
+from todacomm.typed import made, mapping, numbers
 from todacomm.types import Address, Profile
 from todacomm.watching import VIEWS, Course, Observation, course_of
 
@@ -185,9 +189,10 @@ def planned(directory: Path, attempt: Attempt = strictly) -> dict[str, list[Plan
 def plans_of(directory: Path) -> list[Planned]:
     """Every run that was planned. Raises InvalidRecord."""
     try:
-        return [Planned(**{f.name: row[f.name] for f in fields(Planned)}) for row in read_plan(directory)["runs"]]
+        rows_ = [{f.name: row[f.name] for f in fields(Planned)} for row in read_plan(directory)["runs"]]
     except (KeyError, TypeError) as problem:
         raise InvalidRecord(f"{directory / PLAN} lacks what a plan has ({problem!r})") from problem
+    return [made(Planned, row, f"{directory / PLAN}: a run") for row in rows_]
 
 
 def plan_of(path: Path) -> Planned:
@@ -201,8 +206,30 @@ def plan_of(path: Path) -> Planned:
 
 
 def write_done(directory: Path, about: Mapping[str, Any]) -> None:
-    """That nothing is left to do, and what there is to say of it."""
-    write_atomically(directory / DONE, to_json({"schema": SCHEMA, **about}))
+    """That nothing is left to do, what there is to say of it, and the digests of the records, by which a change is noticed."""
+    digests = digests_of(directory, written_files(directory))
+    write_atomically(directory / DONE, to_json(sealed({"schema": SCHEMA, **about, "files": digests})))
+
+
+def written_files(directory: Path) -> list[Path]:
+    """The records of a run that came to its end."""
+    named = (directory / name for name in (ABOUT, RECORDS, WEIGHTS))
+    return [*(path for path in named if path.exists()), *sorted(directory.glob("checkpoints/*.safetensors"))]
+
+
+def check_files(directory: Path, *paths: Path) -> None:
+    """Raise InvalidRecord where a file of a run that came to its end, without ``paths`` any, is not as it was written."""
+    if is_done(directory):
+        digests = read_done(directory).get("files")
+        for path in paths or written_files(directory):
+            check_digest(directory, path, digests)
+
+
+def read_done(directory: Path) -> Mapping[str, Any]:
+    """``finished.json``. Raises InvalidRecord."""
+    found = read_json(directory / DONE)
+    check_schema(directory / DONE, found, SCHEMA)
+    return mapping(found, directory / DONE)
 
 
 def has_begun(directory: Path) -> bool:
@@ -232,11 +259,10 @@ class Ran:
 
 def read_run(directory: Path) -> Ran:
     """The run in ``directory``. InvalidRecord names the file that is missing, damaged, cut off or of a newer schema."""
-    about = read_json(directory / ABOUT)
+    about = mapping(read_json(directory / ABOUT), directory / ABOUT)
     check_schema(directory / ABOUT, about, SCHEMA)
-    done = read_json(directory / DONE) if is_done(directory) else {}
-    if done:
-        check_schema(directory / DONE, done, SCHEMA)
+    done = read_done(directory) if is_done(directory) else {}
+    check_files(directory, directory / ABOUT)
     try:
         _ = [about[key] for key in OF_A_RUN]
         course = course_from(directory, about, done)
@@ -252,7 +278,9 @@ def course_from(directory: Path, about: Mapping[str, Any], done: Mapping[str, An
         if done and not complaint:
             raise InvalidRecord(f"{directory / RECORDS} is missing or empty, though the run came to its end")
         return None
-    seen = [(row["step"], row["numbers"]) for row in rows(directory)]
+    seen = [
+        (row["step"], numbers(row["numbers"], f"{directory / RECORDS}, step {row['step']}")) for row in rows(directory)
+    ]
     last = seen[-1][0] if seen else None
     steps = about["settings"]["steps"]
     if done and not complaint and (last is None or last < steps):
@@ -260,6 +288,7 @@ def course_from(directory: Path, about: Mapping[str, Any], done: Mapping[str, An
         raise InvalidRecord(
             f"{directory / RECORDS} is cut off {where} of {steps} steps, though the run came to its end"
         )
+    check_files(directory, directory / RECORDS)
     return course_of(
         seen,
         name=about["name"],
@@ -310,6 +339,7 @@ def frequencies(directory: Path) -> dict[int, tuple[int, ...]]:
 
 def read_weights(directory: Path) -> dict[str, np.ndarray]:
     """The weights of the last step by their names in the network (``embed.weight``, ``layers.0.weight`` …)."""
+    check_files(directory, directory / WEIGHTS)
     return {name.removeprefix("weight/"): array for name, array in read_arrays(directory / WEIGHTS).items()}
 
 
@@ -320,7 +350,7 @@ def read_profile(directory: Path, layer: str = "embedding", view: str = "sphere"
     for row in rows(directory):
         if layer in row["clouds"][view]:
             address = Address(about["model"], about["data"], layer, row["step"])
-            arrays = read_arrays(arrays_path(directory, row["step"]))
+            arrays = arrays_of(directory, row["step"])
             measured = row["clouds"][view][layer]
             found.append(measurement_from(address, recipe, measured, arrays, prefix=f"{layer}/{view}/"))
     return Profile(tuple(found), along="step")
@@ -328,9 +358,16 @@ def read_profile(directory: Path, layer: str = "embedding", view: str = "sphere"
 
 def read_embedding(directory: Path, step: int) -> np.ndarray | None:
     """The rows of the embedding at one step, (c, d) float32; None where the run has none."""
-    return read_arrays(arrays_path(directory, step)).get("embedding_rows")
+    return arrays_of(directory, step).get("embedding_rows")
 
 
 def read_spectrum(directory: Path, step: int) -> np.ndarray | None:
     """The shares of the frequencies of the embedding at one step, (f,); None where the task has no Fourier basis."""
-    return read_arrays(arrays_path(directory, step)).get("spectrum")
+    return arrays_of(directory, step).get("spectrum")
+
+
+def arrays_of(directory: Path, step: int) -> dict[str, np.ndarray]:
+    """The arrays of one checkpoint. Raises InvalidRecord."""
+    path = arrays_path(directory, step)
+    check_files(directory, path)
+    return read_arrays(path)

@@ -21,6 +21,7 @@ from todacomm.grok_store import (
     SIGNATURE,
     STATE,
     WEIGHTS,
+    check_files,
     cut_back,
     is_done,
     read_plan,
@@ -137,7 +138,9 @@ def perform(directory: Path, plan: RunPlan, *, device: str = "cpu") -> str:
 def _performed_alone(place: Path, plan: RunPlan, device: str) -> str:
     if is_done(place):
         with suppress(InvalidRecord):  # else it is made again
-            return str(read_run(place).done.get("complaint", ""))
+            done = read_run(place).done
+            check_files(place)
+            return str(done.get("complaint", ""))
         (place / DONE).unlink()
     model, data = run_name(plan)
     write_about(place, {**asdict(plan), "model": model, "data": data, "followed": plan.followed, **_fourier(plan)})
