@@ -3,8 +3,9 @@
 A bar of a Vietoris–Rips filtration lives in one connected component: the one that holds its birth edge at the distance at which
 it dies. Up to that distance the component knows nothing of other points, so that the bar is a bar of the component alone, and
 is held against Gaussian clouds of as many points with the mean and covariance of the component. A component leaves out the
-outskirts of its group, so that the bar is also held against the component at twice that distance. Points that coincide count once in
-the geometry, and each by itself in what is told.
+outskirts of its group, so that the bar is also held against the component at twice that distance. Nor are points always Gaussian: each
+group, the whole layer too, is a second time rotated and filled evenly (`todacomm.filled`), for a disc has larger gaps than a Gaussian
+cloud of its covariance, and no loop. Points that coincide count once in the geometry, and each by itself in what is told.
 """
 
 import math
@@ -23,8 +24,9 @@ from todacomm.claims import ALPHA, LoopBar
 from todacomm.cloud import PreparedCloud
 from todacomm.distances import Condensed, pairwise, rows_and_columns
 from todacomm.engines import persistence
+from todacomm.filled import ball_of
 from todacomm.loops import PROMINENCE, RATIO, LayerTest, bar_p_values
-from todacomm.nulls import JointLayers, gaussian_null, in_common
+from todacomm.nulls import JointLayers, as_drawn, gaussian_null, in_common
 from todacomm.recipe import Recipe
 from todacomm.types import Address, Bars, Distances, Points
 
@@ -35,31 +37,35 @@ Members = tuple[int, ...]
 FIRST_DRAWS, HOPELESS = 49, 0.2  # after so many, a group whose best bar has a larger p-value gets no more
 MOST_DRAWS = 1999
 LATER = 2.0  # times the death of a bar: where its group has its outskirts
+FILLED = 2  # keeps the random numbers of filled clouds apart from others of the same seed
 APART = 1_000_000  # the numbers of the draws of groups begin here, and those of the layers end long before
 ROUNDING = 1e-5  # relative: a bar found again among distances that were taken again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """One connected component: ``points`` (g, k), its distinct points as measured, and ``bars`` (b, 2), those that are held against it."""
+    """One connected component: ``points`` (g, k), its distinct points as measured, and ``bars`` (b, 2), those that are held against it.
+
+    ``whole`` says that it is the layer, whose bars have been held against its rotations before.
+    """
 
     address: Address
     points: Points
     bars: Bars
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """Where a bar lives: the places among the distinct points of its birth edge's component when it dies, and a while later.
 
-    ``cycle`` are the points around it, ``whole`` says whether the component at its death is the layer.
+    ``cycle`` are the points around it.
     """
 
     bar: int
     inside: Members
     later: Members
     cycle: Indices
-    whole: bool
 
 
 def loop_bars(
@@ -78,7 +84,7 @@ def loop_bars(
     """
     which = [[] if layer is None else layer.standing_out() for layer in layers]
     found = [places_of(cloud, recipe, own, rows) for cloud, own, rows in zip(clouds, bars, which, strict=True)]
-    number = len({(i, place.inside) for i, row in enumerate(found) for place in row if not place.whole})
+    number = len({(i, place.inside) for i, row in enumerate(found) for place in row})
     enough = min(MOST_DRAWS, max(draws, math.ceil(number / ALPHA) - 1))
     p = [
         largest_p(cloud, own, row, partial(against_itself, recipe=recipe, draws=enough), spread)
@@ -101,8 +107,8 @@ def largest_p(
     test: Callable[[Group], tuple[PValues, int]],
     spread: Callable[..., Iterable[tuple[PValues, int]]],
 ) -> dict[int, tuple[float, int]]:
-    """Bar → its largest p-value against its groups, and of how many draws; 0 of 0 for one whose group is the layer."""
-    held = bars_by_group(places, len(cloud.first_of_each_kind()))
+    """Bar → its largest p-value against its groups, and of how many draws."""
+    held = bars_by_group(places)
     groups = [group_of(cloud, members, bars[rows]) for members, rows in held.items()]
     found = {place.bar: (0.0, 0) for place in places}
     for rows, (values, drawn) in zip(held.values(), spread(test, groups), strict=True):
@@ -155,7 +161,7 @@ def place_of(
     edge = birth_edge(condensed, matrix, birth)
     inside, later = (component(tree, int(edge[0]), at * death * (1 + ROUNDING)) for at in (1, LATER))
     cycle = inside[shortest_cycle(matrix[np.ix_(inside, inside)], np.searchsorted(inside, edge), birth)]
-    return Place(bar, tuple(inside.tolist()), tuple(later.tolist()), cycle, whole=len(inside) == len(matrix))
+    return Place(bar, tuple(inside.tolist()), tuple(later.tolist()), cycle)
 
 
 def component(tree: Float[np.ndarray, "m 4"], point: int, distance: float) -> Indices:
@@ -164,19 +170,19 @@ def component(tree: Float[np.ndarray, "m 4"], point: int, distance: float) -> In
     return np.flatnonzero(label == label[point])
 
 
-def bars_by_group(places: Sequence[Place], points: int) -> dict[Members, list[int]]:
-    """The groups of a layer but for the layer itself, and the bars that are held against each."""
+def bars_by_group(places: Sequence[Place]) -> dict[Members, list[int]]:
+    """The groups of a layer, and the bars that are held against each."""
     found: dict[Members, list[int]] = {}
     for place in places:
         for members in {place.inside, place.later}:
-            if len(members) < points:
-                found.setdefault(members, []).append(place.bar)
+            found.setdefault(members, []).append(place.bar)
     return found
 
 
 def group_of(cloud: PreparedCloud, members: Members, bars: Bars) -> Group:
     """A group by the places of its members among the distinct points."""
-    return Group(cloud.address, cloud.points[cloud.first_of_each_kind()[list(members)]], bars)
+    distinct = cloud.first_of_each_kind()
+    return Group(cloud.address, cloud.points[distinct[list(members)]], bars, whole=len(members) == len(distinct))
 
 
 def birth_edge(condensed: Condensed, matrix: Distances, birth: float) -> Int[np.ndarray, " 2"]:
@@ -208,19 +214,39 @@ def shortest_cycle(matrix: Float[np.ndarray, "g g"], edge: Int[np.ndarray, " 2"]
 
 
 def against_itself(group: Group, *, recipe: Recipe, draws: int) -> tuple[PValues, int]:
-    """The p-value of each bar of a group against rotations of the group alone, and how many there were.
+    """The largest p-value of each bar of a group against rotations of the group alone and against filled ones, and the draws of each.
 
     Where the first draws say that it is nothing, no more are made.
     """
-    alone = replace(recipe, scale="none", subsample=None, landmarks=None, threshold=None, maxdim=1)
     own = persistence(pairwise(group.points, recipe.distance), engine=recipe.engine, maxdim=1).finite[1]
     places = [int(np.abs(own - bar).max(axis=1).argmin()) for bar in group.bars]
-    one = JointLayers((group.address,), len(group.points), in_common([group.points]), (group.points.shape[1],), ("",))
-    values, p = np.empty((0, 2)), np.ones(len(places))
-    for stop in sorted({min(FIRST_DRAWS, draws), draws}):
-        numbers = range(APART + len(values), APART + stop)
-        values = np.concatenate([values, gaussian_null(one, alone, numbers, names=(PROMINENCE, RATIO))[:, 0]])
-        p = bar_p_values(own, *values.T)[places]
+    p, made = np.zeros(len(places)), 0
+    for change in (
+        (filled(group.points, recipe.seed),) if group.whole else (as_drawn, filled(group.points, recipe.seed))
+    ):
+        values = np.empty((0, 2))
+        for stop in sorted({min(FIRST_DRAWS, draws), draws}):
+            values = np.concatenate([values, drawn(group, recipe, range(len(values), stop), change)])
+            found, made = bar_p_values(own, *values.T)[places], len(values)
+            if found.min() > HOPELESS:
+                break
+        p = np.maximum(p, found)
         if p.min() > HOPELESS:
             break
-    return p, len(values)
+    return p, made
+
+
+def drawn(
+    group: Group, recipe: Recipe, numbers: range, change: Callable[[Points, int], Points]
+) -> Float[np.ndarray, "draws 2"]:
+    """Prominence and death / birth of rotations of a group."""
+    alone = replace(recipe, scale="none", subsample=None, landmarks=None, threshold=None, maxdim=1)
+    one = JointLayers((group.address,), len(group.points), in_common([group.points]), (group.points.shape[1],), ("",))
+    own = range(APART + numbers.start, APART + numbers.stop)
+    return gaussian_null(one, alone, own, names=(PROMINENCE, RATIO), change=change)[:, 0]
+
+
+def filled(points: Points, seed: int) -> Callable[[Points, int], Points]:
+    """What fills a rotated cloud evenly, in the same way for the same seed and number of a draw."""
+    ball = ball_of(points)
+    return lambda turned, number: ball.filled(turned, np.random.default_rng([seed, FILLED, number]))

@@ -7,7 +7,7 @@ and the same number of its rotations are exchangeable, the largest over the laye
 depends on covariances alone, so that rotating the projected points is rotating the cloud and projecting again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -140,25 +140,36 @@ def rotated(layers: JointLayers, number: int, *, seed: int) -> list[Points | Non
     return [beside[rows, end - width : end] if width else None for end, width, rows in places]
 
 
+def as_drawn(points: Points, _number: int) -> Points:
+    """The rotated points: those of the Gaussian null."""
+    return points
+
+
 def tested_names(recipe: Recipe) -> tuple[str, ...]:
     """The numbers that have a p-value: every metric that may vary under the null. ``H0_count`` counts points."""
     return tuple(name for name in names_of(recipe.maxdim) if name != "H0_count")
 
 
 def gaussian_null(
-    layers: JointLayers, recipe: Recipe, draws: Sequence[int] = range(NULL_DRAWS), *, names: Sequence[str] | None = None
+    layers: JointLayers,
+    recipe: Recipe,
+    draws: Sequence[int] = range(NULL_DRAWS),
+    *,
+    names: Sequence[str] | None = None,
+    change: Callable[[Points, int], Points] = as_drawn,
 ) -> Values:
     """The numbers of each draw of each layer, (draws, layers, names); NaN where one is undefined or a layer has no null.
 
     ``draws`` are numbers of draws: any block of them can be computed anywhere, and blocks are put together by
-    `numpy.concatenate`. ``names`` are names of a summary, `tested_names` by default. One rotation is in memory at a time.
+    `numpy.concatenate`. ``names`` are names of a summary, `tested_names` by default. ``change`` makes the points of another null of the
+    rotated points and the number of their draw. One rotation is in memory at a time.
     """
     wanted = tested_names(recipe) if names is None else tuple(names)
     found = np.full((len(draws), len(layers.widths), len(wanted)), np.nan)
     for row, number in zip(found, draws, strict=True):
         for cell, address, points in zip(row, layers.addresses, rotated(layers, number, seed=recipe.seed), strict=True):
             if points is not None:
-                cell[:] = numbers_of(condensed_of(points, recipe, address), recipe, wanted)
+                cell[:] = numbers_of(condensed_of(change(points, number), recipe, address), recipe, wanted)
     return found
 
 

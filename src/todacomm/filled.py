@@ -1,0 +1,45 @@
+"""Clouds that are filled evenly: an interval, a disc, a ball, with the covariance of a cloud, the null that a hole has to be told from.
+
+A filled disc has no loop, yet its points do not thin out as those of a Gaussian cloud do, so that its largest gap is larger. In the
+dimensions before the largest drop of variance, five at most, the radii of a rotated cloud are replaced by those of a ball
+that is filled evenly and has the same covariance; directions and all other dimensions stay as they are.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from todacomm.types import Points
+
+MOST_DIMENSIONS = 5  # a ball of more is hardly told from a Gaussian cloud
+LEAST_SHARE = 1e-12  # of the largest variance: below it there is none
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ball:
+    """The leading dimensions of a cloud: ``mean`` (d,), ``axes`` (d, k), orthonormal, and ``spread`` (k,), the deviations along these."""
+
+    mean: Float[np.ndarray, " d"]
+    axes: Float[np.ndarray, "d k"]
+    spread: Float[np.ndarray, " k"]
+
+    def filled(self, points: Points, rng: np.random.Generator) -> Points:
+        """Points of that mean and covariance, with the radii of a ball that is filled evenly."""
+        inside = (points - self.mean) @ self.axes / self.spread
+        radii = np.linalg.norm(inside, axis=1)
+        k = len(self.spread)
+        even = np.empty_like(radii)
+        even[np.argsort(radii)] = np.sqrt(k + 2) * np.sort(rng.uniform(size=len(radii))) ** (1 / k)
+        longer = np.divide(even, radii, out=np.ones_like(radii), where=radii > 0) - 1
+        return points + (inside * longer[:, None] * self.spread) @ self.axes.T
+
+
+def ball_of(points: Points) -> Ball:
+    """The ball of a cloud of two points or more that are not all the same."""
+    mean = points.mean(axis=0)
+    _, lengths, axes = np.linalg.svd(points - mean, full_matrices=False)
+    variances = np.append(lengths**2, 0.0) / (len(points) - 1)
+    drops = variances[:-1] / np.maximum(variances[1:], LEAST_SHARE * variances[0])
+    k = int(drops[:MOST_DIMENSIONS].argmax()) + 1
+    return Ball(mean, axes[:k].T, np.sqrt(variances[:k]))
