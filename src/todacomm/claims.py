@@ -142,8 +142,8 @@ class LoopBar:
     the points of the shortest cycle through the edge that bears the bar, one after the other around the loop; ``group`` are
     the points of its group, the connected component at the distance at which it dies; both are rows of the cloud as it came, so that row i is text i.
     ``p_layer`` is against the rotations of the layer, family-wise over the layers. ``p_group`` is against ``draws`` rotations of the group
-    alone (the larger of that and of the component at twice the distance), times the ``groups`` of all layers that were tested (Bonferroni). Where the group is the whole layer there is nothing else to
-    hold the bar against: ``draws`` and ``p_group`` are 0.
+    alone and as many that are filled evenly (the largest of these, and of both for the component at twice the distance), times the ``groups`` of all
+    layers that were tested (Bonferroni). ``draws`` and ``p_group`` are 0 in records that held no bar of a whole layer against filled ones.
     """
 
     birth: float

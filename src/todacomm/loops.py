@@ -6,8 +6,9 @@ bar scores the lesser of the two, each in standard deviations of the draws of th
 is held against those of the draws: an exact test, as any number of a cloud gives against rotations of it.
 
 A group of points that is tighter and of fewer dimensions than its cloud has bars of a larger death / birth than the whole
-cloud would have, and no loop. So a bar that stands out of its layer is held against rotations of its group too, the connected
-component in which it lives (`todacomm.loop_groups`). docs/decisions/014 and 030 have the simulations.
+cloud would have, and no loop. So a bar that stands out of its layer is held against its group too, the connected component in which it
+lives: against rotations of it, and against rotations that are filled evenly (`todacomm.loop_groups`). docs/decisions/014 and 030 have
+the simulations.
 """
 
 from collections.abc import Mapping, Sequence
@@ -150,6 +151,6 @@ def note_of(loops: Sequence[LoopBar]) -> str:
         return ""
     best = min(loops, key=lambda bar: bar.p)
     return (
-        f"{len(loops)} {'bar stands' if len(loops) == 1 else 'bars stand'} out of Gaussian clouds of the layer, none out of those of "
-        f"the group of points that it lies in (the best: {len(best.group)} points, p {best.p_group:.2g})"
+        f"{len(loops)} {'bar stands' if len(loops) == 1 else 'bars stand'} out of Gaussian clouds of the layer, none out of Gaussian and "
+        f"evenly filled clouds of the group of points that it lies in (the best: {len(best.group)} points, p {best.p_group:.2g})"
     )

@@ -15,7 +15,7 @@ from todacomm.report.series import loops_of, standing_out
 from todacomm.types import Measurement, Profile
 
 MOST_TOLD, MOST_ROWS, MOST_NAMED = 3, 40, 12
-RULE = "larger, in death / birth and beside the other bars, than in Gaussian clouds with the covariance of its layer, and than in those of its own group of points"
+RULE = "larger, in death / birth and beside the other bars, than in Gaussian clouds with the covariance of its layer, and than in Gaussian and evenly filled ones of its own group of points"
 NO_EVIDENCE = "That is no evidence that there is none."
 
 
@@ -74,7 +74,7 @@ def in_groups(profile: Profile, layers: Sequence[str]) -> str:
     told = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     return (
         f"At {layer_list(list(layers))} bars of H1 stand out of the layer, but not out of the group of {told} of {reading.counted(profile)} that they lie in: "
-        "a tight group has such bars without a loop."
+        "a tight or evenly filled group has such bars without a loop."
     )
 
 
