@@ -48,7 +48,7 @@ def main() -> None:
                     f"#{line}" if line.startswith("#") else line for line in to_markdown(kept, Path()).splitlines()
                 )
             )
-    print(HEAD.format(commands="\n".join(commands)), *pages, sep="\n")
+    print(HEAD.format(commands="\n".join(commands)), *pages, sep="\n\n")
 
 
 if __name__ == "__main__":

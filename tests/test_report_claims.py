@@ -10,14 +10,16 @@ import todacomm as td
 from report_profiles import a_profile
 from shapes import circle
 from todacomm.claims import Interval
+from todacomm.comparison import Comparison
 from todacomm.report.claimed import bracketed, digits_of, peak_sentence
 from todacomm.report.growths import which_factor
 from todacomm.report.loop_findings import loop_cell, loop_sentence, loop_sentences
 from todacomm.report.panels import drawings
-from todacomm.report.pieces import to_markdown
+from todacomm.report.pieces import sections, to_markdown
 from todacomm.report.plots import write_figures
 from todacomm.report.sections import document, interpretation
 from todacomm.report.series import signal_bars
+from todacomm.types import Profile
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def test_the_ring_is_called_a_loop_with_its_size_and_noise_is_not(claimed):
     (bar,) = claimed.claims.loops["layer_1"]
     said = " ".join(loop_sentences(claimed))
     assert said.startswith(
-        f"Loops at layer_1 (family-wise over 3 layers): at layer_1 one through {len(bar.cycle)} of all 80 points, from "
+        f"Loop at layer_1 (family-wise over 3 layers): one through {len(bar.cycle)} of all 80 points, from "
     )
     assert f"{bar.birth / bar.median:.2g} to {bar.death / bar.median:.2g} of the median distance (p 0.025)" in said
     assert "embedding" not in said
@@ -191,3 +193,11 @@ def test_without_claims_nothing_is_drawn_of_them():
         for c in axes.collections
         for path in c.get_paths()
     )
+
+
+def test_every_document_begins_with_its_answer():
+    """Parts stand in the order in which modules are imported: none may slip in before the answer."""
+    import todacomm.report.render  # noqa: F401 - registers every section
+
+    for record, first in ((Profile, "answer"), (Comparison, "comparison")):
+        assert next(s.name for s in sections.values() if s.record is record) == first

@@ -1,5 +1,7 @@
 """Courses made by hand → milestones, band, verdict: the definitions, each at its border."""
 
+import copy
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -333,3 +335,8 @@ def test_the_rules_of_the_verdicts_are_in_the_documents():
 def test_an_unknown_number_is_refused():
     with pytest.raises(UnknownName, match="number of this run"):
         s.signature([course()], controls=controls(), follow="embedding/sphere/H7")
+
+
+def test_a_signature_comes_back_from_a_pickle_as_it_was():
+    found = s.signature([course(seed=1), course(seed=2, generalised=1800)], controls=controls())
+    assert pickle.loads(pickle.dumps(found)) == copy.deepcopy(found) == found  # noqa: S301

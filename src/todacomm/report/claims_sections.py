@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from todacomm.claims import ALPHA, NullTest
+from todacomm.claims import ALPHA, LoopBar, NullTest
 from todacomm.loops import LOOP
 from todacomm.report import reading
 from todacomm.report.claimed import (
@@ -13,6 +13,7 @@ from todacomm.report.claimed import (
     peak_sentence,
     the_test,
 )
+from todacomm.report.loop_findings import distances
 from todacomm.report.pieces import Bullets, Context, Paragraph, Piece, Table, section
 from todacomm.report.reading import H0_SHAPE, H0_TOTAL, H1_SHAPE, H1_TOTAL, layer_list, number, plural, share
 from todacomm.report.series import loops_of
@@ -31,6 +32,7 @@ TESTED = {
     "H1_max_lifetime": "H1 longest",
     LOOP: "loop",
 }
+MOST_ROWS, MOST_NAMED = 40, 12  # loops in the table, points named of each
 NULLS = {
     "gaussian": "Gaussian clouds with exactly the covariance of the layer",
     "text": "the same model on texts whose tokens were shuffled",
@@ -177,3 +179,44 @@ def tested(m: Measurement, profile: Profile, name: str, null: str) -> str:
     effect = "" if test.effect is None else f"{test.effect:+.1f} sd; "
     sizes = (f"; {len(bar.cycle)} in {len(bar.group)}" for bar in loops_of(profile, m)[:1] if name == LOOP)
     return f"{effect}p {p_text(test.p)} / {p_text(test.family_wise)}{''.join(sizes)}"
+
+
+@section("loops", title="Loops", brief=False)
+def loops(profile: Profile, _: Context) -> Iterator[Piece]:
+    """Every loop with its group, its distances and its p-values."""
+    rows = [(m.address.layer, bar) for m in profile.measurements for bar in loops_of(profile, m)]
+    if not rows:
+        return
+    kind = reading.noun(profile)
+    header = (
+        "Layer",
+        f"{kind.capitalize()}s around it",
+        f"{kind.capitalize()}s of its group",
+        "Birth to death / median distance",
+        "p against the layer",
+        "p against the group",
+        f"Which {kind}s",
+    )
+    yield Table(header, tuple(loop_row(profile, layer, bar) for layer, bar in rows[:MOST_ROWS]))
+    if len(rows) > MOST_ROWS:
+        yield Paragraph(f"{len(rows) - MOST_ROWS} more stand in tda_claims.json.")
+    yield Paragraph(
+        f"Around it: the shortest cycle through the edge that closes the loop. Its group: the {kind}s that are joined to it at the distance at which it is filled. Both "
+        f"p-values are family-wise: over the layers, and over all groups tested. {kind.capitalize()}s are counted from 0."
+    )
+
+
+def loop_row(profile: Profile, layer: str, bar: LoopBar) -> tuple[str, ...]:
+    """One loop."""
+    whole = profile.at(layer).facts.points
+    against = p_text(bar.p_group) if bar.draws else "the group is the layer"
+    named = ", ".join(map(str, bar.cycle[:MOST_NAMED])) + (" …" if len(bar.cycle) > MOST_NAMED else "")
+    return (
+        layer,
+        str(len(bar.cycle)),
+        f"{len(bar.group):,} of {whole:,}",
+        distances(bar),
+        p_text(bar.p_layer),
+        against,
+        named,
+    )

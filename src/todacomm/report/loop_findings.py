@@ -3,18 +3,17 @@
 The verdict is made once, in `todacomm.loops`; terminal, reports, pages and figures all ask here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from todacomm.claims import LoopBar, NullTest
 from todacomm.loops import LOOP
 from todacomm.report import reading
 from todacomm.report.claimed import p_text, the_test
-from todacomm.report.pieces import Context, Paragraph, Piece, Table, section
 from todacomm.report.reading import layer_list, number, plural
 from todacomm.report.series import loops_of, standing_out
 from todacomm.types import Measurement, Profile
 
-MOST_TOLD, MOST_ROWS, MOST_NAMED = 3, 40, 12
+MOST_TOLD = 3
 RULE = "larger, in death / birth and beside the other bars, than in Gaussian clouds with the covariance of its layer, and than in Gaussian and evenly filled ones of its own group of points"
 NO_EVIDENCE = "That is no evidence that there is none."
 
@@ -48,9 +47,13 @@ def in_found(profile: Profile, tests: dict[str, NullTest]) -> str:
     best = sorted(
         ((bar, layer) for layer in found for bar in loops_of(profile, profile.at(layer))), key=lambda x: x[0].p
     )
-    told = "; ".join(f"at {layer} {size(profile, bar)} (p {p_text(bar.p)})" for bar, layer in best[:MOST_TOLD])
+    where = "at {} " if len(found) > 1 else ""
+    told = "; ".join(
+        f"{where.format(layer)}{size(profile, bar)} (p {p_text(bar.p)})" for bar, layer in best[:MOST_TOLD]
+    )
     more = f"; and {len(best) - MOST_TOLD} more" if len(best) > MOST_TOLD else ""
-    return f"Loops at {layer_list(list(found))} ({over(tests)}): {told}{more}. A loop is a bar of H1 that is {RULE}."
+    loops = "Loops" if len(best) > 1 else "Loop"
+    return f"{loops} at {layer_list(list(found))} ({over(tests)}): {told}{more}. A loop is a bar of H1 that is {RULE}."
 
 
 def in_none(profile: Profile, tests: dict[str, NullTest]) -> str:
@@ -132,44 +135,3 @@ def loop_cell(profile: Profile, m: Measurement) -> str:
         return "–"
     best = loops_of(profile, m)[:1]
     return p_text(test.family_wise) + "".join(f": {len(bar.cycle)} in {len(bar.group)}" for bar in best)
-
-
-@section("loops", title="Loops", brief=False)
-def loops(profile: Profile, _: Context) -> Iterator[Piece]:
-    """Every loop with its group, its distances and its p-values."""
-    rows = [(m.address.layer, bar) for m in profile.measurements for bar in loops_of(profile, m)]
-    if not rows:
-        return
-    kind = reading.noun(profile)
-    header = (
-        "Layer",
-        f"{kind.capitalize()}s around it",
-        f"{kind.capitalize()}s of its group",
-        "Birth to death / median distance",
-        "p against the layer",
-        "p against the group",
-        f"Which {kind}s",
-    )
-    yield Table(header, tuple(row(profile, layer, bar) for layer, bar in rows[:MOST_ROWS]))
-    if len(rows) > MOST_ROWS:
-        yield Paragraph(f"{len(rows) - MOST_ROWS} more stand in tda_claims.json.")
-    yield Paragraph(
-        f"Around it: the shortest cycle through the edge that closes the loop. Its group: the {kind}s that are joined to it at the distance at which it is filled. Both "
-        f"p-values are family-wise: over the layers, and over all groups tested. {kind.capitalize()}s are counted from 0."
-    )
-
-
-def row(profile: Profile, layer: str, bar: LoopBar) -> tuple[str, ...]:
-    """One loop."""
-    whole = profile.at(layer).facts.points
-    against = p_text(bar.p_group) if bar.draws else "the group is the layer"
-    named = ", ".join(map(str, bar.cycle[:MOST_NAMED])) + (" …" if len(bar.cycle) > MOST_NAMED else "")
-    return (
-        layer,
-        str(len(bar.cycle)),
-        f"{len(bar.group):,} of {whole:,}",
-        distances(bar),
-        p_text(bar.p_layer),
-        against,
-        named,
-    )
