@@ -199,7 +199,7 @@ def birth_edge(condensed: Condensed, matrix: Distances, birth: float) -> Int[np.
 
 def shortest_cycle(matrix: Float[np.ndarray, "g g"], edge: Int[np.ndarray, " 2"], birth: float) -> Indices:
     """The points of the shortest way from one end of the edge that bears a bar to the other, by edges no longer than it."""
-    i, j = np.nonzero(np.triu(matrix <= birth * (1 + ROUNDING), 1))
+    i, j = (side.astype(np.int32) for side in np.nonzero(np.triu(matrix <= birth * (1 + ROUNDING), 1)))
     others = (i != edge.min()) | (j != edge.max())
     lengths = matrix[i[others], j[others]]
     graph = csr_array((lengths, (i[others], j[others])), shape=matrix.shape)
