@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.spatial.distance import squareform
-from scipy.stats import kstest
+from scipy.stats import ks_2samp
 
 import todacomm as td
 from todacomm.cloud import prepare
@@ -198,9 +198,12 @@ def test_a_filled_cloud_has_mean_and_covariance_of_its_cloud_and_the_radii_of_a_
     filled = ball.filled(points, rng)
     assert filled.mean(axis=0) == pytest.approx(points.mean(axis=0), abs=0.1)
     assert np.cov(filled.T) == pytest.approx(np.cov(points.T), abs=0.5)
-    radii = np.linalg.norm((filled - ball.mean) @ ball.axes / ball.spread, axis=1)
-    share = (radii / np.sqrt(k + 2)) ** k  # of the volume within each radius: uniform
-    assert kstest(share, "uniform").pvalue > 0.01
+    inside = (filled - ball.mean) @ ball.axes / ball.spread
+    even = rng.standard_normal((20_000, k))
+    even *= (np.sqrt(k + 2) * rng.uniform(size=20_000) ** (1 / k) / np.linalg.norm(even, axis=1))[:, None]
+    expected = np.sqrt(ball.signal) * even + np.sqrt(1 - ball.signal) * rng.standard_normal((20_000, k))
+    assert ball.signal == pytest.approx(np.full(k, 0.99), abs=0.01)
+    assert ks_2samp(np.linalg.norm(inside, axis=1), np.linalg.norm(expected, axis=1)).pvalue > 0.01
     others = np.eye(6) - ball.axes @ ball.axes.T
     assert (filled - points) @ others == pytest.approx(np.zeros((20_000, 6)), abs=1e-9)
 

@@ -1,8 +1,9 @@
-"""Clouds that are filled evenly: an interval, a disc, a ball, with the covariance of a cloud, the null that a hole has to be told from.
+"""Clouds that are filled evenly: an interval, a disc, a ball in noise, with the covariance of a cloud, the null that a hole is told from.
 
 A filled disc has no loop, yet its points do not thin out as those of a Gaussian cloud do, so that its largest gap is larger. In the
-dimensions before the largest drop of variance, five at most, the radii of a rotated cloud are replaced by those of a ball
-that is filled evenly and has the same covariance; directions and all other dimensions stay as they are.
+dimensions before the largest drop of variance, five at most, a rotated cloud is parted into noise of the variance after the drop and
+what is left; the radii of this are replaced by those of a ball that is filled evenly and has the same covariance. Directions,
+noise and all other dimensions stay as they are.
 """
 
 from dataclasses import dataclass
@@ -18,21 +19,28 @@ LEAST_SHARE = 1e-12  # of the largest variance: below it there is none
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ball:
-    """The leading dimensions of a cloud: ``mean`` (d,), ``axes`` (d, k), orthonormal, and ``spread`` (k,), the deviations along these."""
+    """The leading dimensions of a cloud: ``mean`` (d,), orthonormal ``axes`` (d, k), ``spread`` (k,), the deviations along these.
+
+    ``signal`` (k,) is the share of the variance of each that is not noise.
+    """
 
     mean: Float[np.ndarray, " d"]
     axes: Float[np.ndarray, "d k"]
     spread: Float[np.ndarray, " k"]
+    signal: Float[np.ndarray, " k"]
 
     def filled(self, points: Points, rng: np.random.Generator) -> Points:
-        """Points of that mean and covariance, with the radii of a ball that is filled evenly."""
+        """Gaussian points of that mean and covariance, with the radii of a ball that is filled evenly."""
         inside = (points - self.mean) @ self.axes / self.spread
-        radii = np.linalg.norm(inside, axis=1)
+        much, little = np.sqrt(self.signal), np.sqrt(1 - self.signal)
+        other = rng.standard_normal(inside.shape)
+        ball = much * inside + little * other  # independent of the noise, which is little * inside - much * other
+        radii = np.linalg.norm(ball, axis=1)
         k = len(self.spread)
         even = np.empty_like(radii)
         even[np.argsort(radii)] = np.sqrt(k + 2) * np.sort(rng.uniform(size=len(radii))) ** (1 / k)
         longer = np.divide(even, radii, out=np.ones_like(radii), where=radii > 0) - 1
-        return points + (inside * longer[:, None] * self.spread) @ self.axes.T
+        return points + (much * ball * longer[:, None] * self.spread) @ self.axes.T
 
 
 def ball_of(points: Points) -> Ball:
@@ -42,4 +50,4 @@ def ball_of(points: Points) -> Ball:
     variances = np.append(lengths**2, 0.0) / (len(points) - 1)
     drops = variances[:-1] / np.maximum(variances[1:], LEAST_SHARE * variances[0])
     k = int(drops[:MOST_DIMENSIONS].argmax()) + 1
-    return Ball(mean, axes[:k].T, np.sqrt(variances[:k]))
+    return Ball(mean, axes[:k].T, np.sqrt(variances[:k]), 1 - variances[k] / variances[:k])

@@ -38,7 +38,6 @@ FIRST_DRAWS, HOPELESS = 49, 0.2  # after so many, a group whose best bar has a l
 MOST_DRAWS = 1999
 LATER = 2.0  # times the death of a bar: where its group has its outskirts
 FILLED = 2  # keeps the random numbers of filled clouds apart from others of the same seed
-APART = 1_000_000  # the numbers of the draws of groups begin here, and those of the layers end long before
 ROUNDING = 1e-5  # relative: a bar found again among distances that were taken again
 
 
@@ -242,8 +241,7 @@ def drawn(
     """Prominence and death / birth of rotations of a group."""
     alone = replace(recipe, scale="none", subsample=None, landmarks=None, threshold=None, maxdim=1)
     one = JointLayers((group.address,), len(group.points), in_common([group.points]), (group.points.shape[1],), ("",))
-    own = range(APART + numbers.start, APART + numbers.stop)
-    return gaussian_null(one, alone, own, names=(PROMINENCE, RATIO), change=change)[:, 0]
+    return gaussian_null(one, alone, numbers, names=(PROMINENCE, RATIO), change=change)[:, 0]
 
 
 def filled(points: Points, seed: int) -> Callable[[Points, int], Points]:
