@@ -14,7 +14,7 @@ from todacomm import measure
 from todacomm.blocks import DiagramDistance
 from todacomm.comparison import compare
 from todacomm.recipe import Recipe
-from todacomm.report import chart_parts, likeness_charts, pairing_charts
+from todacomm.report import chart_parts, likeness_charts, pairing_charts, style
 from todacomm.report.comparison_charts import comparison_charts, covered
 from todacomm.report.comparison_plots import chosen_expansions, comparison_drawings
 from todacomm.report.comparison_sections import comparison_document
@@ -299,10 +299,10 @@ def test_cells_for_download_are_plain_numbers_and_empty_where_there_is_none():
 
 
 def test_ticks_of_a_log_axis_are_few_and_at_round_numbers():
-    assert [t for t in chart_parts.log_ticks(0.8, 1.25) if 0.8 <= t <= 1.25] == [0.8, 1, 1.25]
+    assert [t for t in style.log_ticks(0.8, 1.25) if 0.8 <= t <= 1.25] == [0.8, 1, 1.25]
     rng = np.random.default_rng(1)
     for low, high in zip(0.8 / 10 ** rng.uniform(0, 3, 200), 1.25 * 10 ** rng.uniform(0, 6, 200), strict=True):
-        ticks = [t for t in chart_parts.log_ticks(low, high) if low <= t <= high]
+        ticks = [t for t in style.log_ticks(low, high) if low <= t <= high]
         assert 2 <= len(ticks) <= 10
         assert 1 in ticks
         assert len({f"{t:g}" for t in ticks}) == len(ticks)

@@ -185,7 +185,7 @@ def test_the_figure_of_expansions_has_the_intervals_and_says_where_they_are_of()
         lines = [sorted(line.get_xdata()) for line in panel.lines if len(line.get_xdata()) == 3]
         assert lines == [sorted([ends.low, ends.estimate, ends.high])]
         assert panel.get_xlim()[0] < ends.low < ends.high < panel.get_xlim()[1]
-    assert "95% intervals" in drawn.get_supxlabel().replace("\n", " ")
+    assert "95 % intervals" in drawn.get_supxlabel().replace("\n", " ")
     assert "On arrays." in drawn.get_supxlabel()
     bare = comparison_drawings["comparison_expansion"].draw([replace(profile, claims=None)])
     assert "intervals" not in bare.get_supxlabel()

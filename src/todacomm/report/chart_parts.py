@@ -185,18 +185,6 @@ def value_axis(values: Iterable[float | int], widest: int) -> dict[str, Any]:
     return {"rangemode": "tozero", "nticks": 5}
 
 
-def log_ticks(low: float, high: float) -> list[float | int]:
-    """Few ticks of a log axis around 1, with 1 among them."""
-    span = high / low
-    if span < 1.7:
-        return [0.6, 0.8, 1, 1.25, 1.5]
-    if span < 6:
-        return [0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4, 5]
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps, step = ((1, 2, 5) if span < 300 else (1,)), style.step_of(len(decades), 7)
-    return [m * 10.0**k for k in decades if k % step == 0 for m in steps]
-
-
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, words: int) -> Table:
     """The numbers of a chart, for download."""
     return Table(tuple(header), tuple(tuple(row) for row in rows), words)

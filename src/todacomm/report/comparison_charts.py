@@ -7,6 +7,7 @@ from typing import Any
 
 from todacomm.claims import Interval
 from todacomm.comparison import Comparison
+from todacomm.report import style
 from todacomm.report.chart_parts import (
     DASHES,
     SYMBOLS,
@@ -17,7 +18,6 @@ from todacomm.report.chart_parts import (
     hover,
     key,
     line,
-    log_ticks,
     marks,
     plain,
     stacked,
@@ -225,7 +225,7 @@ def factor_panel(what: str, drawn_by: Sequence[Hand], found: Sequence[Grown | No
     }
     rows = tuple(factor_dot(what, i, hand, g) for i, (hand, g) in enumerate(zip(drawn_by, found, strict=True)))
     across = {"type": "log", "range": [math.log10(low / room), math.log10(high * room)], "tickmode": "array"}
-    ticks = log_ticks(low, high)
+    ticks = style.log_ticks(low, high)
     down = {
         "range": [count - 0.5, -0.7],
         "tickvals": list(range(count)),

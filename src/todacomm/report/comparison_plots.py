@@ -9,7 +9,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from todacomm.comparison import baseline_index
 from todacomm.report import reading, style
@@ -195,15 +195,6 @@ def _dots(axes: Axes, dots: Sequence[Dot | None], drawn_by: Sequence[Hand]) -> F
     return np.array(drawn)
 
 
-def factor_ticks(span: float) -> Locator:
-    """Few ticks with 1 among them, for a narrow log axis over a factor of ``span``."""
-    if span < 1.7:
-        return FixedLocator([0.6, 0.8, 1, 1.25, 1.5])
-    if span < 5:
-        return FixedLocator([0.25, 0.5, 1, 2, 4])
-    return LogLocator(subs=(1.0, 2.0, 5.0) if span < 30 else (1.0,), numticks=5)
-
-
 def _factor_axis(axes: Axes, values: Float[np.ndarray, " k"], title: str) -> None:
     """A log axis around 1, wide enough for the dots and the numbers above them."""
     axes.set_title(title)
@@ -211,7 +202,7 @@ def _factor_axis(axes: Axes, values: Float[np.ndarray, " k"], title: str) -> Non
     low, high = min(values.min(initial=1), 0.8), max(values.max(initial=1), 1.25)
     axes.set_xscale("log")
     axes.set_xlim(low / (high / low) ** 0.16, high * (high / low) ** 0.16)
-    axes.xaxis.set_major_locator(factor_ticks(high / low))
+    axes.xaxis.set_major_locator(FixedLocator(style.log_ticks(low, high)))
     axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
@@ -255,7 +246,7 @@ def shared(profiles: Sequence[Profile]) -> str:
 def intervals_line(profiles: Sequence[Profile]) -> str:
     """What the lines through the dots are; empty where there are none."""
     found = {p.claims.asked.confidence for p in profiles if p.claims and p.claims.growths}
-    return f"Lines: {' and '.join(f'{level:.0%}' for level in sorted(found))} intervals." if found else ""
+    return f"Lines: {' and '.join(reading.share(level, 0) for level in sorted(found))} intervals." if found else ""
 
 
 def baselines(profiles: Sequence[Profile], chosen: Sequence[Expansion | None]) -> str:

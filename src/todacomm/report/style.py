@@ -3,6 +3,7 @@
 The style is the file paper.mplstyle of the package, which users of matplotlib have as ``todacomm.paper``.
 """
 
+import math
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -113,6 +114,18 @@ def layer_ticks(layers: Sequence[str], *, most: int) -> tuple[list[int], list[st
         ends = [x for x, layer in enumerate(layers) if layer_key(layer)[0] in (0, 2)]
         kept = sorted({*ends, *_numbered(layers, most)})
     return kept, [short(layers[x]) for x in kept]
+
+
+def log_ticks(low: float, high: float) -> list[float | int]:
+    """Few ticks of a log axis around 1, with 1 among them."""
+    span = high / low
+    if span < 1.7:
+        return [0.6, 0.8, 1, 1.25, 1.5]
+    if span < 6:
+        return [0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4, 5]
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps, step = ((1, 2, 5) if span < 300 else (1,)), step_of(len(decades), 7)
+    return [m * 10.0**k for k in decades if k % step == 0 for m in steps]
 
 
 def distance_unit(profile: Profile) -> str:
