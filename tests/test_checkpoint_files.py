@@ -299,6 +299,7 @@ def test_another_tokenizer_is_another_model_for_the_cache(model, saved, tmp_path
     assert len({*found, content(tokenizer=str(tmp_path / "words"))}) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_the_option_reaches_runs_studies_and_records(model, saved, todacomm, tmp_path):
     without_tokenizer(model)
@@ -345,6 +346,7 @@ def test_a_window_of_a_tokenizer_that_is_none_is_passed_over(model, window):
     assert longest(load(model), 30) == 30
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("damage", ["of another version", "no JSON"])
 def test_a_model_that_fails_leaves_those_after_it(model, saved, damage, tmp_path, todacomm):

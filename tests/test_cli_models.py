@@ -101,6 +101,7 @@ def test_empty_texts(todacomm, tmp_path):
     assert_refused(todacomm("run", "--model", DECODER, "--dataset", "blank.txt"), "blank.txt")
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_texts_longer_than_the_window_are_cut_and_counted(todacomm, tmp_path):
     lines = [f"number {i} " + "word " * (5 if i % 2 else 90) for i in range(10)]
     (tmp_path / "long.txt").write_text("\n".join(lines), encoding="utf-8")

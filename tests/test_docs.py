@@ -15,6 +15,7 @@ DOCUMENTS = sorted(
 )
 
 
+@pytest.mark.slow
 def test_how_it_works_runs():
     session = {}
     for block in FENCE.findall((ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")):

@@ -191,6 +191,7 @@ def test_poolings_by_kind_are_compared_with_a_warning(outcome, todacomm, tmp_pat
     assert "Different poolings are compared" in groups["wikitext2"]["warnings"][0]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_compare_takes_names_and_comma_lists(outcome, todacomm):
     code, out, _ = todacomm(
         "compare", f"{DECODER},{ENCODER}", "--output-dir", outcome.experiments[0].parent, "--output", "mine"
@@ -209,6 +210,7 @@ def test_one_seed_gives_equal_bytes(experiment, tmp_path):
             assert (experiment / "runs" / run / name).read_bytes() == (again / "runs" / run / name).read_bytes(), name
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_failed_model_of_several_is_reported_and_the_others_finish(todacomm, tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
@@ -252,6 +254,7 @@ def test_an_error_of_another_library_is_told_and_the_other_jobs_are_done(monkeyp
     assert "Traceback" not in err
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_fault_of_ours_is_not_taken_for_a_failed_job(monkeypatch, tmp_path):
     failing(monkeypatch, KeyError("a mistake"))
     study = Study(models=(DECODER,), samples=10, layers=("layer_5",), pooling=("mean", "last"), null_draws=19)
@@ -338,6 +341,7 @@ def test_two_datasets_of_one_name_are_refused(todacomm, tmp_path):
     assert "are both called 'texts'" in one_line(err)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_sublayers_and_tokens_can_be_measured(tmp_path):
     texts = td.texts("wikitext2", 12)
     mlp = td.run(DECODER, texts=texts, site="mlp", language=False)
@@ -347,6 +351,7 @@ def test_sublayers_and_tokens_can_be_measured(tmp_path):
     assert any("Each point is one token" in note for note in tokens.notes)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_run_takes_a_model_that_the_caller_holds():
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -467,6 +472,7 @@ def test_an_interrupt_leaves_what_was_finished_and_nothing_half(tmp_path):
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_texts_that_are_too_short_are_passed_over_and_the_next_ones_taken(tmp_path):
     path = tmp_path / "mixed.txt"
     path.write_text("\n".join(f"word {i}" + " and so on and on" * (i % 2) for i in range(20)), encoding="utf-8")

@@ -70,6 +70,7 @@ def test_threads_pass_on_an_error():
         list(in_threads(lambda i: 1 // (i - 3), range(6), number=2))
 
 
+@pytest.mark.slow
 def test_one_thread_or_many_give_equal_bytes(tmp_path, local):
     for number in (1, 3):
         study = SEVERAL.but(models=(DECODER,), pooling=("mean",), jobs=number, cache=False)

@@ -45,7 +45,11 @@ def planned(study):
 def manifests(tmp_path_factory):
     """Of a decoder and an encoder that were run, with what had been planned for them."""
     study = Study(
-        models=(DECODER, ENCODER), samples=12, cache=False, output_dir=str(tmp_path_factory.mktemp("experiments"))
+        models=(DECODER, ENCODER),
+        samples=12,
+        null_draws=19,
+        cache=False,
+        output_dir=str(tmp_path_factory.mktemp("experiments")),
     )
     found = [next(e.glob("runs/run_0/manifest.json")) for e in execute(study).experiments]
     return [json.loads(path.read_text(encoding="utf-8")) for path in found]

@@ -77,6 +77,7 @@ def holding(directory, words):
 SECRET = ("Plinthe zwölf", "the bursar's anemone", "<i>quorum of weasels</i>")
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize(("options", "expected"), [((), {TEXTS, "report.html"}), (("--no-texts",), set())])
 def test_no_texts_keeps_every_text_out_of_records_and_page(todacomm, tmp_path, monkeypatch, options, expected):
     monkeypatch.setattr("todacomm.execution.write_figures", lambda *_: [])
