@@ -20,7 +20,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial.distance import squareform
 
-from todacomm.claims import ALPHA, LoopBar
+from todacomm.claims import ALPHA, LoopBar, at_most_alpha
 from todacomm.cloud import PreparedCloud
 from todacomm.distances import Condensed, pairwise, rows_and_columns
 from todacomm.engines import persistence
@@ -34,7 +34,7 @@ Indices = Int[np.ndarray, " k"]
 PValues = Float[np.ndarray, " b"]
 Members = tuple[int, ...]
 
-FIRST_DRAWS, HOPELESS = 49, 0.2  # after so many, a group whose best bar has a larger p-value gets no more
+FIRST_DRAWS = 49  # after so many, and after each doubling, a group none of whose bars can pass any more gets no more
 MOST_DRAWS = 1999
 LATER = 2.0  # times the death of a bar: where its group has its outskirts
 FILLED = 2  # keeps the random numbers of filled clouds apart from others of the same seed
@@ -85,8 +85,9 @@ def loop_bars(
     found = [places_of(cloud, recipe, own, rows) for cloud, own, rows in zip(clouds, bars, which, strict=True)]
     number = len({(i, place.inside) for i, row in enumerate(found) for place in row})
     enough = min(MOST_DRAWS, max(draws, math.ceil(number / ALPHA) - 1))
+    test = partial(against_itself, recipe=recipe, draws=enough, groups=number)
     p = [
-        largest_p(cloud, own, row, partial(against_itself, recipe=recipe, draws=enough), spread)
+        largest_p(cloud, own, row, test, groups=number, spread=spread)
         for cloud, own, row in zip(clouds, bars, found, strict=True)
     ]
     return [
@@ -104,14 +105,18 @@ def largest_p(
     bars: Bars,
     places: Sequence[Place],
     test: Callable[[Group], tuple[PValues, int]],
+    *,
+    groups: int,
     spread: Callable[..., Iterable[tuple[PValues, int]]],
 ) -> dict[int, tuple[float, int]]:
-    """Bar → its largest p-value against its groups, and of how many draws."""
-    held = bars_by_group(places)
-    groups = [group_of(cloud, members, bars[rows]) for members, rows in held.items()]
+    """Bar → its largest p-value against its groups, and of how many draws; a bar that fails at its death is not held against more."""
     found = {place.bar: (0.0, 0) for place in places}
-    for rows, (values, drawn) in zip(held.values(), spread(test, groups), strict=True):
-        found |= {bar: max(found[bar], (p, drawn)) for bar, p in zip(rows, values.tolist(), strict=True)}
+    for later in (False, True):
+        left = [place for place in places if at_most_alpha(found[place.bar][0] * groups)]
+        held = bars_by_group(left, later=later)
+        tested = [group_of(cloud, members, bars[rows]) for members, rows in held.items()]
+        for rows, (values, drawn) in zip(held.values(), spread(test, tested), strict=True):
+            found |= {bar: max(found[bar], (p, drawn)) for bar, p in zip(rows, values.tolist(), strict=True)}
     return found
 
 
@@ -169,12 +174,12 @@ def component(tree: Float[np.ndarray, "m 4"], point: int, distance: float) -> In
     return np.flatnonzero(label == label[point])
 
 
-def bars_by_group(places: Sequence[Place]) -> dict[Members, list[int]]:
-    """The groups of a layer, and the bars that are held against each."""
+def bars_by_group(places: Sequence[Place], *, later: bool) -> dict[Members, list[int]]:
+    """The groups at the death of bars, or those that they are in later where these are others, and the bars held against each."""
     found: dict[Members, list[int]] = {}
     for place in places:
-        for members in {place.inside, place.later}:
-            found.setdefault(members, []).append(place.bar)
+        if not later or place.later != place.inside:
+            found.setdefault(place.later if later else place.inside, []).append(place.bar)
     return found
 
 
@@ -212,10 +217,11 @@ def shortest_cycle(matrix: Float[np.ndarray, "g g"], edge: Int[np.ndarray, " 2"]
 # Against the group
 
 
-def against_itself(group: Group, *, recipe: Recipe, draws: int) -> tuple[PValues, int]:
+def against_itself(group: Group, *, recipe: Recipe, draws: int, groups: int) -> tuple[PValues, int]:
     """The largest p-value of each bar of a group against rotations of the group alone and against filled ones, and the draws of each.
 
-    Where the first draws say that it is nothing, no more are made.
+    No more are made where so many were as extreme as every bar that none can pass, times ``groups``, whatever the others are: a
+    sequential test (Besag and Clifford 1991, https://doi.org/10.1093/biomet/78.2.301).
     """
     own = persistence(pairwise(group.points, recipe.distance), engine=recipe.engine, maxdim=1).finite[1]
     places = [int(np.abs(own - bar).max(axis=1).argmin()) for bar in group.bars]
@@ -223,15 +229,13 @@ def against_itself(group: Group, *, recipe: Recipe, draws: int) -> tuple[PValues
     for change in (
         (filled(group.points, recipe.seed),) if group.whole else (as_drawn, filled(group.points, recipe.seed))
     ):
-        values = np.empty((0, 2))
-        for stop in sorted({min(FIRST_DRAWS, draws), draws}):
+        values, found, least = np.empty((0, 2)), p, p
+        while len(values) < draws and at_most_alpha(float((least * groups).min())):
+            stop = min(draws, max(FIRST_DRAWS, 2 * len(values) + 1))
             values = np.concatenate([values, drawn(group, recipe, range(len(values), stop), change)])
-            found, made = bar_p_values(own, *values.T)[places], len(values)
-            if found.min() > HOPELESS:
-                break
-        p = np.maximum(p, found)
-        if p.min() > HOPELESS:
-            break
+            found = bar_p_values(own, *values.T)[places]
+            least = np.maximum(p, found * (1 + len(values)) / (1 + draws))
+        p, made = np.maximum(p, found), max(made, len(values))
     return p, made
 
 
