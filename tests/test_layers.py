@@ -77,6 +77,7 @@ STRATA = [
         "profiles",
         "loops",
         "loop_groups",
+        "filled",
         "pairing",
         "blocks",
         "likeness",
