@@ -375,6 +375,7 @@ def test_a_reading_of_a_run_is_not_made_again(todacomm, small, monkeypatch):
     assert code == 0, err
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_among_several_is_told_and_the_others_go_on(todacomm, small, monkeypatch):
     from todacomm import jobs
 

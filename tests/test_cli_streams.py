@@ -119,6 +119,7 @@ def test_commands_on_models_are_the_same_in_every_encoding(place):
             json.loads(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("absent", ["torch", "transformers"])
 def test_what_needs_models_says_what_to_install_and_leaves_with_2(place, absent):
     hidden = "torch,transformers,tokenizers" if absent == "torch" else "transformers"

@@ -204,6 +204,7 @@ def against_models(tmp_path_factory):
     return execute(study.but(output_dir=str(tmp_path_factory.mktemp("nulls")), cache=False)).profiles[0]
 
 
+@pytest.mark.slow
 def test_shuffled_tokens_and_untrained_models_are_nulls_with_effects(against_models):
     claims = against_models.claims
     assert set(claims.tests) == {"text", "untrained"}

@@ -142,6 +142,7 @@ def test_a_worker_with_other_numbers_is_refused():
         place.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [shutil.rmtree, lambda place: [truncate(path) for path in place.glob("*/*")]])
 def test_activations_that_vanish_or_are_damaged_on_the_way_are_read_again(monkeypatch, cache_place, local, loss):
     measured, windows = remote.Window.measured, []

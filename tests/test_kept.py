@@ -226,6 +226,7 @@ def change_the_tokenizer(directory):
     path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": 20}), encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [change_the_weights, change_the_tokenizer])
 def test_another_model_in_the_same_place_is_read(tmp_path, copied, loads, change):
     one = one_job(models=(str(copied),), layers=("layer_5",))
@@ -274,6 +275,7 @@ def test_a_model_whose_weights_are_not_there_has_no_key(tmp_path, copied):
     assert checkpoint_of(resolve(str(copied)), Cache(tmp_path / "cache")) is None
 
 
+@pytest.mark.slow
 def test_a_wrong_number_of_layers_is_refused_also_when_the_model_was_read_before(tmp_path):
     execute(one_job(output_dir=str(tmp_path)))
     assert execute(one_job(output_dir=str(tmp_path), num_layers=6)).profiles
@@ -283,6 +285,7 @@ def test_a_wrong_number_of_layers_is_refused_also_when_the_model_was_read_before
         execute(one_job(output_dir=str(tmp_path), layers=("layer_6",)))
 
 
+@pytest.mark.slow
 def test_a_damaged_entry_costs_its_computation_and_nothing_else(todacomm, tmp_path, cache_place):
     arguments = ("run", "--model", DECODER, "--samples", 12, "--pool", "mean", "--quiet", "--output-dir")
     todacomm(*arguments, "one")
@@ -302,6 +305,7 @@ def test_a_damaged_entry_costs_its_computation_and_nothing_else(todacomm, tmp_pa
     assert todacomm(*arguments, "three")[2] == ""
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_without_a_cache_that_cannot_be_written(todacomm, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("TODACOMM_CACHE", str(tmp_path / "file" / "cache"))
@@ -312,6 +316,7 @@ def test_a_run_goes_on_without_a_cache_that_cannot_be_written(todacomm, tmp_path
     assert len(list(Path("experiments").rglob("activations/*.safetensors"))) == 1
 
 
+@pytest.mark.slow
 def test_no_cache_neither_reads_nor_writes(todacomm, tmp_path, cache_place, loads):
     arguments = ("run", "--model", DECODER, "--samples", 12, "--layers", "layer_1", "--quiet")
     assert todacomm(*arguments, "--no-cache")[0] == 0
@@ -326,6 +331,7 @@ def test_no_cache_neither_reads_nor_writes(todacomm, tmp_path, cache_place, load
 # Measurements
 
 
+@pytest.mark.slow
 def test_a_study_that_was_stopped_goes_on_at_the_layer_where_it_was(tmp_path, monkeypatch, measured):
     counted = jobs.measure_task
 
@@ -346,6 +352,7 @@ def test_a_study_that_was_stopped_goes_on_at_the_layer_where_it_was(tmp_path, mo
     assert records(found) == records(fresh)
 
 
+@pytest.mark.slow
 def test_arrays_are_measured_once(todacomm, tmp_path, rng, measured):
     np.savez("layers.npz", layer_0=rng.normal(size=(30, 4)), layer_1=rng.normal(size=(30, 4)))
     code, first, _ = todacomm("measure", "layers.npz", "--json")

@@ -168,6 +168,7 @@ def test_the_test_of_two_levels_holds_on_gaussian_clouds():
     assert 0.02 <= np.mean(np.array(found) <= 0.05) <= 0.08
 
 
+@pytest.mark.slow
 def test_more_groups_get_more_draws():
     """Twelve small circles far apart: with 39 draws a group, the least p-value of each would be 0.025, and 0.3 once taken times twelve."""
     rng = np.random.default_rng(12)
@@ -192,20 +193,20 @@ def test_more_groups_get_more_draws():
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
 def test_a_filled_cloud_has_mean_and_covariance_of_its_cloud_and_the_radii_of_a_ball(k):
     rng = np.random.default_rng(k)
-    points = 3 + rng.standard_normal((20_000, 6)) * np.where(np.arange(6) < k, 5.0, 0.5)
+    points = 3 + rng.standard_normal((5_000, 6)) * np.where(np.arange(6) < k, 5.0, 0.5)
     ball = ball_of(points)
     assert len(ball.spread) == k
     filled = ball.filled(points, rng)
-    assert filled.mean(axis=0) == pytest.approx(points.mean(axis=0), abs=0.1)
-    assert np.cov(filled.T) == pytest.approx(np.cov(points.T), abs=0.5)
+    assert filled.mean(axis=0) == pytest.approx(points.mean(axis=0), abs=0.2)
+    assert np.cov(filled.T) == pytest.approx(np.cov(points.T), abs=1)
     inside = (filled - ball.mean) @ ball.axes / ball.spread
-    even = rng.standard_normal((20_000, k))
-    even *= (np.sqrt(k + 2) * rng.uniform(size=20_000) ** (1 / k) / np.linalg.norm(even, axis=1))[:, None]
-    expected = np.sqrt(ball.signal) * even + np.sqrt(1 - ball.signal) * rng.standard_normal((20_000, k))
+    even = rng.standard_normal((5_000, k))
+    even *= (np.sqrt(k + 2) * rng.uniform(size=5_000) ** (1 / k) / np.linalg.norm(even, axis=1))[:, None]
+    expected = np.sqrt(ball.signal) * even + np.sqrt(1 - ball.signal) * rng.standard_normal((5_000, k))
     assert ball.signal == pytest.approx(np.full(k, 0.99), abs=0.01)
     assert ks_2samp(np.linalg.norm(inside, axis=1), np.linalg.norm(expected, axis=1)).pvalue > 0.01
     others = np.eye(6) - ball.axes @ ball.axes.T
-    assert (filled - points) @ others == pytest.approx(np.zeros((20_000, 6)), abs=1e-9)
+    assert (filled - points) @ others == pytest.approx(np.zeros((5_000, 6)), abs=1e-9)
 
 
 def test_an_evenly_filled_disc_holds_its_level():

@@ -102,6 +102,7 @@ def test_diagrams_of_rips_come_back(values, tmp_path):
         assert same(way(values["rips"], tmp_path), values["rips"])
 
 
+@pytest.mark.slow
 def test_what_is_measured_elsewhere_comes_home_as_it_is_measured_here(profiles):
     """Through the processes of joblib, there and back."""
     asked = {"null_draws": 0, "resamples": 0}

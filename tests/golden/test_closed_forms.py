@@ -51,6 +51,7 @@ def test_measure_sees_the_circle_whatever_its_plane(rng):
     assert profile["variance_kept"] == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_a_cloud_of_many_classes_that_die_by_one_another_comes_to_an_end():
     """The embedding of a network that has learned addition mod 113, by four frequencies, in thousandths: 284 of 287 classes die
     early, each equal to a sum of others, and replacing them in any other order than by age takes time exponential in their number.
