@@ -217,16 +217,16 @@ def written_files(directory: Path) -> list[Path]:
     return [*(path for path in named if path.exists()), *sorted(directory.glob("checkpoints/*.safetensors"))]
 
 
-def check_files(directory: Path, *paths: Path) -> None:
-    """Raise InvalidRecord where a file of a run that came to its end, without ``paths`` any, is not as it was written."""
-    if is_done(directory):
-        digests = read_done(directory).get("files")
-        for path in paths or written_files(directory):
-            check_digest(directory, path, digests)
+def check_files(directory: Path, done: Mapping[str, Any]) -> None:
+    """Raise InvalidRecord where a file of a run is not as it was when the run came to its end, which ``done`` is of."""
+    for path in written_files(directory):
+        check_digest(directory, path, done.get("files"))
 
 
 def read_done(directory: Path) -> Mapping[str, Any]:
-    """``finished.json``. Raises InvalidRecord."""
+    """``finished.json``; empty for a run that has not come to its end. Raises InvalidRecord."""
+    if not is_done(directory):
+        return {}
     found = read_json(directory / DONE)
     check_schema(directory / DONE, found, SCHEMA)
     return mapping(found, directory / DONE)
@@ -261,8 +261,8 @@ def read_run(directory: Path) -> Ran:
     """The run in ``directory``. InvalidRecord names the file that is missing, damaged, cut off or of a newer schema."""
     about = mapping(read_json(directory / ABOUT), directory / ABOUT)
     check_schema(directory / ABOUT, about, SCHEMA)
-    done = read_done(directory) if is_done(directory) else {}
-    check_files(directory, directory / ABOUT)
+    done = read_done(directory)
+    check_digest(directory, directory / ABOUT, done.get("files"))
     try:
         _ = [about[key] for key in OF_A_RUN]
         course = course_from(directory, about, done)
@@ -288,7 +288,7 @@ def course_from(directory: Path, about: Mapping[str, Any], done: Mapping[str, An
         raise InvalidRecord(
             f"{directory / RECORDS} is cut off {where} of {steps} steps, though the run came to its end"
         )
-    check_files(directory, directory / RECORDS)
+    check_digest(directory, directory / RECORDS, done.get("files"))
     return course_of(
         seen,
         name=about["name"],
@@ -339,18 +339,18 @@ def frequencies(directory: Path) -> dict[int, tuple[int, ...]]:
 
 def read_weights(directory: Path) -> dict[str, np.ndarray]:
     """The weights of the last step by their names in the network (``embed.weight``, ``layers.0.weight`` …)."""
-    check_files(directory, directory / WEIGHTS)
+    check_digest(directory, directory / WEIGHTS, read_done(directory).get("files"))
     return {name.removeprefix("weight/"): array for name, array in read_arrays(directory / WEIGHTS).items()}
 
 
 def read_profile(directory: Path, layer: str = "embedding", view: str = "sphere") -> Profile:
     """One layer of a run along its steps, with every diagram."""
-    about, recipe = read_json(directory / ABOUT), VIEWS[view]
+    about, recipe, done = read_json(directory / ABOUT), VIEWS[view], read_done(directory)
     found = []
     for row in rows(directory):
         if layer in row["clouds"][view]:
             address = Address(about["model"], about["data"], layer, row["step"])
-            arrays = arrays_of(directory, row["step"])
+            arrays = arrays_of(directory, row["step"], done)
             measured = row["clouds"][view][layer]
             found.append(measurement_from(address, recipe, measured, arrays, prefix=f"{layer}/{view}/"))
     return Profile(tuple(found), along="step")
@@ -358,16 +358,16 @@ def read_profile(directory: Path, layer: str = "embedding", view: str = "sphere"
 
 def read_embedding(directory: Path, step: int) -> np.ndarray | None:
     """The rows of the embedding at one step, (c, d) float32; None where the run has none."""
-    return arrays_of(directory, step).get("embedding_rows")
+    return arrays_of(directory, step, read_done(directory)).get("embedding_rows")
 
 
 def read_spectrum(directory: Path, step: int) -> np.ndarray | None:
     """The shares of the frequencies of the embedding at one step, (f,); None where the task has no Fourier basis."""
-    return arrays_of(directory, step).get("spectrum")
+    return arrays_of(directory, step, read_done(directory)).get("spectrum")
 
 
-def arrays_of(directory: Path, step: int) -> dict[str, np.ndarray]:
-    """The arrays of one checkpoint. Raises InvalidRecord."""
+def arrays_of(directory: Path, step: int, done: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of one checkpoint of a run that ended with ``done``. Raises InvalidRecord."""
     path = arrays_path(directory, step)
-    check_files(directory, path)
+    check_digest(directory, path, done.get("files"))
     return read_arrays(path)

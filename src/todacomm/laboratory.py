@@ -139,7 +139,7 @@ def _performed_alone(place: Path, plan: RunPlan, device: str) -> str:
     if is_done(place):
         with suppress(InvalidRecord):  # else it is made again
             done = read_run(place).done
-            check_files(place)
+            check_files(place, done)
             return str(done.get("complaint", ""))
         (place / DONE).unlink()
     model, data = run_name(plan)
