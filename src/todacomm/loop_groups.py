@@ -226,26 +226,19 @@ def against_itself(group: Group, *, recipe: Recipe, draws: int, groups: int) -> 
     own = persistence(pairwise(group.points, recipe.distance), engine=recipe.engine, maxdim=1).finite[1]
     places = [int(np.abs(own - bar).max(axis=1).argmin()) for bar in group.bars]
     p, made = np.zeros(len(places)), 0
-    for change in (
-        (filled(group.points, recipe.seed),) if group.whole else (as_drawn, filled(group.points, recipe.seed))
-    ):
+    alone = replace(recipe, scale="none", subsample=None, landmarks=None, threshold=None, maxdim=1)
+    one = JointLayers((group.address,), len(group.points), in_common([group.points]), (group.points.shape[1],), ("",))
+    draw = partial(gaussian_null, one, alone, names=(PROMINENCE, RATIO))
+    fill = filled(group.points, recipe.seed)
+    for change in [fill] if group.whole else [as_drawn, fill]:
         values, found, least = np.empty((0, 2)), p, p
         while len(values) < draws and at_most_alpha(float((least * groups).min())):
             stop = min(draws, max(FIRST_DRAWS, 2 * len(values) + 1))
-            values = np.concatenate([values, drawn(group, recipe, range(len(values), stop), change)])
+            values = np.concatenate([values, draw(range(len(values), stop), change=change)[:, 0]])
             found = bar_p_values(own, *values.T)[places]
             least = np.maximum(p, found * (1 + len(values)) / (1 + draws))
         p, made = np.maximum(p, found), max(made, len(values))
     return p, made
-
-
-def drawn(
-    group: Group, recipe: Recipe, numbers: range, change: Callable[[Points, int], Points]
-) -> Float[np.ndarray, "draws 2"]:
-    """Prominence and death / birth of rotations of a group."""
-    alone = replace(recipe, scale="none", subsample=None, landmarks=None, threshold=None, maxdim=1)
-    one = JointLayers((group.address,), len(group.points), in_common([group.points]), (group.points.shape[1],), ("",))
-    return gaussian_null(one, alone, numbers, names=(PROMINENCE, RATIO), change=change)[:, 0]
 
 
 def filled(points: Points, seed: int) -> Callable[[Points, int], Points]:
