@@ -175,10 +175,7 @@ def bars_of(found: bitlink.Barcode) -> list[Diagram]:
 def order_of(bars: Diagram) -> Int[np.ndarray, " m"]:
     """By birth and death, those that never die last."""
     endless = np.isinf(bars[:, 1])
-    if not endless.any():
-        return by_birth_and_death(bars)
-    first, last = np.flatnonzero(~endless), np.flatnonzero(endless)
-    return np.concatenate([part[by_birth_and_death(bars[part])] for part in (first, last)])
+    return np.lexsort((bars[:, 1], bars[:, 0], endless)) if endless.any() else by_birth_and_death(bars)
 
 
 def rows_of(found: Diagrams) -> list[Diagram]:
