@@ -19,14 +19,8 @@ from todacomm.execution import execute
 from todacomm.study_files import dump_study
 from todacomm.workers import Lost, pool
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_figures")]  # of this process; workers draw theirs
 TESTS = str(Path(__file__).parent)
-
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch):
-    """Of this process; workers draw theirs."""
-    monkeypatch.setattr("todacomm.execution.write_figures", lambda *_: [])
 
 
 @pytest.fixture(scope="module")
