@@ -242,13 +242,12 @@ def _encode(tokenizer: Any, items: Sequence[str], limit: int) -> Iterator[Encode
     place = 0
     while chunk := [_opening(tokenizer, text, limit) for text in islice(remaining, CHUNK)]:
         cut = _tokenised(tokenizer, chunk, truncation=True, max_length=limit, **options)
+        longer = _longer(tokenizer, chunk, [i for i, ids in enumerate(cut["input_ids"]) if len(ids) == limit], limit)
         for i, text in enumerate(chunk):
             special = np.array(cut["special_tokens_mask"][i], dtype=bool)
             ids = np.array(cut["input_ids"][i], dtype=np.int32)
             spanned = _predicted_bytes(text, special, cut["offset_mapping"][i]) if fast else None
-            yield Encoded(
-                place, items[place], ids, special, spanned, len(ids) == limit and _is_longer(tokenizer, text, limit)
-            )
+            yield Encoded(place, items[place], ids, special, spanned, i in longer)
             place += 1
 
 
@@ -279,8 +278,12 @@ def _predicted_bytes(text: str, special: Bool[np.ndarray, " t"], offsets: Sequen
     return len(text[start : offsets[content[-1]][1]].encode())
 
 
-def _is_longer(tokenizer: Any, text: str, limit: int) -> bool:
-    return len(_tokenised(tokenizer, text, truncation=False, return_attention_mask=False)["input_ids"]) > limit
+def _longer(tokenizer: Any, texts: Sequence[str], full: Sequence[int], limit: int) -> set[int]:
+    """Which of the texts that fill the window are longer than it."""
+    if not full:
+        return set()
+    whole = _tokenised(tokenizer, [texts[i] for i in full], truncation=False, return_attention_mask=False)["input_ids"]
+    return {i for i, ids in zip(full, whole, strict=True) if len(ids) > limit}
 
 
 def _tokenised(tokenizer: Any, texts: str | list[str], **options: Any) -> Any:

@@ -6,7 +6,7 @@ median pairwise distance.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,10 +149,15 @@ def names_of(maxdim: int) -> dict[str, tuple[int, Metric]]:
     }
 
 
-def summarise(diagrams: Diagrams, *, scale: float) -> dict[str, Number]:
-    """Every metric of every dimension, and after each of degree 1 its twin over ``scale`` (undefined for scale 0)."""
+def summarise(diagrams: Diagrams, *, scale: float, only: Container[str] | None = None) -> dict[str, Number]:
+    """Every metric of every dimension, and after each of degree 1 its twin over ``scale`` (undefined for scale 0).
+
+    ``only`` are names of metrics, or of their twins; the others are left out.
+    """
     summary: dict[str, Number] = {}
     for name, (k, entry) in names_of(diagrams.maxdim).items():
+        if only is not None and name not in only and name + SCALED not in only:
+            continue
         value = entry.of(diagrams.finite[k])
         summary[name] = value
         if entry.degree:

@@ -187,7 +187,7 @@ def numbers_of(condensed: Condensed, recipe: Recipe, names: Sequence[str]) -> li
     """The numbers of one draw, NaN for one that is undefined."""
     diagrams = persistence(condensed, engine=recipe.engine, maxdim=recipe.maxdim, threshold=recipe.threshold)
     scale = median(condensed) if any(name.endswith(SCALED) for name in names) else 0.0
-    summary = summarise(diagrams, scale=scale)
+    summary = summarise(diagrams, scale=scale, only=names)
     return [np.nan if (value := summary[name]) is None else value for name in names]
 
 

@@ -167,10 +167,8 @@ class Diagrams:
     @classmethod
     def from_arrays(cls, arrays: Sequence[np.ndarray]) -> "Diagrams":
         """Split (m, 2) arrays, one a dimension, deaths of infinity marking the essential classes."""
-        split = [np.asarray(a, dtype=np.float64).reshape(-1, 2) for a in arrays]
-        finite = [a[np.isfinite(a[:, 1]) & (a[:, 1] > a[:, 0])] for a in split]
-        essential = [np.sort(a[~np.isfinite(a[:, 1]), 0]) for a in split]
-        return cls(tuple(a[by_birth_and_death(a)] for a in finite), tuple(essential))
+        finite, essential = zip(*(parted(np.asarray(a, dtype=np.float64).reshape(-1, 2)) for a in arrays), strict=True)
+        return cls(finite, essential)
 
     def __repr__(self) -> str:
         counts = (
@@ -188,14 +186,22 @@ class Diagrams:
         return Diagrams(tuple(a * factor for a in self.finite), tuple(a * factor for a in self.essential))
 
 
+def parted(bars: Float[np.ndarray, "m 2"]) -> tuple[Float[np.ndarray, "k 2"], Float[np.ndarray, " e"]]:
+    """The bars of positive length that die, by birth and death, and the births of those that never do, ascending."""
+    births, deaths = bars.T
+    die = np.isfinite(deaths)
+    finite = bars[die & (deaths > births)]
+    return finite[by_birth_and_death(finite)], np.sort(births[~die])
+
+
 def by_birth_and_death(bars: Float[np.ndarray, "m 2"]) -> Int[np.ndarray, " m"]:
     """The order of bars by birth and death; of bars that come by birth only those of one birth are sorted."""
     births, deaths = bars.T
+    found, same = np.arange(len(bars)), births[1:] == births[:-1]
+    if ((births[1:] > births[:-1]) | (same & (deaths[1:] >= deaths[:-1]))).all():
+        return found
     if (births[1:] < births[:-1]).any():
         return np.lexsort((deaths, births))
-    found, same = np.arange(len(bars)), births[1:] == births[:-1]
-    if not same.any():
-        return found
     tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
     found[tied] = tied[np.lexsort((deaths[tied], births[tied]))]
     return found
