@@ -1,6 +1,6 @@
 """Whether two commits make the same records: run a few commands, keep what they write, compare two such makings.
 
-    python tests/equality.py make before           # on one commit: two to four minutes of one core
+    python tests/equality.py make before           # on one commit: three minutes of one core
     python tests/equality.py make after            # on the other
     python tests/equality.py compare before after  # exit code 1 where anything differs, and what
 

@@ -13,6 +13,7 @@ from differing import joined
 TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)|(?<=_)\d{8}_\d{6}\b")
 # the key of the cache, by which the copy of activations is called: it moves with the source of the modules
 KEY = re.compile(r"(?<=\bactivations/)([0-9a-f]{64}|[0-9a-f]{16}(?=\.safetensors))")
+SPENT = re.compile(r"\d+(?= over \d+ runs \(wall clock)")  # seconds, in the reports of training
 MASKED = (  # file, path of the value within it
     ("manifest.json", r"seconds\.[^.]+"),  # how long it took
     ("manifest.json", r"peak_memory"),  # of the process, with what libraries hold
@@ -35,8 +36,8 @@ class Mask:
     name: str = ""  # of the file that is read
 
     def text(self, text: str) -> str:
-        """A text without moments, keys, directory and version."""
-        text = KEY.sub("KEY", TIME.sub("TIME", text)).replace(str(self.directory), "DIRECTORY")
+        """A text without moments, durations, keys, directory and version."""
+        text = SPENT.sub("SPENT", KEY.sub("KEY", TIME.sub("TIME", text))).replace(str(self.directory), "DIRECTORY")
         return re.sub(rf"(?<![\w.]){re.escape(self.version)}(?![\w.])", "VERSION", text)
 
     def value(self, value: Any, path: str = "") -> Any:

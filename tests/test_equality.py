@@ -27,7 +27,7 @@ FILES = {
     "run_20260102_030405/records.jsonl": '{"step": 0, "loss": 1.5}\n{"step": 20, "loss": 0.5}\n',
     "run_20260102_030405/rows.csv": "layer,points,scale\nembedding,60,1.5\nfinal,60,2.5\n",
     "run_20260102_030405/diagrams.safetensors": save(TENSORS, metadata={"todacomm": '{"schema": 1}'}),
-    "run_20260102_030405/report.md": f"# Finding\n\ntodacomm {VERSION}\n\nIt grows.\n",
+    "run_20260102_030405/report.md": f"# Finding\n\ntodacomm {VERSION}, 35 over 2 runs (wall clock)\n\nIt grows.\n",
     "run_20260102_030405/figure.png": b"\x89PNG",
 }
 
@@ -94,7 +94,7 @@ def test_moments_durations_memory_and_seals_are_masked_and_nothing_beside(compar
          "tensors.final/H1 is missing"),
         ("diagrams.safetensors", save(TENSORS, metadata={"todacomm": '{"schema": 2}'}),
          "metadata.todacomm.schema: 1 → 2"),
-        ("report.md", "# Finding\n\nA line more.\n\ntodacomm 1.2.3\n\nIt shrinks.\n",
+        ("report.md", "# Finding\n\nA line more.\n\ntodacomm 1.2.3, 44 over 2 runs (wall clock)\n\nIt shrinks.\n",
          "line 5: It grows. → It shrinks."),
         ("summaries.json", None, "missing: run_TIME/summaries.json"),
         ("figure.png", None, "missing: run_TIME/figure.png"),
