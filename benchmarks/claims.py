@@ -19,21 +19,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import numpy as np
 import ripser
-from clouds import machine
 
 import todacomm as td
-from todacomm.cloud import prepare
-from todacomm.distances import pairwise
-from todacomm.engines import bitlink
+from clouds import machine
+from todacomm.clouds.distances import pairwise
+from todacomm.clouds.prepare import prepare
+from todacomm.homology import bitlink
 
 RESAMPLES, DRAWS = 100, 199
 
 
 def layers_of(arguments):
     """The prepared cloud of each layer."""
-    from todacomm.extraction import extract
-    from todacomm.loading import load_model
-    from todacomm.models import ModelSource, resolve
+    from todacomm.models.checkpoints.loading import load_model
+    from todacomm.models.extraction import extract
+    from todacomm.models.names import ModelSource, resolve
 
     if arguments.zoo:
         source = resolve("tiny-preln-decoder")

@@ -22,15 +22,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import numpy as np
-from clouds import machine
 
 import todacomm as td
-from todacomm.blocks import distances_apart
-from todacomm.experiment import load, read
-from todacomm.pairing import pair
-from todacomm.report.verdict import HEADLINES
-from todacomm.study import Study
-from todacomm.types import PointCloud
+from clouds import machine
+from todacomm.comparison.diagram_tests import distances_apart
+from todacomm.comparison.differences import pair
+from todacomm.core.types import PointCloud
+from todacomm.report.words.pairs import HEADLINES
+from todacomm.runs.config import Study
+from todacomm.runs.experiment import load, read
 
 LEVEL = 0.05
 MODEL, EACH, SPLITS = "tiny-preln-decoder", 250, 300

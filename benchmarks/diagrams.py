@@ -13,11 +13,11 @@ import time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from clouds import interleaved, machine
 from scipy.spatial.distance import pdist
 
 import todacomm as td
-from todacomm.diagram_distances import bottleneck, cheapest, shortest_reach, wasserstein
+from clouds import interleaved, machine
+from todacomm.homology.diagram_distances import bottleneck, cheapest, shortest_reach, wasserstein
 
 SIZES = (100, 500, 1000, 2000)
 LAYERS, POINTS, WIDTH = 8, 500, 64

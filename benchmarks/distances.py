@@ -15,14 +15,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import scipy.linalg
-from clouds import interleaved, machine
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist
 
-from todacomm import cloud, distances, projection
-from todacomm.landmarks import maxmin
-from todacomm.recipe import Recipe
-from todacomm.types import Address, PointCloud
+from clouds import interleaved, machine
+from todacomm.clouds import distances, pca, prepare
+from todacomm.clouds.landmarks import maxmin
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Address, PointCloud
 
 
 def points_of(n, d, *, decay=0.5, kinds=None):
@@ -134,7 +134,7 @@ def by_svd(points, k=50):
 def by_eigh(points, k=50):
     """The same products, solved by LAPACK for a range of eigenvalues."""
     around = points - points.mean(axis=0)
-    values, vectors = projection.by_eigh(projection.products_of(around), k)
+    values, vectors = pca.by_eigh(pca.products_of(around), k)
     directions = vectors.T @ around / np.sqrt(values)[:, None] if len(points) < points.shape[1] else vectors.T
     return points @ directions.T
 
@@ -149,7 +149,7 @@ def ways_to_project(points):
     return {
         "before": lambda: by_svd(points),
         "eigh": lambda: by_eigh(points),
-        "project": lambda: projection.project(points, 50),
+        "project": lambda: pca.project(points, 50),
     }
 
 
@@ -167,7 +167,7 @@ def print_projections(shapes):
         ):
             functions = ways_to_project(points)
             found = interleaved(functions, rounds=9, seconds=8)
-            (theirs, kept), (ours, share) = by_svd(points), projection.project(points, 50)
+            (theirs, kept), (ours, share) = by_svd(points), pca.project(points, 50)
             far = pdist(theirs[:1000])
             off = np.abs(far - pdist(ours[:1000])).max() / np.median(far)
             peaks = (peak_mebibytes(functions[name]) for name in ("before", "project"))
@@ -199,21 +199,21 @@ def stages(points):
     """The stages of `prepare`, each on what it is given there."""
     raw = points.astype(np.float64)
     centred = raw - raw.mean(axis=0)
-    projected = projection.project(centred, 50, centred=True)[0]
+    projected = pca.project(centred, 50, centred=True)[0]
     condensed = distances.pairwise(projected)
     return {
         "to float64, centred": lambda: points.astype(np.float64) - raw.mean(axis=0),
-        "project": lambda: projection.project(centred, 50, centred=True),
+        "project": lambda: pca.project(centred, 50, centred=True),
         "distances": lambda: distances.pairwise(projected),
         "median, twice": lambda: (distances.median(condensed), distances.median(condensed)),
         "rms": lambda: distances.rms(condensed),
-        "distinct points": lambda: cloud.distinct(condensed, projected, within=1e-4),
+        "distinct points": lambda: prepare.distinct(condensed, projected, within=1e-4),
     }
 
 
 def ways_to_prepare(points):
     given = PointCloud(points, Address("model", "data", "layer"))
-    return {"before": lambda: prepared_before(points), "prepare": lambda: cloud.prepare(given, Recipe())}
+    return {"before": lambda: prepared_before(points), "prepare": lambda: prepare.prepare(given, Recipe())}
 
 
 def layers_of(path):

@@ -22,12 +22,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import redzed_tda
 import ripser
-from clouds import KINDS, cloud, distances, installed, interleaved, machine
 from scipy.spatial.distance import squareform
 
 import todacomm as td
-from todacomm.distances import pairwise
-from todacomm.engines import bitlink, enclosing_radius, own
+from clouds import KINDS, cloud, distances, installed, interleaved, machine
+from todacomm.clouds.distances import pairwise
+from todacomm.homology import bitlink
+from todacomm.homology.engines import enclosing_radius, own
 
 PATIENCE = 4e9  # of ripser: n to the third, of a noisy circle 15 times that
 
@@ -149,8 +150,8 @@ LARGE = """
 import json, sys, time
 sys.path.insert(0, {here!r})
 from clouds import cloud, peak_mebibytes
-from todacomm.distances import pairwise
-from todacomm.engines import bitlink
+from todacomm.clouds.distances import pairwise
+from todacomm.homology import bitlink
 pairwise(cloud("Gaussian", 600)); bitlink.ready()
 points, before, begun = cloud({kind!r}, {n}), peak_mebibytes(), time.process_time()
 condensed = pairwise(points)
@@ -174,7 +175,7 @@ def print_large(sizes):
 
 
 def print_compilation():
-    code = "import time; b = time.process_time(); from todacomm.engines import bitlink; bitlink.ready(); print(time.process_time() - b)"
+    code = "import time; b = time.process_time(); from todacomm.homology import bitlink; bitlink.ready(); print(time.process_time() - b)"
     with tempfile.TemporaryDirectory() as fresh:
         environment = {**os.environ, "NUMBA_CACHE_DIR": fresh}
         first, second = (

@@ -29,8 +29,8 @@ LENGTH = 128
 
 def loaded(arguments):
     from real_weights import decoder
-    from todacomm.loading import load_model
-    from todacomm.models import resolve
+    from todacomm.models.checkpoints.loading import load_model
+    from todacomm.models.names import resolve
 
     return load_model(resolve("tiny-preln-decoder" if arguments.zoo else str(decoder())), device="cpu")
 
@@ -38,7 +38,7 @@ def loaded(arguments):
 def chosen(model, count):
     """So many texts of the first 500, evenly by length."""
     import todacomm as td
-    from todacomm.batching import choose
+    from todacomm.models.batching import choose
 
     texts = td.texts("wikitext2", 500)
     encoded = choose(model, texts, samples=500, min_tokens=1, max_length=LENGTH).encoded
@@ -59,7 +59,7 @@ def padded(model, rows, *, maps):
 def padded_pass(model, rows, *, maps):
     import torch
 
-    from todacomm.batching import pad, pad_id
+    from todacomm.models.batching import pad, pad_id
 
     kept = []
     with torch.no_grad():
@@ -84,7 +84,7 @@ def bare(model, rows, *, states=False):
     """A pass over our own batches without hooks, perhaps with the hidden states of all layers."""
     import torch
 
-    from todacomm.batching import Batching, inputs, pad_id, token_budget
+    from todacomm.models.batching import Batching, inputs, pad_id, token_budget
 
     budget = token_budget(model, with_logits=False)
     with torch.inference_mode():
@@ -96,7 +96,7 @@ def peak_rate(model):
     """GFLOP/s of float32 products of the shapes of this model's linear layers."""
     import torch
 
-    from todacomm.batching import token_budget
+    from todacomm.models.batching import token_budget
 
     tokens = token_budget(model, with_logits=False)
     layers = [m for m in model.base.modules() if isinstance(m, torch.nn.Linear)][:16]
@@ -113,9 +113,9 @@ def peak_rate(model):
 
 def print_speed(arguments):
     import torch
-    from clouds import machine
 
-    from todacomm.extraction import extract
+    from clouds import machine
+    from todacomm.models.extraction import extract
 
     torch.set_num_threads(arguments.threads)
     model = loaded(arguments)
@@ -157,9 +157,9 @@ sys.path[:0] = [{here!r}, {tests!r}]
 import torch; torch.set_num_threads(1)
 import todacomm as td
 from clouds import peak_mebibytes
-from todacomm.loading import load_model
-from todacomm.models import resolve
-from todacomm.extraction import extract
+from todacomm.models.checkpoints.loading import load_model
+from todacomm.models.names import resolve
+from todacomm.models.extraction import extract
 from real_weights import decoder
 model = load_model(resolve(str(decoder())), device="cpu")
 texts = td.texts("wikitext2", {count}).items * {times}

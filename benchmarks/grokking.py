@@ -29,8 +29,8 @@ HEADS = (
 
 def row(directory):
     """One run as cells."""
-    from todacomm.grok_store import is_done, read_course
-    from todacomm.signature import plateau_of, rise, tell
+    from todacomm.records.training import is_done, read_course
+    from todacomm.training.signature import plateau_of, rise, tell
 
     course = read_course(directory)
     followed = json.loads((directory / "run.json").read_text())["followed"]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 import todacomm as td
-from todacomm.extraction import extract
-from todacomm.loading import load_model
-from todacomm.models import resolve
+from todacomm.models.checkpoints.loading import load_model
+from todacomm.models.extraction import extract
+from todacomm.models.names import resolve
 
 WIKITEXT = (14, 57, 38, 54, 20, 18, 88, 56, 125, 19, 11)  # lines of each article among the first 500 of WikiText-2 test
 D = 20

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from clouds import cloud, peak_mebibytes
 from measure import answer, environment, fit, print_head, print_header, print_row, resident_mebibytes
+
+from clouds import cloud, peak_mebibytes
 
 MODEL = {"layers": 6, "width": 128, "texts": 250}  # where nothing else is said
 CALLS, ENOUGH, PATIENCE = 3, 0.5, 8.0  # so many calls at least, or seconds of them; none after PATIENCE seconds
@@ -31,7 +32,7 @@ LEAST, FEWEST = 2.0, 3  # MiB that count, and how many values make an exponent
 
 
 def distances(n=2000, k=50):
-    from todacomm.distances import pairwise
+    from todacomm.clouds.distances import pairwise
 
     points = np.random.default_rng(0).normal(size=(n, k))
     pairwise(points[:200])
@@ -39,8 +40,8 @@ def distances(n=2000, k=50):
 
 
 def homology(n, kind="Gaussian"):
-    from todacomm.distances import pairwise
-    from todacomm.engines import bitlink
+    from todacomm.clouds.distances import pairwise
+    from todacomm.homology import bitlink
 
     bitlink.ready()
     condensed = pairwise(cloud(kind, n))
@@ -48,9 +49,9 @@ def homology(n, kind="Gaussian"):
 
 
 def extraction(place, **size):
-    from todacomm.experiment import load
-    from todacomm.extraction import extract
-    from todacomm.study import Study
+    from todacomm.models.extraction import extract
+    from todacomm.runs.config import Study
+    from todacomm.runs.experiment import load
 
     size = {**MODEL, **size}
     loaded = load(str(saved(place, size)), Study())
@@ -60,7 +61,7 @@ def extraction(place, **size):
 
 
 def run(place, **size):
-    from todacomm.execution import execute
+    from todacomm.runs.study import execute
 
     size = {**MODEL, **size}
     execute(study(saved(place, size), WARM))
@@ -69,7 +70,7 @@ def run(place, **size):
 
 
 def study(model, samples):
-    from todacomm.study import Study
+    from todacomm.runs.config import Study
 
     return Study(
         models=(str(model),),
@@ -93,7 +94,7 @@ def saved(place, size):
     from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
     from transformers.utils.logging import disable_progress_bar
 
-    from todacomm.models import resolve
+    from todacomm.models.names import resolve
 
     disable_progress_bar()
 

@@ -27,16 +27,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import numpy as np
-from clouds import machine
 from grouped_populations import GROUPED, Lines, shipped_layers
 
 import todacomm as td
-from todacomm.cloud import prepare
-from todacomm.halves import halves_of
-from todacomm.intervals import difference_interval, difference_test, interval, ratio_interval
-from todacomm.measurement import measure_prepared
-from todacomm.splits import refusal, splits
-from todacomm.types import Address, PointCloud
+from clouds import machine
+from todacomm.clouds.prepare import prepare
+from todacomm.core.types import Address, PointCloud
+from todacomm.profiles.measure import measure_prepared
+from todacomm.statistics.intervals import difference_interval, difference_test, interval, ratio_interval
+from todacomm.statistics.metrics_on_halves import halves_of
+from todacomm.statistics.random_halves import refusal, splits
 
 LEVEL = 0.05
 RECIPE = td.Recipe()
@@ -129,9 +129,9 @@ class Drawn:
 def real_layers():
     """Three layers of a real model on all texts that ship."""
     from real_weights import decoder
-    from todacomm.extraction import extract
-    from todacomm.loading import load_model
-    from todacomm.models import ModelSource
+    from todacomm.models.checkpoints.loading import load_model
+    from todacomm.models.extraction import extract
+    from todacomm.models.names import ModelSource
 
     source = ModelSource("SmolLM2-135M-Instruct (Q4_1)", str(decoder()))
     texts = several_words(td.texts("wikitext2", 2891))

@@ -16,12 +16,12 @@ import numpy as np
 from null_populations import low_dimensional, with_loop, without_loop
 
 import todacomm as td
-from todacomm.cloud import prepare
-from todacomm.distances import pairwise
-from todacomm.engines import bitlink
-from todacomm.metrics import metrics
-from todacomm.nulls import joint, rotated
-from todacomm.pvalues import p_values, standardised
+from todacomm.clouds.distances import pairwise
+from todacomm.clouds.prepare import prepare
+from todacomm.homology import bitlink
+from todacomm.homology.metrics import metrics
+from todacomm.statistics.gaussian_null import joint, rotated
+from todacomm.statistics.pvalues import p_values, standardised
 
 RECIPE = td.Recipe(components=None)
 prominence = metrics["prominence"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from clouds import lines, machine
 
 HERE = Path(__file__).parent

@@ -33,12 +33,12 @@ from null_populations import (
 from scipy.stats import kstest
 
 import todacomm as td
-from todacomm.cloud import prepare
-from todacomm.loop_groups import loop_bars
-from todacomm.loops import LOOP, PROMINENCE, RATIO, against_layers, loop_tests
-from todacomm.measurement import measure_prepared
-from todacomm.nulls import alternative_of, gaussian_null, joint, null_tests, tested_names
-from todacomm.pvalues import smallest
+from todacomm.clouds.prepare import prepare
+from todacomm.profiles.measure import measure_prepared
+from todacomm.statistics.gaussian_null import alternative_of, gaussian_null, joint, null_tests, tested_names
+from todacomm.statistics.loop_test import LOOP, PROMINENCE, RATIO, against_layers, loop_tests
+from todacomm.statistics.loop_test_in_groups import loop_bars
+from todacomm.statistics.pvalues import smallest
 
 RECIPE = td.Recipe()
 NAMES = tested_names(RECIPE)

@@ -12,8 +12,9 @@ import statistics
 import sys
 from pathlib import Path
 
-from clouds import machine
 from measure import cost, environment
+
+from clouds import machine
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 FIRST = "() => performance.getEntriesByName('first-chart')[0].startTime"

@@ -44,11 +44,12 @@ def once(settings, clock):
 
 
 def of_study(settings, clock):
-    from todacomm import execution, memory
-    from todacomm.calibration import Rates
-    from todacomm.fitting import fitted
-    from todacomm.study import Study
-    from todacomm.study_files import load_shipped
+    from todacomm.core import memory
+    from todacomm.runs import study as execution
+    from todacomm.runs.config import Study
+    from todacomm.runs.config_files import load_shipped
+    from todacomm.runs.plan.machine_rates import Rates
+    from todacomm.runs.plan.memory_limit import fitted
 
     with tempfile.TemporaryDirectory() as place:
         asked = {"output_dir": place, "cache": False, "jobs": 1}
@@ -72,13 +73,13 @@ def of_study(settings, clock):
 def of_arrays(n, d, count, clock):
     import numpy as np
 
-    from todacomm import memory
-    from todacomm.calibration import Rates
-    from todacomm.claims import Asked
-    from todacomm.fitting import plan_of_arrays
-    from todacomm.jobs import Remembering
-    from todacomm.profiles import measure_arrays
-    from todacomm.recipe import Recipe
+    from todacomm.core import memory
+    from todacomm.core.inference_types import Asked
+    from todacomm.core.recipe import Recipe
+    from todacomm.profiles.from_arrays import measure_arrays
+    from todacomm.runs.jobs import Remembering
+    from todacomm.runs.plan.machine_rates import Rates
+    from todacomm.runs.plan.memory_limit import plan_of_arrays
 
     rng, recipe, asked = np.random.default_rng(0), Recipe(), Asked()
     layers = {f"layer_{i}": rng.normal(size=(n, d)) * (1 + rng.random(d)) for i in range(count)}

@@ -13,11 +13,11 @@ import argparse
 import numpy as np
 
 import todacomm as td
-from todacomm.cloud import prepare
-from todacomm.engines import bitlink
-from todacomm.extraction import extract
-from todacomm.loading import load_model
-from todacomm.models import SHIPPED, resolve
+from todacomm.clouds.prepare import prepare
+from todacomm.homology import bitlink
+from todacomm.models.checkpoints.loading import load_model
+from todacomm.models.extraction import extract
+from todacomm.models.names import SHIPPED, resolve
 
 NAMES = ("H0 total", "H1 total", "scale", "H0 total / scale", "H1 total / scale")
 SHARE = 0.63

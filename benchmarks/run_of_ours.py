@@ -26,13 +26,13 @@ def run(model, texts, pooling, directory):
         from transformers import PreTrainedModel  # noqa: F401
 
         import todacomm as td
-        from todacomm.engines import bitlink
-        from todacomm.experiment import load
-        from todacomm.extraction import extract
-        from todacomm.report.plots import write_figures
+        from todacomm.homology import bitlink
+        from todacomm.models.extraction import extract
+        from todacomm.records.runs import Record, write_record
+        from todacomm.report.layers.plots import write_figures
         from todacomm.report.render import interpretation_markdown, write_experiment_reports
-        from todacomm.store import Record, write_record
-        from todacomm.study import Study
+        from todacomm.runs.config import Study
+        from todacomm.runs.experiment import load
 
         bitlink.ready()
 
@@ -58,9 +58,9 @@ def resample(activations, draws, directory):
     import numpy as np
 
     import todacomm as td
-    from todacomm.cloud import prepare
-    from todacomm.engines import bitlink
-    from todacomm.metrics import summarise
+    from todacomm.clouds.prepare import prepare
+    from todacomm.homology import bitlink
+    from todacomm.homology.metrics import summarise
 
     stages, rng, arrays = Stages(), np.random.default_rng(SEED), np.load(activations)
     with stages("resampling"):
@@ -74,8 +74,8 @@ def resample(activations, draws, directory):
 
 
 def save(model, directory):
-    from todacomm.experiment import load
-    from todacomm.study import Study
+    from todacomm.runs.config import Study
+    from todacomm.runs.experiment import load
 
     loaded = load(model, Study())
     config = loaded.network.config

@@ -16,13 +16,14 @@ from statistics import median
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from todacomm import execution, jobs
-from todacomm.cache import Cache
-from todacomm.digests import checkpoint_of
-from todacomm.experiment import load, read, recipe_of
-from todacomm.kept import find_reading, keep_measured, keep_reading
-from todacomm.measurement import Task, measure_task
-from todacomm.study import Study
+from todacomm.profiles.measure import Task, measure_task
+from todacomm.runs import jobs
+from todacomm.runs import study as execution
+from todacomm.runs.cache.entries import find_reading, keep_measured, keep_reading
+from todacomm.runs.cache.keys import checkpoint_of
+from todacomm.runs.cache.store import Cache
+from todacomm.runs.config import Study
+from todacomm.runs.experiment import load, read, recipe_of
 
 MODELS, CHECKPOINTS, TEXTS = 100, 150, 500
 

@@ -21,7 +21,7 @@ def bare(plan):
     """A loop as one would write it: epochs of shuffled batches, AdamW, nothing else; gives a function of a number of steps."""
     import torch
 
-    from todacomm.grokking.networks import built
+    from todacomm.training.networks import built
 
     task, training = plan.task, plan.training
     inputs, labels = (torch.from_numpy(a) for a in (task.inputs, task.labels))
@@ -53,9 +53,9 @@ def bare(plan):
 
 def ours(plan, directory):
     """The loop of ``todacomm grok``; gives a function that trains for one interval and measures."""
-    from todacomm.grok_store import write_observation, write_state
-    from todacomm.grokking.training import Run
-    from todacomm.watching import watch
+    from todacomm.records.training import write_observation, write_state
+    from todacomm.training.observe import watch
+    from todacomm.training.training_loop import Run
 
     run = Run(plan.task, plan.training, plan.measured)
 
@@ -69,9 +69,9 @@ def ours(plan, directory):
 
 def main():
     import torch
-    from clouds import machine
 
-    from todacomm.grokking.presets import PRESETS, plans_of, settings_of
+    from clouds import machine
+    from todacomm.training.presets import PRESETS, plans_of, settings_of
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", action="append", choices=list(PRESETS))

@@ -21,7 +21,7 @@ from pathlib import Path
 from measure import HERE, cost, environment, print_head, print_header, print_row
 
 import todacomm as td
-from todacomm.models import resolve
+from todacomm.models.names import resolve
 
 REAL = "SmolLM2-135M"
 DEFAULT = ("tiny-preln-decoder", "tiny-postln-encoder", REAL)

@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 
 import todacomm as td
-from todacomm.experiment import load
-from todacomm.extraction import extract
-from todacomm.models import SHIPPED
-from todacomm.study import Study
+from todacomm.models.extraction import extract
+from todacomm.models.names import SHIPPED
+from todacomm.runs.config import Study
+from todacomm.runs.experiment import load
 
 
 def unigram(tokenizer, texts):

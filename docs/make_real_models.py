@@ -11,10 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import real_weights
-from todacomm.execution import execute
-from todacomm.report.pieces import to_markdown
-from todacomm.report.sections import document
-from todacomm.study import Study
+from todacomm.report.document.pieces import to_markdown
+from todacomm.report.layers.layer_document import document
+from todacomm.runs.config import Study
+from todacomm.runs.study import execute
 
 PARTS = ("answer", "layers", "intervals", "interval_table", "nulls", "loops", "expansion", "language", "notes")
 HEAD = """# Two real models

@@ -17,15 +17,15 @@ from transformers.models.auto import modeling_auto as auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from tiny_models import END, PAD, SENTENCES, START, VOCABULARY, tokenizer
-from todacomm import skeletons
-from todacomm.errors import InvalidInput
-from todacomm.extraction import extract
-from todacomm.families import anatomy
-from todacomm.feeding import FOREIGN
-from todacomm.kinds import decided, kind_of
-from todacomm.loading import LoadedModel, adopt
-from todacomm.probing import probe
-from todacomm.types import Texts
+from todacomm.core.errors import InvalidInput
+from todacomm.core.types import Texts
+from todacomm.models import size_and_flops
+from todacomm.models.architecture.anatomy import anatomy
+from todacomm.models.architecture.causal_or_masked import decided, kind_of
+from todacomm.models.architecture.forward_inputs import FOREIGN
+from todacomm.models.architecture.probing import probe
+from todacomm.models.checkpoints.loading import LoadedModel, adopt
+from todacomm.models.extraction import extract
 
 TEXTS = Texts("sentences", SENTENCES[:5])
 WIDTH, HEADS, DEPTH, WINDOW = 32, 4, 3, 128
@@ -294,4 +294,4 @@ def planned(name: str) -> LoadedModel:
         told = decided(kind, "", probed, cut.config)
         return LoadedModel(name, cut, words, *told, found, "cpu", "float32", "", "", probed)
 
-    return skeletons.cut_short(network, loaded, site="block", device="cpu", dtype="float32").cut
+    return size_and_flops.cut_short(network, loaded, site="block", device="cpu", dtype="float32").cut

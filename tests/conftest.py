@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from todacomm.engines import engines
-from todacomm.metrics import metrics
+from todacomm.homology.engines import engines
+from todacomm.homology.metrics import metrics
 
 settings.register_profile("todacomm", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("todacomm")
@@ -31,8 +31,8 @@ def cache_place(monkeypatch):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Most of the time of a small run is spent on figures; for tests that ask for everything else."""
-    monkeypatch.setattr("todacomm.execution.write_figures", lambda *_: [])
-    monkeypatch.setattr("todacomm.report.drawings.save", lambda _, path: path)
+    monkeypatch.setattr("todacomm.runs.study.write_figures", lambda *_: [])
+    monkeypatch.setattr("todacomm.report.document.drawings.save", lambda _, path: path)
 
 
 @pytest.fixture

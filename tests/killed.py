@@ -16,8 +16,8 @@ import os
 import threading
 from pathlib import Path
 
-from todacomm import jobs
-from todacomm.experiment import read
+from todacomm.runs import jobs
+from todacomm.runs.experiment import read
 
 
 def standing(*arguments, **settings):
@@ -75,8 +75,8 @@ def preload(victim):
 
 def main(path, layer=None):
     """Run a study file without figures."""
-    from todacomm import execution, jobs
-    from todacomm.study_files import load_study
+    from todacomm.runs import jobs, study
+    from todacomm.runs.config_files import load_study
 
     measure = jobs.measure_task
 
@@ -86,8 +86,8 @@ def main(path, layer=None):
         return measure(task)
 
     jobs.measure_task = standing
-    execution.write_figures = lambda *_: []
-    failures = execution.execute(load_study(path)).failures
+    study.write_figures = lambda *_: []
+    failures = study.execute(load_study(path)).failures
     sys.exit("\n".join(f"{name}: {failure.message}" for name, failure in failures.items()) or 0)
 
 

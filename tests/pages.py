@@ -40,9 +40,9 @@ def browser():
 
 def make_pages(place):
     """The paths of the pages by kind; texts and file names are hostile."""
-    from todacomm.execution import execute
-    from todacomm.grok_execution import concluded
-    from todacomm.study import Study
+    from todacomm.runs.config import Study
+    from todacomm.runs.study import execute
+    from todacomm.runs.training_experiment import concluded
     from trained import make
 
     texts = place / "texts <b>.jsonl"

@@ -10,10 +10,10 @@ from rich.table import Table
 from ripser import ripser
 from scipy.spatial.distance import pdist, squareform
 
-from todacomm.expansion import expansions_of
-from todacomm.metrics import summarise
-from todacomm.recipe import Recipe
-from todacomm.types import Address, CloudFacts, Diagrams, Measurement, ModelCard, Profile
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Address, CloudFacts, Diagrams, Measurement, ModelCard, Profile
+from todacomm.homology.metrics import summarise
+from todacomm.profiles.expansion import expansions_of
 
 
 def facts_of(points: np.ndarray, **changes) -> CloudFacts:

@@ -6,7 +6,7 @@ import numpy as np
 import ripser
 from scipy.spatial.distance import pdist, squareform
 
-from todacomm.engines import bitlink
+from todacomm.homology import bitlink
 
 
 def cloud(rng):

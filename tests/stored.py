@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from test_report_grok import write_cell, write_plan
-from todacomm.ablation import Ablation, Rerun, ablation
-from todacomm.claims import Asked
-from todacomm.concluding import concluded
-from todacomm.grid import Setting
-from todacomm.profiles import measure_arrays
-from todacomm.recipe import Recipe
-from todacomm.report import grok_figures
-from todacomm.store import Record, write_record
-from todacomm.texts_store import kept, write_texts
-from todacomm.types import Activations, Profile, Texts
+from grok_directories import write_cell, write_plan
+from todacomm.ablation.judge import Ablation, Rerun, ablation
+from todacomm.ablation.settings import Setting
+from todacomm.core.inference_types import Asked
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Activations, Profile, Texts
+from todacomm.profiles.from_arrays import measure_arrays
+from todacomm.records.runs import Record, write_record
+from todacomm.records.texts import kept, write_texts
+from todacomm.report.training import all_figures
+from todacomm.runs.training_results import concluded
 
 POINTS, LAYERS = 24, ("embedding", "layer_0", "layer_1")
 TEXTS = Texts("notes", tuple(f"text {i} <b>" for i in range(POINTS)))
@@ -65,7 +65,7 @@ def write_experiment(directory: Path, profiles: list[Profile]) -> Path:
 def unhurried(patch: pytest.MonkeyPatch) -> None:
     """No correlations and no onsets: their resampling is what takes time in a signature."""
     for slow in ("rank_correlation", "onset_of"):
-        patch.setattr(f"todacomm.signature.{slow}", lambda *_, **__: None)
+        patch.setattr(f"todacomm.training.signature.{slow}", lambda *_, **__: None)
 
 
 @cache
@@ -73,7 +73,7 @@ def a_training() -> Path:
     """An experiment of training with its signature and report: two runs that grok and two controls. To be copied."""
     with pytest.MonkeyPatch.context() as patch:
         unhurried(patch)
-        patch.setattr(grok_figures, "write_grok_figures", lambda *_: [])
+        patch.setattr(all_figures, "write_grok_figures", lambda *_: [])
         directory = Path(KEPT.name) / "grok_add_p19_20260101_000000"
         directory.mkdir()
         write_plan(directory, write_cell(directory))

@@ -58,7 +58,7 @@ def test_the_commands_of_the_readme_exist():
 
 
 def test_the_page_of_models_has_a_row_for_each_architecture():
-    """What each row says is held by tests/test_architectures.py."""
+    """What each row says is held by tests/models/test_architectures.py."""
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
     measured = [line for line in page.split("## Measured")[1].split("\n## ")[0].splitlines() if line.startswith("| ")][
         2:

@@ -9,8 +9,8 @@ import torch
 import transformers as hf
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from todacomm.loading import LoadedModel, adopt
-from todacomm.types import Texts
+from todacomm.core.types import Texts
+from todacomm.models.checkpoints.loading import LoadedModel, adopt
 
 torch.set_num_threads(1)  # two threads on tensors of this size only wait for each other
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")

@@ -16,23 +16,24 @@ SETTINGS = {
 
 
 def experiment(seeds=(46, 47), controls=1, **given):
-    from todacomm.laboratory import experiment_of
+    from todacomm.runs.training_runs import experiment_of
 
     return experiment_of("quick", {**SETTINGS, **given}, list(seeds), controls=controls)
 
 
 def make(directory):
-    from todacomm import laboratory
+    from todacomm.runs import training_runs
 
-    laboratory.SECONDS_BETWEEN_STATES = 0.0
+    training_runs.SECONDS_BETWEEN_STATES = 0.0
     directory.mkdir(parents=True, exist_ok=True)
     made = experiment()
-    laboratory.write_plan(directory, made)
-    return list(laboratory.perform_all(directory, made.plans, number=1))
+    training_runs.write_plan(directory, made)
+    return list(training_runs.perform_all(directory, made.plans, number=1))
 
 
 def main(directory, moment):
-    from todacomm import grok_store, laboratory
+    from todacomm.records import training
+    from todacomm.runs import training_runs
 
     number, _, where = moment.partition(".")
     left = [int(number)]
@@ -47,11 +48,11 @@ def main(directory, moment):
         return before
 
     if where == "line":
-        grok_store.row_of = killing(grok_store.row_of)
+        training.row_of = killing(training.row_of)
     elif where == "state":
-        laboratory.write_state = killing(laboratory.write_state)
+        training_runs.write_state = killing(training_runs.write_state)
     else:
-        laboratory.write_observation = killing(laboratory.write_observation)
+        training_runs.write_observation = killing(training_runs.write_observation)
     make(Path(directory))
 
 

@@ -8,49 +8,49 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from todacomm._version import __version__
+from todacomm.core._version import __version__
 
 # Read when torch is loaded: threads that wait for one another sleep instead of spinning, see docs/decisions/010-extraction.md
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from todacomm import grokking, plots
-    from todacomm.between_diagrams import bottleneck, wasserstein
-    from todacomm.comparison import Comparison, compare
-    from todacomm.engines import persistence
-    from todacomm.errors import TodacommError
-    from todacomm.experiment import run
-    from todacomm.homology import generators, rips
-    from todacomm.profiles import measure
-    from todacomm.recipe import Recipe
-    from todacomm.sites import activations
-    from todacomm.sources import texts
-    from todacomm.types import Activations, Address, Diagrams, Expansion, Measurement, PointCloud, Profile, Texts
+    from todacomm.comparison.compare import Comparison, compare
+    from todacomm.core.errors import TodacommError
+    from todacomm.core.recipe import Recipe
+    from todacomm.core.types import Activations, Address, Diagrams, Expansion, Measurement, PointCloud, Profile, Texts
+    from todacomm.homology.engines import persistence
+    from todacomm.homology.essential_bars import bottleneck, wasserstein
+    from todacomm.homology.rips import generators, rips
+    from todacomm.models.any_network import activations
+    from todacomm.models.datasets import texts
+    from todacomm.profiles.from_arrays import measure
+    from todacomm.runs.experiment import run
 
 _PLACES = {
-    "texts": "sources",
-    "Texts": "types",
-    "activations": "sites",
-    "Activations": "types",
-    "Address": "types",
-    "PointCloud": "types",
-    "Recipe": "recipe",
-    "rips": "homology",
-    "generators": "homology",
-    "persistence": "engines",
-    "Diagrams": "types",
-    "bottleneck": "between_diagrams",
-    "wasserstein": "between_diagrams",
-    "measure": "profiles",
-    "Measurement": "types",
-    "run": "experiment",
-    "Profile": "types",
-    "Expansion": "types",
-    "compare": "comparison",
-    "Comparison": "comparison",
+    "texts": "models.datasets",
+    "Texts": "core.types",
+    "activations": "models.any_network",
+    "Activations": "core.types",
+    "Address": "core.types",
+    "PointCloud": "core.types",
+    "Recipe": "core.recipe",
+    "rips": "homology.rips",
+    "generators": "homology.rips",
+    "persistence": "homology.engines",
+    "Diagrams": "core.types",
+    "bottleneck": "homology.essential_bars",
+    "wasserstein": "homology.essential_bars",
+    "measure": "profiles.from_arrays",
+    "Measurement": "core.types",
+    "run": "runs.experiment",
+    "Profile": "core.types",
+    "Expansion": "core.types",
+    "compare": "comparison.compare",
+    "Comparison": "comparison.compare",
     "plots": "plots",
     "grokking": "grokking",
-    "TodacommError": "errors",
+    "TodacommError": "core.errors",
 }
 
 __all__ = [

@@ -25,19 +25,22 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from todacomm.comparison import Comparison
-from todacomm.errors import InvalidCloud, InvalidInput, UnknownName
-from todacomm.figures import FORMATS, Figures
-from todacomm.fourier import Characters, additive_characters, coefficients, plane, shares
-from todacomm.metrics import SCALED
-from todacomm.recipe import FEWEST_POINTS
-from todacomm.report import comparison_plots, diagram_plots, panels, plots, reading, style
-from todacomm.report.along_plots import draw_expansion
-from todacomm.report.grok_clock_plots import LABELS, Clock, draw_clock, in_order
-from todacomm.report.noise_plots import draw_against
-from todacomm.report.series import places, signal_bars
-from todacomm.report.style import COLUMN, WIDTH
-from todacomm.types import Measurement, Number, Profile
+from todacomm.comparison.compare import Comparison
+from todacomm.core.errors import InvalidCloud, InvalidInput, UnknownName
+from todacomm.core.recipe import FEWEST_POINTS
+from todacomm.core.types import Measurement, Number, Profile
+from todacomm.homology.metrics import SCALED
+from todacomm.report.comparison import comparison_plots
+from todacomm.report.document import figure_parts, style
+from todacomm.report.document.figure_formats import FORMATS, Figures
+from todacomm.report.document.style import COLUMN, WIDTH
+from todacomm.report.layers import diagram_plots, plots
+from todacomm.report.layers.along_plots import draw_expansion
+from todacomm.report.layers.null_plots import draw_against
+from todacomm.report.layers.series import places, signal_bars
+from todacomm.report.training.clock_plots import LABELS, Clock, draw_clock, in_order
+from todacomm.report.words import phrases
+from todacomm.training.fourier import Characters, additive_characters, coefficients, plane, shares
 
 __all__ = [
     "COLUMN",
@@ -82,13 +85,13 @@ def profile(
     key = _key(profile, name, scaled=scaled)
     with _onto(ax) as axes:
         beside, top = _values_in(axes), axes.get_ylim()[1]
-        look = panels.Look(colour or _free_colour(axes, key), label=label or "")
+        look = figure_parts.Look(colour or _free_colour(axes, key), label=label or "")
         draw_against(axes, profile, key, look, band=band, null=null, beside=beside)
         if axes.get_yscale() == "log":
             axes.autoscale(axis="y")
         elif len(beside):
             axes.set_ylim(top=max(top, axes.get_ylim()[1]))
-        axes.set_ylabel(panels.axis_label(profile, key))
+        axes.set_ylabel(figure_parts.axis_label(profile, key))
         _label_layers(axes, profile)
         return axes
 
@@ -128,9 +131,9 @@ def comparison(
             for one, hand in zip(chosen, hands, strict=True)
         ]
         comparison_plots.value_axis(axes, [value for values in drawn for value in values])
-        axes.set_ylabel(" or\n".join(dict.fromkeys(panels.axis_label(one, key) for one in chosen)))
+        axes.set_ylabel(" or\n".join(dict.fromkeys(figure_parts.axis_label(one, key) for one in chosen)))
         if chosen[0].along == "step":
-            panels.label_steps(axes, np.concatenate([places(one) for one in chosen]))
+            figure_parts.label_steps(axes, np.concatenate([places(one) for one in chosen]))
         else:
             axes.set_xlabel(comparison_plots.DEPTH)
         if legend:
@@ -231,7 +234,7 @@ def clock(
     Row a is residue a; colour is its hour, k·a mod c, and a thin line joins the residues in the order of the hours: a circle where they stand
     in order, a tangle where not. ``labels`` residues are named. Below stand the share of the variance, and the order, |mean exp i(angle − hour)|, 1 for
     perfect hours; a plane is chosen for its frequency, so rows at random have some order too. ``characters`` are those of the group where it is not
-    addition mod c, as `todacomm.fourier.multiplicative_characters`. Raises InvalidCloud, and InvalidInput for a frequency that the group
+    addition mod c, as `todacomm.training.fourier.multiplicative_characters`. Raises InvalidCloud, and InvalidInput for a frequency that the group
     does not have.
     """
     rows = _rows(embedding)
@@ -246,7 +249,7 @@ def clock(
     found = Clock(frequency, points, float(shares(table)[frequency - 1]), in_order(points, frequency))
     with _onto(ax, height=0.94 * COLUMN) as axes:
         draw_clock(axes, found, group, labels=labels)
-        axes.set_xlabel(f"k = {frequency} · {reading.share(found.share, 0)} of the variance · order {found.order:.2f}")
+        axes.set_xlabel(f"k = {frequency} · {phrases.share(found.share, 0)} of the variance · order {found.order:.2f}")
         return axes
 
 
@@ -275,7 +278,7 @@ def save(drawn: Figure | Axes, path: str | Path) -> Path:
         raise InvalidInput(f"{place.name}: expected a name that ends in {', '.join(f'.{form}' for form in FORMATS)}")
     place.parent.mkdir(parents=True, exist_ok=True)
     with style.for_files():
-        panels.write_figure(drawn.figure.figure if isinstance(drawn, Axes) else drawn, place)
+        figure_parts.write_figure(drawn.figure.figure if isinstance(drawn, Axes) else drawn, place)
     return place
 
 
@@ -332,12 +335,12 @@ def _key(found: Profile, name: str, *, scaled: bool) -> str:
 
 def _number(measurement: Measurement, key: str) -> Number:
     if key in measurement.summary:
-        return reading.summary_of(measurement, key)
+        return phrases.summary_of(measurement, key)
     return getattr(measurement.facts, key, None)
 
 
 def _label_layers(axes: Axes, found: Profile) -> None:
-    panels.label_layers(axes, found, most=max(3, int(LABELS_AN_INCH * panels.inches_wide(axes))))
+    figure_parts.label_layers(axes, found, most=max(3, int(LABELS_AN_INCH * figure_parts.inches_wide(axes))))
 
 
 def _values_in(axes: Axes) -> Float[np.ndarray, " v"]:
@@ -369,7 +372,7 @@ def _one(given: Profile | Measurement, at: At) -> Measurement:
 def _at(found: Profile, at: At) -> Measurement:
     if at is None and len(found.measurements) == 1:
         return found.measurements[0]
-    names = reading.positions(found)
+    names = phrases.positions(found)
     if at is None:
         raise InvalidInput(f"{len(names)} {found.along}s; say with at= which one is meant: {', '.join(names)}")
     if str(at) not in names:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from shapes import circle, cube, distances, nearest_between, octahedron, projective_plane, two_clusters
-from todacomm.engines import persistence
-from todacomm.profiles import measure
+from todacomm.homology.engines import persistence
+from todacomm.profiles.from_arrays import measure
 
 
 def test_24_points_on_a_circle_have_one_loop(engine):

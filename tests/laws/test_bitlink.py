@@ -19,10 +19,10 @@ from scipy.spatial.distance import pdist, squareform
 import todacomm
 from shapes import circle
 from small_clouds import all_differences, differences, sorted_bars
-from todacomm import engines
-from todacomm.engines import bitlink, persistence
-from todacomm.engines.order import encoded
-from todacomm.errors import InvalidInput
+from todacomm.core.errors import InvalidInput
+from todacomm.homology import bitlink, engines
+from todacomm.homology.bitlink.edge_order import encoded
+from todacomm.homology.engines import persistence
 
 matrices = st.integers(2, 9).flatmap(
     lambda n: st.lists(st.integers(0, 5), min_size=n * (n - 1) // 2, max_size=n * (n - 1) // 2)
@@ -82,7 +82,7 @@ def test_a_loop_that_is_born_long_after_all_others_have_died_is_not_missed(rng):
 @pytest.mark.parametrize("searches", [0, 10**9])
 def test_no_edge_beyond_the_longest_bearing_one_is_in_the_relative_neighbourhood_graph(rng, searches):
     """With searches without end it is exactly the longest of these edges, with none an upper bound."""
-    from todacomm.engines import edges
+    from todacomm.homology.bitlink import edges
 
     condensed = pdist(np.concatenate([rng.normal(size=(60, 3)), 20 + 9 * circle(7) @ rng.normal(size=(2, 3))]))
     condensed = condensed.astype(np.float32)
@@ -221,12 +221,12 @@ PLANTED = {
     "rules are not followed": ("annotations", "used = gather(s, s.classes[dead, RULE], used)", "used = used"),
     "dead classes stay": ("annotations", "            rewrite(s, x)\n            break", "            break"),
     "two components stay two": ("insertion", "            s.parent[a] = b\n", ""),
-    "a lone class is carried by both edges": ("lone", "        odd = s.rows[u, width + k] ^ s", "        odd = s.rows[u, width + k] & s"),
-    "a lone class never dies": ("lone", "    if without == 0:\n", "    if True:\n"),
-    "two classes are taken for a lone one": ("lone", "    if s.count[LIVE] != 1:\n", "    if s.count[LIVE] > 2:\n"),
-    "a lone class passes all": ("lone", "if (odd == 0) == (even == 0):", "if odd == 0 and even == 0:"),
-    "marks are lost where a lone class gets company": ("lone", "                    mark(s, u, v, s.count[SOLE])\n", "                    pass\n"),
-    "a lone class is not carried on": ("lone", "            join(s.rows, u, v, width)\n", "            pass\n"),
+    "a lone class is carried by both edges": ("lone_class", "        odd = s.rows[u, width + k] ^ s", "        odd = s.rows[u, width + k] & s"),
+    "a lone class never dies": ("lone_class", "    if without == 0:\n", "    if True:\n"),
+    "two classes are taken for a lone one": ("lone_class", "    if s.count[LIVE] != 1:\n", "    if s.count[LIVE] > 2:\n"),
+    "a lone class passes all": ("lone_class", "if (odd == 0) == (even == 0):", "if odd == 0 and even == 0:"),
+    "marks are lost where a lone class gets company": ("lone_class", "                    mark(s, u, v, s.count[SOLE])\n", "                    pass\n"),
+    "a lone class is not carried on": ("lone_class", "            join(s.rows, u, v, width)\n", "            pass\n"),
     "the end is that of the first band": ("insertion", "        c.at[LONGEST], c.at[BOUNDED] = min(", "        c.at[LONGEST], c.at[BOUNDED] = 0 * min("),
     "it ends with the first class": ("insertion", "            if i >= barren:\n", "            if s.count[CLASSES]:\n"),
     "the longest distance is left out": ("edges", "<= span)", "< span)"),
@@ -241,10 +241,9 @@ PLANTED = {
 def test_a_bug_planted_in_a_step_of_the_algorithm_is_noticed(planted, tmp_path):
     module, right, wrong = PLANTED[planted]
     source = Path(todacomm.__file__).parent
-    shutil.copytree(source / "engines", tmp_path / "todacomm" / "engines", ignore=shutil.ignore_patterns("__pycache__"))
-    for file in source.glob("*.py"):
-        shutil.copy(file, tmp_path / "todacomm" / file.name)
-    changed = tmp_path / "todacomm" / "engines" / f"{module}.py"
+    beside = shutil.ignore_patterns("__pycache__", "data", "zoo", "report", "cli", "runs")
+    shutil.copytree(source, tmp_path / "todacomm", ignore=beside)
+    changed = tmp_path / "todacomm" / "homology" / "bitlink" / f"{module}.py"
     text = changed.read_text(encoding="utf-8")
     assert text.count(right) == 1
     changed.write_text(text.replace(right, wrong), encoding="utf-8")

@@ -9,16 +9,9 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist
 
 from shapes import distances
-from todacomm.engines import (
-    assert_agreement,
-    checked,
-    cross_check,
-    enclosing_radius,
-    engines,
-    persistence,
-)
-from todacomm.errors import EngineDisagreement, InvalidInput, UnknownName
-from todacomm.types import Diagrams
+from todacomm.core.errors import EngineDisagreement, InvalidInput, UnknownName
+from todacomm.core.types import Diagrams
+from todacomm.homology.engines import assert_agreement, checked, cross_check, enclosing_radius, engines, persistence
 
 grids = arrays(np.float64, st.tuples(st.integers(3, 12), st.integers(1, 3)), elements=st.integers(0, 4).map(float))
 

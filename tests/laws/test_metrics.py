@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todacomm.metrics import SCALED, betti_curve, metrics, names_of, summarise
-from todacomm.types import Diagrams
+from todacomm.core.types import Diagrams
+from todacomm.homology.metrics import SCALED, betti_curve, metrics, names_of, summarise
 
 lengths = st.tuples(st.floats(0.1, 10), st.floats(0.01, 10))
 diagrams = st.lists(lengths, min_size=0, max_size=12).map(

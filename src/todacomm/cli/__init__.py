@@ -5,20 +5,7 @@ import sys
 
 import typer
 
-from todacomm.cli import (
-    ablate,
-    cache,
-    catalogue,
-    compare,
-    ending,
-    grok,
-    measure,
-    plan,
-    report,
-    run,
-    show,
-    streams,
-)
+from todacomm.cli import ablate, cache, catalogue, compare, ending, grok, measure, plan, report, run, show, streams
 
 HELP = """The shape of what a neural network has learned, layer by layer: persistent homology of its activations.
 

@@ -8,15 +8,15 @@ import typer
 
 from todacomm.cli import console, options, streams
 from todacomm.cli import run as running
-from todacomm.errors import InvalidInput
+from todacomm.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from todacomm.ablating import Ablated
-    from todacomm.grid import Setting
-    from todacomm.quantities import Bound
-    from todacomm.recipe import Recipe
-    from todacomm.reruns import Means
-    from todacomm.study import Study
+    from todacomm.ablation.settings import Setting
+    from todacomm.comparison.expressions import Bound
+    from todacomm.core.recipe import Recipe
+    from todacomm.runs.ablation import Ablated
+    from todacomm.runs.ablation_measurements import Means
+    from todacomm.runs.config import Study
 
 SETTINGS = "Settings (each a list that replaces its values; the base has the usual value, else the first)"
 LIST = "A,B,…"
@@ -131,8 +131,8 @@ def ablate(
       todacomm ablate --model gpt2 --claim "expansion>2" --pool mean,last
       todacomm ablate activations.npz --components 10,50,none --null-draws 199
     """
-    from todacomm.ablating import ablate_arrays, ablate_models
-    from todacomm.reruns import base_of
+    from todacomm.runs.ablation import ablate_arrays, ablate_models
+    from todacomm.runs.ablation_measurements import base_of
 
     given = named(
         path,
@@ -155,8 +155,8 @@ def ablate(
         if path is None:
             found = ablate_models(study, settings, bounds, means, command=running.command_line())
         else:
-            from todacomm.arrays import read_clouds
-            from todacomm.planning import limit_of
+            from todacomm.clouds.array_files import read_clouds
+            from todacomm.core.memory import limit_of
 
             clouds = read_clouds(path, limit=limit_of(study.max_memory))
             if clouds.left_out and not silent:
@@ -248,7 +248,7 @@ def whole(option: str, least: int) -> Callable[[str], int]:
 
 def pooling_of(text: str) -> str:
     """A pooling that gives one vector a text."""
-    from todacomm.pooling import poolings
+    from todacomm.models.pooling import poolings
 
     if poolings[text].per_token:
         raise InvalidInput(
@@ -263,7 +263,7 @@ def settings_from(
     """The settings of the lists, and of the usual values where none was typed."""
     from dataclasses import replace
 
-    from todacomm.grid import based, default_grid, settings_of
+    from todacomm.ablation.settings import based, default_grid, settings_of
 
     if arrays:
         if beside := [name for name in ("pooling", "max_length") if name in lists]:
@@ -287,8 +287,8 @@ def recipe_of(study: "Study", settings: "Sequence[Setting]") -> "Recipe":
 
 def bounds_of(claims: "Sequence[str]", recipe: "Recipe", null_draws: int) -> "list[Bound]":
     """The claims that were typed."""
-    from todacomm.quantities import bound_of
-    from todacomm.statements import quantities_of, tests_of
+    from todacomm.ablation.claims import quantities_of, tests_of
+    from todacomm.comparison.expressions import bound_of
 
     bounds = [bound_of(text, quantities_of(recipe.maxdim), tests_of(recipe)) for text in claims]
     if not null_draws and (tested := next((b for b in bounds if b.of_p), None)):
@@ -298,9 +298,9 @@ def bounds_of(claims: "Sequence[str]", recipe: "Recipe", null_draws: int) -> "li
 
 def means_of(study: "Study", null_draws: int, track: Any, say: Any) -> "Means":
     """The cache, the null and the number of layers at a time."""
-    from todacomm.claims import Asked
-    from todacomm.jobs import cache_of
-    from todacomm.reruns import Means
+    from todacomm.core.inference_types import Asked
+    from todacomm.runs.ablation_measurements import Means
+    from todacomm.runs.jobs import cache_of
 
     return Means(cache_of(study), Asked(resamples=0, null_draws=null_draws), study.jobs, track, say)
 
@@ -310,7 +310,7 @@ def means_of(study: "Study", null_draws: int, track: Any, say: Any) -> "Means":
 
 def show(found: "Ablated", *, json: bool, quiet: bool) -> None:
     """Claim, stands in, where it fails; the failures; where everything is."""
-    from todacomm.files import read_json
+    from todacomm.records.io import read_json
 
     if json:
         streams.print_json(read_json(found.directory / "ablation.json"))
@@ -322,7 +322,7 @@ def show(found: "Ablated", *, json: bool, quiet: bool) -> None:
 
 def show_table(found: "Ablated") -> None:
     """One row a claim."""
-    from todacomm.report.overview import claims_table
+    from todacomm.report.terminal.overview import claims_table
 
     console.out.print(claims_table(found.ablation))
     line = "Counted are the settings that can judge a claim; the report says what was counted apart, and why."

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from todacomm.cli import console, streams
-from todacomm.errors import InvalidInput
-from todacomm.plain import visible
+from todacomm.core.errors import InvalidInput
+from todacomm.report.terminal.plain_text import visible
 
 if TYPE_CHECKING:
-    from todacomm.cache import Row
+    from todacomm.runs.cache.store import Row
 
 app = typer.Typer(
     help="List, measure and remove what is kept of earlier runs, so that no model is run twice on the same texts.",
@@ -32,7 +32,7 @@ def ls(
     The cache lies in $TODACOMM_CACHE, else in the cache directory of the user. A later run takes from it what it needs
     if weights, texts, settings and versions are the same; todacomm run --no-cache leaves it aside.
     """
-    from todacomm.cache import Cache, default_place, rows
+    from todacomm.runs.cache.store import Cache, default_place, rows
 
     cache = Cache(default_place())
     found = rows(cache)
@@ -78,7 +78,7 @@ def du(json: Annotated[bool, typer.Option("--json", help=JSON)] = False) -> None
     """Tell how much the cache takes, by what it holds."""
     from rich.table import Table
 
-    from todacomm.cache import Cache, default_place, usage
+    from todacomm.runs.cache.store import Cache, default_place, usage
 
     cache = Cache(default_place())
     found = usage(cache)
@@ -113,7 +113,7 @@ def rm(
       todacomm cache rm --model gpt2 --older-than 30d
       todacomm cache rm --all --yes
     """
-    from todacomm.cache import Cache, default_place, matching, remove
+    from todacomm.runs.cache.store import Cache, default_place, matching, remove
 
     if not (keys or model or older_than or everything):
         raise InvalidInput("nothing was named: give keys of todacomm cache ls, --model, --older-than or --all")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from todacomm.cli import console, options, streams
-from todacomm.engines import DEFAULT
+from todacomm.homology.engines import DEFAULT
 
 
 def list_models(json: options.Json = False) -> None:
@@ -15,7 +15,7 @@ def list_models(json: options.Json = False) -> None:
 
     A preset is a name for a hub id; any other model goes by its id or its directory: todacomm run --hf-model ID.
     """
-    from todacomm.models import PRESETS, ZOO
+    from todacomm.models.names import PRESETS, ZOO
 
     known = {**ZOO, **PRESETS}
     if json:
@@ -41,7 +41,7 @@ def list_configs() -> None:
     """List the study files that ship; todacomm run --config NAME runs one."""
     from rich.table import Table
 
-    from todacomm.study_files import shipped_studies
+    from todacomm.runs.config_files import shipped_studies
 
     table = Table("name", "what it measures", box=None, pad_edge=False, header_style="bold")
     for name, description in shipped_studies().items():
@@ -52,9 +52,9 @@ def list_configs() -> None:
 
 def init(path: Annotated[Path, typer.Argument(help="The study file to write.")] = Path("study.yaml")) -> None:
     """Write a study file in which every option stands with its default and what it means."""
-    from todacomm.errors import CannotWrite
-    from todacomm.files import write_atomically
-    from todacomm.study_files import template
+    from todacomm.core.errors import CannotWrite
+    from todacomm.records.io import write_atomically
+    from todacomm.runs.config_files import template
 
     if path.exists():
         raise CannotWrite(f"{path} is there already, and nothing is overwritten: give another name")
@@ -64,7 +64,7 @@ def init(path: Annotated[Path, typer.Argument(help="The study file to write.")] 
 
 def print_versions() -> None:
     """Versions, device and engine, and a warning where files of 0.1.0 lie beside this package."""
-    from todacomm.versions import predecessor_warning, versions
+    from todacomm.core.versions import predecessor_warning, versions
 
     found = versions()
     console.out.print(f"todacomm {found.pop('todacomm')}")

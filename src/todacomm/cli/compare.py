@@ -10,8 +10,8 @@ from todacomm.cli import console, options, streams, tables
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from todacomm.comparison import How
-    from todacomm.types import Profile
+    from todacomm.comparison.compare import How
+    from todacomm.core.types import Profile
 
 COMPARISON, GATE = "Comparison", "Gate"
 
@@ -79,12 +79,12 @@ def compare(
       todacomm compare base/ tuned/ --fail-if "shape_growth:rel>0.2" --fail-if "H1_total_persistence:p<0.01"
       todacomm compare a b c d e --against all --group "old=a,b,c" --group "new=d,e"
     """
-    from todacomm.clouds_store import clouds_of
-    from todacomm.directories import check_name
-    from todacomm.execution import compared, write_compared
-    from todacomm.figures import Figures
-    from todacomm.files import read_json
-    from todacomm.gate import judge, parse
+    from todacomm.comparison.gate import judge, parse
+    from todacomm.records.clouds import clouds_of
+    from todacomm.records.io import read_json
+    from todacomm.records.result_directories import check_name
+    from todacomm.report.document.figure_formats import Figures
+    from todacomm.runs.study import compared, write_compared
 
     rules = [parse(text) for text in fail_if or []]
     if output is not None:
@@ -110,7 +110,7 @@ def compare(
 
 def refuse_path(output: str) -> None:
     """Raise InvalidStudy for a name that is a path."""
-    from todacomm.errors import InvalidStudy
+    from todacomm.core.errors import InvalidStudy
 
     if "/" in output or output in ("", ".", ".."):
         raise InvalidStudy(f"--output {output}: expected a name without slashes; the directory is --output-dir")
@@ -118,8 +118,8 @@ def refuse_path(output: str) -> None:
 
 def how_of(against: str, group: list[str], blocks: int) -> "How":
     """How profiles are compared. Raises InvalidInput for a group that is not LABEL=MODEL,MODEL."""
-    from todacomm.comparison import How
-    from todacomm.errors import InvalidInput
+    from todacomm.comparison.compare import How
+    from todacomm.core.errors import InvalidInput
 
     groups: dict[str, list[str]] = {}
     for text in group:
@@ -135,10 +135,10 @@ def read(
     names: list[str], output_dir: Path, *, say: "Callable[[str], None]"
 ) -> "tuple[list[Profile], dict[int, Path]]":
     """The profiles of the runs meant, each model under a name of its own, and by profile its run."""
-    from todacomm.comparison import told_apart
-    from todacomm.errors import InvalidInput
-    from todacomm.places import find
-    from todacomm.store import read_experiment, runs_of
+    from todacomm.comparison.compare import told_apart
+    from todacomm.core.errors import InvalidInput
+    from todacomm.records.runs import read_experiment, runs_of
+    from todacomm.runs.locate import find
 
     wanted = [part for name in names for part in name.split(",") if part]
     if len(wanted) < 2:

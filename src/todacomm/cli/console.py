@@ -12,9 +12,9 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from todacomm.errors import TodacommError
-from todacomm.plain import visible
-from todacomm.progress import Track, silent
+from todacomm.core.errors import TodacommError
+from todacomm.core.progress import Track, silent
+from todacomm.report.terminal.plain_text import visible
 
 PIPED_WIDTH = 110  # columns of a table that goes to a file or another program
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from todacomm.cli import console
-from todacomm.errors import MissingExtra, TodacommError
+from todacomm.core.errors import MissingExtra, TodacommError
 
 OPTION, VARIABLE = "--traceback", "TODACOMM_TRACEBACK"
 ENDING = ("SIGTERM", "SIGHUP")  # what a scheduler or a closed terminal sends

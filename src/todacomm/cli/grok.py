@@ -7,11 +7,11 @@ import typer
 
 from todacomm.cli import console, options, streams
 from todacomm.cli import run as running
-from todacomm.errors import InvalidInput
+from todacomm.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from todacomm.concluding import Grokked
-    from todacomm.judging import Told
+    from todacomm.runs.training_results import Grokked
+    from todacomm.training.verdict import Told
 
 TASK, NETWORK, TRAINING, LOOK = "Task", "Network", "Training", "What is measured"
 NEVER = "-"
@@ -122,10 +122,10 @@ def grok(
       todacomm grok --preset paper-transformer --seeds 46,47
       todacomm grok --sweep weight_decay=0.1,0.5,1 --sweep train_fraction=0.2,0.3,0.5
     """
-    from todacomm.figures import Figures
-    from todacomm.grok_execution import Means, execute_grok
-    from todacomm.grokking.presets import hint_of, read_value, seeds_of
-    from todacomm.laboratory import experiment_of
+    from todacomm.report.document.figure_formats import Figures
+    from todacomm.runs.training_experiment import Means, execute_grok
+    from todacomm.runs.training_runs import experiment_of
+    from todacomm.training.presets import hint_of, read_value, seeds_of
 
     typed = {
         "task": task, "prime": prime, "train_fraction": train_fraction, "permuted": permuted, "images": images, "network": model,
@@ -160,7 +160,7 @@ def grok(
 
 def sweep_of(typed: list[str]) -> dict[str, list[Any]]:
     """Key → values of ``--sweep key=a,b``. Raises UnknownName for a key that there is not, InvalidInput for a value."""
-    from todacomm.grokking.presets import read_value
+    from todacomm.training.presets import read_value
 
     found: dict[str, list[Any]] = {}
     for text in typed:
@@ -180,7 +180,7 @@ def sweep_of(typed: list[str]) -> dict[str, list[Any]]:
 
 def show(found: "Grokked", *, json: bool, quiet: bool) -> None:
     """The verdict, a row for each run and control, and where everything is."""
-    from todacomm.files import read_json
+    from todacomm.records.io import read_json
 
     if json:
         streams.print_json(read_json(found.directory / "signature.json"))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from todacomm.cli import console, options, tables
-from todacomm.errors import InvalidInput
+from todacomm.core.errors import InvalidInput
 
 PANEL = "Output"
 
@@ -64,17 +64,17 @@ def measure(
       todacomm measure activations.safetensors --scale median --maxdim 2 --output measured/
       todacomm measure distances.npy --distance precomputed
     """
-    from todacomm.arrays import read_clouds
-    from todacomm.cache import Cache, default_place
-    from todacomm.claims import Asked
-    from todacomm.directories import check_new
-    from todacomm.figures import PNG, Figures
-    from todacomm.fitting import check_arrays, shapes_of
-    from todacomm.jobs import Remembering
-    from todacomm.planning import limit_of
-    from todacomm.profiles import measure_arrays
-    from todacomm.recipe import Recipe
-    from todacomm.workers import in_threads, one_thread
+    from todacomm.clouds.array_files import read_clouds
+    from todacomm.core.inference_types import Asked
+    from todacomm.core.memory import limit_of
+    from todacomm.core.parallel import in_threads, one_thread
+    from todacomm.core.recipe import Recipe
+    from todacomm.profiles.from_arrays import measure_arrays
+    from todacomm.records.result_directories import check_new
+    from todacomm.report.document.figure_formats import PNG, Figures
+    from todacomm.runs.cache.store import Cache, default_place
+    from todacomm.runs.jobs import Remembering
+    from todacomm.runs.plan.memory_limit import check_arrays, shapes_of
 
     recipe = Recipe(
         components=options.components_of(components),
@@ -114,7 +114,7 @@ def measure(
     for complaint in cache.told() if cache else ():
         console.warn(complaint)
     if output is not None:
-        from todacomm.execution import write_measured
+        from todacomm.runs.study import write_measured
 
         write_measured(output, profile, checked, source=path, figures=written)
     tables.show([profile], csv=csv, json=json, quiet=quiet)

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from todacomm.engines import engines
-from todacomm.errors import InvalidInput
-from todacomm.figures import FORMATS
+from todacomm.core.errors import InvalidInput
+from todacomm.homology.engines import engines
+from todacomm.report.document.figure_formats import FORMATS
 
 MEASUREMENT, OUTPUT = "Measurement", "Output"
 NO_CACHE = "Neither read nor write the cache, nor keep activations; see todacomm cache --help."

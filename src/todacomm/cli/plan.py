@@ -12,9 +12,9 @@ from todacomm.cli import run as running
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from todacomm.plan import JobPlan, Plan
-    from todacomm.recipe import Recipe
-    from todacomm.study import Study
+    from todacomm.core.recipe import Recipe
+    from todacomm.runs.config import Study
+    from todacomm.runs.plan.plan import JobPlan, Plan
 
 PLAN = "Plan"
 OF_A_RUN_ALONE = ("csv", "json", "quiet")  # what a plan has not, or has of its own
@@ -65,9 +65,9 @@ with_options_of_run(plan)
 
 def plan_of_study(study: "Study", *, calibrate: bool) -> "Plan":
     """The plan of a study as it would be run; TooLarge where it would be refused."""
-    from todacomm.fitting import fitted
-    from todacomm.jobs import cache_of, jobs_of
-    from todacomm.planning import rates_of
+    from todacomm.runs.jobs import cache_of, jobs_of
+    from todacomm.runs.plan.estimate import rates_of
+    from todacomm.runs.plan.memory_limit import fitted
 
     cache = cache_of(study)
     return fitted(jobs_of(study), cache, rates_of(cache, fresh=calibrate))[1]
@@ -75,10 +75,11 @@ def plan_of_study(study: "Study", *, calibrate: bool) -> "Plan":
 
 def plan_of_file(path: Path, study: "Study", *, calibrate: bool) -> "Plan":
     """The plan of measuring the arrays of a file."""
-    from todacomm.arrays import read_clouds
-    from todacomm.fitting import check_arrays, plan_of_arrays, shapes_of
-    from todacomm.jobs import cache_of
-    from todacomm.planning import limit_of, rates_of
+    from todacomm.clouds.array_files import read_clouds
+    from todacomm.core.memory import limit_of
+    from todacomm.runs.jobs import cache_of
+    from todacomm.runs.plan.estimate import rates_of
+    from todacomm.runs.plan.memory_limit import check_arrays, plan_of_arrays, shapes_of
 
     shapes = shapes_of(read_clouds(path, limit=limit_of(study.max_memory)).layers, path.stem)
     recipe = recipe_of_arrays(study)
@@ -104,7 +105,7 @@ def recipe_of_arrays(study: "Study") -> "Recipe":
 
 def show(found: "Plan") -> None:
     """A table a job, the totals, and what was changed to fit."""
-    from todacomm.memory import spoken
+    from todacomm.core.memory import spoken
 
     for job in found.jobs:
         show_job(job, found)
@@ -134,8 +135,8 @@ def show_stages(title: str, stages: list[tuple[str, float, int, float]], whole: 
     from rich import box
     from rich.table import Table
 
-    from todacomm.memory import spoken
-    from todacomm.plan import duration
+    from todacomm.core.memory import spoken
+    from todacomm.runs.plan.plan import duration
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("stage")

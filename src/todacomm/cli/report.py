@@ -40,11 +40,11 @@ def report(
       todacomm report experiments/comparison_gpt2_vs_bert_20260101_120000 --figures pdf
       todacomm report gpt2 bert my_model/ --output overview.html
     """
-    from todacomm.figures import Figures
-    from todacomm.places import find
-    from todacomm.report.style import drawn_as
-    from todacomm.reporting import report_again, report_together
-    from todacomm.salvage import Salvage, told
+    from todacomm.records.damaged import Salvage, told
+    from todacomm.report.document.figure_formats import Figures
+    from todacomm.report.document.style import drawn_as
+    from todacomm.runs.locate import find
+    from todacomm.runs.rebuild_reports import report_again, report_together
 
     written, salvage = Figures.read(figures, bare=figures_bare), Salvage()
     places = find(names, output_dir)

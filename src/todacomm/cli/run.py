@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from todacomm.cli import console, options, tables
-from todacomm.engines import engines
-from todacomm.errors import InvalidInput
-from todacomm.models import DEVICE_MAPS, DEVICES, DTYPES, SITES
-from todacomm.pooling import poolings
+from todacomm.core.errors import InvalidInput
+from todacomm.homology.engines import engines
+from todacomm.models.names import DEVICE_MAPS, DEVICES, DTYPES, SITES
+from todacomm.models.pooling import poolings
 
 if TYPE_CHECKING:
-    from todacomm.execution import Outcome
-    from todacomm.study import Study
+    from todacomm.runs.config import Study
+    from todacomm.runs.study import Outcome
 
 MODELS, TEXTS, LAYERS, CLAIMS = "Models", "Texts", "Layers", "Claims"
 MACHINE, SAFETY = "Machine", "Loading"
@@ -247,7 +247,7 @@ def run(
       todacomm run --hf-model microsoft/phi-1_5 --dataset notes.txt
     """
     study = study_of(config, given_options(context))
-    from todacomm.execution import execute
+    from todacomm.runs.study import execute
 
     silent = quiet or csv or json
     with console.tracker(quiet=silent) as track:
@@ -322,8 +322,8 @@ READ: dict[str, Callable[[Any], Any]] = {
 
 def study_of(config: str | None, given: Mapping[str, Any]) -> "Study":
     """The study of ``--config``, or the default one, with the options that were given in place of its keys."""
-    from todacomm.study import DEFAULT_STUDY, Study
-    from todacomm.study_files import load_shipped, open_study
+    from todacomm.runs.config import DEFAULT_STUDY, Study
+    from todacomm.runs.config_files import load_shipped, open_study
 
     if config is not None:
         return open_study(config).but(**given)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from todacomm.places import Kind
-    from todacomm.salvage import Salvage
+    from todacomm.records.damaged import Salvage
+    from todacomm.runs.locate import Kind
 
 
 def show(
@@ -36,8 +36,8 @@ def show(
       todacomm show experiments/comparison_gpt2_vs_bert_20260101_120000
       todacomm show experiments/grok_add_p113_20260101_120000 --json
     """
-    from todacomm.places import find
-    from todacomm.salvage import Salvage, told
+    from todacomm.records.damaged import Salvage, told
+    from todacomm.runs.locate import find
 
     salvage, read = Salvage(), record_of if json else overview_of
     places = find(names, output_dir)
@@ -66,25 +66,25 @@ def overview_of(directory: Path, kind: "Kind", salvage: "Salvage") -> "list[Rend
 
 def items_of(directory: Path, kind: "Kind", salvage: "Salvage") -> "Iterable[RenderableType]":
     """The same, one after the other."""
-    from todacomm.report import overview
+    from todacomm.report.terminal import overview
 
     width = console.out.width
     if kind == "comparison":
-        from todacomm.comparison_store import read_rows
+        from todacomm.records.comparisons import read_rows
 
         for stored in read_rows(directory).values():
             yield from overview.overview_of_comparison(stored.comparison, stored.verdicts)
     elif kind == "ablation":
-        from todacomm.ablation_store import read_ablation
+        from todacomm.records.ablations import read_ablation
 
         ablated = read_ablation(directory)
         yield from overview.overview_of_ablation(ablated.ablation, ablated.failures)
     elif kind == "training":
-        from todacomm.concluding import findings_of
+        from todacomm.runs.training_results import findings_of
 
         yield from overview.overview_of_training(findings_of(directory, salvage), width)
     else:
-        from todacomm.places import legible_runs
+        from todacomm.runs.locate import legible_runs
 
         for record in legible_runs(directory, salvage).values():
             yield from overview.overview_of_profile(record.profile, width)
@@ -92,12 +92,12 @@ def items_of(directory: Path, kind: "Kind", salvage: "Salvage") -> "Iterable[Ren
 
 def record_of(directory: Path, kind: "Kind", salvage: "Salvage") -> Any:
     """The record of a directory as the command that made it prints it with --json. Raises InvalidRecord."""
-    from todacomm.ablation_store import ABLATION
     from todacomm.cli.tables import as_json
-    from todacomm.comparison_store import COMPARISON
-    from todacomm.files import check_schema, read_json
-    from todacomm.grok_store import SCHEMA, SIGNATURE
-    from todacomm.places import legible_runs
+    from todacomm.records.ablations import ABLATION
+    from todacomm.records.comparisons import COMPARISON
+    from todacomm.records.io import check_schema, read_json
+    from todacomm.records.training import SCHEMA, SIGNATURE
+    from todacomm.runs.locate import legible_runs
 
     if kind == "runs":
         return [as_json(record.profile) for record in legible_runs(directory, salvage).values()]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from todacomm.errors import CannotWrite
-from todacomm.plain import CONTROLS, cell, plain, visible
+from todacomm.core.errors import CannotWrite
+from todacomm.report.terminal.plain_text import CONTROLS, cell, plain, visible
 
 HANDLER = "todacomm"  # of characters that an encoding does not hold
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from todacomm.cli import console, streams
-from todacomm.types import Expansion, Number, Profile
+from todacomm.core.types import Expansion, Number, Profile
 
 if TYPE_CHECKING:
-    from todacomm.comparison import Comparison
-    from todacomm.gate import Found, Judgement
+    from todacomm.comparison.compare import Comparison
+    from todacomm.comparison.gate import Found, Judgement
 
 MOST_FOUND = 5  # values of a rule that fired that are printed
 
@@ -28,8 +28,8 @@ def show(profiles: Sequence[Profile], *, csv: bool, json: bool, quiet: bool) -> 
 
 def as_json(profile: Profile) -> dict[str, object]:
     """The model, the data and one record a layer."""
-    from todacomm.claims_store import claims_record
-    from todacomm.store import summaries
+    from todacomm.records.inference import claims_record
+    from todacomm.records.runs import summaries
 
     where = {"model": profile.model, "data": profile.data, "pooling": profile.recipe.pooling}
     expansions = [asdict(expansion) for expansion in profile.expansions]
@@ -64,8 +64,8 @@ def claimed_cells(profile: Profile, layer: str) -> dict[str, Number]:
 
 def show_table(profile: Profile) -> None:
     """The table of one profile with its marks explained underneath."""
-    from todacomm.report.loop_findings import loop_sentences
-    from todacomm.report.table import legend, summary_table
+    from todacomm.report.terminal.table import legend, summary_table
+    from todacomm.report.words.loops import loop_sentences
 
     console.out.print(summary_table(profile))
     for line in (legend(profile), *growth_lines(profile), *loop_sentences(profile)):
@@ -75,8 +75,8 @@ def show_table(profile: Profile) -> None:
 
 def growth_lines(profile: Profile) -> list[str]:
     """The expansions: the one that the report speaks of first, what an untrained model makes of it, then what is doubtful or undefined."""
-    from todacomm.report.growths import null_sentences
-    from todacomm.report.reading import expansions_in_order, leading_expansion
+    from todacomm.report.words.expansion import null_sentences
+    from todacomm.report.words.phrases import expansions_in_order, leading_expansion
 
     found, leading = expansions_in_order(profile), leading_expansion(profile)
     growth = leading.growth if leading else None
@@ -86,8 +86,8 @@ def growth_lines(profile: Profile) -> list[str]:
 
 def growth_line(expansion: Expansion, profile: Profile) -> str:
     """An expansion with its factors and their intervals, or why there is none."""
-    from todacomm.report.claimed import bracketed, growth_interval
-    from todacomm.report.reading import number
+    from todacomm.report.words.intervals_and_nulls import bracketed, growth_interval
+    from todacomm.report.words.phrases import number
 
     growth = expansion.growth
     if growth is None:
@@ -103,8 +103,8 @@ def growth_line(expansion: Expansion, profile: Profile) -> str:
 
 def show_comparison(directory: Path, comparisons: "Iterable[Comparison]") -> None:
     """The table of each comparison, what to bear in mind, a verdict on each pair, and where all of it is."""
-    from todacomm.report.table import comparison_legend, comparison_table
-    from todacomm.report.verdict import verdicts
+    from todacomm.report.terminal.table import comparison_legend, comparison_table
+    from todacomm.report.words.pairs import verdicts
 
     for comparison in comparisons:
         console.out.print(comparison_table(comparison))

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from todacomm.comparison import Comparison
-from todacomm.files import read_json, write_atomically
-from todacomm.report.comparison_sections import comparison_document
-from todacomm.report.explorers import RunOf, covered_by, explorer_of, unknown_run
-from todacomm.report.layer_data import Look, look
-from todacomm.report.page import Explorer, to_html
-from todacomm.report.pieces import Context, Document, to_markdown, with_losses
-from todacomm.report.reading import listed
-from todacomm.report.sections import experiment_document, interpretation
-from todacomm.salvage import Attempt, strictly
-from todacomm.store import MANIFEST
-from todacomm.typed import mapping, texts
-from todacomm.types import Profile
+from todacomm.comparison.compare import Comparison
+from todacomm.core.types import Profile
+from todacomm.records.damaged import Attempt, strictly
+from todacomm.records.io import read_json, write_atomically
+from todacomm.records.runs import MANIFEST
+from todacomm.records.typed_json import mapping, texts
+from todacomm.report.comparison.comparison_sections import comparison_document
+from todacomm.report.document.page import Explorer, to_html
+from todacomm.report.document.pieces import Context, Document, to_markdown, with_losses
+from todacomm.report.layers.explorers import RunOf, covered_by, explorer_of, unknown_run
+from todacomm.report.layers.layer_document import experiment_document, interpretation
+from todacomm.report.layers.layer_explorer import Look, look
+from todacomm.report.words.phrases import listed
 
 
 def interpretation_markdown(profile: Profile) -> str:
@@ -60,9 +60,9 @@ def write_comparison_reports(
 
     ``run_of`` is the run of a profile, where its clouds and texts are; ``attempt`` and ``look`` as in `write_experiment_reports`.
     """
-    from todacomm.report.comparison_charts import covered
-    from todacomm.report.comparison_plots import write_comparison_figures
-    from todacomm.report.pairing_plots import write_pair_figures
+    from todacomm.report.comparison.comparison_charts import covered
+    from todacomm.report.comparison.comparison_plots import write_comparison_figures
+    from todacomm.report.comparison.pair_plots import write_pair_figures
 
     compared = []
     for name, comparison in comparisons.items():
@@ -105,7 +105,7 @@ def where(comparison: Comparison) -> str:
 
 def context_of(run: Path, *, config: str = "") -> Context:
     """What a stored run tells of itself: its figures, how it was made, and with what."""
-    from todacomm.report.plots import drawings
+    from todacomm.report.layers.plots import drawings
 
     manifest = mapping(read_json(run / MANIFEST), run / MANIFEST) if (run / MANIFEST).exists() else {}
     figures = [run / "visualizations" / f"{name}.png" for name in drawings]

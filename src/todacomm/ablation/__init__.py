@@ -1,0 +1,3 @@
+"""Claims judged again under other settings."""
+
+__all__ = ["claims", "judge", "settings"]

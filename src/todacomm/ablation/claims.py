@@ -1,0 +1,232 @@
+"""What can be said of profiles and judged again on others: a bound, a peak, an order, a loop. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from todacomm.comparison.expressions import GROWTHS, Bound
+from todacomm.core.errors import UnknownName
+from todacomm.core.inference_types import ALPHA
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Growth, Measurement, Number, Profile, is_block
+from todacomm.homology.metrics import SCALED, names_of
+from todacomm.profiles.expansion import growth as growth_between
+from todacomm.profiles.expansion import total_of
+from todacomm.statistics.gaussian_null import tested_names
+
+LOOPS = ("H1_loop", "H1_prominence")  # the tests of a loop, the best one first
+OF_A_CLOUD = ("scale", "rms_distance", "norm", "variance_kept", "largest_variance_share", "distinct_points")
+
+
+def quantities_of(maxdim: int) -> tuple[str, ...]:
+    """The numbers of a layer that a claim can be made on."""
+    scaled = (f"{name}{SCALED}" for name, (_, metric) in names_of(maxdim).items() if metric.degree)
+    return (*names_of(maxdim), *scaled, *OF_A_CLOUD)
+
+
+def tests_of(recipe: Recipe) -> tuple[str, ...]:
+    """The numbers of a layer that have a p-value."""
+    return tuple(dict.fromkeys((*tested_names(recipe), *(LOOPS if recipe.maxdim else ()))))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One claim under one setting: whether it ``stands``, None where that cannot be judged, then ``reason`` says why.
+
+    ``value`` is what was found, in words; ``tau`` Kendall's τ of an order against that of the base.
+    """
+
+    stands: bool | None
+    value: str = ""
+    reason: str = ""
+    tau: Number = None
+
+
+# What a profile says
+
+
+def candidates(profile: Profile) -> list[Measurement]:
+    """The layers among which a peak is: the blocks, or every layer where none is a block."""
+    blocks = [m for m in profile.measurements if is_block(m.address.layer)]
+    return blocks or [m for m in profile.measurements if m.address.layer != "final"]
+
+
+def peak_of(profile: Profile) -> tuple[str, str]:
+    """The layer with the longest tree, and why it cannot be told or is doubtful."""
+    found = candidates(profile)
+    broken = next((f"{m.address.layer}: {m.facts.undefined}" for m in found if m.facts.undefined), "")
+    top = max(found, key=total_of)
+    return top.address.layer, broken or (f"{top.address.layer}: {top.facts.doubtful}" if top.facts.doubtful else "")
+
+
+def growth_of(profile: Profile, baseline: str, peak: str = "") -> tuple[Growth | None, str]:
+    """The growth from a baseline to a layer, by default the peak; with the doubt on it, or without it and with the reason."""
+    for layer in filter(None, (baseline, peak)):
+        if layer not in profile.layers:
+            raise UnknownName("layer", layer, profile.layers)
+    if not baseline:
+        return None, "no layer has a sound cloud in the base"
+    below, above = profile.at(baseline), profile.at(peak or peak_of(profile)[0])
+    for m in (below, above):
+        if m.facts.undefined:
+            return None, f"{m.address.layer}: {m.facts.undefined}"
+    if below.facts.points != above.facts.points:
+        return None, "the layers have different numbers of points"
+    doubts = (f"{m.address.layer}: {m.facts.doubtful}" for m in dict.fromkeys((below, above)) if m.facts.doubtful)
+    return growth_between(below, above), "; ".join(doubts)
+
+
+def loop_test(profile: Profile) -> str:
+    """The test of a loop that the profile has; empty where none was asked for."""
+    tests = profile.claims.tests.get("gaussian", {}) if profile.claims else {}
+    return next((name for name in LOOPS if any(name in of_layer for of_layer in tests.values())), "")
+
+
+def p_of(profile: Profile, name: str, layer: str) -> tuple[Number, str]:
+    """The family-wise p-value of a number, without a layer the least of all layers; with the reason where there is none."""
+    tests = profile.claims.tests.get("gaussian", {}) if profile.claims and name else {}
+    if layer and layer not in profile.layers:
+        raise UnknownName("layer", layer, profile.layers)
+    asked = [tests[x][name] for x in ((layer,) if layer else tests) if name in tests.get(x, {})]
+    known = [t for t in asked if t.family_wise is not None]
+    if not known:
+        return None, next((t.note for t in asked if t.note), f"{name or 'a loop'} was not tested")
+    least = min(known, key=lambda t: t.family_wise or 0.0)
+    if least.smallest > ALPHA:
+        return None, f"{least.draws} draws are too few to decide: no p-value is below {least.smallest:.2g}"
+    return least.family_wise, ""
+
+
+def value_of(bound: Bound, profile: Profile, baseline: str) -> tuple[Number, str]:
+    """The number that a bound is about; without it, and with the reason, where it cannot carry a claim."""
+    if bound.of_p:
+        return p_of(profile, bound.quantity, bound.layer)
+    if bound.quantity in GROWTHS:
+        growth, doubt = growth_of(profile, baseline, bound.layer)
+        return (None, doubt) if growth is None or doubt else (getattr(growth, GROWTHS[bound.quantity]), "")
+    found = profile.at(bound.layer)
+    value = found.summary[bound.quantity] if bound.quantity in found.summary else getattr(found.facts, bound.quantity)
+    return (None, found.facts.doubtful) if found.facts.doubtful else (value, "" if value is not None else "undefined")
+
+
+# Claims
+
+Profiles = Mapping[str, Profile]
+Units = Literal["none", "ratio", "length"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """What is said of some models, and how it is judged on their profiles under one setting.
+
+    ``units``: none for what a unit cannot change, ratio for a ratio of lengths against a number, length for a length
+    against a number.
+    """
+
+    text: str
+    models: tuple[str, ...]
+    units: Units
+    judge: Callable[[Profiles], Verdict]
+
+
+def bound_claim(bound: Bound, model: str, baseline: str) -> Claim:
+    """That a quantity of a model keeps to a bound."""
+
+    def judge(profiles: Profiles) -> Verdict:
+        value, reason = value_of(bound, profiles[model], baseline)
+        if value is None:
+            return Verdict(None, reason=reason)
+        return Verdict(bound.holds(value), f"{value:.4g}")
+
+    return Claim(f"{model}: {bound}", (model,), units_of(bound), judge)
+
+
+def units_of(bound: Bound) -> Units:
+    """Whether a change of the distance or of the scale changes what the number of a bound means."""
+    if bound.of_p or bound.quantity == "shape_growth":
+        return "none"
+    if bound.quantity in GROWTHS:
+        return "ratio"
+    if bound.quantity in ("scale", "rms_distance"):
+        return "ratio"  # taken before the recipe divides
+    metric = names_of(2).get(bound.quantity)
+    return "length" if metric and metric[1].degree else "none"
+
+
+def peak_claim(base: Profile) -> Claim:
+    """That the longest tree is where it is in the base."""
+    model, layer = base.model, peak_of(base)[0]
+
+    def judge(profiles: Profiles) -> Verdict:
+        found, reason = peak_of(profiles[model])
+        return Verdict(None, found, reason) if reason else Verdict(found == layer, found)
+
+    return Claim(f"{model}: the peak is {layer}", (model,), "none", judge)
+
+
+def order_claim(quantity: str, base: Profiles, baselines: Mapping[str, str]) -> Claim:
+    """That the models stand in the order in which they stand in the base."""
+    bound = Bound(quantity, of_p=False, layer="", sign=">", number=0.0)
+
+    def values(profiles: Profiles) -> tuple[dict[str, float], str]:
+        found = {m: value_of(bound, profiles[m], baselines[m]) for m in base}
+        missing = {m: reason for m, (value, reason) in found.items() if value is None}
+        return {m: value for m, (value, _) in found.items() if value is not None}, together(missing, len(base))
+
+    first = values(base)[0]
+
+    def judge(profiles: Profiles) -> Verdict:
+        found, missing = values(profiles)
+        if missing:
+            return Verdict(None, reason=missing)
+        tau = kendall(first, found)
+        return Verdict(tau == 1, " < ".join(ranked(found)), tau=tau)
+
+    return Claim(f"order by {quantity.replace('_', ' ')}: {' < '.join(ranked(first))}", tuple(base), "none", judge)
+
+
+def together(reasons: Mapping[str, str], models: int) -> str:
+    """The reasons of several models in one line; once where it is the same for all of them."""
+    if len(reasons) == models and len(set(reasons.values())) == 1:
+        return next(iter(reasons.values()))
+    return "; ".join(f"{model}: {reason}" for model, reason in reasons.items())
+
+
+def ranked(values: Mapping[str, float]) -> list[str]:
+    """The models from the least value to the greatest."""
+    return sorted(values, key=lambda model: values[model])
+
+
+def kendall(first: Mapping[str, float], second: Mapping[str, float]) -> float:
+    """Kendall's τ of two orders of the same names: pairs in the same order minus pairs turned round, over all pairs.
+
+    A tie counts as neither. Kendall 1938, https://doi.org/10.1093/biomet/30.1-2.81
+    """
+    pairs = list(combinations(first, 2))
+    signs = [(first[a] - first[b]) * (second[a] - second[b]) for a, b in pairs]
+    return sum((s > 0) - (s < 0) for s in signs) / len(pairs)
+
+
+def default_claims(base: Profiles, baselines: Mapping[str, str]) -> Iterator[Claim]:
+    """What the base shows: the order of several models, each one's peak, growths above or below 1, and whether there is a loop."""
+    orders = [order_claim(quantity, base, baselines) for quantity in ("expansion", "shape_growth")]
+    if len(base) > 1:
+        yield from (claim for claim in orders if claim.judge(base).stands is not None)
+    for model, profile in base.items():
+        if len(candidates(profile)) > 1 and not peak_of(profile)[1]:
+            yield peak_claim(profile)
+        for bound in shown(profile, baselines[model]):
+            yield bound_claim(bound, model, baselines[model])
+
+
+def shown(profile: Profile, baseline: str) -> Iterator[Bound]:
+    """The bounds that a profile keeps to of itself."""
+    for quantity in ("expansion", "shape_growth"):
+        value, _ = value_of(Bound(quantity, of_p=False, layer="", sign=">", number=1.0), profile, baseline)
+        if value is not None and value != 1:
+            yield Bound(quantity, of_p=False, layer="", sign=">" if value > 1 else "<", number=1.0)
+    if name := loop_test(profile):
+        value, _ = p_of(profile, name, "")
+        if value is not None:
+            yield Bound(name, of_p=True, layer="", sign="<=" if value <= ALPHA else ">", number=ALPHA)

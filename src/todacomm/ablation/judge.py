@@ -1,0 +1,252 @@
+"""Profiles under many settings → Ablation: for each claim, in which settings it stands, fails or cannot be judged."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from todacomm.ablation.claims import (
+    Claim,
+    Units,
+    Verdict,
+    bound_claim,
+    default_claims,
+    growth_of,
+    loop_test,
+    p_of,
+    peak_of,
+)
+from todacomm.ablation.settings import Setting
+from todacomm.comparison.compare import baseline_index
+from todacomm.comparison.expressions import Bound
+from todacomm.core.errors import InvalidInput
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import CloudFacts, Number, Profile, layer_key
+
+RATIO_ONLY = "every distance is divided by one number, which changes no ratio"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rerun:
+    """One model under one setting; without a profile ``problem`` says why there is none."""
+
+    setting: Setting
+    model: str
+    profile: Profile | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """A claim and its verdicts, one a setting; ``base`` is that of the base, which is not counted."""
+
+    text: str
+    models: tuple[str, ...]
+    base: Verdict
+    verdicts: Mapping[Setting, Verdict]
+
+    @property
+    def name(self) -> str:
+        """The claim in a list; of an order, what the models are ordered by."""
+        return self.text.split(":")[0] if len(self.models) > 1 else self.text
+
+    @property
+    def stands(self) -> int:
+        return sum(v.stands is True for v in self.verdicts.values())
+
+    @property
+    def judged(self) -> int:
+        return sum(v.stands is not None for v in self.verdicts.values())
+
+    @property
+    def fails(self) -> tuple[Setting, ...]:
+        return tuple(s for s, v in self.verdicts.items() if v.stands is False)
+
+    @property
+    def apart(self) -> tuple[Setting, ...]:
+        return tuple(s for s, v in self.verdicts.items() if v.stands is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What one model shows under one setting: its growth from the baseline of the base to the peak, and where that is.
+
+    What is undefined is None. ``doubt`` says why, or what stands against the growth; ``peak_doubt`` the same of the peak.
+    """
+
+    points_measured: int | None
+    baseline: str | None = None
+    expansion: Number = None
+    scale_growth: Number = None
+    shape_growth: Number = None
+    peak_layer: str | None = None
+    loop_p: Number = None
+    doubt: str = ""
+    peak_doubt: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ablation:
+    """Models under settings, the first of which is the base; ``baselines`` is the layer that each model's growth is set on.
+
+    ``depths`` are the numbers of their last blocks, None where a record does not tell; ``recipe`` is that of the base.
+    """
+
+    settings: tuple[Setting, ...]
+    numbers: Mapping[Setting, Mapping[str, Numbers]]
+    baselines: Mapping[str, str]
+    standings: tuple[Standing, ...]
+    recipe: Recipe
+    depths: Mapping[str, int] | None
+
+    @property
+    def base(self) -> Setting:
+        return self.settings[0]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(self.numbers[self.base])
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One flat row a setting and model."""
+        for setting in self.settings:
+            for model, found in self.numbers[setting].items():
+                yield {
+                    "factor": setting.factor(self.base),
+                    "setting": setting.label(self.base),
+                    **asdict(setting),
+                    "model": model,
+                    **asdict(found),
+                }
+
+
+def numbers_of(rerun: Rerun, baseline: str) -> Numbers:
+    """What one model shows under one setting."""
+    if rerun.profile is None:
+        return Numbers(None, doubt=rerun.problem)
+    growth, doubt = growth_of(rerun.profile, baseline)
+    peak, peak_doubt = peak_of(rerun.profile)
+    p, _ = p_of(rerun.profile, loop_test(rerun.profile), "")
+    points = rerun.profile.measurements[0].facts.points
+    ratio, scale, shape = (growth.ratio, growth.scale, growth.shape) if growth else (None, None, None)
+    return Numbers(points, baseline or None, ratio, scale, shape, peak, p, doubt, peak_doubt)
+
+
+def last_block(profile: Profile) -> int:
+    """The number of the last block; 0 where there is none."""
+    return max((layer_key(layer)[1] for layer in profile.layers), default=0)
+
+
+# Judging
+
+
+def ablation(settings: Sequence[Setting], reruns: Iterable[Rerun], bounds: Sequence[Bound] = ()) -> Ablation:
+    """What was measured under all settings, the first of which is the base, and what stands of it.
+
+    ``bounds`` are claimed of every model, beside what the base shows. Models without a profile in the base take no part.
+    Raises InvalidInput where there is nothing to claim, UnknownName for a layer that there is not.
+    """
+    found: dict[Setting, dict[str, Rerun]] = {setting: {} for setting in settings}
+    for rerun in reruns:
+        found[rerun.setting][rerun.model] = rerun
+    base = {model: r.profile for model, r in found[settings[0]].items() if r.profile}
+    if not base:
+        problems = "; ".join(f"{r.model}: {r.problem}" for r in found[settings[0]].values())
+        raise InvalidInput(f"nothing could be measured in the base setting: {problems or 'no model was given'}")
+    whole = {setting: {model: of[model] for model in base} for setting, of in found.items()}
+    baselines = baselines_of(base)
+    claims = [
+        *default_claims(base, baselines),
+        *(bound_claim(bound, model, baselines[model]) for bound in bounds for model in base),
+    ]
+    if not claims:
+        raise InvalidInput(
+            "there is nothing to claim of a cloud without blocks; say what with --claim, such as "
+            "--claim 'H1_count@cloud>0', or ask for a loop with --null-draws 199"
+        )
+    return Ablation(
+        tuple(settings),
+        {s: {model: numbers_of(rerun, baselines[model]) for model, rerun in of.items()} for s, of in whole.items()},
+        baselines,
+        tuple(standing(claim, settings, whole) for claim in claims),
+        next(iter(base.values())).recipe,
+        {model: last_block(profile) for model, profile in base.items()},
+    )
+
+
+def baselines_of(base: Mapping[str, Profile]) -> dict[str, str]:
+    """The layer that each model's growth is set on: as in a comparison, the embedding where all have it sound, else the first
+    sound layer of each; empty where none is.
+    """
+    which = baseline_index(tuple(base.values()))
+    expansions = {model: profile.expansions[which : which + 1] for model, profile in base.items()}
+    return {model: found[0].baseline if found and found[0].growth else "" for model, found in expansions.items()}
+
+
+def standing(claim: Claim, settings: Sequence[Setting], reruns: Mapping[Setting, Mapping[str, Rerun]]) -> Standing:
+    """A claim under every setting."""
+    first, _ = profiles_of(reruns[settings[0]], claim.models)
+    verdicts: dict[Setting, Verdict] = {}
+    seen: dict[Any, Setting] = {}
+    for setting in settings:
+        profiles, problem = profiles_of(reruns[setting], claim.models)
+        barred = problem or barrier(claim, profiles, first)
+        if not barred:
+            key = tuple(clouds_of(p, claim.units) for p in profiles.values())
+            barred = repeated(setting, seen.setdefault(key, setting), settings[0])
+        verdicts[setting] = Verdict(None, reason=barred) if barred else claim.judge(profiles)
+    return Standing(claim.text, claim.models, verdicts.pop(settings[0]), verdicts)
+
+
+def profiles_of(reruns: Mapping[str, Rerun], models: Sequence[str]) -> tuple[dict[str, Profile], str]:
+    """The profiles of some models under a setting, and why one is missing."""
+    missing = {model: reruns[model].problem for model in models if reruns[model].profile is None}
+    told = "; ".join(f"{model}: {why}" if len(models) > 1 else why for model, why in missing.items())
+    return {model: p for model in models if (p := reruns[model].profile)}, told
+
+
+def barrier(claim: Claim, profiles: Mapping[str, Profile], base: Mapping[str, Profile]) -> str:
+    """Why a setting cannot speak for or against a claim; empty where it can."""
+    reasons = (barrier_of_one(claim.units, p, base[model]) for model, p in profiles.items())
+    return next(filter(None, reasons), "")
+
+
+def barrier_of_one(units: Units, profile: Profile, base: Profile) -> str:
+    """The same for one model: other units than in the base, or no projection for want of points."""
+    ours, theirs, facts = profile.recipe, base.recipe, profile.measurements[0].facts
+    if units != "none" and ours.distance != theirs.distance:
+        return f"{ours.distance} distances have other units"
+    if units == "length" and ours.scale != theirs.scale:
+        return f"lengths are in another unit at scale {ours.scale}"
+    if units == "ratio" and "sphere" in {ours.scale, theirs.scale} and ours.scale != theirs.scale:
+        return "on the unit sphere the size of the activations is gone"
+    kept = ours.components
+    if kept is not None and facts.points <= kept < facts.dimension and any(kept_of(base)):
+        return f"{facts.points} points are no more than {kept} components, so nothing is projected"
+    return ""
+
+
+def repeated(setting: Setting, earlier: Setting, base: Setting) -> str:
+    """That an earlier setting gave the same shapes; empty where this one is the first."""
+    if earlier == setting:
+        return ""
+    if setting.scale != earlier.scale and replace(setting, scale=earlier.scale) == earlier:
+        return RATIO_ONLY
+    return f"the same clouds as in the setting '{earlier.label(base)}'"
+
+
+def clouds_of(profile: Profile, units: Units) -> tuple[Recipe, tuple[int | None, ...]]:
+    """What decides the clouds of a profile: equal for two settings that measure the same."""
+    recipe = profile.recipe
+    scale = "none" if units != "length" and recipe.scale in ("median", "rms") else recipe.scale
+    seed = recipe.seed if recipe.subsample is not None else 0
+    return replace(recipe, components=None, seed=seed, scale=scale), kept_of(profile)
+
+
+def kept_of(profile: Profile) -> tuple[int | None, ...]:
+    """The components kept of each cloud; None where that is all there is."""
+    return tuple(kept(m.recipe.components, m.facts) for m in profile.measurements)
+
+
+def kept(components: int | None, facts: CloudFacts) -> int | None:
+    """The components kept; None where that is all there is."""
+    return components if components is not None and components < min(facts.points, facts.dimension) else None

@@ -1,0 +1,131 @@
+"""The settings under which a measurement is made again: a base and what is changed of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import product
+from typing import Any
+
+from todacomm.core.errors import InvalidInput
+from todacomm.core.recipe import DISTANCES, FEWEST_POINTS, SCALES, Recipe
+
+COMPONENTS: tuple[int | None, ...] = (10, 20, 50, 100, None)
+POINTS: tuple[float | int | None, ...] = (0.25, 0.5, None)
+POOLINGS = ("mean", "last")
+SEEDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What an ablation may change of a measurement.
+
+    ``points`` is a share of the points (below 1), a number of them, or None for all; ``seed`` is that of the subsample.
+    ``pooling`` None is by the kind of the model, or given with arrays.
+    """
+
+    components: int | None = 50
+    points: float | int | None = None
+    distance: str = "euclidean"
+    scale: str = "none"
+    seed: int = 42
+    pooling: str | None = None
+    max_length: int | None = None
+
+    def changes(self, base: "Setting") -> dict[str, Any]:
+        """Factor → value, of the factors in which this setting is not the base."""
+        return {name: value for name in FACTORS if (value := getattr(self, name)) != getattr(base, name)}
+
+    def factor(self, base: "Setting") -> str:
+        """The factor that this setting varies: ``base`` for none, ``several`` for more than one.
+
+        A seed counts with the points that it draws.
+        """
+        found = [name for name in self.changes(base) if name != "seed"]
+        if len(found) > 1:
+            return "several"
+        return found[0] if found else "seed" if self.seed != base.seed else "base"
+
+    def label(self, base: "Setting") -> str:
+        """What is changed, in words: ``points 0.25, seed 43``."""
+        return ", ".join(f"{WORDS[name]} {spoken(name, value)}" for name, value in self.changes(base).items()) or "base"
+
+    def recipe(self, recipe: Recipe, n: int) -> Recipe:
+        """The recipe under this setting for clouds of n points; pooling and length are those of the reading."""
+        return replace(
+            recipe,
+            components=self.components,
+            distance=self.distance,  # type: ignore[arg-type]  # checked by Recipe
+            scale=self.scale,  # type: ignore[arg-type]  # checked by Recipe
+            seed=self.seed,
+            subsample=self.count(n),
+        )
+
+    def count(self, n: int) -> int | None:
+        """How many of n points are drawn; None for all. Raises InvalidInput where there are not so many."""
+        if self.points is None:
+            return None
+        count = round(self.points * n) if isinstance(self.points, float) else self.points
+        if not FEWEST_POINTS <= count <= n:
+            raise InvalidInput(
+                f"--points {self.points}: {count} of {n} points; expected at least {FEWEST_POINTS} and no more than there are"
+            )
+        return count
+
+
+FACTORS = tuple(field.name for field in fields(Setting))
+WORDS = {"max_length": "length"} | {name: name for name in FACTORS if name != "max_length"}
+Grid = Mapping[str, Sequence[Any]]  # factor → its values; a factor that is left out stays as in the base
+
+
+def spoken(factor: str, value: Any) -> str:
+    """A value as it is typed."""
+    nothing = {"points": "all", "pooling": "by kind"}
+    return nothing.get(factor, "none") if value is None else str(value)
+
+
+def default_grid(base: Setting, *, arrays: bool = False) -> dict[str, tuple[Any, ...]]:
+    """Components, points, distance, scale and seeds; of models pooling and half the length too."""
+    found: dict[str, tuple[Any, ...]] = {
+        "components": COMPONENTS,
+        "points": POINTS,
+        "distance": DISTANCES,
+        "scale": SCALES,
+        "seed": tuple(range(base.seed, base.seed + SEEDS)),
+    }
+    if not arrays and base.max_length is not None:
+        found |= {"pooling": (base.pooling, *POOLINGS), "max_length": (max(1, base.max_length // 2), base.max_length)}
+    return found
+
+
+def based(base: Setting, given: Grid) -> Setting:
+    """The base among the values that were given: its own where they have it, else the first."""
+    return replace(
+        base, **{name: values[0] for name, values in given.items() if values and getattr(base, name) not in values}
+    )
+
+
+def settings_of(base: Setting, grid: Grid, *, full: bool = False) -> tuple[Setting, ...]:
+    """The base, then one factor at a time changed; with ``full`` every combination of the values.
+
+    Subsamples are drawn by each seed; where all points are measured a seed changes nothing, so there is one.
+    """
+    found = everything(base, grid) if full else one_at_a_time(base, grid)
+    return tuple(dict.fromkeys((base, *found)))
+
+
+def one_at_a_time(base: Setting, grid: Grid) -> Iterator[Setting]:
+    """Each value of each factor, the others as in the base."""
+    seeds = grid.get("seed", (base.seed,))
+    for name in FACTORS:
+        for value in grid.get(name, ()):
+            changed = replace(base, **{name: value})
+            if name == "points" and value is not None:
+                yield from (replace(changed, seed=seed) for seed in seeds)
+            elif name != "seed" or base.points is not None:
+                yield changed
+
+
+def everything(base: Setting, grid: Grid) -> Iterator[Setting]:
+    """Every combination of the values."""
+    for values in product(*(grid.get(name) or (getattr(base, name),) for name in FACTORS)):
+        found = Setting(*values)
+        yield found if found.points is not None else replace(found, seed=base.seed)

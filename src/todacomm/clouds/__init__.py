@@ -1,0 +1,13 @@
+"""Points → prepared points and the distances between them; files of arrays; CKA, intrinsic dimension."""
+
+__all__ = [
+    "array_files",
+    "cka",
+    "distance_matrices",
+    "distances",
+    "duplicates",
+    "intrinsic_dimension",
+    "landmarks",
+    "planes_and_clusters",
+    "prepare",
+]

@@ -1,0 +1,224 @@
+"""Two profiles and their clouds → distances between diagrams with the p-value of blocks of texts, and CKA.
+
+Points of different models live in different spaces, so that they cannot change places. What can is which model is which: the texts
+are cut into disjoint blocks, the same for both models, each block has a diagram in each model, and where the models do not differ, the two
+diagrams of a block may be swapped (Robinson and Turner 2017, https://doi.org/10.1007/s41468-017-0008-7).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from todacomm.clouds.cka import linear_cka
+from todacomm.clouds.distances import median
+from todacomm.clouds.prepare import PreparedCloud, prepare
+from todacomm.comparison.differences import Matched, Pair
+from todacomm.core.errors import InvalidInput
+from todacomm.core.progress import Track, silent
+from todacomm.core.types import Bars, Measurement, Number, PointCloud
+from todacomm.homology.diagram_distances import bottleneck, wasserstein
+from todacomm.homology.engines import restriction, subsampler
+from todacomm.statistics.permutations import MOST_BLOCKS, Permuted, swapped_within_blocks
+from todacomm.statistics.pvalues import adjusted
+
+BLOCKS, FEWEST_BLOCKS, FEWEST_IN_BLOCK = 10, 10, 10
+FEWEST_WHOLE = 6  # blocks of whole groups, with which p can be 1 / 32
+DEGREE = 2.0  # of the Wasserstein distance
+Clouds = Callable[[str], PointCloud]  # layer → its cloud, as it came
+Parts = Sequence[Int[np.ndarray, " size"]]  # the points of each block, ascending
+
+
+@dataclass(frozen=True, slots=True)
+class DiagramDistance:
+    """How far apart the diagrams of one dimension are in two matched layers, each over its median distance.
+
+    ``p`` is of the blocks, by the Wasserstein distance of degree 2, in this layer alone, ``adjusted`` over the layers; ``smallest`` is the
+    least p that so many blocks can give. Numbers that cannot be had are None, ``note`` says why.
+    """
+
+    bottleneck: Number
+    wasserstein: Number
+    p: Number
+    adjusted: Number
+    smallest: Number
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """What the clouds of two profiles say of them, along the matched layers of their `Pair`.
+
+    ``diagrams``: H0, H1 … → one for each layer; ``cka``: one for each layer, of the activations as they came. ``missing`` says why there is
+    no CKA, ``untested`` why there are no p-values; ``blocks`` is how many blocks of how many texts, the fewest where blocks are of whole groups.
+    """
+
+    diagrams: Mapping[str, tuple[DiagramDistance, ...]]
+    cka: tuple[Number, ...]
+    blocks: tuple[int, int]
+    missing: str = ""
+    untested: str = ""
+
+
+def distances_apart(
+    pair: Pair,
+    first: Clouds | str,
+    second: Clouds | str,
+    *,
+    blocks: int = BLOCKS,
+    track: Track = silent,
+) -> Apart:
+    """Bottleneck and Wasserstein distances of every matched layer; CKA and the test where the clouds are at hand.
+
+    ``first`` and ``second`` give the clouds, or are the reason why there are none. Raises InvalidInput for fewer than 10 blocks and for more
+    than can be swapped in every way.
+    """
+    if not FEWEST_BLOCKS <= blocks <= MOST_BLOCKS:
+        raise InvalidInput(f"{blocks} blocks; expected {FEWEST_BLOCKS} to {MOST_BLOCKS}")
+    dimensions = [f"H{k}" for k in range(min(pair.first.recipe.maxdim, pair.second.recipe.maxdim) + 1)]
+    if pair.refused:
+        return Apart({}, (), (0, 0), pair.refused, pair.refused)
+    whole = {name: [of_whole(pair, one, k) for one in pair.layers] for k, name in enumerate(dimensions)}
+    reason = "; ".join(dict.fromkeys(side for side in (first, second) if isinstance(side, str)))
+    missing = reason or (pair.unpaired if pair.unpaired == "the texts are not the same" else "")
+    parts = blocks_of(pair, blocks)
+    untested = missing or pair.unpaired or unfit(pair, parts)
+    cka: tuple[Number, ...] = ()
+    if not (missing or isinstance(first, str) or isinstance(second, str)):
+        looked = list(
+            track(
+                (look(pair, one, first, second, parts=[] if untested else parts) for one in pair.layers),
+                "distances between models",
+                len(pair.layers),
+            )
+        )
+        cka = tuple(found.cka for found in looked)
+        if not untested:
+            whole = {
+                name: tested(whole[name], [found.tests[k] for found in looked]) for k, name in enumerate(dimensions)
+            }
+    return Apart(
+        {name: tuple(row) for name, row in whole.items()},
+        cka,
+        (0, 0) if untested else (len(parts), min(map(len, parts))),
+        missing,
+        untested,
+    )
+
+
+def unfit(pair: Pair, parts: Parts) -> str:
+    """Why the clouds cannot be held against one another on these blocks; empty where they can."""
+    if pair.first.recipe.landmarks or pair.second.recipe.landmarks:
+        return "landmarks are other texts in each model"
+    if len(parts) < FEWEST_WHOLE:
+        return (
+            f"whole groups make no more than {len(parts)} blocks of {FEWEST_IN_BLOCK} texts, {FEWEST_WHOLE} are needed"
+        )
+    size = min(map(len, parts))
+    return "" if size >= FEWEST_IN_BLOCK else f"blocks of {size} texts are too small, {FEWEST_IN_BLOCK} are needed"
+
+
+# Whole diagrams, which every run keeps
+
+
+def of_whole(pair: Pair, one: Matched, dimension: int) -> DiagramDistance:
+    """The distances of two diagrams over their median distances."""
+    found = pair.first.at(one.first), pair.second.at(one.second)
+    undefined = next((m.facts.undefined for m in found if m.facts.undefined), "")
+    if undefined:
+        return DiagramDistance(None, None, None, None, None, undefined)
+    a, b = (scale_free(m, dimension) for m in found)
+    return DiagramDistance(bottleneck(a, b), wasserstein(a, b, degree=DEGREE), None, None, None)
+
+
+def scale_free(measurement: Measurement, dimension: int) -> Bars:
+    """The finite bars of one dimension over the median distance of their cloud, which is above 0."""
+    recipe, facts = measurement.recipe, measurement.facts
+    scale = 1.0 if recipe.scale == "median" else facts.scale / unit_of(recipe.scale, facts.rms_distance)
+    return measurement.diagrams.finite[dimension] / scale
+
+
+def unit_of(scale: str, rms: float) -> float:
+    """What the recipe has divided the distances by, other than the median."""
+    return rms if scale == "rms" else 1.0
+
+
+# Blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the clouds of two matched layers say: CKA, and a test for each dimension."""
+
+    cka: Number
+    tests: tuple[Permuted, ...]
+
+
+def look(pair: Pair, one: Matched, first: Clouds, second: Clouds, *, parts: Parts) -> Looked:
+    """Prepare both clouds, and measure them on blocks; no blocks leave the tests out."""
+    raw = first(one.first), second(one.second)
+    given = "precomputed" in {pair.first.recipe.distance, pair.second.recipe.distance}  # no activations to align
+    cka = None if given or len(raw[0]) != len(raw[1]) else linear_cka(raw[0].points, raw[1].points)
+    if not parts:
+        return Looked(cka, ())
+    recipes = pair.first.recipe, pair.second.recipe
+    maxdim = min(recipe.maxdim for recipe in recipes)
+    ready = [prepare(cloud, replace(recipe, maxdim=maxdim)) for cloud, recipe in zip(raw, recipes, strict=True)]
+    diagrams = [bars for cloud in ready for bars in diagrams_of(cloud, parts, recipes[0].engine, maxdim)]
+    return Looked(cka, tuple(swapped_within_blocks(matrix([d[k] for d in diagrams])) for k in range(maxdim + 1)))
+
+
+def blocks_of(pair: Pair, blocks: int) -> Parts:
+    """The blocks that both clouds are cut into: of whole groups where halves are, else of points drawn one by one."""
+    labels = pair.first.claims.labels if pair.first.claims else ()
+    if labels:
+        return cut_groups(labels, blocks)
+    return list(cut(pair.first.measurements[0].facts.points, blocks, pair.first.recipe.seed))
+
+
+def cut(n: int, blocks: int, seed: int) -> Int[np.ndarray, "blocks size"]:
+    """Disjoint random blocks of n points, of equal size, each ascending; what is left over is in none."""
+    rng = np.random.default_rng([seed, n, blocks])
+    return np.sort(rng.permutation(n)[: blocks * (n // blocks)].reshape(blocks, -1), axis=1)
+
+
+def cut_groups(labels: Sequence[int], most: int) -> Parts:
+    """Blocks of whole groups, as many as there can be of `FEWEST_IN_BLOCK` points each: the largest group first, each to the smallest block."""
+    label = np.asarray(labels)
+    kinds, sizes = np.unique(label, return_counts=True)
+    for number in range(min(most, len(kinds)), 1, -1):
+        block, held = np.zeros(len(kinds), np.int64), np.zeros(number, np.int64)
+        for group in np.argsort(-sizes, kind="stable"):
+            block[group] = held.argmin()
+            held[block[group]] += sizes[group]
+        if held.min() >= FEWEST_IN_BLOCK:
+            return [np.flatnonzero(np.isin(label, kinds[block == k])) for k in range(number)]
+    return [np.arange(len(label))]
+
+
+def diagrams_of(cloud: PreparedCloud, parts: Parts, engine: str, maxdim: int) -> list[tuple[Bars, ...]]:
+    """The finite bars of each block over its own median distance; as they are where that is 0."""
+    diagrams = subsampler(cloud.condensed, engine=engine, maxdim=maxdim)
+    within = restriction(cloud.condensed)
+    apart = [cloud.first_of_each_kind(part) for part in parts]
+    return [diagrams(part).scaled(1 / (median(within(part)) or 1.0)).finite for part in apart]
+
+
+def matrix(diagrams: list[Bars]) -> Float64[np.ndarray, "v v"]:
+    """The Wasserstein distances between all diagrams, to the power of their degree."""
+    found = np.zeros((len(diagrams), len(diagrams)))
+    for i, a in enumerate(diagrams):
+        for j in range(i):
+            found[i, j] = found[j, i] = wasserstein(a, diagrams[j], degree=DEGREE) ** DEGREE
+    return found
+
+
+def tested(whole: list[DiagramDistance], tests: list[Permuted]) -> list[DiagramDistance]:
+    """The distances with their p-values, adjusted over the layers; none where a diagram is undefined."""
+    p = np.array([np.nan if one.note else test.p for one, test in zip(whole, tests, strict=True)])
+    after = adjusted(p)
+    return [
+        one if one.note else replace(one, p=float(raw), adjusted=float(value), smallest=test.smallest)
+        for one, raw, value, test in zip(whole, p, after, tests, strict=True)
+    ]

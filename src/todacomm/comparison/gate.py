@@ -1,0 +1,272 @@
+"""Rules such as ``shape_growth:rel>0.2`` → which of them fire on a comparison.
+
+A rule is ``<quantity>[@layer]:<kind><comparison><number>``. B is a later run, A the first one. Kinds with a direction are ``diff``, B - A, and
+``ratio``, B / A; sizes without one are ``abs``, |B - A|, ``rel``, |B - A| / |A|, and ``effect``, |B - A| in standard deviations of A over fresh
+texts; ``p`` is the p-value of no difference. Without a layer, a rule fires where any layer does, and p is adjusted over the
+layers. Of what is a distance already (bottleneck_H1, wasserstein_H1, cka), ``abs`` is the number itself.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from todacomm.comparison.compare import Comparison
+from todacomm.comparison.diagram_tests import Apart
+from todacomm.comparison.differences import LANGUAGE, Pair, incomparable
+from todacomm.comparison.expressions import GROWTHS, OPERATORS
+from todacomm.core.errors import InvalidInput, UnknownName
+from todacomm.core.types import Number, Profile
+
+KINDS = ("rel", "diff", "abs", "ratio", "p", "effect")
+SIZES = ("rel", "abs", "p", "effect")
+RULE = re.compile(r"(?P<quantity>\w+)(?:@(?P<layer>[^:]+))?:(?P<kind>[a-z]+)(?P<sign>>=|<=|>|<)(?P<number>[^<>=]+)")
+DISTANCE = re.compile(r"(?P<which>bottleneck|wasserstein)_(?P<dimension>H[0-2])")
+EXPECTED = (
+    'expected <quantity>[@layer]:<rel|diff|abs|ratio|p|effect><">", "<", ">=" or "<="><number>, as shape_growth:rel>0.2'
+)
+LIKE = ("site", "pooling", "max_length", "components", "subsample", "landmarks", "seed")  # what else a gate wants equal
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule; ``layer`` is empty where any layer may fire."""
+
+    text: str
+    quantity: str
+    layer: str
+    kind: str
+    sign: str
+    number: float
+
+    def holds(self, value: float) -> bool:
+        """Whether a value makes the rule fire."""
+        return OPERATORS[self.sign](value, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A value that a rule was held against: of which pair, at which layer (empty where there is none), and whether it fires.
+
+    ``beyond`` is how far beyond the number of the rule it is, negative where it falls short.
+    """
+
+    pair: str
+    layer: str
+    value: float
+    beyond: float
+    fires: bool
+    doubt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What became of a rule: the values that made it fire, the furthest beyond first; ``nearest`` is the one that came closest otherwise."""
+
+    rule: Rule
+    fired: tuple[Found, ...]
+    nearest: Found
+    looked_at: int
+    undefined: tuple[str, ...] = ()
+
+
+def parse(text: str) -> Rule:
+    """A rule out of its text. Raises InvalidInput that says what was expected."""
+    found = RULE.fullmatch(re.sub(r"\s", "", text))
+    if not found:
+        raise InvalidInput(f"--fail-if {text}: {EXPECTED}")
+    kind, layer = found["kind"], found["layer"] or ""
+    if kind not in KINDS:
+        raise UnknownName("kind of a rule", kind, KINDS, hint=f"In --fail-if {text}")
+    try:
+        number = float(found["number"])
+    except ValueError:
+        raise InvalidInput(f"--fail-if {text}: {found['number']} is no number; {EXPECTED}") from None
+    if not math.isfinite(number) or (kind in SIZES and number < 0) or (kind == "p" and number > 1):
+        within = (
+            "from 0 to 1" if kind == "p" else "of 0 or more, for it is a size" if kind in SIZES else "that is finite"
+        )
+        way_out = "; diff and ratio have a direction" if kind in ("rel", "abs", "effect") else ""
+        raise InvalidInput(f"--fail-if {text}: {kind} is held against a number {within}{way_out}")
+    return Rule(text, found["quantity"], layer, kind, found["sign"], number)
+
+
+def judge(rules: Sequence[Rule], comparisons: Mapping[str, Comparison]) -> list[Judgement]:
+    """What becomes of each rule in all pairs of all comparisons.
+
+    Raises InvalidInput where like is not compared with like, or where a rule cannot be decided, and UnknownName for a quantity or a layer
+    that there is not.
+    """
+    for name, comparison in comparisons.items():
+        if not comparison.pairs:
+            models = ", ".join(p.model for p in comparison.profiles)
+            raise InvalidInput(
+                f"{name} was measured for {models} alone: the gate compares runs on the same dataset, with the same pooling"
+            )
+    pairs = [both for c in comparisons.values() for both in zip(c.pairs, c.apart, strict=True)]
+    for pair, _ in pairs:
+        refuse_unlike(pair.first, pair.second)
+    return [judgement(rule, pairs) for rule in rules]
+
+
+def refuse_unlike(first: Profile, second: Profile) -> None:
+    """Raise InvalidInput unless both were measured in the same way on the same texts."""
+    why = incomparable(first, second)
+    if first.data != second.data:
+        why = f"the dataset is {first.data} for {first.model} and {second.data} for {second.model}"
+    elif first.texts_sha256 != second.texts_sha256:
+        why = f"the texts of {first.model} and {second.model} are not the same (SHA-256 {first.texts_sha256[:12] or 'none'} and {second.texts_sha256[:12] or 'none'})"
+    for setting in LIKE:
+        a, b = getattr(first.recipe, setting), getattr(second.recipe, setting)
+        if not why and a != b:
+            why = f"{setting} is {a} for {first.model} and {b} for {second.model}"
+    if why:
+        raise InvalidInput(f"the gate compares like with like: {why}. Measure both in the same way, on the same texts")
+
+
+def judgement(rule: Rule, pairs: Sequence[tuple[Pair, Apart]]) -> Judgement:
+    """One rule in all pairs."""
+    found: list[Found] = []
+    undefined: list[str] = []
+    for pair, apart in pairs:
+        for layer, value, note in values(rule, pair, apart):
+            if value is None:
+                undefined.append(f"{pair.name}{', ' * bool(layer)}{layer}: {note}")
+            else:
+                found.append(judged(rule, pair, layer, value))
+    if not found:
+        raise InvalidInput(
+            f"--fail-if {rule.text} cannot be decided: {'; '.join(dict.fromkeys(undefined)) or 'no layer has it'}"
+        )
+    ranked = sorted(found, key=lambda one: -one.beyond)
+    return Judgement(rule, tuple(one for one in ranked if one.fires), ranked[0], len(found), tuple(undefined))
+
+
+def judged(rule: Rule, pair: Pair, layer: str, value: float) -> Found:
+    """One value against the number of its rule."""
+    beyond = value - rule.number if rule.sign[0] == ">" else rule.number - value
+    return Found(pair.name, layer, value, beyond, rule.holds(value), doubt_of(pair, layer))
+
+
+def doubt_of(pair: Pair, layer: str) -> str:
+    """What stands against a number of this layer, in either model."""
+    found = [one for one in pair.layers if str(one) == layer]
+    doubts = (
+        [pair.first.at(found[0].first).facts.doubtful, pair.second.at(found[0].second).facts.doubtful] if found else []
+    )
+    return "; ".join(dict.fromkeys(doubt for doubt in doubts if doubt))
+
+
+Value = tuple[str, Number, str]  # layer, number, why there is none
+
+
+def values(rule: Rule, pair: Pair, apart: Apart) -> Iterator[Value]:
+    """The values of a pair that a rule speaks of."""
+    if rule.quantity in GROWTHS or rule.quantity in LANGUAGE:
+        if rule.layer:
+            raise InvalidInput(f"--fail-if {rule.text}: {rule.quantity} is of a whole model and has no layers")
+        yield growth_value(rule, pair) if rule.quantity in GROWTHS else language_value(rule, pair)
+        return
+    chosen = [i for i, one in enumerate(pair.layers) if rule.layer in ("", one.first, one.second, str(one))]
+    if rule.layer and not chosen:
+        raise UnknownName("layer of both", rule.layer, map(str, pair.layers), hint=f"In --fail-if {rule.text}")
+    distance = DISTANCE.fullmatch(rule.quantity)
+    if distance is not None or rule.quantity == "cka":
+        for i in chosen:
+            yield (
+                str(pair.layers[i]),
+                *(distance_value(rule, distance, apart, i) if distance else cka_value(rule, apart, i)),
+            )
+        return
+    if rule.quantity not in pair.first.names and rule.quantity not in pair.differences:
+        known = (
+            *GROWTHS,
+            *LANGUAGE,
+            *pair.first.names,
+            *(f"{d}_{k}" for k in apart.diagrams for d in ("bottleneck", "wasserstein")),
+            "cka",
+        )
+        raise UnknownName("quantity", rule.quantity, known, hint=f"In --fail-if {rule.text}")
+    for i in chosen:
+        yield (str(pair.layers[i]), *layer_value(rule, pair, i))
+
+
+def of_two(kind: str, first: Number, second: Number) -> tuple[Number, str]:
+    """What a kind other than p and effect makes of two numbers."""
+    if first is None or second is None or not (math.isfinite(first) and math.isfinite(second)):
+        return None, "undefined"
+    if kind in ("diff", "abs"):
+        return (second - first if kind == "diff" else abs(second - first)), ""
+    if first == 0:
+        return None, "the first is 0"
+    return (second / first if kind == "ratio" else abs(second - first) / abs(first)), ""
+
+
+def layer_value(rule: Rule, pair: Pair, i: int) -> tuple[Number, str]:
+    """What a rule says of a number of one layer."""
+    name, one = rule.quantity, pair.layers[i]
+    if rule.kind in ("p", "effect"):
+        if name not in pair.differences:
+            return None, pair.refused or "no interval is made of it, so that it has no p and no effect"
+        found = pair.differences[name][i]
+        if rule.kind == "p":
+            return (found.p if rule.layer else found.adjusted), found.difference.note or "neither number varies"
+        return (None if found.effect is None else abs(found.effect)), found.difference.note or "the first does not vary"
+    if name in pair.differences:
+        return of_two(rule.kind, pair.differences[name][i].first, pair.differences[name][i].second)
+    return of_two(
+        rule.kind,
+        float(pair.first[name][pair.first.layers.index(one.first)]),
+        float(pair.second[name][pair.second.layers.index(one.second)]),
+    )
+
+
+def growth_value(rule: Rule, pair: Pair) -> Value:
+    """What a rule says of the expansion or of a factor of it."""
+    part = GROWTHS[rule.quantity]
+    if rule.kind == "effect":
+        raise InvalidInput(f"--fail-if {rule.text}: {rule.quantity} has rel, diff, abs, ratio and p, but no effect")
+    if rule.kind == "p":
+        found = pair.growths.get(part)
+        return "", found.adjusted if found else None, pair.ungrown or "neither varies"
+    a, b = (getattr(growth, part) if growth else None for growth in pair.grown)
+    value, note = of_two(rule.kind, a, b)
+    return "", value, pair.ungrown or note
+
+
+def language_value(rule: Rule, pair: Pair) -> Value:
+    """What a rule says of a language metric."""
+    if rule.kind in ("p", "effect"):
+        raise InvalidInput(
+            f"--fail-if {rule.text}: {rule.quantity} has rel, diff, abs and ratio; no test is made of it"
+        )
+    if rule.quantity not in pair.language:
+        return "", None, f"{rule.quantity} was not measured for both"
+    value, note = of_two(rule.kind, *pair.language[rule.quantity])
+    return "", value, note
+
+
+def distance_value(rule: Rule, distance: re.Match[str], apart: Apart, i: int) -> tuple[Number, str]:
+    """What a rule says of the distance between two diagrams."""
+    which, dimension = distance["which"], distance["dimension"]
+    if rule.kind != "abs" and (which, rule.kind) != ("wasserstein", "p"):
+        raise InvalidInput(
+            f"--fail-if {rule.text}: {which} has abs, the distance itself{', and p' if which == 'wasserstein' else '; p is that of wasserstein'}"
+        )
+    if dimension not in apart.diagrams:
+        raise UnknownName("dimension of both", dimension, apart.diagrams, hint=f"In --fail-if {rule.text}")
+    found = apart.diagrams[dimension][i]
+    if rule.kind == "p":
+        return (found.p if rule.layer else found.adjusted), found.note or apart.untested
+    return getattr(found, which), found.note
+
+
+def cka_value(rule: Rule, apart: Apart, i: int) -> tuple[Number, str]:
+    """What a rule says of the alignment of two layers."""
+    if rule.kind != "abs":
+        raise InvalidInput(
+            f"--fail-if {rule.text}: cka has abs, the alignment itself (1 for equal geometry), as cka:abs<0.9"
+        )
+    return (
+        apart.cka[i] if apart.cka else None
+    ), apart.missing or "CKA takes four points of a layer, two of them unlike the others"

@@ -1,0 +1,17 @@
+"""The words that every stage speaks: errors, frozen types, registries, recipes, progress."""
+
+__all__ = [
+    "_version",
+    "array_input",
+    "errors",
+    "inference_types",
+    "memory",
+    "parallel",
+    "progress",
+    "recipe",
+    "registry",
+    "threads",
+    "types",
+    "value_types",
+    "versions",
+]

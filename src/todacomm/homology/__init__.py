@@ -1,0 +1,3 @@
+"""Distances → diagrams → numbers: engines, metrics, distances between diagrams."""
+
+__all__ = ["bitlink", "diagram_distances", "engines", "essential_bars", "metrics", "rips"]

@@ -1,0 +1,200 @@
+"""Distances to persistence diagrams: a registry of engines, one border check, one cross-check.
+
+Every engine computes Vietoris–Rips persistent homology over Z/2 in the diameter convention, from condensed float32
+distances (``scipy.spatial.distance.pdist`` order), up to ``threshold``. The laws in tests/laws run for every engine that is
+registered.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from todacomm.clouds.distance_matrices import array_of_distances, compact, condensed_of, points_among
+from todacomm.core.errors import EngineDisagreement, InvalidInput
+from todacomm.core.recipe import FEWEST_POINTS
+from todacomm.core.registry import Registry
+from todacomm.core.types import Bars, Diagrams, Distances
+from todacomm.homology import bitlink
+from todacomm.homology.bitlink.edge_order import LARGEST, encoded, points_of
+
+Condensed = Float[np.ndarray, " pairs"]  # float32; own() keeps the precision of float64
+Engine = Callable[..., Diagrams]  # (condensed, *, maxdim: int, threshold: float) -> Diagrams
+
+engines: Registry[Engine] = Registry("engine")
+DEFAULT, REFERENCE = "bitlink", "ripser"
+SINGLE = np.dtype(np.float32)
+
+
+@engines.register("bitlink")
+def own(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
+    """Our own: `todacomm.homology.bitlink`. H2, and a Python that numba does not serve yet, are left to RedZeD."""
+    if maxdim > 1 or not bitlink.available():
+        return redzed(condensed, maxdim=maxdim, threshold=threshold)
+    if maxdim:
+        return bitlink.homology(condensed, threshold=threshold).diagrams()
+    joined = bitlink.merges(condensed, threshold=threshold)
+    return Diagrams.from_arrays([bitlink.clusters(joined, points_of(len(condensed)))])
+
+
+@engines.register("redzed")
+def redzed(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
+    """RedZeD, active enumeration: Kapulkin and Kershaw 2026, https://arxiv.org/abs/2606.06310."""
+    import redzed_tda as library
+
+    square = _square(condensed, threshold)
+    found: list[Bars] = library.rips(square.matrix, maxdim=maxdim, threshold=square.limit)  # type: ignore[assignment]
+    return Diagrams.from_arrays(found).scaled(square.unit)
+
+
+@engines.register("ripser")
+def ripser(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
+    """Ripser, the reference: Bauer 2021, https://doi.org/10.1007/s41468-021-00071-5."""
+    import ripser as library
+
+    square = _square(condensed, threshold)
+    found = library.ripser(square.matrix, distance_matrix=True, maxdim=maxdim, thresh=square.limit, coeff=2)
+    return Diagrams.from_arrays(found["dgms"]).scaled(square.unit)
+
+
+class _Square(NamedTuple):
+    """The matrix that other engines take, how far they need to go, and the power of two that both were divided by."""
+
+    matrix: Distances
+    limit: float
+    unit: float
+
+
+def _square(condensed: Condensed, threshold: float) -> _Square:
+    """Limits are rounded as the distances are, so that none is left out that is as long as the limit."""
+    from scipy.spatial.distance import squareform
+
+    longest = float(condensed.max(initial=0.0, where=np.isfinite(condensed)))
+    unit = 1.0 if compact(condensed.astype(np.float64)).dtype == np.float32 else 2.0 ** (math.frexp(longest)[1] - 1)
+    found, longest = (condensed / unit).astype(np.float32), longest / unit
+    matrix = squareform(np.minimum(found, np.float32(2 * longest + 1)))
+    limit = float(np.float32(max(-1.0, min(threshold / unit, longest))))
+    return _Square(matrix, min(limit, enclosing_radius(matrix)), unit)  # beyond the longest there is no edge
+
+
+def persistence(
+    distances: np.ndarray, *, engine: str = DEFAULT, maxdim: int = 1, threshold: float | None = None
+) -> Diagrams:
+    """The persistence diagrams of distances, condensed or as a square matrix, dimensions 0 to ``maxdim``.
+
+    ``threshold`` None takes every distance that homology changes at. Rounding in the diagonal, in the symmetry and below zero is
+    evened out (`todacomm.clouds.distance_matrices`). Raises InvalidInput when distances are negative or not finite, and when a matrix is not
+    square or symmetric, or has a diagonal that is not zero.
+    """
+    return engines[engine](checked(distances), maxdim=checked_dimension(maxdim), threshold=checked_limit(threshold))
+
+
+def checked_dimension(maxdim: Any) -> int:
+    """The highest dimension that is asked for, or an InvalidInput."""
+    if maxdim not in (0, 1, 2):
+        raise InvalidInput(f"maxdim is {maxdim}; expected 0 (clusters), 1 (and loops) or 2 (and voids)")
+    return int(maxdim)
+
+
+def checked_limit(threshold: Any) -> float:
+    """The distance to go to, infinite where none is given, or an InvalidInput."""
+    try:
+        limit = math.inf if threshold is None else float(threshold)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidInput(f"the threshold is {threshold!r}; expected a distance, or inf for no threshold") from None
+    if math.isnan(limit):
+        raise InvalidInput("the threshold is NaN; expected a distance, or inf for no threshold")
+    return limit
+
+
+def checked(
+    distances: Any, *, infinite: bool = False, fewest: int = FEWEST_POINTS, precision: np.dtype = SINGLE
+) -> Condensed:
+    """The distances condensed, in float32 or ``precision``, or an InvalidInput that says what is wrong with them.
+
+    Distances beyond the range of float32 are float64 always (`todacomm.clouds.distance_matrices.compact`).
+    """
+    if is_condensed(distances):
+        return distances
+    array = array_of_distances(distances, fewest=fewest)
+    if array.ndim == 2 and (found := bitlink.condense(array, precision)) is not None:
+        return found
+    whole = condensed_of(array, infinite=infinite)
+    return compact(whole) if precision == SINGLE else whole
+
+
+def is_condensed(distances: Any) -> bool:
+    """Whether this is what `pairwise` gives: finite float32 distances, none negative."""
+    if not isinstance(distances, np.ndarray) or distances.ndim != 1 or distances.dtype != np.float32:
+        return False
+    bits = distances.view(np.uint32)
+    return bool(points_among(len(bits)) >= FEWEST_POINTS and bits.max() <= LARGEST)
+
+
+def enclosing_radius(distances: Distances) -> float:
+    """The least r such that some point is within r of all others; the complex is a cone from there on."""
+    return float(distances.max(axis=1).min())
+
+
+def among(condensed: Shaped[np.ndarray, " _"], chosen: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, " _"]:
+    """The condensed distances of some of the points, ascending indices."""
+    n = points_of(len(condensed))
+    u, v = (chosen[side] for side in np.triu_indices(len(chosen), 1))
+    return condensed[n * u - u * (u + 1) // 2 + v - u - 1]
+
+
+def restriction(condensed: Condensed) -> Callable[[Int[np.ndarray, " k"]], Condensed]:
+    """`among` of these distances, compiled where it can be: for many subsets of one cloud."""
+    if condensed.dtype != np.float32 or not bitlink.available():
+        return lambda chosen: among(condensed, chosen)
+    bitlink.ready()
+    coded = encoded(condensed)
+    return lambda chosen: coded.among(chosen).codes
+
+
+def subsampler(
+    condensed: Condensed, *, engine: str = DEFAULT, maxdim: int = 1, threshold: float | None = None
+) -> Callable[[Int[np.ndarray, " k"]], Diagrams]:
+    """The function that gives the diagrams of the points at some ascending indices, each taken once.
+
+    The default engine sorts the edges of the cloud once, for all subsets. Safe to call from several threads.
+    """
+    limit = np.inf if threshold is None else threshold
+    given = checked(condensed)
+    if engine == DEFAULT and maxdim == 1 and bitlink.available():
+        edges = bitlink.sorted_edges(given)
+        return lambda chosen: bitlink.resample(edges, chosen, threshold=limit).diagrams()
+    part = restriction(given)
+    return lambda chosen: engines[engine](part(chosen), maxdim=maxdim, threshold=limit)
+
+
+def assert_agreement(found: Diagrams, reference: Diagrams, *, scale: float, where: str) -> None:
+    """Raise EngineDisagreement unless the bars agree to 1e-6 of ``scale``, those shorter than 1e-5 of it aside."""
+    for k, (ours, theirs) in enumerate(zip(found.finite, reference.finite, strict=True)):
+        a, b = (bars[bars[:, 1] - bars[:, 0] > 1e-5 * scale] for bars in (ours, theirs))
+        if len(a) != len(b) or not np.allclose(a, b, rtol=0, atol=1e-6 * scale):
+            raise EngineDisagreement(
+                f"{where}: two engines differ in dimension {k}: {describe(a)} against {describe(b)}. "
+                "Run again with --engine ripser, and please report this cloud"
+            )
+
+
+def describe(bars: Bars) -> str:
+    """Count and total persistence of the bars, for a message."""
+    return f"{len(bars)} bars of total {float((bars[:, 1] - bars[:, 0]).sum()):.6g}"
+
+
+def cross_check(
+    condensed: np.ndarray, *, engine: str, rng: np.random.Generator, where: str, largest: int = 600
+) -> None:
+    """Compute H0 and H1 of condensed distances with ``engine`` and with the reference, and compare.
+
+    Of more than ``largest`` points a random subset of that size is taken, for both engines alike.
+    """
+    n = points_of(len(condensed))
+    if n > largest:
+        condensed = among(condensed, np.sort(rng.choice(n, largest, replace=False)))
+    ours, theirs = (persistence(condensed, engine=name, maxdim=1) for name in (engine, REFERENCE))
+    assert_agreement(ours, theirs, scale=float(np.median(condensed)) or 1.0, where=where)

@@ -1,0 +1,68 @@
+"""Diagram × diagram → number, for diagrams as `todacomm.rips` gives them, with bars that never die.
+
+As `todacomm.homology.diagram_distances`, of which this is the public door; there the conventions and sources stand. A bar that never dies can
+be matched to such a bar only, at the difference of their births; diagrams with different numbers of them are infinitely far apart.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from todacomm.core.array_input import NUMBERS, array_of
+from todacomm.core.errors import InvalidInput
+from todacomm.homology import diagram_distances
+
+Births = Float64[np.ndarray, " e"]
+Bars = Float64[np.ndarray, "m 2"]
+
+
+def bottleneck(first: Any, second: Any) -> float:
+    """The bottleneck distance of two diagrams of one dimension, (m, 2) births and deaths, in their unit; exact.
+
+    >>> bottleneck([[0, 1], [0, np.inf]], [[0, 1.5], [0.2, np.inf]])
+    0.5
+    """
+    (a, endless), (b, others) = bars_of(first), bars_of(second)
+    if len(endless) != len(others):
+        return math.inf
+    return max(diagram_distances.bottleneck(a, b), float(np.abs(endless - others).max(initial=0.0)))
+
+
+def wasserstein(first: Any, second: Any, *, degree: float = 2.0) -> float:
+    """The Wasserstein distance of two diagrams of one dimension, of a degree of 1 or more, with the largest difference of
+    birth and of death between two bars.
+
+    >>> wasserstein([[0, 1], [0, np.inf]], [[0, 1], [0.5, np.inf]], degree=1)
+    0.5
+    """
+    (a, endless), (b, others) = bars_of(first), bars_of(second)
+    finite = diagram_distances.wasserstein(a, b, degree=degree)
+    if len(endless) != len(others):
+        return math.inf
+    parts = np.append(np.abs(endless - others), finite)
+    largest = float(parts.max())
+    return largest * float(((parts / largest) ** degree).sum() ** (1 / degree)) if largest else 0.0
+
+
+def bars_of(given: Any) -> tuple[Bars, Births]:
+    """The finite bars of a diagram, those of length zero aside, and the ascending births of those that never die."""
+    array = array_of(given)
+    if not array.size and array.ndim < 3:
+        array = np.empty((0, 2))
+    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in NUMBERS:
+        raise InvalidInput(
+            f"a diagram of shape {array.shape} and type {array.dtype}; expected births and deaths of one dimension, (m, 2): "
+            "of what rips gives, rips(X)[1], say"
+        )
+    bars = array.astype(np.float64)
+    wrong = ~np.isfinite(bars[:, 0]) | np.isnan(bars[:, 1]) | (bars[:, 1] < bars[:, 0])
+    if wrong.any():
+        raise InvalidInput(
+            f"{int(wrong.sum())} bars, the first {bars[wrong][0].tolist()}, are no births and deaths: expected a finite birth and a death that "
+            "is not before it, inf where there is none"
+        )
+    endless = np.isinf(bars[:, 1])
+    finite = bars[~endless]
+    return finite[finite[:, 1] > finite[:, 0]], np.sort(bars[endless, 0])

@@ -1,0 +1,172 @@
+"""Bars to numbers. Each metric states its unit (degree), its empty case and its source.
+
+``degree`` is the unit: multiplying every distance by c multiplies a metric of degree q by c^q. A metric of degree 1 is
+therefore in the units of the cloud and is always given beside its scale-free twin, ``…_scaled``: the metric over the
+median pairwise distance.
+"""
+
+import math
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from todacomm.core.inference_types import Alternative
+from todacomm.core.registry import Registry
+from todacomm.core.types import Bars, Diagrams, Number
+
+SCALED = "_scaled"
+USUAL_BARS, USUAL_LEAST = 20, math.log(1.01)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number of one diagram: ``of(bars)``, its ``degree``, a ``label`` for axes, the lowest dimension it speaks of.
+
+    ``alternative`` is what a test against a null asks: whether the number is ``greater``, or different (``two-sided``).
+    """
+
+    name: str
+    degree: int
+    label: str
+    from_dimension: int
+    of: Callable[[Bars], Number]
+    alternative: Alternative = "two-sided"
+
+
+metrics: Registry[Metric] = Registry("metric")
+
+
+def metric(
+    name: str, *, degree: int, label: str, from_dimension: int = 0, alternative: Alternative = "two-sided"
+) -> Callable[[Callable[[Bars], Number]], Metric]:
+    """Register a function of (m, 2) bars under ``H{k}_{name}`` for every dimension k from ``from_dimension`` on."""
+    return lambda function: metrics.add(name, Metric(name, degree, label, from_dimension, function, alternative))
+
+
+def lifetimes(bars: Bars) -> Float[np.ndarray, " m"]:
+    """Death minus birth of each bar."""
+    return bars[:, 1] - bars[:, 0]
+
+
+@metric("count", degree=0, label="bars")
+def count(bars: Bars) -> Number:
+    """The number of finite bars; 0 for an empty diagram. H0 has one bar less than distinct points."""
+    return float(len(bars))
+
+
+@metric("total_persistence", degree=1, label="total persistence")
+def total_persistence(bars: Bars) -> Number:
+    """The sum of the lifetimes, of the finite bars only; 0 for an empty diagram.
+
+    For H0 this is the length of the minimum spanning tree. Cohen-Steiner et al. 2010,
+    https://doi.org/10.1007/s10208-010-9060-6
+    """
+    return float(lifetimes(bars).sum())
+
+
+@metric("max_lifetime", degree=1, label="longest bar", alternative="greater")
+def max_lifetime(bars: Bars) -> Number:
+    """The longest finite lifetime; 0 for an empty diagram."""
+    return float(lifetimes(bars).max(initial=0.0))
+
+
+@metric("mean_lifetime", degree=1, label="mean lifetime")
+def mean_lifetime(bars: Bars) -> Number:
+    """The mean finite lifetime; undefined for an empty diagram."""
+    return float(lifetimes(bars).mean()) if len(bars) else None
+
+
+@metric("persistence_norm", degree=1, label="2-norm of lifetimes")
+def persistence_norm(bars: Bars) -> Number:
+    """The Euclidean norm of the vector of lifetimes; 0 for an empty diagram."""
+    lives = lifetimes(bars)
+    longest = float(lives.max(initial=0.0))
+    return float(np.linalg.norm(lives / longest)) * longest if longest else 0.0  # squares of any size
+
+
+@metric("entropy", degree=0, label="persistence entropy (nats)")
+def entropy(bars: Bars) -> Number:
+    """Shannon entropy of the normalised lifetimes, in nats; 0 for fewer than two bars.
+
+    Chintakunta et al. 2015, https://doi.org/10.1016/j.patcog.2014.06.023
+    """
+    if len(bars) < 2:
+        return 0.0
+    shares = lifetimes(bars) / lifetimes(bars).sum()
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum())
+
+
+@metric("birth_of_longest", degree=1, label="birth of the longest bar", from_dimension=1)
+def birth_of_longest(bars: Bars) -> Number:
+    """The birth of the longest bar, of several the earliest; undefined for an empty diagram."""
+    lives = lifetimes(bars)
+    return float(bars[lives == lives.max(), 0].min()) if len(bars) else None
+
+
+@metric("death_birth_ratio", degree=0, label="largest death / birth", from_dimension=1, alternative="greater")
+def death_birth_ratio(bars: Bars) -> Number:
+    """The largest ratio of death to birth, a measure of prominence that no unit enters; undefined for an empty diagram.
+
+    Bobrowski et al. 2017, https://doi.org/10.1214/16-AAP1232
+    """
+    return float((bars[:, 1] / bars[:, 0]).max()) if len(bars) else None
+
+
+@metric("prominence", degree=0, label="prominence", from_dimension=1, alternative="greater")
+def prominence(bars: Bars) -> Number:
+    """The largest log(death / birth) over the usual one; 0 for an empty diagram.
+
+    Clouds of few dimensions, heavy tails and spheres have many bars that are long for their birth, a loop has one or a few.
+    """
+    return float(log_ratios(bars).max() / usual_log_ratio(bars)) if len(bars) else 0.0
+
+
+def log_ratios(bars: Bars) -> Float[np.ndarray, " m"]:
+    """The natural logarithm of death / birth of each bar, whose births are above 0."""
+    return np.log(bars[:, 1] / bars[:, 0])
+
+
+def usual_log_ratio(bars: Bars) -> float:
+    """The log(death / birth) that a tenth of the bars are above, twenty more of death / birth 1.01 among them.
+
+    Without those twenty the only bar of a clean circle, and the two of a clean figure eight, would be as long as is usual.
+    """
+    padded = np.append(log_ratios(bars), np.full(USUAL_BARS, USUAL_LEAST))
+    place = len(padded) - 1 - len(padded) // 10
+    return float(np.partition(padded, place)[place])
+
+
+def names_of(maxdim: int) -> dict[str, tuple[int, Metric]]:
+    """``H0_count`` and the like to their dimension and metric, in the order of tables."""
+    return {
+        f"H{k}_{entry.name}": (k, entry)
+        for k in range(maxdim + 1)
+        for entry in metrics.values()
+        if k >= entry.from_dimension
+    }
+
+
+def summarise(diagrams: Diagrams, *, scale: float, only: Container[str] | None = None) -> dict[str, Number]:
+    """Every metric of every dimension, and after each of degree 1 its twin over ``scale`` (undefined for scale 0).
+
+    ``only`` are names of metrics, or of their twins; the others are left out.
+    """
+    summary: dict[str, Number] = {}
+    for name, (k, entry) in names_of(diagrams.maxdim).items():
+        if only is not None and name not in only and name + SCALED not in only:
+            continue
+        value = entry.of(diagrams.finite[k])
+        summary[name] = value
+        if entry.degree:
+            summary[name + SCALED] = None if value is None or scale <= 0 else value / scale**entry.degree
+    return summary
+
+
+def betti_curve(bars: Bars, essential: Float[np.ndarray, " e"], grid: Float[np.ndarray, " g"]) -> Int[np.ndarray, " g"]:
+    """The Betti number at each filtration value of ``grid``: classes born at or before it that die after it."""
+    born = np.searchsorted(np.sort(bars[:, 0]), grid, side="right")
+    dead = np.searchsorted(np.sort(bars[:, 1]), grid, side="right")
+    return born - dead + np.searchsorted(np.sort(essential), grid, side="right")

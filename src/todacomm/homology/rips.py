@@ -1,0 +1,185 @@
+"""Vietoris–Rips persistent homology of points or distances, for anybody who wants diagrams and nothing else."""
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from todacomm.clouds.distance_matrices import points_among, warn_of_distances
+from todacomm.clouds.distances import checked_points, in_double, pairwise, unit_rows, within_reach
+from todacomm.clouds.landmarks import maxmin, maxmin_among
+from todacomm.core.array_input import array_of
+from todacomm.core.errors import InvalidInput, UnknownName
+from todacomm.core.threads import one_thread
+from todacomm.core.types import Diagrams, by_birth_and_death
+from todacomm.homology import bitlink
+from todacomm.homology.bitlink.edge_order import points_of
+from todacomm.homology.engines import among, checked, checked_dimension, checked_limit, own
+
+METRICS = ("euclidean", "cosine", "precomputed")
+PRECISIONS = ("float32", "float64")
+Diagram = Float[np.ndarray, "m 2"]
+Points = Float[np.ndarray, "n d"]
+Condensed = Float[np.ndarray, " pairs"]
+
+
+class Generated(NamedTuple):
+    """Diagrams, and what makes the bars of H1: row for row, points by their index in what was given.
+
+    ``birth_edges`` (m, 2) closes each loop, ``death_triangles`` (m, 3) fills it, -1 where none does. ``merging_edges`` (k, 2) are
+    those at which two components become one, in the order of the finite bars of H0; those of length 0 are left out.
+    """
+
+    diagrams: list[Diagram]
+    birth_edges: Int[np.ndarray, "m 2"]
+    death_triangles: Int[np.ndarray, "m 3"]
+    merging_edges: Int[np.ndarray, "k 2"]
+
+
+def rips(
+    X: Any,  # noqa: N803 - the name that scikit-learn and ripser.py have made usual
+    *,
+    maxdim: int = 1,
+    metric: Literal["euclidean", "cosine", "precomputed"] = "euclidean",
+    threshold: float = np.inf,
+    precision: Literal["float32", "float64"] = "float32",
+    landmarks: int | None = None,
+    seed: int = 0,
+) -> list[Diagram]:
+    """Persistence diagrams over Z/2 of the Vietoris–Rips filtration, one (m, 2) float64 array a dimension.
+
+    ``X`` is (n, d) points, or, with ``metric="precomputed"``, a symmetric (n, n) matrix of distances, metric or not, in which
+    infinity is an edge that never comes; distances condensed as by `scipy.spatial.distance.pdist` are told by their one axis.
+    Arrays, lists, tables, tensors and sparse arrays are taken (in sparse distances, what is not stored is no edge).
+
+    A row is birth and death, in the unit of the distances (the diameter convention), by birth and death; bars of length zero are
+    left out, and classes that never die have death inf and stand last: H0 has one for each component. Distances are taken in
+    float32, so that ends of bars are right to 6e-8 of themselves, and so is ``threshold``, which is the longest edge;
+    ``precision="float64"`` keeps more, in about twice the time. The unit is free, from 1e-300 to 1e300. H0 and H1 are computed by
+    `todacomm.homology.bitlink`, H0 alone by Prim's algorithm, H2 by RedZeD in float32.
+
+    ``landmarks``: of so many points alone, each the farthest from those before, the first drawn by ``seed``: no end of a bar is
+    further than twice the largest distance of a point from its landmark from that of all points (`todacomm.clouds.landmarks`).
+
+    Raises InvalidInput where ``X`` is not such an array, UnknownName for a metric or precision that there is not.
+
+    >>> import numpy as np
+    >>> angle = 2 * np.pi * np.arange(12) / 12
+    >>> rips(np.c_[np.cos(angle), np.sin(angle)])[1].round(3)
+    array([[0.518, 1.732]])
+    """
+    highest, limit = checked_dimension(maxdim), checked_limit(threshold)
+    condensed, _ = chosen(X, metric, precision, landmarks, seed)
+    if highest == 1 and bitlink.available():
+        return bars_of(bitlink.homology(condensed, threshold=limit))
+    return rows_of(own(condensed, maxdim=highest, threshold=limit))
+
+
+def generators(
+    X: Any,  # noqa: N803 - as in `rips`
+    *,
+    metric: Literal["euclidean", "cosine", "precomputed"] = "euclidean",
+    threshold: float = np.inf,
+    precision: Literal["float32", "float64"] = "float32",
+    landmarks: int | None = None,
+    seed: int = 0,
+) -> Generated:
+    """The diagrams of H0 and H1 as `rips` gives them, and the edges and triangles that make their bars.
+
+    The distance of a birth edge is the birth of its bar, the longest side of a death triangle its death. Of edges of equal length the
+    one with the lower points comes first.
+
+    >>> import numpy as np
+    >>> square = np.array([[0, 0], [0, 1], [1, 1], [1, 0]])
+    >>> generators(square).birth_edges
+    array([[2, 3]])
+    """
+    limit = checked_limit(threshold)
+    condensed, rows = chosen(X, metric, precision, landmarks, seed)
+    if not bitlink.available():
+        raise InvalidInput("generators are given by the engine that numba compiles, which is not installed here")
+    found = bitlink.homology(condensed, threshold=limit)
+    order = order_of(found.bars)
+    triangles = found.death_triangles[order]
+    return Generated(
+        bars_of(found),
+        rows[found.birth_edges[order]],
+        np.where(triangles < 0, -1, rows[triangles]),
+        rows[found.merging_edges[found.merges > 0]],
+    )
+
+
+def chosen(
+    given: Any, metric: str, precision: str, landmarks: int | None, seed: int
+) -> tuple[Condensed, Int[np.ndarray, " m"]]:
+    """The distances to measure, and which points they are between."""
+    for kind, name, known in (("metric", metric, METRICS), ("precision", precision, PRECISIONS)):
+        if not isinstance(name, str) or name not in known:
+            raise UnknownName(kind, str(name), known)
+    if metric == "precomputed":
+        return of_distances(given, precision, landmarks, seed)
+    array = array_of(given)
+    if array.ndim == 1 and metric == "euclidean" and points_among(array.size) > 1 and array.any():
+        return of_distances(array, precision, landmarks, seed)
+    if array.ndim != 2 or not len(array):
+        raise InvalidInput(f"points of shape {array.shape}; expected (n, d) with n of at least 1")
+    points = checked_points(array)
+    warn_of_distances(points, 'metric="precomputed"')
+    with one_thread:
+        return of_points(points, metric, precision, first_of(len(points), landmarks, seed))
+
+
+def of_points(
+    points: Points, metric: str, precision: str, first: tuple[int, int] | None
+) -> tuple[Condensed, Int[np.ndarray, " m"]]:
+    """`chosen` of points, all of them or landmarks."""
+    if first:
+        space = unit_rows(points) if metric == "cosine" else within_reach(points)[0]
+        rows = np.sort(maxmin(space, *first)[0])
+        points = points[rows]
+    else:
+        rows = np.arange(len(points))
+    return (in_double if precision == "float64" else pairwise)(points, metric), rows
+
+
+def of_distances(
+    given: Any, precision: str, landmarks: int | None, seed: int
+) -> tuple[Condensed, Int[np.ndarray, " m"]]:
+    """`chosen` of distances."""
+    condensed = checked(given, infinite=True, fewest=1, precision=np.dtype(precision))
+    n = points_of(len(condensed))
+    if first := first_of(n, landmarks, seed):
+        rows = np.sort(maxmin_among(condensed, *first)[0])
+        return among(condensed, rows), rows
+    return condensed, np.arange(n)
+
+
+def first_of(n: int, landmarks: int | None, seed: int) -> tuple[int, int] | None:
+    """How many landmarks of n points there are and the first of them; None where all points are measured."""
+    if landmarks is None:
+        return None
+    for name, number, least in (("landmarks", landmarks, 1), ("seed", seed, 0)):
+        if not isinstance(number, (int, np.integer)) or number < least:
+            raise InvalidInput(f"{name} is {number!r}; expected a whole number of at least {least}")
+    rng = np.random.default_rng(seed)
+    return None if landmarks >= n else (int(landmarks), int(rng.integers(n)))
+
+
+def bars_of(found: bitlink.Barcode) -> list[Diagram]:
+    """`rows_of` what our own engine finds."""
+    deaths = found.merges[found.merges > 0]
+    clusters = np.zeros((len(deaths) + found.points - len(found.merges), 2))
+    clusters[: len(deaths), 1], clusters[len(deaths) :, 1] = deaths, np.inf
+    return [clusters, found.bars[order_of(found.bars)]]
+
+
+def order_of(bars: Diagram) -> Int[np.ndarray, " m"]:
+    """By birth and death, those that never die last."""
+    endless = np.isinf(bars[:, 1])
+    return np.lexsort((bars[:, 1], bars[:, 0], endless)) if endless.any() else by_birth_and_death(bars)
+
+
+def rows_of(found: Diagrams) -> list[Diagram]:
+    """Finite bars and then endless ones, one array a dimension."""
+    endless = ([(birth, np.inf) for birth in births] for births in found.essential)
+    return [np.concatenate([bars, np.reshape(e, (-1, 2))]) for bars, e in zip(found.finite, endless, strict=True)]

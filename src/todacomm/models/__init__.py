@@ -1,0 +1,14 @@
+"""A model and texts → activations, loss, perplexity."""
+
+__all__ = [
+    "any_network",
+    "batching",
+    "blockwise",
+    "collector",
+    "datasets",
+    "extraction",
+    "language",
+    "names",
+    "pooling",
+    "size_and_flops",
+]

@@ -1,0 +1,339 @@
+"""Names to texts: two bundled corpora, any text file, any dataset of the Hugging Face hub.
+
+Texts stay as they are: blank ones are dropped, white space at both ends is stripped, headings are kept. A dataset is added
+by one decorated function that returns `Texts`::
+
+    @sources.register("haiku")
+    def haiku() -> Texts: ...
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from todacomm.core.errors import InvalidInput, InvalidTexts, MissingExtra, UnknownName
+from todacomm.core.recipe import FEWEST_POINTS
+from todacomm.core.registry import Registry, broken_plugins
+from todacomm.core.types import Texts
+
+HUB = "hf:"
+HUB_FORM = "hf:owner/name[/config][:split][:field]"
+FILE_FORMS = "a .txt file with one text a line, or path.jsonl[:field] with one JSON object a line"
+HINT = f"Or give {FILE_FORMS}, or {HUB_FORM}."
+SAMPLE = "The texts are"  # what a note on their choice begins with
+SPLITS = ("test", "validation", "train")  # the first of these that a hub dataset has is its default
+FIELD = "text"
+
+sources: Registry[Callable[[], Texts]] = Registry("dataset")
+
+
+def texts(source: str | Path, samples: int | None = None, *, shuffle: bool = False, seed: int = 42) -> Texts:
+    """The texts of a named dataset (`sources`), of a ``.txt`` or ``.jsonl[:field]`` file (also ``.gz``), or of ``hf:`` on the hub.
+
+    ``samples`` takes the first so many in file order, or with ``shuffle`` so many drawn by ``seed``; None takes all.
+    Raises InvalidTexts when there are fewer, UnknownName when ``source`` names no dataset.
+    """
+    if samples is not None and samples < FEWEST_POINTS:
+        raise InvalidInput(f"{samples} samples asked for; a point cloud needs at least {FEWEST_POINTS} texts")
+    found = _all_texts(str(source))
+    check_enough(found, str(source), samples)
+    order = np.random.default_rng(seed).permutation(len(found)) if shuffle else np.arange(len(found))
+    return found.take(order[:samples].tolist())
+
+
+def _all_texts(source: str) -> Texts:
+    if source.startswith(HUB):
+        return _from_hub(HubDataset.parse(source))
+    path, field = _path_and_field(source)
+    if kind_of_file(path) in (".txt", ".jsonl") or "/" in source:  # for a file no plugin is imported
+        return _from_file(path, field)
+    if source in sources:
+        return sources[source]()
+    if path.exists():
+        return _from_file(path, field)
+    raise UnknownName("dataset", source, sources, hint=" ".join([HINT, *broken_plugins()]))
+
+
+def check_enough(found: Texts, source: str, samples: int | None) -> None:
+    """Raise InvalidTexts, which says how many texts there are, where they are fewer than asked for or than a cloud needs."""
+    if not len(found):
+        raise InvalidTexts(f"the dataset '{source}' holds no text: it is empty, or all of it is blank")
+    if len(found) < FEWEST_POINTS:
+        raise InvalidTexts(
+            f"the dataset '{source}' holds {len(found)} text{'s' if len(found) > 1 else ''} that "
+            f"{'are' if len(found) > 1 else 'is'} not blank; a point cloud needs at least {FEWEST_POINTS}"
+        )
+    if samples is not None and len(found) < samples:
+        raise InvalidTexts(
+            f"{samples} texts asked for, but the dataset '{source}' holds {len(found)} that are not blank; "
+            f"ask for {len(found)} samples or fewer, or add texts"
+        )
+
+
+def told_of_sample(texts: Texts) -> str:
+    """Which texts of a dataset these are, and from how many of its articles; empty where each is alone, or nothing is known of that."""
+    if not texts.groups or len(set(texts.groups)) == len(texts):
+        return ""
+    found, whole = len(set(texts.groups)), sources[texts.name]() if texts.name in sources else None
+    if whole is None or not set(texts.items) <= set(whole.items):
+        return f"{SAMPLE} from {found} groups, so they are not independent of one another."
+    articles = f"{len(set(whole.groups or ()))} articles, so they are not independent of one another"
+    if len(texts) == len(whole):
+        return f"{SAMPLE} all {len(whole):,} of {texts.name}, from its {articles}."
+    which, hint = f"{len(texts):,} of the {len(whole):,}", ""
+    if texts.items == whole.items[: len(texts)]:
+        which, hint = f"the first {which}", "; --shuffle draws over all of them"
+    return f"{SAMPLE} {which} of {texts.name}, from {found} of its {articles}{hint}."
+
+
+# Bundled corpora
+
+
+@sources.register("wikitext2")
+def wikitext2() -> Texts:
+    """WikiText-2, raw test split: one text for each line that is not blank, grouped by article (CC BY-SA 3.0)."""
+    lines = [line.strip() for line in _bundled("wikitext2_test.txt").split("\n")]
+    rows = [(line, article) for line, article in zip(lines, _articles(lines), strict=True) if line]
+    return Texts("wikitext2", tuple(line for line, _ in rows), tuple(article for _, article in rows))
+
+
+@sources.register("squad")
+def squad() -> Texts:
+    """The 646 paragraphs of half of SQuAD 2.0's development set, grouped by article (CC BY-SA 4.0)."""
+    rows = json.loads(_bundled("squad_dev_paragraphs.json"))["paragraphs"]
+    return Texts("squad", tuple(r["text"].strip() for r in rows), tuple(r["article"] for r in rows))
+
+
+def _bundled(name: str) -> str:
+    # bytes, for text mode would translate line ends
+    return files("todacomm").joinpath("data", name).read_bytes().decode("utf-8")
+
+
+def _articles(lines: Sequence[str]) -> list[str]:
+    """The article that each line belongs to.
+
+    ``= Title =`` opens an article only between blank lines: wrapped formulas of a body (``= 1 henry and capacitance C =``)
+    have the same form.
+    """
+    before, after = ("", *lines), (*lines[1:], "")
+    current, found = "", []
+    for line, above, below in zip(lines, before, after, strict=False):
+        title = re.fullmatch(r"= ([^=].*[^=]|[^=]) =", line)
+        current = title[1] if title and not above and not below else current
+        found.append(current)
+    return found
+
+
+# Files
+
+
+def _path_and_field(source: str) -> tuple[Path, str]:
+    split = re.fullmatch(r"(?is)(.+\.jsonl(?:\.gz)?):(.+)", source)
+    return (Path(split[1]), split[2]) if split else (Path(source), FIELD)
+
+
+def kind_of_file(path: Path) -> str:
+    """The ending of a file of texts, without the ``.gz`` of a packed one."""
+    return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
+
+
+def _from_file(path: Path, field: str) -> Texts:
+    lines, kind = re.split(r"\r\n?|\n", _read(path)), kind_of_file(path)
+    if kind == ".txt":
+        found: Iterable[str] = lines
+    elif kind == ".jsonl":
+        found = (_json_text(line, field, f"'{path}', line {i}") for i, line in enumerate(lines, 1) if line.strip())
+    else:
+        raise InvalidTexts(f"'{path}' is not a file of texts that todacomm reads; expected {FILE_FORMS}")
+    return Texts(Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem, _stripped(found))
+
+
+def _stripped(rows: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(text for row in rows if row is not None and (text := row.strip()))
+
+
+def _read(path: Path) -> str:
+    if path.is_dir():
+        raise InvalidTexts(f"'{path}' is a directory; expected {FILE_FORMS}")
+    try:
+        raw = _unpacked(path)
+    except FileNotFoundError:
+        raise InvalidTexts(f"there is no file '{path}'. Datasets with a name: {', '.join(sources)}. {HINT}") from None
+    except OSError as error:
+        raise InvalidTexts(f"'{path}' cannot be read: {error.strerror or error}") from error
+    if (other := _other_encoding(raw)) is not None:
+        raise InvalidTexts(f"'{path}' is not UTF-8 but {other}; save the file as UTF-8: iconv -f {other} -t UTF-8")
+    try:
+        return raw.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = 1 + raw.count(b"\n", 0, error.start)
+        raise InvalidTexts(
+            f"'{path}' is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start} (line {line}) belongs to no "
+            "character; save the file as UTF-8"
+        ) from None
+
+
+def _unpacked(path: Path) -> bytes:
+    """The bytes of a file, of a ``.gz`` file those that are packed in it."""
+    if path.suffix.lower() != ".gz":
+        return path.read_bytes()
+    import gzip
+    import zlib
+
+    try:
+        with gzip.open(path) as file:
+            return file.read()
+    except (EOFError, zlib.error) as error:
+        raise InvalidTexts(f"'{path}' is damaged: {error}") from error
+
+
+def _other_encoding(raw: bytes) -> str | None:
+    """UTF-16 or UTF-32 by their mark, or by the zeros that they put beside each Latin letter; None for what may be UTF-8."""
+    marks = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+    for mark, name in marks.items():
+        if raw.startswith(mark):
+            return name
+    head = raw[:4096]
+    zeros = [head[i::4].count(0) for i in range(4)]
+    quarter = len(head) / 4
+    if sum(zeros) <= 0.2 * len(head):
+        return None
+    if zeros[2] + zeros[3] > 1.8 * quarter or zeros[0] + zeros[1] > 1.8 * quarter:
+        return "UTF-32LE" if zeros[3] > zeros[0] else "UTF-32BE"
+    return "UTF-16LE" if zeros[1] + zeros[3] > zeros[0] + zeros[2] else "UTF-16BE"
+
+
+def _json_text(line: str, field: str, where: str) -> str:
+    """One line of a .jsonl file to its text."""
+    try:
+        row = json.loads(line, parse_int=float)  # of no use here, and an int of 5,000 digits is refused
+    except json.JSONDecodeError as error:
+        raise InvalidTexts(
+            f"{where}: not JSON ({error.msg}, column {error.colno}); expected one object a line"
+        ) from None
+    except RecursionError:
+        raise InvalidTexts(f"{where}: brackets within brackets, too deep; expected one object a line") from None
+    if not isinstance(row, dict):
+        raise InvalidTexts(f"{where}: {_kind(row)}; expected an object with the field '{field}'")
+    if field not in row:
+        there = ", ".join(row) or "none"
+        raise InvalidTexts(f"{where}: there is no field '{field}'. Fields: {there}. Name one with path.jsonl:field")
+    return _json_string(row[field], field, where)
+
+
+def _json_string(value: object, field: str, where: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidTexts(f"{where}: the field '{field}' holds {_kind(value)}; expected a string")
+    if re.search("[\ud800-\udfff]", value):
+        raise InvalidTexts(f"{where}: the field '{field}' holds half a surrogate pair, which is no character")
+    return value
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+# The hub
+
+
+@dataclass(frozen=True, slots=True)
+class HubDataset:
+    """A dataset of the hub, or a local directory that the ``datasets`` library reads.
+
+    Between slashes: ``hf:name``, ``hf:owner/name`` or ``hf:owner/name/config`` (a configuration needs the owner); a
+    path that begins with ``.`` or ``/`` is a local directory. After colons: the split, which may carry a slice, and the
+    field; ``hf:owner/name::field`` leaves the split open.
+    """
+
+    source: str
+    path: str
+    config: str | None = None
+    split: str | None = None
+    field: str | None = None
+
+    @classmethod
+    def parse(cls, source: str) -> Self:
+        where, *rest = re.split(r":(?![^\[]*\])", source.removeprefix(HUB))
+        split, field = (part or None for part in (*rest, "", "")[:2])
+        local = where.startswith((".", "/"))
+        pieces = [where] if local else where.split("/")
+        if not all(pieces) or len(pieces) > 3 or len(rest) > 2:
+            raise InvalidTexts(f"'{source}' names no dataset of the hub; expected {HUB_FORM}, or hf:./directory")
+        return cls(source, "/".join(pieces[:2]), pieces[2] if len(pieces) == 3 else None, split, field)
+
+    @property
+    def name(self) -> str:
+        """The last part: the configuration where there is one."""
+        return self.config or Path(self.path).absolute().name
+
+
+def _from_hub(wanted: HubDataset) -> Texts:
+    rows = _load(wanted)
+    field = wanted.field or _default_field(wanted, rows.features)
+    if field not in _string_fields(rows.features):
+        raise InvalidTexts(f"{wanted.source}: '{field}' is not a field of strings. {_fields_there(rows.features)}")
+    return Texts(wanted.name, _stripped(rows[field]))
+
+
+def _load(wanted: HubDataset) -> Any:
+    try:
+        import datasets
+    except ModuleNotFoundError:
+        raise MissingExtra("datasets", "models", f"the dataset '{wanted.source}'") from None
+    split = wanted.split
+    if split is None:
+        with _hub_failures(wanted):
+            there = datasets.get_dataset_split_names(wanted.path, wanted.config)
+        split = _default_split(there, wanted)
+    with _hub_failures(wanted):
+        return datasets.load_dataset(wanted.path, wanted.config, split=split)
+
+
+@contextmanager
+def _hub_failures(wanted: HubDataset) -> Iterator[None]:
+    """Every way in which the hub fails, as InvalidTexts."""
+    from datasets.exceptions import DatasetsError
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # the bases of HfHubHTTPError hold the error of whichever HTTP client the hub library uses
+    failures: tuple[type[Exception], ...] = (OSError, ValueError, DatasetsError, *HfHubHTTPError.__bases__)
+    try:
+        yield
+    except failures as error:
+        raise InvalidTexts(
+            f"the dataset '{wanted.source}' cannot be loaded: {' '.join(str(error).split())[:400]} "
+            f"(expected {HUB_FORM}; wikitext2 and squad ship with todacomm and work offline)"
+        ) from error
+
+
+def _default_split(there: Sequence[str], wanted: HubDataset) -> str:
+    usual = [name for name in SPLITS if name in there]
+    if not usual and len(there) != 1:
+        raise InvalidTexts(
+            f"{wanted.source}: no split is called {', '.join(SPLITS)}. Splits: {', '.join(there) or 'none'}. "
+            f"Name one with {HUB_FORM}"
+        )
+    return (*usual, *there)[0]
+
+
+def _string_fields(features: Any) -> list[str]:
+    return [name for name, feature in features.items() if getattr(feature, "dtype", None) in ("string", "large_string")]
+
+
+def _fields_there(features: Any) -> str:
+    return f"Fields of strings: {', '.join(_string_fields(features)) or 'none'}. Name one with {HUB_FORM}"
+
+
+def _default_field(wanted: HubDataset, features: Any) -> str:
+    strings = _string_fields(features)
+    if FIELD in strings or len(strings) == 1:
+        return FIELD if FIELD in strings else strings[0]
+    raise InvalidTexts(f"{wanted.source}: no field is called '{FIELD}'. {_fields_there(features)}")

@@ -1,0 +1,95 @@
+"""Arrays, clouds or activations → a Profile with its claims: ``todacomm measure`` as a function. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.spatial.distance import squareform
+
+from todacomm.clouds.distance_matrices import array_of_distances, condensed_of, warn_of_distances
+from todacomm.core.errors import InvalidCloud, InvalidInput, UnknownName
+from todacomm.core.inference_types import Asked
+from todacomm.core.progress import Track, silent
+from todacomm.core.recipe import FEWEST_POINTS, Recipe
+from todacomm.core.threads import one_thread
+from todacomm.core.types import Activations, PointCloud, Profile
+from todacomm.profiles.infer import Map, with_claims
+from todacomm.profiles.measure import Checked, Each, as_clouds, measure_profile, one_by_one
+
+
+@one_thread
+def measure(
+    data: np.ndarray | PointCloud | Activations | Mapping[str, np.ndarray],
+    *,
+    name: str = "array",
+    recipe: Recipe | None = None,
+    confidence: float = 0.95,
+    resamples: int = 100,
+    null_draws: int = 199,
+    groups: Sequence[str] | None = None,
+    track: Track = silent,
+    **settings: Any,
+) -> Profile:
+    """The topology of arrays that you already have; no model and no torch is needed.
+
+    ``data`` is an (n, d) array (or (n, n) distances, for ``distance="precomputed"``), a mapping of layer names to arrays, a
+    `PointCloud` or `Activations`; lists, tables, tensors and sparse arrays are arrays too. Settings are the
+    fields of `Recipe`: ``measure(array, components=None, maxdim=2)``. ``profile.claims`` holds an interval and a Gaussian null for
+    every number; ``resamples=0`` and ``null_draws=0`` leave them out, which takes some hundredth of the time. ``groups`` says which
+    group (an article, say) each point is from. Raises InvalidCloud for NaN, infinity, fewer than three points or points that
+    are all equal.
+
+    >>> import numpy as np
+    >>> angle = 2 * np.pi * np.arange(24) / 24
+    >>> measure(np.c_[np.cos(angle), np.sin(angle)], null_draws=0)["H1_count"]
+    array([1.])
+    """
+    if recipe is not None and settings:
+        raise InvalidInput(f"give a recipe or its settings, not both; found both, settings {', '.join(settings)}")
+    asked = Asked(confidence, resamples, null_draws)
+    found = recipe or recipe_of(settings)
+    return measure_arrays(data, name=name, recipe=found, asked=asked, groups=groups, track=track)[0]
+
+
+def measure_arrays(
+    data: Any,
+    *,
+    name: str,
+    recipe: Recipe,
+    asked: Asked,
+    groups: Sequence[str] | None = None,
+    track: Track = silent,
+    each: Each = one_by_one,
+    spread: Map = map,
+) -> tuple[Profile, Checked]:
+    """`measure`, and which layers the reference engine has confirmed."""
+    if groups is None and isinstance(data, Activations) and data.pooling != "tokens":
+        groups = data.texts.groups
+    clouds = list(as_clouds(data, name))
+    if recipe.distance == "precomputed":
+        clouds = [evened(cloud) for cloud in clouds]
+    else:
+        for cloud in clouds:
+            warn_of_distances(cloud.points, 'distance="precomputed"')
+    profile, checked = measure_profile(clouds, recipe, track=track, each=each)
+    known = {cloud.address.layer: cloud for cloud in clouds}
+    return with_claims(profile, known.__getitem__, asked, groups=groups, track=track, spread=spread), checked
+
+
+def evened(cloud: PointCloud) -> PointCloud:
+    """A cloud given by its distances without the rounding in them, of which there is one warning at most."""
+    try:
+        array = array_of_distances(cloud.points, fewest=FEWEST_POINTS)
+        return PointCloud(squareform(condensed_of(array, infinite=False)), cloud.address)
+    except InvalidInput as problem:
+        raise InvalidCloud(f"{cloud.address}: {problem}") from problem
+
+
+def recipe_of(settings: Mapping[str, Any]) -> Recipe:
+    """A Recipe from keyword settings; an unknown one raises UnknownName that lists those there are."""
+    known = Recipe.__dataclass_fields__
+    for key in settings:
+        if key not in known:
+            hint = "Choose layers of arrays by giving those alone, as {'layer_3': array}." if key == "layers" else ""
+            raise UnknownName("setting of a recipe", key, known, hint=hint)
+    return Recipe(**settings)

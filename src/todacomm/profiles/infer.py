@@ -1,0 +1,222 @@
+"""A profile and its clouds → Claims: an interval and a null for every number of every layer. Pure: no disk, no clock.
+
+The splits and the draws are the same for all layers, and for every model that is measured on as many texts with the same
+seed, so that layers and models are compared text by text.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+
+from todacomm.clouds.duplicates import told_apart
+from todacomm.clouds.prepare import Indices, PreparedCloud, copies_of, prepare, subsample
+from todacomm.core.inference_types import Asked, Claims, Halves, Interval, LoopBar, NullTest
+from todacomm.core.progress import Track, silent
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Expansion, Measurement, PointCloud, Profile
+from todacomm.profiles.expansion import SHAPE
+from todacomm.statistics.gaussian_null import JointLayers, gaussian_null, joint, null_tests, tested_names
+from todacomm.statistics.intervals import intervals, peak_shares, ratio_interval
+from todacomm.statistics.loop_test import LOOP, PROMINENCE, RATIO, against_layers, loop_tests
+from todacomm.statistics.loop_test_in_groups import loop_bars
+from todacomm.statistics.metrics_on_halves import SCALE, TREE, halves_of, unsuited
+from todacomm.statistics.random_halves import FEWEST, Splits, refusal, splits
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+BLOCK = 8  # draws of the null at a time
+GROWTHS = {"ratio": TREE, "scale": SCALE, "shape": SHAPE}  # part of a Growth → the number that grows
+
+
+@runtime_checkable
+class Map(Protocol):
+    """What the built-in ``map`` does for one sequence, perhaps by several threads."""
+
+    def __call__(self, function: Callable[[T], R], tasks: Sequence[T], /) -> Iterable[R]: ...
+
+
+def with_claims(
+    profile: Profile,
+    cloud: Callable[[str], PointCloud],
+    asked: Asked,
+    *,
+    groups: Sequence[str] | None = None,
+    track: Track = silent,
+    spread: Map = map,
+) -> Profile:
+    """The profile with its claims; as it was where none are asked for.
+
+    ``cloud`` gives the cloud of a layer as it came, ``groups`` which article each of its points is from, ``spread`` does
+    layers and draws, one after the other or in threads.
+    """
+    if not asked.anything:
+        return profile
+    labels = None if groups is None else chosen(groups, profile.recipe)
+    ungrouped = without_groups(asked, labels)
+    sizes = dict.fromkeys(m.facts.points for m in profile.measurements)
+    rows = {n: rows_of(profile, cloud, n) if asked.resamples else np.arange(n) for n in sizes}
+    cuts = {n: cuts_of(kept, n, profile.recipe.seed, asked, None if ungrouped else labels) for n, kept in rows.items()}
+    look = partial(looked_at, profile=profile, cloud=cloud, cuts=cuts, rows=rows)
+    looks = dict(
+        zip(profile.layers, track(spread(look, profile.layers), "intervals", len(profile.layers)), strict=True)
+    )
+    halves = {layer: look.halves for layer, look in looks.items() if look.halves}
+    singly = {layer: look.one_by_one for layer, look in looks.items() if look.one_by_one}
+    tests, loops = gaussian(profile, looks, cloud, asked, track=track, spread=spread)
+    claims = Claims(
+        asked=asked,
+        intervals={layer: intervals(found, confidence=asked.confidence) for layer, found in halves.items()},
+        one_by_one={layer: intervals(found, confidence=asked.confidence) for layer, found in singly.items()},
+        growths=growths_of(profile.expansions, halves, asked),
+        peaks=peak_shares(halves) if comparable(halves) else {},
+        tests={"gaussian": tests} if tests else {},
+        loops=loops,
+        halves=halves,
+        missing={layer: look.missing for layer, look in looks.items() if look.missing},
+        ungrouped=ungrouped,
+        labels=() if ungrouped or labels is None else numbered(labels),
+    )
+    return replace(profile, claims=claims)
+
+
+# Intervals
+
+
+def without_groups(asked: Asked, groups: Sequence[str] | None) -> str:
+    """Why no whole groups are drawn, of which there is one label a point; empty where they are."""
+    if not asked.resamples:
+        return "no resamples were asked for"
+    return "the texts carry no groups" if groups is None else refusal(groups)
+
+
+def rows_of(profile: Profile, cloud: Callable[[str], PointCloud], n: int) -> Indices:
+    """Which of n points take part in splits: a row that is a copy in all layers is the same observation once more."""
+    found = [m for m in profile.measurements if m.facts.points == n]
+    if any(m.facts.distinct_points == n or m.facts.landmarks_of is not None for m in found):
+        return np.arange(n)
+    return told_apart([copies_of(cloud(m.address.layer), m.recipe) for m in found])
+
+
+def cuts_of(rows: Indices, n: int, seed: int, asked: Asked, groups: Sequence[str] | None) -> list[Splits]:
+    """The splits of these rows of n points: of whole groups where there are any, then of points one by one; none of too few points."""
+    if not asked.resamples or len(rows) < FEWEST:
+        return []
+    given = None if groups is None else [groups[row] for row in rows]
+    labels = [None] if given is None or refusal(given) else [given, None]
+    return [splits(len(rows), asked.resamples // 2, seed, one).of_rows(rows, n) for one in labels]
+
+
+def numbered(labels: Sequence[str]) -> tuple[int, ...]:
+    """The number of each label, in the order in which they come."""
+    place = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+    return tuple(place[label] for label in labels)
+
+
+def chosen(groups: Sequence[str], recipe: Recipe) -> list[str]:
+    """The groups of the points that the recipe's subsample took."""
+    places = subsample(np.arange(len(groups), dtype=np.float64)[:, None], recipe)[:, 0]
+    return [groups[int(place)] for place in places]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What is left of the cloud of a layer once it has been halved; its distances are let go.
+
+    ``halves`` are of whole groups where there are any; then ``one_by_one`` are of points.
+    """
+
+    cloud: PreparedCloud
+    halves: Halves | None
+    one_by_one: Halves | None
+    missing: str
+
+
+def looked_at(
+    layer: str,
+    *,
+    profile: Profile,
+    cloud: Callable[[str], PointCloud],
+    cuts: Mapping[int, Sequence[Splits]],
+    rows: Mapping[int, Indices],
+) -> Look:
+    """Prepare the cloud of one layer and measure it on halves."""
+    found = profile.at(layer)
+    ready = prepare(cloud(layer), found.recipe)
+    missing = unsuited(ready.facts, len(rows[found.facts.points]))
+    drawn = [] if missing else cuts[found.facts.points]
+    halves, one_by_one, *_ = *(halves_of(ready, found, one) for one in drawn), None, None
+    return Look(replace(ready, condensed=ready.condensed[:0]), halves, one_by_one, missing)
+
+
+def comparable(halves: Mapping[str, Halves]) -> bool:
+    """Whether all layers were cut by the same splits."""
+    return len({found.drawn for found in halves.values()}) == 1
+
+
+def growths_of(
+    expansions: Sequence[Expansion], halves: Mapping[str, Halves], asked: Asked
+) -> dict[str, dict[str, Interval]]:
+    """Baseline → the intervals of the expansion, of the scale growth and of the shape growth; the peak layer is fixed."""
+    found = {}
+    for expansion in expansions:
+        growth = expansion.growth
+        if growth and growth.baseline in halves and growth.peak in halves:
+            above, below = halves[growth.peak], halves[growth.baseline]
+            found[growth.baseline] = {
+                part: ratio_interval(name, above, below, confidence=asked.confidence) for part, name in GROWTHS.items()
+            }
+    return found
+
+
+# The Gaussian null
+
+
+def gaussian(
+    profile: Profile,
+    looks: Mapping[str, Look],
+    cloud: Callable[[str], PointCloud],
+    asked: Asked,
+    *,
+    track: Track,
+    spread: Map,
+) -> tuple[dict[str, Mapping[str, NullTest]], dict[str, tuple[LoopBar, ...]]]:
+    """Layer → its tests, and layer → its bars that may be loops; layers of equally many points share their draws."""
+    tests: dict[str, Mapping[str, NullTest]] = {}
+    loops: dict[str, tuple[LoopBar, ...]] = {}
+    if not asked.null_draws:
+        return tests, loops
+    for found in by_points(profile.measurements):
+        layers = [m.address.layer for m in found]
+        ready = [looks[layer].cloud for layer in layers]
+        raw = [cloud(layer) for layer in layers] if profile.recipe.scale == "sphere" else ()
+        together = joint(ready, profile.recipe, raw=raw)
+        values = drawn(together, profile.recipe, asked.null_draws, track=track, spread=spread)
+        names = tested_names(profile.recipe)
+        tested = null_tests([m.summary for m in found], values, names, reasons=together.reasons)
+        tests |= dict(zip(layers, tested, strict=True))
+        if PROMINENCE in names:
+            prominences, ratios = (values[:, :, names.index(name)] for name in (PROMINENCE, RATIO))
+            bars = [m.diagrams.finite[1] for m in found]
+            out = against_layers(bars, prominences, ratios, together.reasons)
+            told = loop_bars(ready, bars, out, profile.recipe, asked.null_draws, spread=spread)
+            loops |= {layer: mine for layer, mine in zip(layers, told, strict=True) if mine}
+            of_loops = loop_tests(out, tested, told)
+            tests |= {layer: {LOOP: one, **tests[layer]} for layer, one in zip(layers, of_loops, strict=True)}
+    return {layer: tests[layer] for layer in profile.layers}, loops
+
+
+def by_points(measurements: Sequence[Measurement]) -> Iterable[list[Measurement]]:
+    """The measurements by their number of points."""
+    sizes = dict.fromkeys(m.facts.points for m in measurements)
+    return [[m for m in measurements if m.facts.points == size] for size in sizes]
+
+
+def drawn(layers: JointLayers, recipe: Recipe, draws: int, *, track: Track, spread: Map) -> np.ndarray:
+    """The values of all draws, block by block."""
+    blocks = [range(start, min(start + BLOCK, draws)) for start in range(0, draws, BLOCK)]
+    found = spread(partial(gaussian_null, layers, recipe), blocks)
+    return np.concatenate(list(track(found, "null draws", len(blocks))))

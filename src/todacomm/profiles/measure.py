@@ -1,0 +1,148 @@
+"""Point cloud and recipe → Measurement; clouds along a model → Profile. Pure: no disk, no clock, no printing."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from todacomm.clouds.prepare import PreparedCloud, prepare
+from todacomm.core.errors import InvalidCloud
+from todacomm.core.progress import Track, silent
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Activations, Address, Measurement, PointCloud, Profile
+from todacomm.homology.engines import REFERENCE, cross_check, persistence
+from todacomm.homology.metrics import summarise
+from todacomm.profiles.expansion import expansions_of
+
+CHECKED_SHARE = 0.1
+
+
+def measure_prepared(cloud: PreparedCloud, recipe: Recipe) -> Measurement:
+    """The diagrams of a prepared cloud and every number of them."""
+    diagrams = persistence(cloud.condensed, engine=recipe.engine, maxdim=recipe.maxdim, threshold=recipe.threshold)
+    summary = summarise(diagrams, scale=cloud.median_distance)
+    return Measurement(cloud.address, recipe, cloud.facts, diagrams, summary)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Which layers were computed by the reference engine as well; it agreed on all of them, or an error was raised."""
+
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """One cloud to be measured, how, and whether the reference engine computes it as well."""
+
+    cloud: PointCloud
+    recipe: Recipe
+    check: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """One cloud measured; ``confirmed`` where the reference engine was asked and agreed."""
+
+    measurement: Measurement
+    confirmed: bool
+
+
+Each = Callable[[Sequence[Task]], Iterable[Measured]]  # tasks → what they give, in their order
+
+
+def one_by_one(tasks: Sequence[Task]) -> Iterable[Measured]:
+    """The `Each` that measures one cloud after the other."""
+    return map(measure_task, tasks)
+
+
+def measure_task(task: Task) -> Measured:
+    """Prepare one cloud, measure it, and compare with the reference engine where that is asked for."""
+    ready = prepare(task.cloud, task.recipe)
+    found = measure_prepared(ready, task.recipe)
+    if task.check:
+        rng = np.random.default_rng(task.recipe.seed)
+        cross_check(ready.condensed, engine=task.recipe.engine, rng=rng, where=str(ready.address))
+    return Measured(found, task.check)
+
+
+def measure_profile(
+    clouds: Iterable[PointCloud], recipe: Recipe, *, track: Track = silent, each: Each = one_by_one
+) -> tuple[Profile, Checked]:
+    """Measure every cloud, compare a random tenth of them with the reference engine, add the expansions.
+
+    ``each`` decides in what order, by how many threads or out of which memory the clouds are measured. Raises
+    InvalidCloud where no cloud has two distinct points, EngineDisagreement where the engines differ.
+    """
+    given = list(clouds)
+    drawn = drawn_for_check([cloud.address.layer for cloud in given], recipe)
+    tasks = [Task(cloud, recipe, cloud.address.layer in drawn) for cloud in given]
+    found = list(track(each(tasks), "persistent homology", len(tasks)))
+    return assembled(found, {cloud.address.layer: cloud for cloud in given}.__getitem__)
+
+
+def assembled(found: Sequence[Measured], cloud: Callable[[str], PointCloud]) -> tuple[Profile, Checked]:
+    """The profile of measured clouds with its expansions, and which layers were confirmed.
+
+    ``cloud`` gives that of a layer; those at the ends of an expansion are prepared again, so that no more than these are
+    in memory.
+    """
+    measurements = [one.measurement for one in found]
+    refuse_points(measurements)
+    profile = Profile(tuple(measurements))  # in the order of depth
+    ready = cache(lambda layer: prepare(cloud(layer), profile.recipe))
+    expansions = expansions_of(profile.measurements, ready)
+    confirmed = {one.measurement.address.layer for one in found if one.confirmed}
+    return replace(profile, expansions=expansions), Checked(tuple(x for x in profile.layers if x in confirmed))
+
+
+def refuse_points(measurements: list[Measurement]) -> None:
+    """Raise InvalidCloud where every point of every cloud is the same."""
+    if measurements and all(m.facts.distinct_points < 2 for m in measurements):
+        first = measurements[0]
+        raise InvalidCloud(
+            f"{first.address}: all {first.facts.points} points are equal; there is no shape to measure. "
+            "Is the right array given? For a model, does another --pool tell the texts apart?"
+        )
+
+
+def drawn_for_check(layers: Sequence[str], recipe: Recipe) -> set[str]:
+    """A tenth of the layers, at least one, drawn by the recipe's seed; none where the reference itself measures."""
+    if recipe.engine == REFERENCE or not layers:
+        return set()
+    rng = np.random.default_rng(recipe.seed)
+    drawn = rng.choice(len(layers), max(1, math.ceil(CHECKED_SHARE * len(layers))), replace=False)
+    return {layers[i] for i in drawn.tolist()}
+
+
+def refuse_no_arrays(data: Any) -> None:
+    """Raise InvalidCloud for what is likely to be given in place of an array, with what to give."""
+    if isinstance(data, str | PathLike):
+        raise InvalidCloud(
+            f"arrays are measured, found the name '{data}'. A file: todacomm measure {data}, or read it with NumPy; a model: td.run"
+        )
+    if isinstance(data, list | tuple) and any(np.ndim(one) == 2 for one in data if not isinstance(one, list | tuple)):
+        raise InvalidCloud(
+            f"a list of {len(data)} arrays; give each the name of its layer: td.measure({{'layer_0': first, 'layer_1': second}})"
+        )
+    if isinstance(data, Mapping):
+        wrong = [repr(layer) for layer in data if not isinstance(layer, str)]
+        if wrong or not data:
+            found = f"a layer is called {wrong[0]}, which is no string" if wrong else "no layer was given"
+            raise InvalidCloud(f"{found}; expected names and arrays, as {{'layer_0': array}}")
+
+
+def as_clouds(data: Any, name: str) -> Iterable[PointCloud]:
+    """Point clouds of whatever `measure` takes."""
+    if isinstance(data, PointCloud):
+        return [data]
+    if isinstance(data, Activations):
+        return list(data.clouds())
+    refuse_no_arrays(data)
+    if isinstance(data, Mapping):
+        return [PointCloud(a, Address(name, "arrays", layer)) for layer, a in data.items()]
+    return [PointCloud(data, Address(name, "arrays", "cloud"))]

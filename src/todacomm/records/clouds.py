@@ -1,0 +1,35 @@
+"""The clouds of a finished run, from the activations that lie beside its records."""
+
+from functools import partial
+from pathlib import Path
+
+from todacomm.clouds.array_files import read_layers
+from todacomm.comparison.diagram_tests import Clouds
+from todacomm.core.errors import InvalidRecord
+from todacomm.core.types import PointCloud, Profile
+from todacomm.records.io import names_of
+from todacomm.records.runs import check_file
+
+SCHEMA = 1
+GONE = "no activations lie beside the run of {} (--no-cache)"
+
+
+def clouds_of(run: Path, profile: Profile) -> Clouds | str:
+    """The function from the layers of a run to their clouds, each read when it is asked for; or why there is none.
+
+    Raises InvalidRecord where the file is damaged, of a newer schema, or lacks a layer.
+    """
+    files = sorted((run / "activations").glob("*.safetensors"))
+    if not files:
+        return GONE.format(profile.model)
+    there = names_of(files[0], schema=SCHEMA)
+    missing = [layer for layer in profile.layers if layer not in there]
+    if missing:
+        raise InvalidRecord(f"{files[0]} holds no activations of {', '.join(missing)}; run the model again")
+    check_file(run, files[0])
+    return partial(cloud_of, files[0], profile)
+
+
+def cloud_of(path: Path, profile: Profile, layer: str) -> PointCloud:
+    """The cloud of one layer as it came."""
+    return PointCloud(read_layers(path, only=layer)[layer], profile.at(layer).address)

@@ -1,0 +1,78 @@
+"""Reading records of which some are damaged: what cannot be read is left out and noted, with its file and its fault."""
+
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar, runtime_checkable
+
+from todacomm.core.errors import InvalidRecord, NothingLegible
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A part that is left out, and why: the message names the file and what is wrong with it."""
+
+    what: str
+    why: str
+
+
+def told(losses: Sequence[Loss]) -> list[str]:
+    """The losses in sentences, those of one file in one."""
+    parts: dict[str, list[str]] = {}
+    for loss in losses:
+        parts.setdefault(loss.why, []).append(loss.what)
+    return [f"{', '.join(found)}: {why}" for why, found in parts.items()]
+
+
+@runtime_checkable
+class Attempt(Protocol):
+    """How a part of a record is read that the rest can do without; ``what`` is the part in words, ``read`` reads it.
+
+    ``losses`` is what was done without so far.
+    """
+
+    @property
+    def losses(self) -> Sequence[Loss]: ...
+
+    def __call__(self, what: str, read: Callable[[], T]) -> T | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Strict:
+    """The `Attempt` that does without nothing: InvalidRecord is raised."""
+
+    losses: tuple[Loss, ...] = ()
+
+    def __call__(self, what: str, read: Callable[[], T]) -> T | None:  # noqa: ARG002 - what an `Attempt` takes
+        return read()
+
+
+strictly = Strict()
+
+
+@dataclass(slots=True, eq=False)
+class Salvage:
+    """The `Attempt` that does without what is damaged, and keeps in ``losses`` what that was, each once."""
+
+    losses: list[Loss] = field(default_factory=list)
+
+    def __call__(self, what: str, read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except NothingLegible:  # each of its records is noted
+            return None
+        except InvalidRecord as problem:
+            self.lose(what, str(problem))
+            return None
+
+    def lose(self, what: str, why: str) -> None:
+        """Note that something is left out."""
+        loss = Loss(what, why)
+        if loss not in self.losses:
+            self.losses.append(loss)
+
+    def need(self, left: Sized, where: object) -> None:
+        """Raise NothingLegible, which tells everything that is lost, where nothing is ``left``."""
+        if not left:
+            raise NothingLegible("\n".join([f"nothing of {where} can be read", *told(self.losses)]))

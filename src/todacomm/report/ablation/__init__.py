@@ -1,0 +1,3 @@
+"""The report on an ablation."""
+
+__all__ = ["ablation_sections"]

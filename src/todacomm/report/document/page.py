@@ -1,0 +1,180 @@
+"""A document and its explorers → one page that needs nothing but itself: figures, data and scripts inside, no network."""
+
+import base64
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from todacomm.core.errors import InvalidInput, UnknownName
+from todacomm.report.document.pieces import Chart, Document, Part, Picture, Table
+
+Explorer = Mapping[str, Any]
+
+# a name, or one of several of that name: those that answer the question and warn stand above all that explains
+OPENING = re.compile(r"(answer|left-out|comparison|comparison-warnings|comparison-failures)(-\d+)?")
+HEADINGS = {"layers": "Along the layers", "grok": "Along the training"}
+SHARED = {"core", "tables"}  # scripts that are no explorers
+PLOTLY = "vendor/plotly-cartesian.min.js"
+# JSON within a script element: nothing that ends the element or a line of it
+SHIELDED = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+
+
+def to_html(document: Document, explorers: Sequence[Explorer] = (), *, covered: Collection[str] = ()) -> str:
+    """One page: what answers the question, then the explorers, then the rest of the document; all text is escaped.
+
+    ``explorers`` are payloads for the scripts in templates/, chosen by their ``kind``. Pictures whose file's stem is in
+    ``covered`` are left out, for the page draws the same. Nothing is loaded from elsewhere, and a content security policy
+    forbids it; a page without explorers, charts and sortable tables holds no script at all.
+
+    Raises InvalidInput where the data hold NaN or infinity, UnknownName for an explorer that has no script.
+    """
+    charts, parts = named(shown(document.parts, covered))
+    kinds = [str(explorer["kind"]) for explorer in explorers]
+    drawing = scripts_of(kinds) if explorers or charts else ()
+    scripts = (*drawing, *sorting(parts))
+    return str(
+        _template("report.html.j2").render(
+            document=document,
+            opening=[part for i, part in enumerate(parts) if opens(part, i)],
+            rest=[part for i, part in enumerate(parts) if not opens(part, i)],
+            explorers=[(f"explorer-{i}", heading_of(explorer)) for i, explorer in enumerate(explorers)],
+            data=page_data(explorers, charts) if drawing else "",
+            scripts=scripts,
+            style=_resource("templates/page.css"),
+            policy=policy(scripts),
+        )
+    )
+
+
+def opens(part: Part, place: int) -> bool:
+    """Whether a part stands on the first screen."""
+    return place == 0 or OPENING.fullmatch(part.name) is not None
+
+
+def heading_of(explorer: Explorer) -> str:
+    """The heading of an explorer: its own, or that of its kind."""
+    return str(explorer.get("heading") or HEADINGS.get(explorer["kind"], explorer["kind"]))
+
+
+def shown(parts: Sequence[Part], covered: Collection[str]) -> Iterator[Part]:
+    """The parts without the pictures that are covered, and without those that are then empty."""
+    for part in parts:
+        left = tuple(p for p in part.pieces if not (isinstance(p, Picture) and Path(p.path).stem in covered))
+        if left:
+            yield replace(part, pieces=left)
+
+
+def named(parts: Iterator[Part]) -> tuple[dict[str, Chart], list[Part]]:
+    """The charts by names that are unique on the page, and the parts with these names."""
+    met: Counter[str] = Counter()
+    charts: dict[str, Chart] = {}
+    found = [replace(part, pieces=tuple(_unique(p, met) for p in part.pieces)) for part in parts]
+    for part in found:
+        charts |= {p.name: p for p in part.pieces if isinstance(p, Chart)}
+    return charts, found
+
+
+def _unique(piece: Any, met: Counter[str]) -> Any:
+    if not isinstance(piece, Chart):
+        return piece
+    met[piece.name] += 1
+    return piece if met[piece.name] == 1 else replace(piece, name=f"{piece.name}-{met[piece.name]}")
+
+
+def page_data(explorers: Sequence[Explorer], charts: Mapping[str, Chart]) -> str:
+    """What the scripts draw, as JSON that may stand in a script element."""
+    drawn = {
+        name: {
+            "title": chart.title,
+            "how": chart.caption,
+            "traces": chart.traces,
+            "layout": chart.layout,
+            "header": chart.data.header,
+            "rows": chart.data.rows,
+        }
+        for name, chart in charts.items()
+    }
+    try:
+        text = json.dumps(
+            {"explorers": list(explorers), "charts": drawn}, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+    except ValueError as error:
+        raise InvalidInput(
+            f"the data of the page hold a number that JSON does not know ({error}): give None where a number is undefined or infinite"
+        ) from error
+    return text.translate(SHIELDED)
+
+
+def scripts_of(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Plotly, the core, and the scripts of each kind of explorer: ``KIND.js`` and every ``KIND_*.js`` of templates/."""
+    kind_of = {name: name.removesuffix(".js").split("_")[0] for name in _scripts()}
+    known = sorted({*kind_of.values()} - SHARED)
+    if unknown := [kind for kind in kinds if kind not in known]:
+        raise UnknownName("explorer", unknown[0], known)
+    own = [name for kind in dict.fromkeys(kinds) for name, of in kind_of.items() if of == kind]
+    return tuple(_resource(name) for name in (PLOTLY, "templates/core.js", *(f"templates/{name}" for name in own)))
+
+
+def sorting(parts: Sequence[Part]) -> tuple[str, ...]:
+    """The script that sorts tables, where there is one to sort."""
+    tables = [piece for part in parts for piece in part.pieces if isinstance(piece, Table)]
+    return (_resource("templates/tables.js"),) if any(table.sortable for table in tables) else ()
+
+
+def policy(scripts: Sequence[str]) -> str:
+    """The content security policy: nothing but what is inside, scripts by their hash, no eval."""
+    hashes = [f"'sha256-{base64.b64encode(sha256(s.encode()).digest()).decode()}'" for s in scripts]
+    allowed = [
+        "default-src 'none'",
+        "img-src data: blob:",
+        "style-src 'unsafe-inline'",
+        *(["script-src " + " ".join(hashes)] if hashes else []),
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    return "; ".join(allowed)
+
+
+def embedded(path: Path) -> str:
+    """A PNG or a GIF as a data URI."""
+    return f"data:image/{Path(path).suffix.removeprefix('.')};base64," + base64.b64encode(
+        Path(path).read_bytes()
+    ).decode("ascii")
+
+
+def breakable(text: str) -> Sequence[str]:
+    """A text cut where a narrow screen may break it: after slashes and within long digests."""
+    return re.findall(r"[^/\s]{1,24}/?|/|\s+", text)
+
+
+@cache
+def _scripts() -> tuple[str, ...]:
+    names = (entry.name for entry in files("todacomm.report").joinpath("templates").iterdir())
+    return tuple(sorted(name for name in names if name.endswith(".js")))
+
+
+@cache
+def _resource(name: str) -> str:
+    return files("todacomm.report").joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _template(name: str) -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("todacomm.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(embedded=embedded, breakable=breakable)
+    return environment.get_template(name)

@@ -1,0 +1,146 @@
+"""One palette, one style and one way to label layers for every figure; loads no matplotlib by itself.
+
+The style is the file paper.mplstyle of the package, which users of matplotlib have as ``todacomm.paper``.
+"""
+
+import math
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from todacomm.core.types import Profile, layer_key
+from todacomm.report.document.figure_formats import PNG, Figures
+
+# Okabe and Ito 2008, https://jfly.uni-koeln.de/color/ : distinct for every common colour vision; grey for the yellow, which is too pale for a line.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+HOMOLOGY = ("#0072B2", "#D55E00", "#009E73")  # H0, H1, H2
+GREY = "#6E6E6E"
+DEPTH = "cividis"  # embedding dark, last layer bright; perceptually uniform
+COLUMN, WIDTH = 3.5, 7.2  # inches: one column of a journal; two, or the one of a report
+DPI = 200
+LINE_STYLES = ("-", "--", ":", "-.")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+PAPER = "todacomm.paper"  # the style file, by the name under which matplotlib finds it
+
+_asked: ContextVar[Figures] = ContextVar("figures", default=PNG)
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Matplotlib's defaults with our style on top, whatever the reader's own settings; restored afterwards."""
+    from matplotlib import style
+
+    with style.context(["default", PAPER]):
+        yield
+
+
+@contextmanager
+def for_files() -> Iterator[None]:
+    """The settings that are read when a figure is written: fonts and names in PDF and SVG; all others as they are."""
+    from matplotlib import rcParams, style
+
+    with styled():
+        ours = {key: rcParams[key] for key in ("pdf.fonttype", "svg.fonttype", "svg.hashsalt")}
+    with style.context(ours):
+        yield
+
+
+@contextmanager
+def drawn_as(figures: Figures) -> Iterator[None]:
+    """Figures that are drawn and saved within are of these formats, bare or with their words."""
+    before = _asked.set(figures)
+    try:
+        yield
+    finally:
+        _asked.reset(before)
+
+
+def asked() -> Figures:
+    """How figures are to be drawn and saved."""
+    return _asked.get()
+
+
+def width(panels: int) -> float:
+    """How wide a figure with so many panels side by side is, in inches: a bare one with a single panel has one column."""
+    return COLUMN if asked().bare and panels == 1 else WIDTH
+
+
+def words(height: float) -> float:
+    """What the heading and the small print add to the height of a figure, in inches: nothing where it is bare."""
+    return 0.1 if asked().bare else height
+
+
+def elided(text: str, most: int = 48) -> str:
+    """A name that fits: cut in the middle, its dollars shielded from mathematical typesetting."""
+    kept = text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-most // 2 :]}"
+    return kept.replace("$", r"\$")
+
+
+def short(layer: str) -> str:
+    """The tick label of a layer: emb, 0 … L-1, final; any other name is cut in the middle."""
+    if layer == "embedding":
+        return "emb"
+    return layer.removeprefix("layer_") if re.fullmatch(r"layer_\d+", layer) else elided(layer, 14)
+
+
+def step_of(count: int, most: int) -> int:
+    """The smallest of 1, 2, 5, 10, 20, 50 … that leaves at most ``most`` of ``count`` labels."""
+    magnitude = 1
+    while True:
+        for step in (magnitude, 2 * magnitude, 5 * magnitude):
+            if count <= step * most:
+                return step
+        magnitude *= 10
+
+
+def _numbered(layers: Sequence[str], most: int) -> list[int]:
+    """The positions of the blocks that get a label: multiples of a round number, clear of embedding and final."""
+    step = step_of(len(layers), most)
+    blocks = [(x, layer_key(layer)[1]) for x, layer in enumerate(layers) if layer_key(layer)[0] == 1]
+    room = 0.6 * step
+    ends = [x for x, layer in enumerate(layers) if layer_key(layer)[0] in (0, 2)]
+    wanted = [x for x, number in blocks if number % step == 0 or step == 1]
+    return [x for x in wanted if step == 1 or all(abs(x - end) > room for end in ends)]
+
+
+def layer_ticks(layers: Sequence[str], *, most: int) -> tuple[list[int], list[str]]:
+    """Positions and labels along the depth: embedding and final always, the blocks thinned to about ``most``."""
+    if any(layer_key(layer)[0] == 3 for layer in layers):
+        kept = list(range(0, len(layers), step_of(len(layers), most)))
+    else:
+        ends = [x for x, layer in enumerate(layers) if layer_key(layer)[0] in (0, 2)]
+        kept = sorted({*ends, *_numbered(layers, most)})
+    return kept, [short(layers[x]) for x in kept]
+
+
+def log_ticks(low: float, high: float) -> list[float | int]:
+    """Few ticks of a log axis around 1, with 1 among them."""
+    span = high / low
+    if span < 1.7:
+        return [0.6, 0.8, 1, 1.25, 1.5]
+    if span < 6:
+        return [0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4, 5]
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps, step = ((1, 2, 5) if span < 300 else (1,)), step_of(len(decades), 7)
+    return [m * 10.0**k for k in decades if k % step == 0 for m in steps]
+
+
+def distance_unit(profile: Profile) -> str:
+    """The unit of a degree-1 number of this profile, for an axis label."""
+    scale = profile.recipe.scale
+    return f"scale-free, / {scale}" if scale in ("median", "rms") else raw_distance_unit(profile)
+
+
+def raw_distance_unit(profile: Profile) -> str:
+    """The unit of a distance before the recipe divides by the median or RMS distance."""
+    if profile.recipe.distance != "euclidean":
+        return {"cosine": "1 − cosine", "precomputed": "unit of the given distances"}[profile.recipe.distance]
+    return "on the unit sphere" if profile.recipe.scale == "sphere" else "activation units"
+
+
+def wrapped(lines: Sequence[str], width: int = 118) -> str:
+    """Sentences under a figure, wrapped to its width."""
+    return "\n".join(textwrap.fill(line, width) for line in lines if line)

@@ -1,0 +1,222 @@
+"""What is said of how sure the numbers are: intervals along the layers, whole articles, and every layer against its null."""
+
+from collections.abc import Iterator, Mapping
+
+from todacomm.core.inference_types import ALPHA, LoopBar, NullTest
+from todacomm.core.types import Measurement, Profile
+from todacomm.report.document.pieces import Bullets, Context, Paragraph, Piece, Table, section
+from todacomm.report.layers.series import loops_of
+from todacomm.report.words import phrases
+from todacomm.report.words.intervals_and_nulls import (
+    bracketed,
+    group_sentences,
+    interval_of,
+    p_text,
+    peak_sentence,
+    the_test,
+)
+from todacomm.report.words.loops import distances
+from todacomm.report.words.phrases import H0_SHAPE, H0_TOTAL, H1_SHAPE, H1_TOTAL, layer_list, number, plural, share
+from todacomm.statistics.loop_test import LOOP
+
+SHOWN = {
+    H0_SHAPE: "H0 total / scale",
+    H1_SHAPE: "H1 total / scale",
+    "H1_count": "H1 bars",
+    "H1_max_lifetime_scaled": "H1 longest / scale",
+}
+TESTED = {
+    H0_TOTAL: "H0 total",
+    "H0_entropy": "H0 entropy",
+    H1_TOTAL: "H1 total",
+    "H1_max_lifetime": "H1 longest",
+    LOOP: "loop",
+}
+MOST_ROWS, MOST_NAMED = 40, 12  # loops in the table, points named of each
+NULLS = {
+    "gaussian": "Gaussian clouds with exactly the covariance of the layer",
+    "text": "the same model on texts whose tokens were shuffled",
+    "untrained": "the same architecture before any training",
+}
+
+
+@section("intervals", title="Intervals")
+def intervals(profile: Profile, _: Context) -> Iterator[Piece]:
+    """An interval for each number of each layer, how it was made, and whether it respects the articles of the texts."""
+    claims = profile.claims
+    if claims is None or not (claims.intervals or claims.missing):
+        return
+    asked = claims.asked
+    if claims.intervals:
+        yield Paragraph(
+            f"{share(asked.confidence, 0)} intervals, in square brackets, of what other texts of the same kind would give on average: from "
+            f"{plural(asked.resamples // 2, 'random split')} of the {'articles' if claims.groups else 'points'} into two halves (split-half; docs/methodology.md). The longest bar of H0 "
+            "hangs on one point: its interval is wider than it need be. The projection is held fixed."
+        )
+    told = [*group_sentences(profile), peak_sentence(profile)]
+    told += [
+        f"No intervals at {layer_list(names)}: {why}." for names, why in phrases.grouped_reasons(claims.missing.items())
+    ]
+    if said := tuple(line for line in told if line):
+        yield Bullets(said)
+
+
+@section("interval_table", title="Intervals, layer by layer", brief=False)
+def interval_table(profile: Profile, _: Context) -> Iterator[Piece]:
+    """The scale-free numbers of each layer with their intervals."""
+    if profile.claims is None or not profile.claims.intervals:
+        return
+    shown = {name: head for name, head in SHOWN.items() if name in profile.names}
+    rows = tuple(
+        (place, *(valued(m, profile, name) for name in shown), phrases.mark(m))
+        for place, m in zip(phrases.positions(profile), profile.measurements, strict=True)
+    )
+    yield Table((profile.along.capitalize(), *shown.values(), "Mark"), rows)
+
+
+def valued(m: Measurement, profile: Profile, name: str) -> str:
+    """A number with its interval."""
+    return f"{number(phrases.summary_of(m, name))}{bracketed(interval_of(m, profile, name))}"
+
+
+@section("nulls", title="Against noise")
+def nulls(profile: Profile, _: Context) -> Iterator[Piece]:
+    """What the layers are held against, and at how many of them the numbers are not those of noise."""
+    claims = profile.claims
+    if claims is None:
+        return
+    for null, layers in claims.tests.items():
+        if untested := none_tested(layers):
+            yield Paragraph(f"Nothing is tested against {described(null)}: {untested}.")
+            continue
+        yield Paragraph(
+            f"Each layer is tested against {described(null)} ({plural(draws_of(profile, null), 'draw')}). {told_of(profile, null)}"
+        )
+
+
+def none_tested(layers: Mapping[str, Mapping[str, NullTest]]) -> str:
+    """Why no number of any layer has a p-value; empty where one has."""
+    tests = [test for found in layers.values() for test in found.values()]
+    return (
+        "" if any(test.p is not None for test in tests) else "; ".join(dict.fromkeys(t.note for t in tests if t.note))
+    )
+
+
+def described(null: str) -> str:
+    """What a null model is; one that this version does not know goes by its name."""
+    return NULLS.get(null, f"the null model {null}")
+
+
+def draws_of(profile: Profile, null: str) -> int:
+    """How many draws the tests of a null have."""
+    claims = profile.claims
+    return max((t.draws for row in (claims.tests[null] if claims else {}).values() for t in row.values()), default=0)
+
+
+def told_of(profile: Profile, null: str) -> str:
+    """For each number, the layers at which it differs from the null, and to which side."""
+    names = {name: head for name, head in TESTED.items() if name != LOOP}
+    if (least := smallest(profile, null)) > ALPHA:
+        effects = (effect_of(profile, name, head, null) for name, head in names.items())
+        return (
+            f"So few draws decide nothing (no p-value can be below {p_text(least)}); in standard deviations of the draws, median over the sound layers: "
+            f"{'; '.join(filter(None, effects))}."
+        )
+    return " ".join(filter(None, (differing(profile, name, head, null) for name, head in names.items())))
+
+
+def smallest(profile: Profile, null: str) -> float:
+    """The least p-value that the draws of a null can give to a one-sided test."""
+    return 1 / (draws_of(profile, null) + 1)
+
+
+def effect_of(profile: Profile, name: str, head: str, null: str) -> str:
+    """The median effect of one number over the sound layers; empty where there is none."""
+    tests = (the_test(m, profile, name, null=null) for m in phrases.sound(profile))
+    found = sorted(test.effect for test in tests if test is not None and test.effect is not None)
+    return f"{head} {found[len(found) // 2]:+.1f}" if found else ""
+
+
+def differing(profile: Profile, name: str, head: str, null: str) -> str:
+    """One number: the sound layers at which it is larger, and smaller, than under the null."""
+    tests = {m.address.layer: the_test(m, profile, name, null=null) for m in phrases.sound(profile)}
+    known = {layer: test for layer, test in tests.items() if test is not None and test.p is not None}
+    if not known:
+        return ""
+    sides = {"larger": 1, "smaller": -1}
+    said = [
+        f"{word} at {layer_list(layers)}"
+        for word, sign in sides.items()
+        if (layers := [x for x, test in known.items() if test.found and sign * (test.effect or 0) > 0])
+    ]
+    return f"{head} is {' and '.join(said)}." if said else f"{head} is nowhere shown to differ."
+
+
+@section("null_table", title="Against noise, layer by layer", brief=False)
+def null_table(profile: Profile, _: Context) -> Iterator[Piece]:
+    """Effect size and p-values of each layer."""
+    if profile.claims is None:
+        return
+    for null, found in profile.claims.tests.items():
+        heads = {name: head for name, head in TESTED.items() if any(name in row for row in found.values())}
+        rows = tuple(
+            (place, *(tested(m, profile, name, null) for name in heads), phrases.mark(m))
+            for place, m in zip(phrases.positions(profile), profile.measurements, strict=True)
+        )
+        yield Table((profile.along.capitalize(), *heads.values(), "Mark"), rows)
+        yield Paragraph(
+            f"Distance from the mean of the null ({described(null)}) in its standard deviations; then p: of the layer alone, and against the most "
+            "extreme layer of each draw (family-wise), which decides at 0.05. The effect beside a loop is that of H1 prominence; where there is "
+            "one: how many points are around it, and in its group."
+        )
+
+
+def tested(m: Measurement, profile: Profile, name: str, null: str) -> str:
+    """Effect and p-values of one test, and how large the loop is."""
+    test = the_test(m, profile, name, null=null)
+    if test is None or test.p is None:
+        return f"undefined ({test.note if test and test.note else 'not tested'})"
+    effect = "" if test.effect is None else f"{test.effect:+.1f} sd; "
+    sizes = (f"; {len(bar.cycle)} in {len(bar.group)}" for bar in loops_of(profile, m)[:1] if name == LOOP)
+    return f"{effect}p {p_text(test.p)} / {p_text(test.family_wise)}{''.join(sizes)}"
+
+
+@section("loops", title="Loops", brief=False)
+def loops(profile: Profile, _: Context) -> Iterator[Piece]:
+    """Every loop with its group, its distances and its p-values."""
+    rows = [(m.address.layer, bar) for m in profile.measurements for bar in loops_of(profile, m)]
+    if not rows:
+        return
+    kind = phrases.noun(profile)
+    header = (
+        "Layer",
+        f"{kind.capitalize()}s around it",
+        f"{kind.capitalize()}s of its group",
+        "Birth to death / median distance",
+        "p against the layer",
+        "p against the group",
+        f"Which {kind}s",
+    )
+    yield Table(header, tuple(loop_row(profile, layer, bar) for layer, bar in rows[:MOST_ROWS]))
+    if len(rows) > MOST_ROWS:
+        yield Paragraph(f"{len(rows) - MOST_ROWS} more stand in tda_claims.json.")
+    yield Paragraph(
+        f"Around it: the shortest cycle through the edge that closes the loop. Its group: the {kind}s that are joined to it at the distance at which it is filled. Both "
+        f"p-values are family-wise: over the layers, and over all groups tested. {kind.capitalize()}s are counted from 0."
+    )
+
+
+def loop_row(profile: Profile, layer: str, bar: LoopBar) -> tuple[str, ...]:
+    """One loop."""
+    whole = profile.at(layer).facts.points
+    against = p_text(bar.p_group) if bar.draws else "the group is the layer"
+    named = ", ".join(map(str, bar.cycle[:MOST_NAMED])) + (" …" if len(bar.cycle) > MOST_NAMED else "")
+    return (
+        layer,
+        str(len(bar.cycle)),
+        f"{len(bar.group):,} of {whole:,}",
+        distances(bar),
+        p_text(bar.p_layer),
+        against,
+        named,
+    )

@@ -1,0 +1,56 @@
+"""Profiles and the directories of their runs → the explorer of a page, and the figures that it stands for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from todacomm.comparison.diagram_tests import Clouds
+from todacomm.core.types import Profile
+from todacomm.records.clouds import clouds_of
+from todacomm.records.damaged import Attempt, strictly
+from todacomm.records.texts import KeptTexts, read_texts
+from todacomm.report.layers.layer_explorer import Look, layers_explorer, look
+
+UNREADABLE = "the file that holds them cannot be read"
+UNKNOWN = "the directory of the run is not known"
+RunOf = Callable[[Profile], Path | None]  # the run that a profile was read from, where it is known
+
+
+def unknown_run(_: Profile) -> None:
+    """The `RunOf` that knows none."""
+
+
+def explorer_of(
+    profiles: Sequence[Profile],
+    runs: Sequence[Path | None],
+    labels: Sequence[str],
+    *,
+    heading: str = "",
+    attempt: Attempt = strictly,
+    look: Look = look,
+) -> dict[str, Any]:
+    """The explorer over profiles whose clouds and texts lie in their ``runs``; ``attempt`` may do without either."""
+    clouds: list[Clouds | str] = [
+        attempt(f"activations of {run.name}", partial(clouds_of, run, p)) or UNREADABLE if run else UNKNOWN
+        for run, p in zip(runs, profiles, strict=True)
+    ]
+    texts: list[KeptTexts | str] = [
+        attempt(f"texts of {run.name}", partial(read_texts, run)) or UNREADABLE if run else UNKNOWN for run in runs
+    ]
+    return layers_explorer(profiles, clouds, texts, labels, heading=heading, look=look)
+
+
+def covered_by(explorer: Mapping[str, Any]) -> frozenset[str]:
+    """The stems of the figure files of a profile that the explorer stands for: those of which it shows the same of every profile."""
+    profiles = explorer["profiles"]
+    whole = all(not any(detail["left_out"]) for p in profiles for detail in p["details"])
+    shown = {
+        "tda_summary": True,
+        "layer_persistence": True,
+        "scale_shape": all(p["growth"] for p in profiles),
+        "against_noise": all(p["null"] for p in profiles),
+        "betti_curves": whole,
+        "persistence_diagrams": whole,
+    }
+    return frozenset(name for name, is_shown in shown.items() if is_shown)

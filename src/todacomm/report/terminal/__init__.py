@@ -1,0 +1,3 @@
+"""Records in the terminal: tables, overviews, sparklines."""
+
+__all__ = ["overview", "plain_text", "table"]

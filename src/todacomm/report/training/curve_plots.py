@@ -1,0 +1,312 @@
+"""The figures along the steps of training: curves with topology below them, diagrams at four moments, spectrum, dimension."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from todacomm.core.types import Measurement
+from todacomm.records.training import frequencies, read_profile, read_spectrum
+from todacomm.report.document import style
+from todacomm.report.document.figure_parts import plain_number
+from todacomm.report.training.read_experiment import Exhibit, Trained, moments, null_range, one_more
+from todacomm.report.training.training_figure_parts import (
+    CONTROL,
+    Line,
+    Panel,
+    draw_panel,
+    grok_figure,
+    heading,
+    legend,
+    mark_milestones,
+    step_axis,
+)
+
+LEAST_SHARE = 1e-3  # of the variance; darker is not told apart
+MOST_SPECTRA = 3
+RANGE, BAND = "range of the controls*", "null band*"
+
+
+def curve_panels(exhibit: Exhibit) -> list[Panel]:
+    """The panels of the training curves that have something to show, from the top."""
+    place = f"{exhibit.layer}/sphere"
+    told = exhibit.layer.replace("_", " ")
+    panels = [
+        Panel(
+            "accuracy",
+            (Line("test_accuracy", label="test"), Line("train_accuracy", ":", "train", of_controls=False)),
+            limits=(-0.04, 1.04),
+        ),
+        Panel(
+            "loss (nats)",
+            (Line("test_loss", label="test"), Line("train_loss", ":", "train", of_controls=False)),
+            log=True,
+        ),
+        Panel(f"H1 max\n{told}", (Line(f"{place}/H1_max_lifetime"),), banded=True),
+        Panel(f"H1 total\n{told}", (Line(f"{place}/H1_total_persistence"),)),
+        Panel(f"H0 total\n{told}", (Line(f"{place}/H0_total_persistence"),)),
+        Panel(
+            "Fourier spectrum\nof embedding",
+            (Line("fourier_top5_share", label="share of\nfive"), Line("fourier_gini", ":", "Gini", of_controls=False)),
+            limits=(0.0, 1.04),
+        ),
+        Panel("norm of\nweights", (Line("weight_norm"),)),
+        Panel(
+            "loss of parts\n(nats)",
+            (Line("restricted_loss", label="restricted"), Line("excluded_loss", ":", "excluded", of_controls=False)),
+            log=True,
+        ),
+        Panel("local\ndimension", (Line("local_dimension"),)),
+    ]
+    return [panel for panel in panels if panel.known(exhibit)]
+
+
+@grok_figure(
+    "training_curves",
+    title="Training curves, and topology below them",
+    caption="All panels share the steps. One colour is one seed in every figure, thin grey lines are the controls, dotted and dashed "
+    "vertical lines are where the runs of that colour memorised and generalised. H0 and H1 are of the rows centred and put on the unit sphere "
+    "(lengths are chords there, 0 to 2). Behind H1 max, dark: the controls, each over its own plateau, least to most; pale: the null band, where the ratio of one "
+    "more control would fall at the end; * both times the median plateau of the runs. A rise out of them is what controls do not show. Fourier share: of the variance of the embedding, in its "
+    "five strongest frequencies. Restricted loss: with the five strongest frequencies of the logits alone; excluded: without them.",
+)
+def training_curves(exhibit: Exhibit) -> Figure | None:
+    """Accuracy, loss, topology and cheaper numbers on one axis of steps."""
+    panels = curve_panels(exhibit)
+    if not panels:
+        return None
+    drawn = Figure(figsize=(style.WIDTH, 1.02 * len(panels) + 1.0))
+    drawn.suptitle(heading(exhibit), fontsize=9)
+    rows = drawn.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
+    bands: list[tuple[str, float]] = []
+    for axes, panel in zip(rows, panels, strict=True):
+        if panel.banded:
+            bands = draw_null(axes, exhibit)
+        draw_panel(axes, exhibit, panel)
+        mark_milestones(axes, exhibit)
+        if not (panel.log or panel.limits):
+            axes.yaxis.set_major_locator(MaxNLocator(4))
+    step_axis(rows[-1], exhibit)
+    drawn.align_ylabels(list(rows))
+    legend(drawn, exhibit, bands=bands)
+    return drawn
+
+
+def draw_null(axes: Axes, exhibit: Exhibit) -> list[tuple[str, float]]:
+    """What controls do, in units of the plateau of the runs: their range so far, and where one more would fall; the labels and
+    how dense they are drawn.
+    """
+    drawn = []
+    found = null_range(exhibit)
+    if found is not None and found[0]:
+        axes.fill_between(found[0], found[1], found[2], color=CONTROL, alpha=0.55, linewidth=0, zorder=1.2)
+        drawn.append((RANGE, 0.55))
+    ahead = one_more(exhibit)
+    if ahead is not None:
+        axes.axhspan(*ahead, color=CONTROL, alpha=0.2, linewidth=0, zorder=1)
+        drawn.append((BAND, 0.2))
+    return drawn
+
+
+# Diagrams
+
+
+@grok_figure(
+    "persistence_moments",
+    title="Persistence diagrams at four moments",
+    caption="Each dot is one bar of the followed cloud, centred and on the unit sphere: born at the distance (chord) on the horizontal axis, dead at "
+    "the one on the vertical axis; far above the diagonal means long-lived. Below, the bars of H1 alone, by their lifetime, the longest ringed. "
+    "One run is shown: the first that grokked, else the first.",
+)
+def persistence_moments(exhibit: Exhibit) -> Figure | None:
+    """The diagrams of one run at its start, on its plateau, when it generalised, at its end."""
+    run = exhibit.chosen
+    if run is None:
+        return None
+    measured = {m.address.step: m for m in read_profile(run.directory, exhibit.layer).measurements}
+    found = [(step, word, measured[step]) for step, word in moments(run) if step in measured]
+    if not found:
+        return None
+    drawn = Figure(figsize=(style.WIDTH, 4.5))
+    drawn.suptitle(heading(exhibit, run), fontsize=9)
+    panels = drawn.subplots(2, len(found), squeeze=False, sharex="row", sharey="row", height_ratios=(1.35, 1))
+    limit = 1.05 * max(_latest(m) for _, _, m in found)
+    for above, below, (step, word, m) in zip(*panels, found, strict=True):
+        draw_bars(above, m, limit)
+        draw_loops(below, m)
+        above.set_title(f"step {step:,}\n{word}")
+    panels[0][0].set_ylabel("death\n(distance on the sphere)")
+    panels[1][0].set_ylabel("lifetime, H1\n(distance on the sphere)")
+    panels[1][0].set_ylim(bottom=0)
+    panels[0][0].legend(loc="lower right", handletextpad=0.1, borderaxespad=0.1, markerscale=1.5)
+    return drawn
+
+
+def _latest(measurement: Measurement) -> float:
+    deaths = [float(bars[:, 1].max(initial=0.0)) for bars in measurement.diagrams.finite]
+    return max(deaths) or 1.0
+
+
+def draw_bars(axes: Axes, measurement: Measurement, limit: float) -> None:
+    """Birth against death of every finite bar."""
+    axes.plot([0, limit], [0, limit], color=style.GREY, linewidth=0.7, zorder=1)
+    for dimension, bars in enumerate(measurement.diagrams.finite):
+        colour, marker = style.HOMOLOGY[dimension], style.MARKERS[dimension]
+        axes.scatter(
+            bars[:, 0], bars[:, 1], s=8, c=colour, marker=marker, alpha=0.55, linewidths=0, label=f"H{dimension}"
+        )
+    axes.set(xlim=(-0.05 * limit, limit), ylim=(-0.05 * limit, limit), aspect="equal", xlabel="birth")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+
+
+def draw_loops(axes: Axes, measurement: Measurement) -> None:
+    """Birth against lifetime of the bars of H1, the longest ringed and told."""
+    loops = measurement.diagrams.finite[1]
+    lifetimes = loops[:, 1] - loops[:, 0]
+    axes.scatter(loops[:, 0], lifetimes, s=8, c=style.HOMOLOGY[1], marker="s", alpha=0.55, linewidths=0)
+    if len(loops):
+        i = int(lifetimes.argmax())
+        axes.scatter(
+            loops[i : i + 1, 0], lifetimes[i : i + 1], s=40, facecolors="none", edgecolors="black", linewidths=0.8
+        )
+        axes.set_title(f"H1 max {lifetimes[i]:.2f}", fontsize=7.5, color=style.HOMOLOGY[1])
+    axes.set_xlabel("birth")
+    axes.margins(0.12)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+
+
+# Spectrum
+
+
+@grok_figure(
+    "spectrum_over_time",
+    title="The Fourier spectrum of the embedding over time",
+    caption="The share of the variance of the embedding at each frequency (bright: much, on a logarithmic scale), step by step. Marks "
+    "on the right are the strongest frequencies of the last checkpoint. A network that learns by few frequencies turns an even field "
+    "into few bright lines. For multiplication and division the frequencies are those of the discrete logarithm.",
+)
+def spectrum_over_time(exhibit: Exhibit) -> Figure | None:
+    """Frequency by step, coloured by share, of the first runs."""
+    drawable = ((run, spectra(run)) for run in exhibit.shown)
+    found = [(run, *seen) for run, seen in drawable if seen is not None][:MOST_SPECTRA]
+    if not found:
+        return None
+    drawn = Figure(figsize=(style.WIDTH, 1.75 * len(found) + 0.8))
+    drawn.suptitle(heading(exhibit), fontsize=9)
+    panels = drawn.subplots(len(found), 1, squeeze=False, sharex=True)[:, 0]
+    scale = LogNorm(LEAST_SHARE, 1.0)
+    for axes, (run, steps, table) in zip(panels, found, strict=True):
+        axes.pcolormesh(
+            edges(steps),
+            np.arange(len(table) + 1) + 0.5,
+            np.maximum(table, LEAST_SHARE),
+            norm=scale,
+            cmap="magma",
+            rasterized=True,  # as rectangles of a PDF the cells show seams
+        )
+        axes.set_ylabel("frequency k")
+        axes.set_title(run.label, loc="left")
+        axes.grid(visible=False)
+        axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
+        _mark_final(axes, run, len(table))
+        _mark_on_map(axes, run)
+    panels[-1].set_xlabel("training step (dashed line: generalised)")
+    bar = drawn.colorbar(
+        ScalarMappable(scale, "magma"), ax=list(panels), pad=0.06, aspect=14 * len(found), extend="min"
+    )
+    bar.set_label("share of the variance")
+    bar.outline.set_visible(False)
+    return drawn
+
+
+def spectra(run: Trained) -> tuple[list[int], np.ndarray] | None:
+    """The steps of a run and its shares (f, T); None where it has no spectrum."""
+    steps = list(run.course.steps) if run.course else []
+    found = [(step, read_spectrum(run.directory, step)) for step in steps]
+    known = [(step, shares) for step, shares in found if shares is not None]
+    if not known:
+        return None
+    return [step for step, _ in known], np.array([shares for _, shares in known]).T
+
+
+def edges(steps: Iterable[int]) -> np.ndarray:
+    """The borders of the columns of a heatmap, half-way between steps; one column for one step."""
+    at = np.asarray(list(steps), dtype=np.float64)
+    if len(at) == 1:
+        return np.array([at[0] - 0.5, at[0] + 0.5])
+    half = (at[1:] + at[:-1]) / 2
+    return np.concatenate([[at[0]], half, [at[-1]]])
+
+
+def _mark_final(axes: Axes, run: Trained, count: int) -> None:
+    """The strongest frequencies of the last checkpoint, beside the axes, their labels set apart where they would touch."""
+    final = sorted(frequencies(run.directory).get(run.last_step, ()))
+    apart, last = count / 11, -np.inf
+    for k in final:
+        last = max(float(k), last + apart)
+        axes.annotate(
+            str(k),
+            xy=(1.0, k),
+            xytext=(1.025, last),
+            xycoords=axes.get_yaxis_transform(),
+            textcoords=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=6.5,
+            arrowprops={"arrowstyle": "-", "linewidth": 0.6, "color": style.GREY, "shrinkA": 0, "shrinkB": 0},
+            annotation_clip=False,
+        )
+
+
+def _mark_on_map(axes: Axes, run: Trained) -> None:
+    step = run.told.milestones.generalised_at if run.told else None
+    if step is not None:
+        axes.axvline(step, color="white", linewidth=1, linestyle=(0, (5, 3)))
+
+
+# Dimension
+
+
+def dimension_panels(exhibit: Exhibit) -> list[Panel]:
+    """The panels of dimensions that have something to show."""
+    panels = (
+        Panel("local dimension\nhidden states", (Line("local_dimension"),)),
+        Panel("dimension of the\nembedding (TwoNN)", (Line("embedding_dimension"),)),
+    )
+    return [panel for panel in panels if panel.known(exhibit)]
+
+
+@grok_figure(
+    "local_dimension",
+    title="Local dimension and accuracy",
+    caption="Local intrinsic dimension of the deepest hidden states: the mean, over neighbourhoods, of TwoNN "
+    "(Facco et al. 2017). Memorising spreads the states over many directions; a rule needs few. Below, TwoNN of the rows of the "
+    "embedding as a whole, left out where points are tied: neighbours at nearly equal distances, as on regular circles, read as a high "
+    "dimension, so that a rise there at the end is no spreading. Thin grey lines are the controls.",
+)
+def local_dimension(exhibit: Exhibit) -> Figure | None:
+    """Test accuracy over local dimension, on one axis of steps."""
+    panels = [
+        Panel(
+            "accuracy", (Line("test_accuracy", label="test"), Line("train_accuracy", ":", "train", of_controls=False))
+        )
+    ]
+    panels += dimension_panels(exhibit)
+    if len(panels) == 1:
+        return None
+    drawn = Figure(figsize=(style.WIDTH, 1.6 * len(panels) + 1.0))
+    drawn.suptitle(heading(exhibit), fontsize=9)
+    rows = drawn.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
+    for axes, panel in zip(rows, panels, strict=True):
+        draw_panel(axes, exhibit, panel)
+        axes.set_ylim(bottom=0)
+        mark_milestones(axes, exhibit)
+    step_axis(rows[-1], exhibit)
+    drawn.align_ylabels(list(rows))
+    legend(drawn, exhibit)
+    return drawn

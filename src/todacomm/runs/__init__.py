@@ -1,0 +1,16 @@
+"""A study, a measurement, an ablation or an experiment of training → its directory of records and reports."""
+
+__all__ = [
+    "ablation",
+    "ablation_measurements",
+    "config",
+    "config_files",
+    "experiment",
+    "jobs",
+    "locate",
+    "rebuild_reports",
+    "study",
+    "training_experiment",
+    "training_results",
+    "training_runs",
+]

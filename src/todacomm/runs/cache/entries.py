@@ -1,0 +1,189 @@
+"""Readings and measurements as entries of the cache: what is written of them, and what is found again without a model."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from todacomm.core.errors import InvalidRecord
+from todacomm.core.inference_types import Claims
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Activations, Address, ModelCard, Points, Profile, Texts, layer_key
+from todacomm.models.checkpoints import checkpoint_files
+from todacomm.profiles.measure import Measured
+from todacomm.records.inference import claims_from, claims_record, packed
+from todacomm.records.runs import bars_of, layer_record, measurement_from
+from todacomm.runs.cache.keys import checkpoint_of, measurement_key, model_key, reading_key
+from todacomm.runs.cache.store import Cache, array_digest
+from todacomm.runs.config import ALL, Study
+from todacomm.runs.experiment import Job, Reading
+
+BY_KIND = {"causal": "last", "masked": "cls"}  # extraction.DEFAULT_POOLING, without torch
+OF_A_CARD = (
+    "kind",
+    "norm_place",
+    "parameters",
+    "blocks",
+    "width",
+    "weights_sha256",
+    "adapter",
+    "tokenizer_from",
+    "probe",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored(Mapping[str, Points]):
+    """The layers of a reading that stay in the cache until each is asked for; small enough to be sent anywhere."""
+
+    root: Path
+    key: str
+    names: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Points:
+        cache = Cache(self.root)
+        found = cache.get("activations", self.key, (name,)) if name in self.names else None
+        if found is None:
+            told = "; ".join(cache.told()) or f"{self.key} is not in the cache at {self.root}"
+            raise InvalidRecord(f"the activations of {name} are gone: {told}. Run again to compute them anew")
+        return found[1][name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+# Readings
+
+
+def find_reading(job: Job, cache: Cache, *, lazily: bool = False) -> Reading | None:
+    """The reading as it was kept, without its model; None where the cache does not have all of the layers asked for.
+
+    ``lazily`` leaves the layers in the cache, as `Stored`.
+    """
+    checkpoint = checkpoint_of(job.source, cache, remote_code=job.study.trust_remote_code)
+    model = checkpoint and cache.facts("models", model_key(checkpoint, job.study))
+    if checkpoint is None or not model or job.study.num_layers not in (None, model["blocks"]):
+        return None
+    pooling = job.pooling or BY_KIND[model["kind"]]
+    key = reading_key(checkpoint, job.texts, job.study, pooling, model["kind"])
+    facts = cache.facts("activations", key)
+    layers = facts and _asked(job.study, facts["known"])
+    found = layers and cache.get("activations", key, () if lazily else layers)
+    if not (facts and layers and found and set(layers) <= set(facts["digests"])):
+        return None
+    arrays = Stored(cache.root, key, layers) if lazily else {layer: found[1][layer] for layer in layers}
+    return _reading(job, facts, model, arrays, pooling=pooling, key=key)
+
+
+def _asked(study: Study, known: list[str]) -> tuple[str, ...]:
+    """The layers that a study asks for, in the order of depth."""
+    return tuple(known if study.layers == ALL else sorted(study.layers, key=layer_key))
+
+
+def _reading(
+    job: Job,
+    facts: Mapping[str, Any],
+    model: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    *,
+    pooling: str,
+    key: str,
+) -> Reading:
+    name = job.source.name
+    return Reading(
+        Activations(arrays, name, job.texts.take(facts["places"]), pooling, facts["notes"]),
+        facts["language"],
+        ModelCard(name=name, revision=checkpoint_files.commit(job.source), **{key: model[key] for key in OF_A_CARD}),
+        tuple(facts["known"]),
+        facts["device"],
+        facts["dtype"],
+        key=key,
+        digests={layer: facts["digests"][layer] for layer in arrays},
+        loaded=False,
+    )
+
+
+def keep_reading(reading: Reading, job: Job, cache: Cache) -> Reading:
+    """Write a reading into the cache, beside the layers that are there already; gives it with its key and its digests.
+
+    Nothing is kept of a model whose files are not on this machine, or not all of them.
+    """
+    checkpoint = checkpoint_of(job.source, cache, remote_code=job.study.trust_remote_code)
+    if checkpoint is None:
+        return reading
+    activations = reading.activations
+    key = reading_key(checkpoint, job.texts, job.study, activations.pooling, reading.card.kind)
+    known = cache.get("activations", key)
+    arrays = {**(known[1] if known else {}), **activations.layers}
+    facts = {
+        "model": activations.model,
+        "data": activations.texts.name,
+        "pooling": activations.pooling,
+        "site": job.study.site,
+        "known": list(reading.known),
+        "places": _places(job.texts, activations.texts),
+        "notes": dict(activations.notes),
+        "language": dict(reading.language),
+        "device": reading.device,
+        "dtype": reading.dtype,
+    }
+    # the model first: without it the activations are not found, and the passes would be made again
+    cache.keep("models", model_key(checkpoint, job.study), asdict(reading.card), {})
+    if not cache.keep("activations", key, facts, arrays):
+        return reading
+    digests = {layer: array_digest(array) for layer, array in activations.layers.items()}
+    return replace(reading, key=key, digests=digests)
+
+
+def _places(given: Texts, chosen: Texts) -> list[int]:
+    """Where the texts that were chosen stand among those given; equal texts are chosen alike, so the first is meant."""
+    ahead = enumerate(given.items)
+    return [next(i for i, text in ahead if text == item) for item in chosen.items]
+
+
+# Claims
+
+
+def find_claims(key: str, cache: Cache) -> Claims | None:
+    """The claims that were kept under a key; None where there are none."""
+    found = cache.get("claims", key)
+    return claims_from(*found) if found else None
+
+
+def keep_claims(claims: Claims, key: str, profile: Profile, cache: Cache) -> None:
+    """Write the claims on a profile."""
+    recipe = profile.recipe
+    facts = {"model": profile.model, "data": profile.data, "pooling": recipe.pooling, "recipe": recipe.digest}
+    cache.keep("claims", key, {**facts, **claims_record(claims)}, packed(claims))
+
+
+# Measurements
+
+
+def find_measured(cloud: str, address: Address, recipe: Recipe, cache: Cache, *, check: bool) -> Measured | None:
+    """What was measured of the cloud of this digest; None too where it is to be confirmed and was not."""
+    found = cache.get("measurements", measurement_key(cloud, recipe))
+    if found is None or (check and not found[0]["confirmed"]):
+        return None
+    facts, arrays = found
+    return Measured(measurement_from(address, recipe, facts["row"], arrays), facts["confirmed"])
+
+
+def keep_measured(found: Measured, cloud: str, cache: Cache) -> None:
+    """Write what was measured of the cloud of this digest."""
+    measurement = found.measurement
+    facts = {
+        "model": measurement.address.model,
+        "data": measurement.address.data,
+        "layer": measurement.address.layer,
+        "pooling": measurement.recipe.pooling,
+        "recipe": measurement.recipe.digest,
+        "confirmed": found.confirmed,
+        "row": layer_record(measurement),
+    }
+    cache.keep("measurements", measurement_key(cloud, measurement.recipe), facts, bars_of(measurement.diagrams))

@@ -1,0 +1,250 @@
+"""What a stored result is known by: the digests of weights, texts, clouds and settings, and of the code behind the numbers.
+
+Two results of equal keys are equal byte for byte. What could change a number is in the key: the source of the modules
+that compute it, of the engine and of the metrics, and the versions of the libraries underneath.
+"""
+
+import hashlib
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from todacomm.core.inference_types import Asked
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Texts
+from todacomm.core.versions import installed
+from todacomm.homology.engines import engines
+from todacomm.homology.metrics import metrics
+from todacomm.models.checkpoints import checkpoint_files
+from todacomm.models.checkpoints.base_and_adapter import parts_of, weight_files
+from todacomm.models.names import ModelSource
+from todacomm.models.pooling import poolings
+from todacomm.runs.cache.store import Cache, digest_of
+from todacomm.runs.config import Study
+
+OF_A_READING = ("torch", "transformers", "tokenizers", "gguf", "numpy")
+OF_A_MEASUREMENT = ("numpy", "scipy", "redzed-tda", "ripser", "numba")
+DESCRIBES = {
+    ".json",
+    ".txt",
+    ".model",
+    ".py",
+    ".jinja",
+    ".tiktoken",
+    ".vocab",
+    ".bpe",
+}  # configuration, tokenizer, code
+# the keys of a study that no activation depends on; those that matter only to some models or poolings are added apart
+NOT_READ = frozenset(
+    [
+        "models",
+        "datasets",
+        "shuffle",
+        "layers",
+        "pooling",
+        "seed",
+        "subsample",
+        "landmarks",
+        "num_layers",
+        "device_map",
+        "revision",
+        "tokenizer",
+        "allow_pickle",
+        "components",
+        "distance",
+        "scale",
+        "maxdim",
+        "engine",
+        "output",
+        "output_dir",
+        "cache",
+        "backend",
+        "jobs",
+        "scheduler",
+        "max_memory",
+        "confidence",
+        "resamples",
+        "null_draws",
+        "nulls",
+        "null_runs",
+        "keep_texts",
+        "figures",
+        "figures_bare",
+    ]
+)
+IMPORTS = re.compile(r"^ *from todacomm\.([\w.]+) import (\([^)]*\)|.+)", re.MULTILINE)
+
+
+@cache
+def code_digest(module: str) -> str:
+    """The SHA-256 of the source of a module of todacomm and of all that it imports of todacomm, at any remove."""
+    return digest_of({name: hashlib.sha256(source).hexdigest() for name, source in _closure(module).items()})
+
+
+def _closure(module: str) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    ahead = [module]
+    while ahead:
+        name = ahead.pop()
+        source = _source(name)
+        if name not in found and source is not None:
+            found[name] = source
+            pairs = IMPORTS.findall(source.decode())
+            ahead += [part for inner, names in pairs for part in (inner, *_inside(inner, names))]
+    return found
+
+
+def _inside(module: str, names: str) -> list[str]:
+    """What is imported of a module: modules, if it is a package; names that `_source` does not know, if not."""
+    return [f"{module}.{name}" for name in re.findall(r"\w+", names)]
+
+
+def _source(module: str) -> bytes | None:
+    """The bytes of a module, those of ``__init__.py`` for a package; None for what is neither."""
+    place = Path(str(files("todacomm"))).joinpath(*module.split("."))
+    found = [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()]
+    return found[0].read_bytes() if found else None
+
+
+@cache
+def _versions(names: tuple[str, ...]) -> dict[str, str | None]:
+    return {name: installed(name) for name in names}
+
+
+@cache
+def _foreign(functions: tuple[Callable[..., Any], ...]) -> dict[str, str]:
+    """The digests of the files of those functions that are not ours, by module."""
+    names = sorted({f.__module__ for f in functions if f.__module__.split(".")[0] != "todacomm"})
+    places = {name: getattr(sys.modules.get(name), "__file__", None) for name in names}
+    return {name: hashlib.sha256(Path(p).read_bytes()).hexdigest() if p else "" for name, p in places.items()}
+
+
+# Models
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The files of a model: the digest of its weights, and that of everything which decides what it computes."""
+
+    weights_sha256: str
+    content: str
+
+
+def checkpoint_of(source: ModelSource, cache: Cache, *, remote_code: bool = False) -> Checkpoint | None:
+    """What a model is known by, without loading it; None where its files are not on this machine, or not all of them.
+
+    With ``remote_code`` None too where code comes from another repository, for that may change unseen.
+    """
+    found = parts_of(source)
+    directories = list(dict.fromkeys((found.directories or {}).values()))
+    if not directories or (remote_code and any(map(_code_elsewhere, directories))):
+        return None
+    try:
+        weights = _sha256_of(weight_files(found, checkpoint_files.only_gguf(found.base)), cache)
+        told = [_told(directory, cache, remote_code=remote_code) for directory in directories]
+    except OSError:
+        return None
+    peft = installed("peft") if found.adapter else None
+    return Checkpoint(weights, digest_of({"weights": weights, "files": told, "peft": peft})) if weights else None
+
+
+def _told(directory: Path, cache: Cache, *, remote_code: bool) -> dict[str, str]:
+    """The digests of the files that describe a model; with ``remote_code`` of all its files, for code may read any."""
+    told = {path.name: _file_digest(path) for path in sorted(directory.iterdir()) if path.suffix in DESCRIBES}
+    others = sorted(path for path in directory.rglob("*") if path.is_file()) if remote_code else []
+    return {**told, "all": _sha256_of(others, cache)} if others else told
+
+
+def _code_elsewhere(directory: Path) -> bool:
+    found = [directory / name for name in ("config.json", "tokenizer_config.json")]
+    return any(
+        "--" in str(checkpoint_files.object_of(path, directory.name).get("auto_map"))
+        for path in found
+        if path.is_file()
+    )
+
+
+def _sha256_of(files: Sequence[Path], cache: Cache) -> str:
+    """The digest of files, out of the cache where nothing has touched them since."""
+    paths = [path.resolve() for path in files]
+    stats = [path.stat() for path in paths]
+    if not paths:
+        return ""
+    touched = ([s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino] for s in stats)
+    key = digest_of([[str(path), *stat] for path, stat in zip(paths, touched, strict=True)])
+    if (known := cache.facts("digests", key)) is not None:
+        return str(known["sha256"])
+    found = checkpoint_files.sha256_of(paths)
+    cache.keep("digests", key, {"sha256": found, "files": [str(path) for path in paths]}, {})
+    return found
+
+
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# Keys
+
+
+def model_key(checkpoint: Checkpoint, study: Study) -> str:
+    """The key of what a model is: its kind and its size."""
+    return digest_of(
+        {
+            "checkpoint": checkpoint.content,
+            "remote_code": study.trust_remote_code,
+            "code": code_digest("models.checkpoints.loading"),
+            "versions": _versions(OF_A_READING),
+        }
+    )
+
+
+def reading_key(checkpoint: Checkpoint, texts: Texts, study: Study, pooling: str, kind: str) -> str:
+    """The key of the activations of one model on one set of texts, whichever layers of it are wanted.
+
+    Every key of the study is in it, also one that was added since, except those that no activation depends on.
+    """
+    drawn = poolings[pooling].per_token
+    return digest_of(
+        {
+            "checkpoint": checkpoint.content,
+            "texts": texts.sha256,
+            "settings": {key: value for key, value in study if key not in NOT_READ},
+            "pooling": pooling,
+            "subsample": study.subsample if drawn else None,
+            "seed": study.seed if drawn or (study.language and kind == "masked") else None,
+            "code": code_digest("models.extraction"),
+            "foreign": _foreign((poolings[pooling].function,)),
+            "versions": _versions(OF_A_READING),
+        }
+    )
+
+
+def claims_key(clouds: Mapping[str, str], recipe: Recipe, asked: Asked, groups: Sequence[str] | None) -> str:
+    """The key of what is claimed of clouds with these digests, by layer."""
+    return digest_of(
+        {
+            "measured": {layer: measurement_key(cloud, recipe) for layer, cloud in clouds.items()},
+            "asked": asdict(asked),
+            "groups": list(groups) if groups else None,
+            "code": code_digest("profiles.infer"),
+        }
+    )
+
+
+def measurement_key(cloud: str, recipe: Recipe) -> str:
+    """The key of what was measured of a cloud with this digest."""
+    return digest_of(
+        {
+            "cloud": cloud,
+            "recipe": asdict(recipe),
+            "code": code_digest("profiles.measure"),
+            "metrics": list(metrics),
+            "foreign": _foreign((engines[recipe.engine], *(metric.of for metric in metrics.values()))),
+            "versions": _versions(OF_A_MEASUREMENT),
+        }
+    )

@@ -1,0 +1,129 @@
+"""Studies as YAML files: read, written, and those that ship with the package."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from todacomm.core.errors import InvalidStudy, UnknownName
+from todacomm.runs.config import KEYS, NONE, Refused, Study
+from todacomm.runs.plain_yaml import Dumper, Loader
+
+SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
+
+
+def load_study(path: str | Path) -> Study:
+    """The study of a YAML file; raises InvalidStudy that names the key and the line."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        shipped = ", ".join(shipped_studies())
+        raise InvalidStudy(
+            f"there is no study file '{path}'. Studies that ship: {shipped}. Write one with: todacomm init study.yaml"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidStudy(f"the study file '{path}' cannot be read: {error}") from error
+    return _parsed(text, str(path))
+
+
+def _parsed(text: str, where: str) -> Study:
+    try:
+        lines, values = _keys_and_values(text, where)
+    except yaml.YAMLError as error:
+        raise InvalidStudy(f"{where}{_mark(error)}: not YAML ({_reason(error)})") from None
+    except RecursionError:
+        raise InvalidStudy(f"{where}: brackets within brackets, too deep; a key takes a value or a list") from None
+    try:
+        return Study(**values)
+    except Refused as refused:
+        problems = refused.problems
+    except UnknownName as unknown:
+        kind = unknown.kind.replace(" ", "_")
+        key = kind if kind in KEYS else f"{kind}s"
+        problems = {key: f"{key}: {unknown}"}
+    raise InvalidStudy("\n".join(f"{where}, line {lines[key]}: {problem}" for key, problem in problems.items()))
+
+
+def _mark(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return "" if mark is None else f", line {mark.line + 1}"
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    return " ".join(str(getattr(error, "problem", None) or error).split())
+
+
+def _keys_and_values(text: str, where: str) -> tuple[dict[str, int], dict[str, Any]]:
+    """The line and the value of every key."""
+    loader = Loader(text)
+    root = loader.get_single_node()
+    if not isinstance(root, yaml.MappingNode):
+        found = "nothing" if root is None else "a list" if isinstance(root, yaml.SequenceNode) else f"'{root.value}'"
+        raise InvalidStudy(f"{where}: expected keys and values such as 'samples: 500', found {found}")
+    lines: dict[str, int] = {}
+    values: dict[str, Any] = {}
+    for key, value in root.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise InvalidStudy(f"{where}, line {line}: a key is a name; found a list or a mapping")
+        if key.value in lines:
+            raise InvalidStudy(f"{where}, line {line}: '{key.value}' stands twice, first in line {lines[key.value]}")
+        lines[key.value] = line
+        values[key.value] = _said(key.value, loader.construct_object(value, deep=True))
+    return lines, values
+
+
+def _said(key: str, value: Any) -> Any:
+    """``yes`` and ``on``, ``no`` and ``off`` where a key is true or false; elsewhere they are words."""
+    switch = key in KEYS and Study.model_fields[key].annotation is bool and isinstance(value, str)
+    return SWITCHES.get(value.lower(), value) if switch else value
+
+
+def dump_study(study: Study, *, version: str) -> str:
+    """The study as YAML with every key, runnable again; ``version`` is that of todacomm."""
+    head = (
+        f"# Written by todacomm {version}: everything that was asked for.\n# Run it again: todacomm run --config FILE\n"
+    )
+    return head + "".join(_entry(key, value) for key, value in study)
+
+
+def template() -> str:
+    """A study file with every key, its default and what it means."""
+    head = (
+        "# A study for `todacomm run --config FILE`. Every key stands here with its default: keep those you change.\n"
+    )
+    keys = ((field.description, _entry(key, field.default)) for key, field in Study.model_fields.items())
+    return head + "".join(f"\n# {description}\n{entry}" for description, entry in keys)
+
+
+def _entry(key: str, value: object) -> str:
+    plain = NONE if value is None else list(value) if isinstance(value, tuple) else value
+    # PyYAML folds the line ends of Unicode (U+0085) into blanks unless it escapes them
+    readable = all(str(part).isprintable() for part in (plain if isinstance(plain, list) else [plain]))
+    return yaml.dump({key: plain}, Dumper=Dumper, allow_unicode=readable, width=1000)
+
+
+# Study files that ship
+
+
+def shipped_studies() -> Mapping[str, str]:
+    """Name to description, the first comment line, of every study file that ships."""
+    found = (entry for entry in files("todacomm").joinpath("studies").iterdir() if entry.name.endswith(".yaml"))
+    texts = {entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8") for entry in found}
+    return {name: texts[name].split("\n", 1)[0].lstrip("# ") for name in sorted(texts)}
+
+
+def load_shipped(name: str) -> Study:
+    """The study that ships under this name."""
+    known = shipped_studies()
+    if name not in known:
+        raise UnknownName("study", name, known, hint="Or give the path of a study file.")
+    text = files("todacomm").joinpath("studies", f"{name}.yaml").read_text(encoding="utf-8")
+    return _parsed(text, f"{name}.yaml")
+
+
+def open_study(source: str | Path) -> Study:
+    """What ``--config`` takes: the name of a study that ships, or the path of a study file."""
+    return load_shipped(source) if isinstance(source, str) and source in shipped_studies() else load_study(source)

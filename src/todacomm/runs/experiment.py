@@ -1,0 +1,316 @@
+"""One model on one dataset, in memory: load, extract, measure. `run` is ``todacomm run`` as a function."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from todacomm.core.errors import InvalidInput
+from todacomm.core.parallel import Number, in_threads, one_thread
+from todacomm.core.progress import Track, silent
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Activations, ModelCard, PointCloud, Profile, Texts, strings_of
+from todacomm.models import datasets
+from todacomm.models.names import ModelSource, resolve
+from todacomm.profiles.infer import with_claims
+from todacomm.profiles.measure import Checked, measure_profile, measure_task
+from todacomm.runs.config import Study
+from todacomm.runs.model_nulls import with_model_nulls
+
+if TYPE_CHECKING:
+    from todacomm.models.checkpoints.loading import LoadedModel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One reading that is to be made and measured: a model, texts and a pooling (None: by the kind of the model).
+
+    ``dataset`` is how the texts were named, ``study`` the settings, narrowed to this model.
+    """
+
+    source: ModelSource
+    dataset: str
+    pooling: str | None
+    texts: Texts
+    study: Study
+
+    def __str__(self) -> str:
+        return f"{self.source.name}: {self.dataset}, pooling {self.pooling or 'by kind'}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a model made of texts: the activations, the language metrics, and what the model is.
+
+    ``known`` are all the layers that the model has at this site, ``device`` and ``dtype`` what it ran on and in, ``key``
+    that of the entry in the cache and ``digests`` those of its layers, empty where nothing is kept; ``loaded`` says
+    whether the model was loaded for it.
+    """
+
+    activations: Activations
+    language: Mapping[str, Any]
+    card: ModelCard
+    known: tuple[str, ...]
+    device: str
+    dtype: str
+    seconds: float = 0.0
+    key: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    loaded: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """A profile, what it was made from, what the reference engine confirmed, and the seconds that each stage took.
+
+    ``remembered`` are the layers that had been measured before, ``figures`` files by name where they are drawn already.
+    """
+
+    profile: Profile
+    reading: Reading
+    checked: Checked
+    seconds: Mapping[str, float]
+    remembered: tuple[str, ...] = ()
+    figures: Mapping[str, bytes] | None = None
+
+    @property
+    def activations(self) -> Activations:
+        return self.reading.activations
+
+
+def run(
+    model: Any,
+    *,
+    texts: Texts | Iterable[str] | None = None,
+    tokenizer: Any = None,
+    track: Track = silent,
+    **settings: Any,
+) -> Profile:
+    """The profile of a model: its layers measured on texts.
+
+    ``model`` is a name as of ``todacomm list-models``, a hub id, a directory, or a network that you hold, then with its
+    ``tokenizer``: one that you hold, or where it is. ``texts`` are `Texts` (all of them are used) or the name of a dataset. Settings are the options of
+    ``todacomm run``: ``run("tiny-preln-decoder", pooling="mean", components=20)``. Nothing is written to disk.
+    """
+    own = texts if texts is None or isinstance(texts, Texts | str | Path) else Texts("texts", strings_of(texts, "text"))
+    study = Study(**_study_settings(model, own, settings))
+    pooling = study.pooling[0] if study.pooling else None
+    given = own if isinstance(own, Texts) else load_texts(study, study.datasets[0])
+    return profile_of(load(model, study, tokenizer=tokenizer), given, study, pooling=pooling, track=track).profile
+
+
+OF_A_STUDY = {
+    "models",
+    "datasets",
+    "output",
+    "output_dir",
+    "cache",
+    "backend",
+    "scheduler",
+    "max_memory",
+    "figures",
+    "figures_bare",
+    "keep_texts",
+}
+OF_LOADING = {"device", "device_map", "dtype", "num_layers", "revision", "trust_remote_code", "allow_pickle"}
+
+
+def _study_settings(model: Any, texts: Texts | str | Path | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of `run` as those of a Study; those that would do nothing are refused."""
+    found = dict(settings)
+    _refuse(OF_A_STUDY & found.keys(), "run() measures one model on one dataset and writes nothing")
+    if not isinstance(model, (str, Path)):
+        _refuse(OF_LOADING & found.keys(), "the model is loaded already")
+    if isinstance(texts, Texts):
+        _refuse({"samples", "shuffle"} & found.keys(), "all of the texts given are measured")
+        found["samples"] = len(texts)
+    elif texts is not None:
+        found["datasets"] = (str(texts),)
+    if isinstance(found.get("pooling"), (list, tuple)) and len(found["pooling"]) != 1:
+        raise InvalidInput(f"run() takes one pooling, found {len(found['pooling'])}; call it once for each")
+    return found
+
+
+def _refuse(keys: AbstractSet[str], because: str) -> None:
+    if keys:
+        raise InvalidInput(f"{', '.join(sorted(keys))}: {because}, so this would change nothing; leave it out")
+
+
+def load_texts(study: Study, dataset: str) -> Texts:
+    """The texts of a dataset: ``study.samples``, or all in their order where some may be passed over as too short."""
+    if study.min_tokens <= 1:
+        return datasets.texts(dataset, study.samples, shuffle=study.shuffle, seed=study.seed)
+    found = datasets.texts(dataset, shuffle=study.shuffle, seed=study.seed)
+    datasets.check_enough(found, dataset, study.samples)
+    return found
+
+
+def load(model: Any, study: Study, *, tokenizer: Any = None, weights_sha256: str = "") -> "LoadedModel":
+    """Load a model by name, or adopt one that the caller holds; a digest that is known already is not taken again."""
+    from todacomm.models.checkpoints.loading import adopt, load_model
+
+    if not isinstance(model, (str, Path)):
+        return adopt(model, tokenizer)
+    named = isinstance(tokenizer, (str, Path))
+    return load_model(
+        resolve(str(model), revision=study.revision, tokenizer=str(tokenizer) if named else study.tokenizer),
+        device=study.device,
+        dtype=study.dtype,
+        trust_remote_code=study.trust_remote_code,
+        allow_pickle=study.allow_pickle,
+        num_layers=study.num_layers,
+        weights_sha256=weights_sha256,
+        device_map=study.device_map,
+        max_memory={"cpu": study.max_memory} if study.max_memory else None,
+        tokenizer=None if named else tokenizer,
+    )
+
+
+def profile_of(
+    model: "LoadedModel", texts: Texts, study: Study, *, pooling: str | None, track: Track = silent
+) -> Result:
+    """Extract the layers of a loaded model and measure them."""
+    reading = read(model, texts, study, pooling=pooling, track=track)
+    begun = time.perf_counter()
+    with one_thread:
+        found = measure_profile(
+            reading.activations.clouds(),
+            recipe_of(study, reading.activations),
+            track=track,
+            each=partial(in_threads, measure_task, number=study.jobs),
+        )
+        result = result_of(reading, *found, seconds=time.perf_counter() - begun)
+        return claimed(result, study, lambda: model, number=study.jobs, track=track)
+
+
+def groups_of(activations: Activations) -> tuple[str, ...] | None:
+    """Which article each point is from; None where that is not known, and of tokens."""
+    return activations.texts.groups if activations.pooling != "tokens" else None
+
+
+def claimed(
+    result: Result, study: Study, model: Callable[[], "LoadedModel"], *, number: Number = 1, track: Track = silent
+) -> Result:
+    """The result with the claims that the study asks for, ``number`` of layers or draws at a time.
+
+    The ``model`` is loaded where a null takes forward passes.
+    """
+    begun, activations = time.perf_counter(), result.activations
+
+    def cloud(layer: str) -> PointCloud:
+        return PointCloud(activations.layers[layer], result.profile.at(layer).address)
+
+    profile = with_claims(
+        result.profile,
+        cloud,
+        study.asked(),
+        groups=groups_of(activations),
+        track=track,
+        spread=partial(in_threads, number=number),
+    )
+    if study.nulls:
+        profile = with_model_nulls(profile, model(), activations, study, track=track)
+    seconds = {**result.seconds, "intervals and nulls": time.perf_counter() - begun}
+    return replace(result, profile=profile, seconds=seconds)
+
+
+def read(model: "LoadedModel", texts: Texts, study: Study, *, pooling: str | None, track: Track = silent) -> Reading:
+    """One forward pass of a loaded model over the texts."""
+    from todacomm.models.extraction import extract, select_layers
+
+    begun = time.perf_counter()
+    activations, language = extract(
+        model,
+        texts,
+        samples=study.samples,
+        pooling=pooling,
+        layers=study.layers,
+        min_tokens=study.min_tokens,
+        language=study.language,
+        track=track,
+        **study.reading(),
+    )
+    return Reading(
+        activations,
+        language.as_dict() if language else {"reason": "not asked for"},
+        card_of(model),
+        tuple(select_layers(model.anatomy, "all", study.site)),
+        model.device,
+        model.dtype,
+        time.perf_counter() - begun,
+    )
+
+
+def result_of(
+    reading: Reading, profile: Profile, checked: Checked, *, seconds: float, remembered: tuple[str, ...] = ()
+) -> Result:
+    """A profile with what its reading knows, after the homology has taken so many seconds."""
+    profile = replace(
+        profile,
+        language=reading.language,
+        notes=(*profile.notes, *notes_of_card(reading.card), *notes_of(reading.activations)),
+        card=reading.card,
+        texts_sha256=reading.activations.texts.sha256,
+    )
+    return Result(profile, reading, checked, {"extraction": reading.seconds, "homology": seconds}, remembered)
+
+
+def recipe_of(study: Study, activations: Activations) -> Recipe:
+    """The recipe of a study for one set of activations; of tokens, as many as were drawn before the forward pass."""
+    recipe = study.recipe(activations.pooling)
+    if activations.pooling != "tokens":
+        return recipe
+    return replace(recipe, subsample=len(next(iter(activations.layers.values()))))
+
+
+def card_of(model: "LoadedModel") -> ModelCard:
+    """What the model is, as read from the model."""
+    return ModelCard(
+        name=model.name,
+        kind=model.kind,
+        norm_place=model.anatomy.norm_place,
+        parameters=model.parameters,
+        blocks=model.blocks,
+        width=model.anatomy.width,
+        revision=model.revision,
+        weights_sha256=model.weights_sha256,
+        adapter=model.adapter,
+        tokenizer_from=model.tokenizer_from,
+        probe=model.outcome,
+    )
+
+
+def notes_of_card(card: ModelCard) -> list[str]:
+    """What a reader of the numbers must know of the model, as sentences."""
+    adapter = f"The weights of {card.name} are those of its base with an adapter: {card.adapter}."
+    words = f"The tokenizer of {card.name} is that at {card.tokenizer_from}."
+    return [note for note, said in ((adapter, card.adapter), (words, card.tokenizer_from)) if said]
+
+
+BATCHES = {
+    "equal lengths": "Padding changes what this model makes of a text, so only texts of equal length shared a batch.",
+    "none": "Other texts of a batch change what this model makes of a text, so each was read alone.",
+}
+
+
+def notes_of(activations: Activations) -> list[str]:
+    """What a reader of the numbers must know of the texts, as sentences."""
+    facts, notes = activations.notes, []
+    if facts.get("truncated_texts"):
+        share = facts["truncated_share"]
+        notes.append(
+            f"{facts['truncated_texts']} of {facts['texts']} texts ({share:.0%}) were cut at {facts['max_length']} tokens."
+        )
+    if facts.get("skipped_texts"):
+        notes.append(f"{facts['skipped_texts']} texts had too few tokens and were passed over.")
+    notes += [BATCHES[facts["batches"]]] if facts.get("batches") in BATCHES else []
+    if facts.get("reads"):
+        notes.append(f"{activations.model} {facts['reads']}: the last token of a text changes what comes before it.")
+    if facts.get("tokens"):
+        notes.append(f"Each point is one token: {facts['tokens']}, the same ones in every layer.")
+    if note := datasets.told_of_sample(activations.texts):
+        notes.append(note)
+    return notes

@@ -1,0 +1,244 @@
+"""The jobs of a study, and how one is done: out of the cache where that has it, else by its model.
+
+A job is a model, a dataset and a pooling: one reading, and then each of its layers. What is done stands in the cache at
+once, so that a study which was stopped, or a worker which was killed, goes on at the layer where it was.
+"""
+
+import gc
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from todacomm.core.errors import InvalidInput, ModelFailed, TodacommError, ran_out
+from todacomm.core.parallel import Number, in_threads, one_thread
+from todacomm.core.progress import Say, Track, silent, unsaid
+from todacomm.models.names import ModelSource, resolve
+from todacomm.profiles.measure import Measured, Task, measure_profile, measure_task
+from todacomm.runs.cache.entries import (
+    find_claims,
+    find_measured,
+    find_reading,
+    keep_claims,
+    keep_measured,
+    keep_reading,
+)
+from todacomm.runs.cache.keys import checkpoint_of, claims_key
+from todacomm.runs.cache.store import Cache, array_digest, default_place
+from todacomm.runs.config import Study
+from todacomm.runs.experiment import (
+    OF_LOADING,
+    Job,
+    Reading,
+    Result,
+    claimed,
+    groups_of,
+    load,
+    load_texts,
+    read,
+    recipe_of,
+    result_of,
+)
+
+if TYPE_CHECKING:
+    from todacomm.models.checkpoints.loading import LoadedModel
+
+FAILURES = (TodacommError, OSError, RuntimeError, MemoryError)  # torch tells of memory and kernels as RuntimeError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Failure:
+    """A job that could not be done: what the user is told, and the traceback for the record.
+
+    ``cause`` is the error where it happened in this process; ``again`` says that another try may well succeed.
+    """
+
+    message: str
+    details: str
+    cause: TodacommError | None = None
+    again: bool = False
+
+    def error(self) -> TodacommError:
+        """The failure as an error to be raised."""
+        return self.cause or ModelFailed(self.message)
+
+
+def told(problem: BaseException) -> TodacommError:
+    """What went wrong in a job, as an error that the command line tells without a traceback."""
+    if isinstance(problem, TodacommError):
+        return problem
+    advice = ": memory ran out; try fewer --samples or --batch-size 1" if ran_out(problem) else ""
+    return ModelFailed(f"{type(problem).__name__}: {str(problem).rstrip('.')}{advice}")
+
+
+def failure(problem: BaseException) -> Failure:
+    """The record of an error that is being handled."""
+    return Failure(str(told(problem)), traceback.format_exc(), told(problem))
+
+
+# What would be done
+
+
+def jobs_of(study: Study) -> tuple[Job, ...]:
+    """Every job of a study in its order, model by model; nothing is loaded, read or written for it but the texts.
+
+    Raises UnknownName, InvalidTexts and the like for models and datasets that are not there, InvalidInput for two of
+    one name.
+    """
+    sources = sources_of(study)
+    texts = {dataset: load_texts(study, dataset) for dataset in study.datasets}
+    refuse_one_name({dataset: found.name for dataset, found in texts.items()}, "datasets")
+    ones = {given: study.but(models=(given,)) for given in sources}
+    return tuple(
+        Job(source, dataset, pooling, found, ones[given])
+        for given, source in sources.items()
+        for dataset, found in texts.items()
+        for pooling in study.pooling or (None,)
+    )
+
+
+def sources_of(study: Study) -> dict[str, ModelSource]:
+    """Where each model of a study is, by how it was given. Raises as `jobs_of` does."""
+    found = {given: resolve(given, revision=study.revision, tokenizer=study.tokenizer) for given in study.models}
+    places = [source.location for source in found.values()]
+    named = ",".join(f"{letter}={place}" for letter, place in zip("abcdefghijklmnopqrstuvwxyz", places, strict=False))
+    refuse_one_name(
+        {given: source.name for given, source in found.items()}, "models", f"give them names: --models {named}"
+    )
+    return found
+
+
+def refuse_one_name(names: Mapping[str, str], kind: str, remedy: str = "rename one of them") -> None:
+    """Raise InvalidInput where two models or two datasets would have the same address."""
+    first: dict[str, str] = {}
+    for given, name in names.items():
+        if name in first:
+            raise InvalidInput(f"the {kind} {first[name]} and {given} are both called '{name}'; {remedy}")
+        first[name] = given
+
+
+def cache_of(study: Study) -> Cache | None:
+    """The cache of the user; None where the study wants none."""
+    return Cache(default_place()) if study.cache else None
+
+
+# Here
+
+
+def one_by_one(
+    jobs: Sequence[Job], cache: Cache | None, *, track: Track = silent, say: Say = unsaid
+) -> Iterator[tuple[Job, Result | Failure]]:
+    """Each job and its result, done by this process one after the other."""
+    try:
+        for job in jobs:
+            try:
+                found: Result | Failure = here(job, cache, track=track, say=say)
+            except FAILURES as problem:
+                found = failure(problem)
+            yield job, found
+    finally:
+        release()
+
+
+def here(job: Job, cache: Cache | None, *, track: Track = silent, say: Say = unsaid) -> Result:
+    """One job done in this process, its layers in threads."""
+    reading = reading_of(job, cache, track=track, say=say)
+    each = Remembering(cache, job.study.jobs)
+    begun = time.perf_counter()
+    with one_thread:
+        found = measure_profile(
+            reading.activations.clouds(), recipe_of(job.study, reading.activations), track=track, each=each
+        )
+    if each.remembered:
+        say(f"{job}: {len(each.remembered)} of {len(found[0].layers)} layers were measured before")
+    result = result_of(reading, *found, seconds=time.perf_counter() - begun, remembered=each.remembered)
+    return with_kept_claims(result, job, cache, number=job.study.jobs, track=track)
+
+
+def with_kept_claims(
+    result: Result, job: Job, cache: Cache | None, *, number: Number = 1, track: Track = silent
+) -> Result:
+    """The result with its claims: out of the cache where that has them, else computed and then kept."""
+    reading, asked = result.reading, job.study.asked()
+    digests = {layer: reading.digests.get(layer, "") for layer in result.profile.layers}
+    key = ""
+    if cache and all(digests.values()) and asked.anything:
+        key = claims_key(digests, result.profile.recipe, asked, groups_of(reading.activations))
+        if claims := find_claims(key, cache):
+            return replace(result, profile=replace(result.profile, claims=claims))
+    with one_thread:
+        found = claimed(result, job.study, lambda: held(job, cache), number=number, track=track)
+    if cache and key and found.profile.claims:
+        keep_claims(found.profile.claims, key, found.profile, cache)
+    return found
+
+
+def reading_of(job: Job, cache: Cache | None, *, track: Track = silent, say: Say = unsaid) -> Reading:
+    """The activations of a job: out of the cache without a model, or from the model, and then kept."""
+    found = find_reading(job, cache) if cache else None
+    if found is not None:
+        say(f"{job}: the model has read these texts before")
+        return found
+    with _READING:  # the hooks of two passes over one network would see each other's states
+        model = held(job, cache, say=say)
+        say(str(job))
+        reading = read(model, job.texts, job.study, pooling=job.pooling, track=track)
+    return keep_reading(reading, job, cache) if cache else reading
+
+
+_READING = threading.Lock()
+_HELD: dict[Any, "LoadedModel"] = {}  # the model of the last job of this process
+
+
+def held(job: Job, cache: Cache | None, *, say: Say = unsaid) -> "LoadedModel":
+    """The model of a job, loaded unless this process has it from its last job; the one before it is let go first."""
+    checkpoint = checkpoint_of(job.source, cache, remote_code=job.study.trust_remote_code) if cache else None
+    key = (job.source, checkpoint, *(getattr(job.study, option) for option in sorted({*OF_LOADING, "max_memory"})))
+    if key not in _HELD:
+        release()
+        say(f"{job.source.name}: loading")
+        digest = checkpoint.weights_sha256 if checkpoint else ""
+        _HELD[key] = load(job.study.models[0], job.study, weights_sha256=digest)
+    return _HELD[key]
+
+
+def release() -> None:
+    """Let go of the model of the last job."""
+    if _HELD:
+        _HELD.clear()
+        gc.collect()
+
+
+@dataclass(slots=True, eq=False)
+class Remembering:
+    """The `Each` that looks into the cache, measures what is not there in threads, and keeps it layer by layer.
+
+    ``remembered`` are then the layers that had been measured before.
+    """
+
+    cache: Cache | None
+    number: Number = "auto"
+    remembered: tuple[str, ...] = ()
+
+    def __call__(self, tasks: Sequence[Task]) -> Iterator[Measured]:
+        """What each task gives, in their order."""
+        clouds = [array_digest(task.cloud.points) if self.cache else "" for task in tasks]
+        known = [self._known(*pair) for pair in zip(tasks, clouds, strict=True)]
+        self.remembered = tuple(found.measurement.address.layer for found in known if found)
+        missing = [(task, cloud) for task, cloud, found in zip(tasks, clouds, known, strict=True) if found is None]
+        fresh = in_threads(self._measured, missing, number=self.number)
+        for found in known:
+            yield found or next(fresh)
+        fresh.close()
+
+    def _known(self, task: Task, cloud: str) -> Measured | None:
+        address = task.cloud.address
+        return find_measured(cloud, address, task.recipe, self.cache, check=task.check) if self.cache else None
+
+    def _measured(self, pair: tuple[Task, str]) -> Measured:
+        found = measure_task(pair[0])
+        if self.cache:
+            keep_measured(found, pair[1], self.cache)
+        return found

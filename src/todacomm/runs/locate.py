@@ -1,0 +1,155 @@
+"""What lies in a directory that todacomm has written, and which directory a name means."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from todacomm.core.errors import InvalidRecord, UnknownName
+from todacomm.models.checkpoints.checkpoint_files import OF_A_MODEL
+from todacomm.models.names import resolve
+from todacomm.records.ablations import ABLATION
+from todacomm.records.comparisons import COMPARISON
+from todacomm.records.damaged import Salvage
+from todacomm.records.io import read_json
+from todacomm.records.runs import MANIFEST, Record, gone, is_run, read_runs, runs_of, safe, stamp_of, stem_of
+from todacomm.records.training import ABOUT, PLAN, RECORDS, SIGNATURE
+from todacomm.runs.cache.keys import checkpoint_of
+from todacomm.runs.cache.store import Cache, default_place
+
+Kind = Literal["runs", "comparison", "ablation", "training"]
+WANTED = "a directory that `todacomm run`, `compare`, `ablate`, `grok` or `measure --output` has written"
+
+
+def kind_of(directory: Path) -> Kind | None:
+    """What a directory holds, whole or damaged; None where it is nothing of ours."""
+    if (directory / COMPARISON).exists():
+        return "comparison"
+    if (directory / ABLATION).exists():
+        return "ablation"
+    if any((directory / name).exists() for name in (PLAN, SIGNATURE)) or any((directory / "runs").glob(f"**/{ABOUT}")):
+        return "training"
+    return "runs" if is_run(directory) or runs_of(directory) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A directory that was meant, and what it holds; ``said`` is which of several was taken, empty where it was given."""
+
+    directory: Path
+    kind: Kind
+    said: str = ""
+
+
+def find(names: Sequence[str], output_dir: Path, *, runs: bool = False) -> list[Place]:
+    """What each name means: a directory of ours, a directory with a model that was run, or a name under ``output_dir``.
+
+    Of several that a name may mean, those are taken that have the same texts for every name, else the newest of each; with
+    ``runs`` only runs of models are meant. Raises UnknownName for a name that there is not, InvalidRecord for a directory
+    that is none of ours, or unfinished.
+    """
+    found = [_candidates(name, output_dir, runs=runs) for name in names]
+    chosen = _alike(found)
+    return [
+        Place(one, kind_of(one) or "runs", _said(name, one, several))
+        for name, one, several in zip(names, chosen, found, strict=True)
+    ]
+
+
+def _candidates(name: str, output_dir: Path, *, runs: bool) -> list[Path]:
+    """The directories that a name may mean, the newest first."""
+    given = Path(name)
+    kind = kind_of(given)
+    if given.suffix == ".part":
+        raise InvalidRecord(f"{given} is unfinished: what ends in .part was stopped while it was written")
+    if kind == "runs" or (kind and not runs):
+        return [given]
+    if kind:
+        raise InvalidRecord(f"{given} holds a {kind}; expected runs of models, as `todacomm run` makes them")
+    if any((given / file).exists() for file in (ABOUT, RECORDS)):
+        raise InvalidRecord(
+            f"{given} is one run of an experiment of training, which says nothing without its controls; "
+            f"give the directory of the experiment, that in which runs/ lies"
+        )
+    whole = (p for p in output_dir.glob("*_*") if p.is_dir() and p.suffix != ".part")
+    known = sorted((p for p in whole if kind_of(p) and not (runs and kind_of(p) != "runs")), key=stamp_of, reverse=True)
+    if given.is_dir() and any(next(given.glob(file), None) for file in OF_A_MODEL):
+        return _of_model(given, known, output_dir)
+    wanted = safe(given.name if given.is_dir() else name)
+    found = [p for p in known if stem_of(p) in (wanted, f"{wanted}_tda")]
+    if not found and given.is_dir():
+        raise InvalidRecord(f"{given} holds no records; expected {WANTED}")
+    if not found:
+        hint = f"Looked in {output_dir}; `todacomm run --model {name}` makes one, a directory may be given too."
+        raise UnknownName("run", name, dict.fromkeys(stem_of(p).removesuffix("_tda") for p in known), hint=hint)
+    return found
+
+
+def _of_model(given: Path, known: Sequence[Path], output_dir: Path) -> list[Path]:
+    """The experiments that measured the weights which a model has now, those that are called like it first."""
+    checkpoint = checkpoint_of(resolve(str(given)), Cache(default_place()))
+    found = [p for p in known if checkpoint and any(m.weights == checkpoint.weights_sha256 for m in _marks(p))]
+    called = [p for p in known if stem_of(p) in (given.resolve().name, f"{given.resolve().name}_tda")]
+    if not found:
+        others = f" (those called {given.resolve().name} there measured other weights)" if called else ""
+        raise InvalidRecord(
+            f"{given} is a model of whose weights, as they are now, there is no run under {output_dir}{others}; "
+            f"make one: todacomm run --hf-model {given}"
+        )
+    return [p for p in found if p in called] or found
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a run was made of."""
+
+    texts: str
+    data: str
+    recipe: str
+    weights: str
+
+
+def _marks(directory: Path) -> set[Mark]:
+    """What the runs of a directory were made of; nothing of runs that cannot be read."""
+    found = set()
+    for run in runs_of(directory):
+        with suppress(InvalidRecord, AttributeError):
+            manifest = read_json(run / MANIFEST)
+            weights = (manifest.get("card") or {}).get("weights_sha256")
+            texts, data, recipe = (str(manifest.get(key)) for key in ("texts_sha256", "data", "recipe_digest"))
+            found.add(Mark(texts, data, recipe, str(weights)))
+    return found
+
+
+def _alike(candidates: Sequence[Sequence[Path]]) -> list[Path]:
+    """One of the candidates of each name: those with the same texts and recipe, else with the same texts, else the newest."""
+    if any(len(several) > 1 for several in candidates) and len(candidates) > 1:
+        for keys in (lambda m: (m.texts, m.data, m.recipe), lambda m: (m.texts, m.data)):
+            having = [{p: set(map(keys, _marks(p))) for p in several} for several in candidates]
+            shared = set.intersection(*(set().union(*marks.values()) for marks in having))
+            sets = [[next(p for p, marks in of_one.items() if key in marks) for of_one in having] for key in shared]
+            if sets:
+                return max(sets, key=lambda chosen: sorted(map(stamp_of, chosen)))
+    return [several[0] for several in candidates]
+
+
+def _said(name: str, one: Path, several: Sequence[Path]) -> str:
+    if one == Path(name):
+        return ""
+    if len(several) == 1:
+        return f"{name} is {one}"
+    which = "the newest" if one == several[0] else "the newest with the texts of the others"
+    return f"{name} is {one}, of {len(several)} runs {which}"
+
+
+def legible_runs(directory: Path, salvage: Salvage) -> dict[Path, Record]:
+    """The runs of an experiment that can be read, by their directories; the others, and those missing between, are noted.
+
+    Raises NothingLegible where there is none.
+    """
+    found = read_runs(directory, salvage)
+    for run in gone(directory):
+        salvage.lose(run.name, f"{run} is missing")
+    salvage.need(found, directory)
+    return found

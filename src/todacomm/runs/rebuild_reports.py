@@ -1,0 +1,255 @@
+"""A directory → its figures and reports again, from the stored records: no model, no torch, and no record is changed.
+
+What cannot be read is left out and noted in a `Salvage`, and the pages say so.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from todacomm.comparison.compare import ALL, Comparison, How, compare, renamed, told_apart
+from todacomm.comparison.diagram_tests import Clouds
+from todacomm.core.errors import InvalidInput, InvalidRecord
+from todacomm.core.parallel import one_thread
+from todacomm.core.types import Profile
+from todacomm.records.ablations import ABLATION, read_ablation
+from todacomm.records.clouds import clouds_of
+from todacomm.records.comparisons import read_sources
+from todacomm.records.damaged import Salvage
+from todacomm.records.io import write_atomically
+from todacomm.records.result_directories import new_directory, writable
+from todacomm.records.runs import read_record, safe
+from todacomm.records.texts import TEXTS
+from todacomm.report.ablation.ablation_sections import write_ablation_report
+from todacomm.report.comparison.comparison_charts import covered
+from todacomm.report.comparison.comparison_plots import write_comparison_figures
+from todacomm.report.comparison.several_runs import several_document, side_by_side
+from todacomm.report.document.page import to_html
+from todacomm.report.document.pieces import to_markdown, with_losses
+from todacomm.report.layers.explorers import UNREADABLE, explorer_of
+from todacomm.report.layers.plots import write_figures
+from todacomm.report.render import (
+    interpretation_markdown,
+    labels_of,
+    write_comparison_reports,
+    write_experiment_reports,
+)
+from todacomm.report.training.training_document import write_grok_report
+from todacomm.runs.locate import Kind, kind_of, legible_runs
+from todacomm.runs.study import LONGEST_NAME
+from todacomm.runs.training_results import reread
+
+CONFIGURATION = "experiment_config.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The page that was made, and what it lacks because the records, though whole, never held it."""
+
+    page: Path
+    notes: tuple[str, ...] = ()
+
+
+def report_again(directory: Path, kind: Kind, salvage: Salvage) -> Reported:
+    """Make figures and reports of a directory again, in their places. Raises InvalidRecord where nothing can be read."""
+    makers: dict[Kind, Callable[[Path, Salvage], Reported]] = {
+        "runs": report_runs,
+        "comparison": report_comparison,
+        "ablation": report_ablation,
+        "training": report_training,
+    }
+    with one_thread:  # many small products: threads that wait for each other cost twice the time
+        return makers[kind](directory, salvage)
+
+
+# Runs
+
+
+def report_runs(directory: Path, salvage: Salvage) -> Reported:
+    """Figures and reading of every run, and the reports on all."""
+    found = {run: record.profile for run, record in legible_runs(directory, salvage).items()}
+    for run, profile in found.items():
+        write_figures(profile, run / "visualizations")
+        write_atomically(run / "tda_interpretation.md", interpretation_markdown(profile))
+    config = salvage("configuration", partial(configuration, directory)) or ""
+    profiles, runs = list(found.values()), list(found)
+    _, page = write_experiment_reports(directory, profiles, config=config, runs=runs, attempt=salvage)
+    return Reported(page, tuple(note for run in runs for note in never_held(run)))
+
+
+def configuration(directory: Path) -> str:
+    """The study file of an experiment as text; empty for one run. Raises InvalidRecord."""
+    path = directory / CONFIGURATION
+    if not (directory / "runs").is_dir():
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InvalidRecord(f"{path} is missing; it says how to run all of it again") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise InvalidRecord(f"{path} cannot be read: {problem}") from problem
+
+
+def never_held(run: Path) -> list[str]:
+    """What a page cannot show of a run because its records do not hold it."""
+    absent = {
+        "keeps no activations: no clouds are shown": not any(run.glob("activations/*")),
+        "keeps no texts: points have no text": not (run / TEXTS).exists(),
+    }
+    return [f"{run.name} {what}" for what, is_absent in absent.items() if is_absent]
+
+
+# Comparisons
+
+
+def report_comparison(directory: Path, salvage: Salvage) -> Reported:
+    """The comparison made again of the runs that it names, those that are gone left out."""
+    sources, runs = read_sources(directory), Runs(salvage)
+    found: dict[str, Comparison] = {}
+    for group, members in sources.runs.items():
+        profiles = runs.read(members)
+        if profiles:
+            how = of_those(sources.how[group], [model for model, _ in members], profiles, salvage)
+            found[group] = compare(profiles, failures=sources.failures, clouds=runs.clouds, how=how)
+    salvage.need(found, directory)
+    _, page = write_comparison_reports(directory, found, run_of=runs.run_of, attempt=salvage)
+    return Reported(page)
+
+
+@dataclass(slots=True, eq=False)
+class Runs:
+    """Runs that are read under names of their own, and where each profile was read from."""
+
+    salvage: Salvage
+    places: list[tuple[Profile, Path]] = field(default_factory=list)
+
+    def read(self, members: Sequence[tuple[str, Path]]) -> list[Profile]:
+        """The profiles of the runs that can be read, each under the name given."""
+        found = [(model, run, self.salvage(model, partial(read_record, run, self.salvage))) for model, run in members]
+        read = [(renamed(record.profile, model), run) for model, run, record in found if record is not None]
+        self.places += read
+        return [profile for profile, _ in read]
+
+    def run_of(self, profile: Profile) -> Path:
+        """The run of a profile."""
+        return next(run for other, run in self.places if other is profile)
+
+    def clouds(self, profile: Profile) -> Clouds | str:
+        """The clouds of a profile, or why there are none."""
+        run = self.run_of(profile)
+        return self.salvage(f"activations of {run.name}", partial(clouds_of, run, profile)) or UNREADABLE
+
+
+def of_those(how: How, models: Sequence[str], left: Sequence[Profile], salvage: Salvage) -> How:
+    """How the profiles that are left are compared: with the first of them where that which others were compared with is gone."""
+    there = {profile.model for profile in left}
+    reference = how.against or models[0]
+    if reference != ALL and reference not in there:
+        salvage.lose(f"differences from {reference}", f"it is left out; the others are set beside {left[0].model}")
+        how = replace(how, against="")
+    groups = {label: [m for m in members if m in there] for label, members in how.groups.items()}
+    return replace(how, groups={label: members for label, members in groups.items() if members})
+
+
+# Ablations and trainings
+
+
+def report_ablation(directory: Path, salvage: Salvage) -> Reported:  # noqa: ARG001 - what every maker takes
+    """The report on an ablation from its one record, so that there is nothing to do without."""
+    stored = read_ablation(directory)
+    _, page = write_ablation_report(directory, stored.ablation, stored.failures, stored.command)
+    old = f"{ABLATION} was written by an earlier todacomm, which did not say how deep models are: the figure of the peaks stays as it was"
+    return Reported(page, () if stored.ablation.depths is not None else (old,))
+
+
+def report_training(directory: Path, salvage: Salvage) -> Reported:
+    """Signature, figures and report of an experiment of training; ``signature.json`` stays as it is."""
+    found, command = reread(directory, salvage)
+    _, page, *_ = write_grok_report(directory, found.signatures, found.problems, command=command, attempt=salvage)
+    return Reported(page)
+
+
+# Several runs on one page
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page over several runs goes, with its Markdown and its figures."""
+
+    page: Path
+    markdown: Path
+    figures: Path
+
+
+def report_together(
+    found: Sequence[tuple[Path, Kind]],
+    salvage: Salvage,
+    *,
+    output: Path | None = None,
+    output_dir: Path = Path("experiments"),
+    command: str = "",
+) -> Reported:
+    """One page over all runs of several directories, whatever their models and texts.
+
+    ``output`` is a directory or a file that ends in .html; by default a new directory under ``output_dir``. Raises InvalidInput for
+    what cannot share a page or a place, InvalidRecord where nothing can be read.
+    """
+    refuse_mixture(found, output)
+    opened = {d: salvage(d.name, partial(legible_runs, d, salvage)) or {} for d, _ in found}
+    runs = [run for records in opened.values() for run in records]
+    salvage.need(runs, ", ".join(str(directory) for directory in opened))
+    profiles = told_apart({name: [r.profile for r in opened[d].values()] for name, d in named(opened).items()})
+    place = place_of(output, output_dir, [profile.model for profile in profiles])
+    labels, beside = labels_of(profiles), side_by_side(profiles)
+    explorer = explorer_of(profiles, runs, labels, attempt=salvage)
+    origin = {label: str(run) for label, run in zip(labels, runs, strict=True)}
+    figures = write_comparison_figures(profiles, place.figures)
+    context = {"figures": figures, "provenance": origin, "command": command}
+    document = with_losses(several_document(beside, labels, context), salvage.losses)
+    write_atomically(place.markdown, to_markdown(document, place.markdown.parent))
+    write_atomically(place.page, to_html(document, [explorer], covered=covered(beside)))
+    return Reported(place.page, tuple(note for run in runs for note in never_held(run)))
+
+
+def refuse_mixture(found: Sequence[tuple[Path, Kind]], output: Path | None) -> None:
+    """Raise InvalidInput unless all directories hold runs along layers, each is given once, and the page overwrites none of them."""
+    for directory, kind in found:
+        if kind != "runs":
+            many = "shares a page with no other" if len(found) > 1 else "has its own page: leave out --output"
+            raise InvalidInput(
+                f"{directory} is {ARTICLES[kind]}, which {many}; a page over several takes runs along layers"
+            )
+    if len({directory.resolve() for directory, _ in found}) < len(found):
+        raise InvalidInput("the same directory is given twice; a page over several takes different ones")
+    if output is not None and (output.is_file() if output.suffix != ".html" else output.is_dir()):
+        raise InvalidInput(f"--output {output}: expected a directory, or a file that ends in .html")
+    if output is not None and output.suffix != ".html" and kind_of(output):
+        raise InvalidInput(f"--output {output} holds records and a report of its own; give another place")
+
+
+ARTICLES: dict[Kind, str] = {
+    "comparison": "a comparison",
+    "ablation": "an ablation",
+    "training": "an experiment of training",
+}
+
+
+def named(directories: Iterable[Path]) -> dict[str, Path]:
+    """The directories by their names, by their paths where two have one name."""
+    names = [directory.resolve().name for directory in directories]
+    return {
+        name if names.count(name) == 1 else str(directory): directory
+        for name, directory in zip(names, directories, strict=True)
+    }
+
+
+def place_of(output: Path | None, output_dir: Path, models: Sequence[str]) -> Place:
+    """Where the page goes."""
+    if output is not None and output.suffix == ".html":
+        return Place(output, output.with_suffix(".md"), output.with_name(f"{output.stem}_visualizations"))
+    several = list(dict.fromkeys(map(safe, models)))
+    all_names = "_and_".join(several)
+    stem = all_names if len(several) < 4 and len(all_names) <= LONGEST_NAME else f"{len(several)}_models"
+    directory = output or new_directory(writable(output_dir), f"report_{stem}")
+    return Place(directory / "report.html", directory / "report.md", directory / "visualizations")

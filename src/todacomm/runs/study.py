@@ -1,0 +1,339 @@
+"""A study → directories: one experiment a model, one run a dataset and pooling, one comparison at the end.
+
+A run is written under a name that ends in ``.part`` and renamed when it is complete, its reports after it, so that an
+interrupted or failed study leaves only finished runs.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+from todacomm.comparison.compare import Comparison, compare, groups_of
+from todacomm.comparison.diagram_tests import Clouds
+from todacomm.comparison.gate import Judgement
+from todacomm.core._version import __version__
+from todacomm.core.memory import peak
+from todacomm.core.parallel import check_options, one_thread, pool
+from todacomm.core.progress import Say, Track, silent, unsaid
+from todacomm.core.types import Profile
+from todacomm.core.versions import versions
+from todacomm.profiles.measure import Checked
+from todacomm.records.clouds import clouds_of
+from todacomm.records.comparisons import comparison_record, gate_record
+from todacomm.records.io import sealed, to_json, write_atomically
+from todacomm.records.result_directories import check_name, check_new, in_part, new_directory, reserved, writable
+from todacomm.records.runs import Record, safe, write_record
+from todacomm.records.texts import kept, write_texts
+from todacomm.records.unfinished import own_directory
+from todacomm.report.document.figure_formats import PNG, Figures
+from todacomm.report.document.style import drawn_as
+from todacomm.report.layers.layer_explorer import Look, Looks, look
+from todacomm.report.layers.plots import write_figures
+from todacomm.report.render import interpretation_markdown, write_comparison_reports, write_experiment_reports
+from todacomm.report.words.pairs import verdicts
+from todacomm.runs.cache.store import Cache
+from todacomm.runs.config import Study
+from todacomm.runs.config_files import dump_study
+from todacomm.runs.distributed import by_pool
+from todacomm.runs.experiment import Job, Reading, Result
+from todacomm.runs.jobs import FAILURES, Failure, cache_of, failure, jobs_of, one_by_one
+from todacomm.runs.plan.estimate import rates_of
+from todacomm.runs.plan.memory_limit import fitted
+from todacomm.runs.plan.plan import Plan
+from todacomm.runs.plan.remaining_time import Correcting
+
+LONGEST_NAME = 120  # of the models in the name of a comparison; file systems take 255 with all else
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a study has written, and which models failed."""
+
+    experiments: tuple[Path, ...]
+    profiles: tuple[Profile, ...]
+    comparison: Path | None
+    failures: Mapping[str, Failure]
+    compared: Mapping[str, Comparison] = field(default_factory=dict)
+
+
+def execute(
+    study: Study, *, command: str = "", track: Track = silent, say: Say = unsaid, warn: Say = unsaid
+) -> Outcome:
+    """Run a study and write everything it gives.
+
+    Names, datasets, the scheduler and the output directory are checked before any work. A job that fails among several
+    is reported and the others go on; where nothing of the only model was finished, its failure is raised.
+    """
+    jobs, cache = jobs_of(study), cache_of(study)
+    check_options(study.backend, study.jobs, study.scheduler)
+    directory = writable(Path(study.output_dir))
+    for job in jobs:
+        check_name(stem_of_model(study, job.source.name))
+    rates = rates_of(cache)
+    jobs, plan = fitted(jobs, cache, rates)
+    for sentence in (plan.line(), *(f"to fit into memory: {change}" for change in plan.changes)):
+        say(sentence)
+    written = Written(study, jobs, directory, cache, command, say, plan)
+    with pool(study.backend, number=jobs[0].study.jobs, scheduler=study.scheduler) as workers:
+        done = (
+            by_pool(jobs, cache, workers, draw=partial(drawn, figures=study.drawn_as()), track=track, say=say)
+            if workers
+            else one_by_one(jobs, cache, track=Correcting(track, plan.jobs, plan.at_once, say, rates.forget), say=say)
+        )
+        for job, found in done:
+            written.add(job, found)
+            for complaint in cache.told() if cache else ():
+                warn(complaint)
+    return written.outcome()
+
+
+@dataclass(slots=True, eq=False)
+class Written:
+    """The experiments of a study as its jobs come in: a directory for each model that has a finished run."""
+
+    study: Study
+    jobs: Sequence[Job]
+    output_dir: Path
+    cache: Cache | None
+    command: str
+    say: Say
+    plan: Plan
+    directories: dict[str, Path] = field(default_factory=dict)
+    profiles: dict[str, list[Profile]] = field(default_factory=dict)
+    failures: list[tuple[Job, Failure]] = field(default_factory=list)
+    look: Looks = field(default_factory=Looks)
+
+    def add(self, job: Job, found: Result | Failure) -> None:
+        """Write one run and the reports on its model, or note a failure; the failure of the only job is raised."""
+        if isinstance(found, Result):
+            try:
+                self.write(job, found)
+            except FAILURES as problem:
+                found = failure(problem)
+        if isinstance(found, Failure):
+            if len(self.jobs) == 1:
+                raise found.error()
+            self.failures.append((job, found))
+            self.say(f"{job} failed: {found.message}")
+
+    def write(self, job: Job, result: Result) -> None:
+        """One run as the next one of its model, and the reports on those that the model has by now."""
+        name = job.source.name
+        directory = self.directories.get(name) or new_directory(self.output_dir, stem_of_model(self.study, name))
+        profiles = self.profiles.setdefault(name, [])
+        try:
+            write_run(directory / "runs" / f"run_{len(profiles)}", result, job, self)
+            self.directories[name] = directory
+        finally:
+            if not self.directories.get(name):  # the first run was not finished
+                shutil.rmtree(directory, ignore_errors=True)
+        profiles.append(result.profile)
+        write_experiment(directory, self.study_of(job), profiles, look=self.look)
+
+    def study_of(self, job: Job) -> Study:
+        """The study of one model alone, which its directory holds."""
+        return job.study.but(output=stem_of_model(self.study, job.source.name)) if self.study.output else job.study
+
+    def planned(self, job: Job) -> dict[str, Any]:
+        """What was expected of a job, beside what then happened."""
+        found = self.plan.jobs[next(i for i, other in enumerate(self.jobs) if other is job)]
+        return {
+            **asdict(found),
+            "seconds": found.seconds,
+            "memory": self.plan.base + found.memory,
+            "flops": found.flops,
+        }
+
+    def outcome(self) -> Outcome:
+        """What was written, with the comparison of several models; raises where the only model gave nothing."""
+        profiles = [profile for found in self.profiles.values() for profile in found]
+        if not profiles and len(self.study.models) == 1:
+            raise self.failures[0][1].error()
+        failures = self.named_failures()
+        comparison, found = None, {}
+        if len(self.study.models) > 1 and profiles:
+            told = {model: failure.message for model, failure in failures.items()}
+            found = compared(profiles, failures=told, clouds=self.clouds)
+            figures = self.study.drawn_as()
+            comparison = write_compared(
+                found,
+                self.output_dir,
+                name=self.study.output,
+                run_of=self.run_of,
+                failures=failures,
+                figures=figures,
+                look=self.look,
+            )
+        return Outcome(tuple(self.directories.values()), tuple(profiles), comparison, failures, found)
+
+    def run_of(self, profile: Profile) -> Path:
+        """The run of a profile that was written."""
+        number = next(i for i, other in enumerate(self.profiles[profile.model]) if other is profile)
+        return self.directories[profile.model] / "runs" / f"run_{number}"
+
+    def clouds(self, profile: Profile) -> Clouds | str:
+        """The clouds of a profile that was written, read from its run."""
+        return clouds_of(self.run_of(profile), profile)
+
+    def named_failures(self) -> dict[str, Failure]:
+        """The failures by model, or by job where only some of the jobs of a model have failed or for several reasons."""
+        found: dict[str, Failure] = {}
+        for job, failed in self.failures:
+            name = job.source.name
+            messages = [f.message for j, f in self.failures if j.source.name == name]
+            whole = len(messages) == sum(j.source.name == name for j in self.jobs) and len(set(messages)) == 1
+            found.setdefault(name if whole else str(job), failed)
+        return found
+
+
+def stem_of_model(study: Study, name: str) -> str:
+    """``<model>_tda``, or ``--output``, to which each of several models adds its own name."""
+    if not study.output:
+        return f"{safe(name)}_tda"
+    return f"{study.output}_{safe(name)}" if len(study.models) > 1 else study.output
+
+
+def write_run(directory: Path, result: Result, job: Job, written: Written) -> None:
+    """Write one run: figures, interpretation, records, and the activations unless ``cache`` is off."""
+    written.say(f"{job}: figures and records")
+    with in_part(directory) as part:
+        begun = time.perf_counter()
+        figures = drawn(result.profile, job.study.drawn_as()) if result.figures is None else result.figures
+        for name, content in figures.items():
+            write_atomically(part / "visualizations" / name, content)
+        seconds = {**result.seconds, "figures": time.perf_counter() - begun}
+        write_atomically(part / "tda_interpretation.md", interpretation_markdown(result.profile))
+        about = {
+            "dataset": job.dataset,
+            "command": written.command,
+            "plan": written.planned(job),
+            "peak_memory": peak(),
+        }
+        record = Record(result.profile, manifest_of(result, about, seconds))
+        write_texts(part, kept(result.activations.texts, whole=job.study.keep_texts))
+        apart = written.cache is not None and not linked(part / "activations", result.reading, written.cache)
+        write_record(part, record, result.activations if apart else None)
+
+
+def drawn(profile: Profile, figures: Figures) -> dict[str, bytes]:
+    """Every figure of a profile as the bytes of its files, by their names."""
+    with own_directory(Path(gettempdir()) / "todacomm_figures") as directory, drawn_as(figures):
+        write_figures(profile, directory)
+        return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
+
+
+def linked(directory: Path, reading: Reading, cache: Cache) -> bool:
+    """Put the activations into a run as a hard link to their entry in the cache, where that can be.
+
+    It cannot across file systems, nor where the entry has other layers than the run.
+    """
+    facts = cache.facts("activations", reading.key) if reading.key else None
+    if not facts or facts["digests"] != dict(reading.digests):
+        return False
+    directory.mkdir()
+    try:
+        os.link(cache.path("activations", reading.key), directory / f"{reading.key[:16]}.safetensors")
+    except OSError:
+        return False
+    return True
+
+
+def manifest_of(result: Result, about: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
+    """How the run was made."""
+    reading, texts = result.reading, result.activations.texts
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **about,
+        "device": reading.device,
+        "dtype": reading.dtype,
+        "texts": {"name": texts.name, "count": len(texts), "sha256": texts.sha256},
+        "extraction": dict(result.activations.notes),
+        "cross_checked": list(result.checked.layers),
+        "from_cache": {"activations": not reading.loaded, "layers": list(result.remembered)},
+        "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
+        "versions": versions(),
+    }
+
+
+def write_experiment(directory: Path, study: Study, profiles: Sequence[Profile], *, look: Look) -> None:
+    """The reports on the runs so far as Markdown and as one HTML page, and the configuration."""
+    configuration = dump_study(study, version=__version__)
+    write_atomically(directory / "experiment_config.yaml", configuration)
+    write_experiment_reports(directory, profiles, config=configuration, look=look)
+
+
+def compared(profiles: Sequence[Profile], **how: Any) -> dict[str, Comparison]:
+    """A comparison for each dataset and pooling, by their names; ``how`` is as of `todacomm.comparison.compare.compare`."""
+    with one_thread:
+        return {group: compare(found, **how) for group, found in groups_of(profiles).items()}
+
+
+def write_compared(
+    comparisons: Mapping[str, Comparison],
+    output_dir: Path,
+    *,
+    name: str | None,
+    run_of: Callable[[Profile], Path],
+    failures: Mapping[str, Failure] | None = None,
+    gate: Sequence[Judgement] = (),
+    figures: Figures = PNG,
+    look: Look = look,
+) -> Path:
+    """``comparison_<name>_<timestamp>/``: JSON, Markdown, HTML and figures; with what became of the rules of a ``gate``.
+
+    ``run_of`` is the directory of the run of a profile.
+    """
+    models = list(dict.fromkeys(p.model for comparison in comparisons.values() for p in comparison.profiles))
+    writable(output_dir)
+    all_names = "_vs_".join(map(safe, models))
+    stem = name or (all_names if len(models) < 4 and len(all_names) <= LONGEST_NAME else f"{len(models)}_models")
+    directory = new_directory(output_dir, f"comparison_{stem}")
+    runs = [run_of(p) for comparison in comparisons.values() for p in comparison.profiles]
+    record = {
+        "schema": 1,
+        "experiments": [relative(run, directory) for run in runs],
+        "groups": {group: comparison_record(found, verdicts(found)) for group, found in comparisons.items()},
+        "failures": {model: told_of(failure) for model, failure in (failures or {}).items()},
+        **({"gate": gate_record(gate)} if gate else {}),
+    }
+    with reserved(directory), in_part(directory) as part, drawn_as(figures):
+        write_atomically(part / "comparison.json", to_json(sealed(record)))
+        write_comparison_reports(part, comparisons, run_of=run_of, look=look)
+    return directory
+
+
+def relative(run: Path, directory: Path) -> str:
+    """The way from a directory to a run, with slashes; from the root where they are on different drives."""
+    try:
+        return Path(os.path.relpath(run, directory)).as_posix()
+    except ValueError:
+        return run.resolve().as_posix()
+
+
+def told_of(failed: Failure) -> dict[str, str]:
+    """A failure ready for JSON."""
+    return {"message": failed.message, "details": failed.details}
+
+
+def write_measured(
+    directory: Path, profile: Profile, checked: Checked, *, source: Path, figures: Figures = PNG
+) -> None:
+    """The records, figures and interpretation of arrays that were measured, into a new directory."""
+    check_new(directory)
+    manifest = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "source": str(source),
+        "cross_checked": list(checked.layers),
+        "versions": versions(),
+    }
+    with in_part(directory) as part, drawn_as(figures):
+        write_figures(profile, part / "visualizations")
+        write_atomically(part / "tda_interpretation.md", interpretation_markdown(profile))
+        write_record(part, Record(profile, manifest), None)

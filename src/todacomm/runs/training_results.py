@@ -1,0 +1,155 @@
+"""The records of an experiment of training → its signature, figures and reports; neither torch nor a network is needed."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from todacomm.core.errors import InvalidInput, InvalidRecord
+from todacomm.records.damaged import Attempt, Salvage, strictly
+from todacomm.records.io import check_schema, read_json, to_json, write_atomically
+from todacomm.records.training import SIGNATURE, Planned, Ran, has_begun, planned, read_run
+from todacomm.report.training.read_experiment import Findings, read_findings
+from todacomm.report.training.training_document import write_grok_report
+from todacomm.report.words.phrases import share
+from todacomm.training.milestones import GENERALISED, LOW, MEMORISED, PLATEAU_END
+from todacomm.training.signature import Signature, signature, tell
+from todacomm.training.verdict import LAG, LEVEL, RULES, Told
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grokked:
+    """What an experiment has found: a signature for each cell (one, nameless, without a sweep), or why there is none, and ``told`` what
+    its runs and controls show without one.
+    """
+
+    directory: Path
+    signatures: Mapping[str, Signature]
+    problems: Mapping[str, str]
+    failures: Mapping[str, str]
+    told: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
+
+
+def concluded(directory: Path, failures: Mapping[str, str], *, command: str = "") -> Grokked:
+    """Signature, figures and reports from the records of a directory; signature.json is written last."""
+    signatures, problems = judged(directory)
+    told = {cell: told_of(directory, plans) for cell, plans in planned(directory).items() if cell in problems}
+    write_grok_report(directory, signatures, problems, command=command)
+    record = {
+        "schema": SCHEMA,
+        "command": command,
+        "cells": {cell: signature_record(found) for cell, found in signatures.items()},
+        "problems": problems,
+        "without_signature": {cell: [_plain(asdict(one)) for one in found] for cell, found in told.items()},
+        "failures": dict(failures),
+    }
+    write_atomically(directory / SIGNATURE, to_json(record))
+    return Grokked(directory, signatures, problems, failures, told)
+
+
+def judged(directory: Path, attempt: Attempt = strictly) -> tuple[dict[str, Signature], dict[str, str]]:
+    """By cell the signature, or why there is none; ``attempt`` may do without a run. Raises InvalidRecord."""
+    signatures: dict[str, Signature] = {}
+    problems: dict[str, str] = {}
+    for cell, plans in planned(directory, attempt).items():
+        try:
+            signatures[cell] = signature_of(directory, plans, attempt)
+        except InvalidInput as problem:
+            problems[cell] = str(problem)
+    return signatures, problems
+
+
+def reread(directory: Path, salvage: Salvage) -> tuple[Grokked, str]:
+    """What the records show, without writing any, and the command that made them; what cannot be read or is missing is noted.
+
+    Raises NothingLegible where no run has left a checkpoint that can be read.
+    """
+    stored = salvage("command and failures", lambda: read_signature(directory)) or {}
+    signatures, problems = judged(directory, salvage)
+    failures = stored.get("failures", {})
+    places = {plan.name: directory / "runs" / plan.name for of in planned(directory, salvage).values() for plan in of}
+    for name, place in places.items():
+        if not has_begun(place) and name not in failures:
+            salvage.lose(name, f"{place} is missing")
+    lost = {loss.what for loss in salvage.losses}
+    salvage.need([name for name, place in places.items() if has_begun(place) and name not in lost], directory)
+    return Grokked(directory, signatures, problems, failures), stored.get("command", "")
+
+
+def findings_of(directory: Path, salvage: Salvage) -> Findings:
+    """All that a report or a terminal tells of an experiment; what cannot be read is noted. Raises InvalidRecord as `reread`."""
+    found, command = reread(directory, salvage)
+    return read_findings(directory, found.signatures, command=command, problems=found.problems, attempt=salvage)
+
+
+def read_signature(directory: Path) -> Mapping[str, Any]:
+    """``signature.json``. Raises InvalidRecord."""
+    path = directory / SIGNATURE
+    if not path.exists():
+        raise InvalidRecord(f"{path} is missing: the experiment was stopped; the same `todacomm grok` goes on with it")
+    found = read_json(path)
+    check_schema(path, found, SCHEMA)
+    return found
+
+
+def signature_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strictly) -> Signature:
+    """The signature of one cell, of its runs that have left a checkpoint. Raises InvalidInput where there are too few."""
+    left = left_of(directory, plans, attempt)
+    courses = [ran.course for ran in left if ran.course is not None]
+    runs = [course for course in courses if course.kind == "run"]
+    controls = [course for course in courses if course.kind != "run"]
+    return signature(runs, controls=controls, follow=followed(left))
+
+
+def told_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strictly) -> tuple[Told, ...]:
+    """What every run and control of one cell shows without a null band."""
+    left = left_of(directory, plans, attempt)
+    follow = followed(left)
+    return tuple(tell(ran.course, follow) for ran in left if ran.course is not None and follow in ran.course)
+
+
+def left_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strictly) -> list[Ran]:
+    """The runs of one cell that have left a checkpoint."""
+    places = {plan.name: directory / "runs" / plan.name for plan in plans}
+    found = [attempt(name, partial(read_run, place)) for name, place in places.items() if has_begun(place)]
+    return [ran for ran in found if ran is not None and ran.course is not None]
+
+
+def followed(ran: Sequence[Ran]) -> str:
+    """The number whose rise is the signature, as the runs have it; that of no run where there is none."""
+    return next((str(one.about["followed"]) for one in ran), "")
+
+
+def signature_record(found: Signature) -> dict[str, Any]:
+    """A signature ready for JSON, with the definitions that it rests on."""
+    return {**_plain(asdict(found)), "definitions": DEFINITIONS}
+
+
+DEFINITIONS: dict[str, Any] = {
+    "memorised_at": "step of the first of three consecutive evaluations on the whole training set with an accuracy of "
+    f"{share(MEMORISED, 0)} or more",
+    "generalised_at": f"step of the first of three consecutive evaluations on the test set with an accuracy of {share(GENERALISED, 0)} or more",
+    "grokked": f"generalised_at is twice memorised_at or more, and test accuracy at memorised_at is below {share(LOW, 0)}",
+    "plateau": f"median of the followed number from memorised_at to {PLATEAU_END:g} × generalised_at; of a run that does not generalise, over the "
+    "first half after memorised_at",
+    "after": "median of the followed number over the last five checkpoints",
+    "band": f"{share(LEVEL, 0)} prediction interval for the ratio after / plateau of one more control (Student's t of the log ratios of the controls that "
+    "memorised only)",
+    "lag": f"{LAG}; positive: topology is later",
+    "verdicts": RULES,
+}
+
+
+def _plain(value: Any) -> Any:
+    """NaN and infinity, which JSON does not have, as null."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

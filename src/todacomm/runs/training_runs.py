@@ -1,0 +1,293 @@
+"""Runs and controls of training → a directory of records; each run goes on where it was stopped."""
+
+import glob
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from todacomm.core.errors import InvalidInput, InvalidRecord, TodacommError, TooLarge, TrainingFailed
+from todacomm.core.memory import spoken
+from todacomm.core.parallel import Lost, Number, pool
+from todacomm.core.progress import Track, silent
+from todacomm.core.versions import versions
+from todacomm.records.io import to_json, write_arrays, write_atomically
+from todacomm.records.locks import alone_in
+from todacomm.records.training import (
+    DONE,
+    PLAN,
+    SIGNATURE,
+    STATE,
+    WEIGHTS,
+    check_files,
+    cut_back,
+    is_done,
+    read_plan,
+    read_run,
+    read_state,
+    rows,
+    sound_rows,
+    write_about,
+    write_done,
+    write_observation,
+    write_state,
+)
+from todacomm.training.digit_images import Images
+from todacomm.training.observe import Course, course_of
+from todacomm.training.presets import Cell, RunPlan, Settings, cells_of, memory_of, plans_of, settings_of
+
+if TYPE_CHECKING:
+    from todacomm.training.tasks import Task
+    from todacomm.training.training_loop import Measured, Training
+
+SCHEMA = 1
+SECONDS_BETWEEN_STATES = 5.0
+CHECKED_EVERY = 10  # checkpoints of which one is computed by the reference engine as well
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The runs of one call of ``todacomm grok``: cells of a sweep (one nameless cell without), seeds and controls in each."""
+
+    base: Settings
+    cells: tuple[Cell, ...]
+    runs: tuple[tuple[Cell, tuple[RunPlan, ...]], ...]
+
+    @property
+    def plans(self) -> list[RunPlan]:
+        """All runs, in the order in which they are made."""
+        return [plan for _, plans in self.runs for plan in plans]
+
+    def record(self) -> dict[str, Any]:
+        """What decides every byte of the records."""
+        runs = [{"cell": cell.name, **asdict(plan)} for cell, plans in self.runs for plan in plans]
+        return {"schema": SCHEMA, "base": dict(self.base), "runs": runs}
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal experiments."""
+        return hashlib.sha256(json.dumps(self.record(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def experiment_of(
+    preset: str,
+    given: Settings,
+    seeds: Sequence[int],
+    *,
+    sweep: Mapping[str, Sequence[Any]] | None = None,
+    controls: int = 2,
+) -> Experiment:
+    """The runs and controls of every cell. Raises UnknownName and InvalidInput for what cannot be."""
+    base, runs = settings_of(preset, given), []
+    if controls < 1:
+        raise InvalidInput(
+            f"--controls {controls}: expected 1 or more of each kind; a signature without controls would say nothing"
+        )
+    for cell in cells_of(sweep or {}):
+        settings = settings_of(preset, {**given, **cell.changed})
+        prefix = f"{cell.name}/" if cell.name else ""
+        runs.append((cell, tuple(plans_of(settings, seeds, controls=controls, prefix=prefix))))
+    return Experiment(base, tuple(cell for cell, _ in runs), tuple(runs))
+
+
+def check_memory(experiment: Experiment, *, limit: int | None, at_once: int) -> int:
+    """The bytes that the runs beside each other will hold. Raises TooLarge before anything is made."""
+    needed = sorted(((memory_of(plan.settings), plan) for plan in experiment.plans), key=lambda one: -one[0])
+    total = sum(size for size, _ in needed[:at_once])
+    if limit is not None and total > limit:
+        worst = needed[0][1]
+        raise TooLarge(
+            f"{worst.name}: {at_once} runs at a time need about {spoken(total)}, and there are {spoken(limit)}. Every pair has a row of "
+            f"{worst.settings['prime']} logits: choose a smaller --prime, fewer --test-pairs, or --jobs 1"
+        )
+    return total
+
+
+# One run
+
+
+def run_name(plan: RunPlan) -> tuple[str, str]:
+    """Model and data of a run, as its addresses have them."""
+    s = plan.settings
+    what = "images" if s["task"] == "images" else s["task"] if s["task"] == "s5" else f"{s['task']}_p{s['prime']}"
+    kind = "" if plan.kind == "run" else f", {plan.kind}"
+    return f"{s['network']}, seed {plan.seed}{kind}", f"{what}, {s['train_fraction']:g}"
+
+
+def perform(directory: Path, plan: RunPlan, *, device: str = "cpu") -> str:
+    """Make one run, from where it was; what there is to complain of it, or nothing.
+
+    A loss that is not finite ends the run with what it has, and is told. One thread, so that one seed gives the same bytes.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    place = directory / "runs" / plan.name
+    place.mkdir(parents=True, exist_ok=True)
+    with alone_in(place, wait=True):  # a process whose parent was killed may still be at it
+        return _performed_alone(place, plan, device)
+
+
+def _performed_alone(place: Path, plan: RunPlan, device: str) -> str:
+    if is_done(place):
+        with suppress(InvalidRecord):  # else it is made again
+            done = read_run(place).done
+            check_files(place, done)
+            return str(done.get("complaint", ""))
+        (place / DONE).unlink()
+    model, data = run_name(plan)
+    write_about(place, {**asdict(plan), "model": model, "data": data, "followed": plan.followed, **_fourier(plan)})
+    begun = time.perf_counter()
+    complaint = ""
+    try:
+        _train(place, plan, device)
+    except TrainingFailed as problem:
+        complaint = str(problem)
+    write_done(place, {"complaint": complaint, "seconds": round(time.perf_counter() - begun, 2)})
+    (place / STATE).unlink(missing_ok=True)
+    return complaint
+
+
+def _fourier(plan: RunPlan) -> dict[str, Any]:
+    """In which characters the task is diagonal, or why in none, as the figures need it."""
+    task = plan.task
+    return {
+        "characters": None if task.argument is None else {"of": task.argument[0], "prime": plan.settings["prime"]},
+        "without_fourier": task.without_fourier,
+        "task": str(task),
+        "warnings": list(task.warnings),
+    }
+
+
+def _train(place: Path, plan: RunPlan, device: str) -> None:
+    from todacomm.training.observe import watch
+    from todacomm.training.training_loop import Run, State
+
+    model, data = run_name(plan)
+    found = state_of(place, plan)
+    run = Run(plan.task, plan.training, plan.measured, device=device, state=None if found is None else State(*found))
+    cut_back(place, run.step if found else -1)
+    number, written = sum(1 for _ in rows(place)) if found else 0, time.monotonic()
+    for checkpoint in run:
+        check = number % CHECKED_EVERY == 0
+        write_observation(place, watch(checkpoint, model=model, data=data, check=check))
+        number += 1
+        if time.monotonic() - written > SECONDS_BETWEEN_STATES or run.step == plan.training.steps:
+            write_state(place, run.step, run.state().tensors)
+            written = time.monotonic()
+    weights = {name: tensor for name, tensor in run.state().tensors.items() if name.startswith("weight/")}
+    write_arrays(place / WEIGHTS, weights, {"schema": SCHEMA})
+
+
+def state_of(place: Path, plan: RunPlan) -> tuple[int, dict[str, np.ndarray]] | None:
+    """The last state of a run, where the records hold every checkpoint up to it; else None, and the run begins anew."""
+    found = read_state(place)
+    if found is None:
+        return None
+    wanted = [step for step in plan.training.checkpoints if step <= found[0]]
+    return found if [row["step"] for row in sound_rows(place) if row["step"] <= found[0]] == wanted else None
+
+
+def course(
+    task: "Task | Images",
+    training: "Training | None" = None,
+    measured: "Measured | None" = None,
+    *,
+    kind: str = "run",
+    track: Track = silent,
+    **settings: Any,
+) -> Course:
+    """One run in memory: trained, measured at each of its checkpoints, and nothing kept but the numbers.
+
+    Settings are the fields of `Training`, such as ``seed``, ``steps`` or ``weight_decay``. ``kind`` says what the run is to a `signature`.
+    Raises TrainingFailed where a loss is not finite.
+    """
+    from todacomm.training.observe import watched
+    from todacomm.training.training_loop import Training, train, trained_with
+
+    chosen = trained_with(training or Training(), settings)
+    seen = track(train(task, chosen, measured), "training", len(chosen.checkpoints))
+    rows_ = [(o.step, o.numbers) for o in watched(seen, model=chosen.network, data=str(task))]
+    return course_of(rows_, name=f"{kind}, seed {chosen.seed}", kind=kind, seed=chosen.seed)
+
+
+# All runs
+
+
+def directory_of(
+    experiment: Experiment, output_dir: Path, stem: str, new: Callable[[Path, str], Path]
+) -> tuple[Path, bool]:
+    """A directory for the experiment and whether it is one that was stopped: the same experiment without a signature goes on."""
+    for found in sorted(output_dir.glob(f"{glob.escape(stem)}_*_*")):
+        if digest_in(found) == experiment.digest and not (found / SIGNATURE).exists():
+            return found, True
+    directory = new(output_dir, stem)
+    write_plan(directory, experiment)
+    return directory, False
+
+
+def digest_in(directory: Path) -> str | None:
+    """The digest of the experiment that a directory is of; None where that cannot be read: it is not the one that is looked for."""
+    try:
+        return str(read_plan(directory)["digest"])
+    except (InvalidRecord, KeyError):
+        return None
+
+
+def write_plan(directory: Path, experiment: Experiment) -> None:
+    """``experiment.json``: what is to be done."""
+    record = {**experiment.record(), "digest": experiment.digest, "versions": versions()}
+    write_atomically(directory / PLAN, to_json(record))
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One run that came to its end, and what there is to complain of it; ``failed`` where it has nothing to show."""
+
+    plan: RunPlan
+    complaint: str
+    failed: bool = False
+
+
+def perform_all(
+    directory: Path, plans: Sequence[RunPlan], *, number: Number = "auto", device: str = "cpu"
+) -> Iterator[Finished]:
+    """Make the runs, some at a time in processes of their own, and give them as they come."""
+    _load_images(plans)
+    if number == 1 or len(plans) == 1:
+        for plan in plans:
+            yield _outcome(plan, _performed(directory, device, plan))
+        return
+    with pool("loky", number=number) as workers:
+        if workers is None:  # loky always gives some
+            return
+        for place, found in workers.each(partial(_performed, directory, device), list(plans)):
+            yield _outcome(plans[place], found)
+
+
+def _load_images(plans: Sequence[RunPlan]) -> None:
+    """Look for the images once, so that a hub that cannot be reached is told before any run."""
+    for plan in plans:
+        if plan.settings["task"] == "images":
+            _ = plan.task.inputs
+            return
+
+
+def _performed(directory: Path, device: str, plan: RunPlan) -> tuple[str, bool]:
+    try:
+        return perform(directory, plan, device=device), False
+    except TodacommError as problem:  # of one run: the others go on
+        return str(problem), True
+
+
+def _outcome(plan: RunPlan, found: tuple[str, bool] | Lost) -> Finished:
+    if isinstance(found, Lost):
+        return Finished(plan, f"its process was killed: {found.reason}", failed=True)
+    return Finished(plan, *found)

@@ -1,0 +1,399 @@
+"""Halves of a cloud → confidence intervals of its numbers, of their ratios and of their differences.
+
+The two halves of a split are independent samples of the same size, so that the mean of (T(A) - T(B))² / 2 over many splits is
+the variance of T at that size, without bias and whatever the statistic: Wang and Lindsay 2014, Statistica Sinica 24:1117. How the variance
+falls from half the points to all of them, its power c in (1/2)^c, is the rule of each metric. Rules and degrees of freedom were
+chosen by simulation: benchmarks/intervals.py, docs/decisions/013-intervals.md.
+
+Every interval is one of the mean over fresh clouds of as many points, and is centred on the number of the cloud, never on
+the mean of its halves, which are another size. Comparisons are paired where both sides were cut by the same splits. Where they are
+not, a rule that covers on the worst population would be wide twice: there the power is measured, from quarters to halves
+(docs/decisions/015-comparison.md).
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.special import stdtr, stdtrit
+
+from todacomm.core.errors import InvalidInput
+from todacomm.core.inference_types import Halves, Interval
+from todacomm.core.types import is_block
+from todacomm.statistics.metrics_on_halves import TREE
+from todacomm.statistics.random_halves import QUARTERED_GROUPS
+
+FREEDOM = 10.0  # degrees of freedom of t
+MEASURED = 20.0  # the same, of two clouds whose power is measured
+MISSING = 0.2  # the share of splits that may be undefined
+CONFIDENCE = 0.95
+ROUNDING = 1e-9  # nats
+COUNTED = 1e-9  # what an end of an interval may be beyond a count
+BOTH = "halves and quarters"
+NEVER = "0 here and in every half: that other clouds have none is not shown"
+
+Series = Float64[np.ndarray, "s _"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a metric becomes an interval.
+
+    ``power`` is c. ``form`` is what the halves are compared by: the value *in proportion*, times T / mean of all halves; times its
+    *root*, as things that are counted vary; the *log*; or the *deficit*, log(log(points - 1) - value). ``steadied``: the variance is averaged with twice that
+    of all half values. ``skewed``: the ends are as far from the number in its square root, for sums of few bars. ``quarters``:
+    quarters in place of halves, and no shrinking. ``grouped`` is c where whole groups are drawn, None for the same. ``least`` is the least value there can be. ``steepest``: in unpaired comparisons the
+    power is measured on quarters against halves, of the values as they are, and is this at most; None keeps the rule there too.
+    """
+
+    power: float = 1.0
+    form: Literal["in proportion", "root", "log", "deficit"] = "in proportion"
+    steadied: bool = False
+    skewed: bool = False
+    quarters: bool = False
+    least: float = 0.0
+    steepest: float | None = None
+    note: str = ""
+    grouped: float | None = None
+
+    def power_of(self, halves: Halves) -> float:
+        """How the variance falls from halves to the whole."""
+        return self.grouped if halves.groups and self.grouped is not None else self.power
+
+
+RULES = {
+    "scale": Rule(),
+    "tree_length": Rule(),
+    "H0_count": Rule(0.0),
+    "H0_total_persistence": Rule(),
+    "H0_max_lifetime": Rule(0.0, "log", quarters=True, steepest=1.0, note="one point decides it"),
+    "H0_mean_lifetime": Rule(),
+    "H0_persistence_norm": Rule(),
+    "H0_entropy": Rule(0.75, "deficit", steepest=1.25),
+    "H1_count": Rule(-0.5, "root", steepest=-1.25),
+    "H1_total_persistence": Rule(steadied=True, skewed=True, steepest=-1.0),
+    "H1_max_lifetime": Rule(0.25, steepest=1.0, grouped=0.0),
+    "H1_mean_lifetime": Rule(steepest=2.0),
+    "H1_persistence_norm": Rule(steepest=0.5),
+    "H1_entropy": Rule(1.5, "root", steepest=1.5),
+    "H1_birth_of_longest": Rule(0.0, steepest=1.0, note="it jumps where another bar is nearly as long"),
+    "H1_death_birth_ratio": Rule(0.5, "root", least=1.0, steepest=0.75, grouped=0.0),
+    "H1_prominence": Rule(0.5, "root", steepest=0.75, grouped=0.0),
+}
+UNTRIED = Rule(0.5, steadied=True, note="no simulation stands behind the rule of this metric")
+
+
+def rule_of(name: str) -> Rule:
+    """The rule of a number; twins over the scale have that of the metric, and dimension 2 that of dimension 1."""
+    return RULES.get(re.sub(r"^H[2-9]_", "H1_", name.removesuffix("_scaled")), UNTRIED)
+
+
+# Intervals of one number
+
+
+def intervals(halves: Halves, *, confidence: float = CONFIDENCE) -> dict[str, Interval]:
+    """The interval of every number of a cloud."""
+    return {name: interval(name, halves, confidence=confidence) for name in halves.names}
+
+
+def interval(name: str, halves: Halves, *, confidence: float = CONFIDENCE) -> Interval:
+    """The interval of one number; without ends, and with the reason, where there is none."""
+    rule, spread, estimate = rule_of(name), spread_of(name, halves), halves.estimate(name)
+    reach = _reach(spread, confidence)
+    if spread.undefined:
+        return _made(estimate, None, confidence, rule, spread)
+    low, high = possible(name, _ends(rule, estimate, reach, _ceiling(halves.points)), halves.points)
+    return _made(estimate, (max(low, rule.least), high), confidence, rule, spread)
+
+
+def possible(name: str, ends: tuple[float, float], points: int) -> tuple[float, float]:
+    """The ends of an interval of a cloud of so many points; those of a count are counts, and H0 has one bar fewer than points at most."""
+    if not name.endswith("_count"):
+        return ends
+    most = points - 1.0 if name == "H0_count" else math.inf
+    return float(math.floor(ends[0] + COUNTED)), min(float(math.ceil(ends[1] - COUNTED)), most)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """How a number varies over random parts of its cloud, in its own unit.
+
+    ``series`` (s, 2) are the values of the two parts of each split, brought to the size of the whole cloud and centred anywhere;
+    ``deviation`` is the standard deviation of the whole cloud's number. ``undefined`` says why there is none, ``method`` what it
+    was made from.
+    """
+
+    series: Series
+    deviation: float
+    freedom: float
+    method: str
+    undefined: str = ""
+    note: str = ""
+
+
+def spread_of(name: str, halves: Halves) -> Spread:
+    """How a number varies over the halves (or quarters), by its rule."""
+    rule, estimate = rule_of(name), halves.estimate(name)
+    given = halves.quarters_of(name).reshape(-1, 2) if by_quarters(rule, halves) else halves.of(name)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        series = _in_unit(given, estimate, rule, halves)
+    why = "the number itself is undefined" if math.isnan(estimate) else ""
+    if rule.form == "deficit" and _ceiling(halves.points) - estimate < ROUNDING:
+        why = "all lifetimes are equal"
+    found = _spread(series, rule, halves, why)
+    return replace(found, note=NEVER) if estimate == 0 and not (found.undefined or series.any()) else found
+
+
+def by_quarters(rule: Rule, halves: Halves) -> bool:
+    """Whether a number is taken on quarters; few groups have none, there halves must do."""
+    return rule.quarters and not 0 < halves.groups < QUARTERED_GROUPS
+
+
+def _in_unit(given: Series, estimate: float, rule: Rule, halves: Halves) -> Series:
+    """The values in the rule's form, times the slope of the number over the form."""
+    if estimate == 0 and not np.nan_to_num(given, nan=1.0).any():
+        return given
+    if rule.form == "log":
+        return estimate * np.log(given)
+    if rule.form == "deficit":
+        return (estimate - _ceiling(halves.points)) * np.log(_ceiling(halves.half) - given)
+    growth = estimate / _mean(given)
+    if (
+        estimate == 0 or not given.all()
+    ):  # few bars: a part may have some where the whole has none, and none where it has some
+        growth = max(growth, np.float64(1.0))
+    return given * (np.sqrt(growth) if rule.form == "root" else growth)
+
+
+def _ceiling(points: int) -> float:
+    """The largest entropy that H0 of so many points can have: that of equal lifetimes."""
+    return math.log(points - 1)
+
+
+def _mean(given: Series) -> np.float64:
+    """The mean of the values that there are; NaN of none."""
+    there = given[np.isfinite(given)]
+    return there.mean() if there.size else np.float64(np.nan)
+
+
+def _spread(series: Series, rule: Rule, halves: Halves, why: str) -> Spread:
+    """The spread of values in the unit of the number; undefined where ``why`` says so, or where too many are."""
+    usable = np.isfinite(series).all(axis=1)
+    missing = int((~usable).sum())
+    quarters = by_quarters(rule, halves)
+    if missing > MISSING * len(series):
+        why = why or f"undefined on {missing} of {len(series)} pairs of {'quarters' if quarters else 'halves'}"
+    found = math.nan if why else deviation(series[usable], rule, halves)
+    note = f"{missing} of {len(series)} splits left out, where it is undefined" if missing and not why else ""
+    freedom = min(FREEDOM, halves.effective - 1.0) if halves.groups else FREEDOM
+    method = ("quarters, conservative" if quarters else "split-half") + (", whole groups" if halves.groups else "")
+    return Spread(series, found, freedom, method, why, note)
+
+
+def deviation(series: Series, rule: Rule, halves: Halves) -> float:
+    """The standard deviation of the whole cloud's number, from pairs of parts; in the unit of the largest, so that no square is beyond floats."""
+    unit = float(np.abs(series).max()) or 1.0
+    pairs = series / unit
+    variance = float(np.mean((pairs[:, 0] - pairs[:, 1]) ** 2)) / 2
+    if rule.steadied:
+        variance = (variance + 2 * float(np.var(pairs, ddof=1))) / 2
+    if not by_quarters(rule, halves):
+        variance *= (halves.half / halves.points) ** rule.power_of(halves)
+    return unit * math.sqrt(variance)
+
+
+def _reach(spread: Spread, confidence: float) -> float:
+    """How far the interval reaches: a quantile of Student's t times the deviation."""
+    return _quantile(spread.freedom, confidence) * spread.deviation
+
+
+def _quantile(freedom: float, confidence: float) -> float:
+    """That of Student's t which so much of it lies within, on both sides."""
+    if not 0 < confidence < 1:
+        raise InvalidInput(f"a confidence of {confidence}; expected a number between 0 and 1, such as 0.95")
+    return float(stdtrit(freedom, (1 + confidence) / 2))
+
+
+def _ends(rule: Rule, estimate: float, reach: float, ceiling: float) -> tuple[float, float]:
+    """The ends of the interval, transformed back from the rule's form."""
+    if rule.form == "log" and estimate > 0:
+        factor = math.exp(reach / estimate)
+        return estimate / factor, estimate * factor
+    if rule.form == "deficit":
+        deficit = ceiling - estimate
+        factor = math.exp(reach / deficit)
+        return ceiling - deficit * factor, ceiling - deficit / factor
+    if rule.skewed and estimate > 0:
+        root, reach = math.sqrt(estimate), reach / (2 * math.sqrt(estimate))
+        return max(root - reach, 0.0) ** 2, (root + reach) ** 2
+    return estimate - reach, estimate + reach
+
+
+def _made(estimate: float, ends: tuple[float, float] | None, confidence: float, rule: Rule, spread: Spread) -> Interval:
+    """The interval, which holds its estimate whatever rounding does; without ends, and with the reason, for None."""
+    if ends is None:
+        number = estimate if math.isfinite(estimate) else None
+        return Interval(number, None, None, confidence, spread.method, spread.undefined)
+    notes = "; ".join(note for note in (rule.note, spread.note) if note)
+    return Interval(estimate, min(ends[0], estimate), max(ends[1], estimate), confidence, spread.method, notes)
+
+
+# Ratios and differences of the same number in two clouds
+
+
+def ratio_interval(
+    name: str, above: Halves, below: Halves, *, paired: bool = True, confidence: float = CONFIDENCE
+) -> Interval:
+    """The interval of the number of one cloud over that of another: expansion (``tree_length``), scale growth, shape growth.
+
+    ``paired``: both were cut by the same splits, InvalidInput where they were not. Else they are independent. It holds each ratio r at which
+    above - r below may be 0 (Fieller 1954, Journal of the Royal Statistical Society B 16:175), so 1 exactly where `difference_test` shows no
+    difference.
+    """
+    base, top = below.estimate(name), above.estimate(name)
+    spread = _combined(name, below, above, paired=paired)
+    if not base or spread.undefined:
+        why = replace(spread, undefined=spread.undefined or "the number below is 0")
+        return _made(top / base if base else math.nan, None, confidence, rule_of(name), why)
+    parts = [d / abs(base) for d in (*deviations(name, below, above, spread, paired=paired), spread.deviation)]
+    ends = fieller(top / base, parts, _quantile(spread.freedom, confidence))
+    unsure = spread if ends else replace(spread, undefined="the number below may be 0 as well")
+    return _made(top / base, ends and (max(ends[0], 0.0), ends[1]), confidence, rule_of(name), unsure)
+
+
+def fieller(ratio: float, deviations: Sequence[float], t: float) -> tuple[float, float] | None:
+    """Between which ratios y / x may be, for the deviations of x, y and y - x over x, on a quantile of Student's t; None where x may be 0."""
+    x, y, both = (t * d for d in deviations)
+    covariance = (x**2 + y**2 - both**2) / 2
+    kept = 1 - x**2
+    if ratio == 1 and not both:
+        return 1.0, 1.0
+    if kept <= 0:
+        return None
+    root = (ratio * x) ** 2 - 2 * ratio * covariance + y**2 - (x * y) ** 2 + covariance**2
+    middle, reach = ratio - covariance, math.sqrt(max(root, 0.0))
+    return (middle - reach) / kept, (middle + reach) / kept
+
+
+def deviations(name: str, first: Halves, second: Halves, spread: Spread, *, paired: bool) -> tuple[float, float]:
+    """Those of the number in two clouds whose difference has this spread, by the same splits, or of the same power."""
+    a, b = spread_of(name, first), spread_of(name, second)
+    if paired:
+        usable = np.isfinite(a.series + b.series).all(axis=1)
+        return deviation(a.series[usable], rule_of(name), first), deviation(b.series[usable], rule_of(name), second)
+    if spread.method != BOTH:
+        return a.deviation, b.deviation
+    x, y = (math.sqrt(between(values)) for values in in_one_unit([first.of(name), second.of(name)])[1])
+    return spread.deviation * x / math.hypot(x, y), spread.deviation * y / math.hypot(x, y)
+
+
+def relative_interval(
+    name: str, first: Halves, second: Halves, *, paired: bool = True, confidence: float = CONFIDENCE
+) -> Interval:
+    """The interval of the relative difference, (second - first) / first."""
+    return ratio_interval(name, second, first, paired=paired, confidence=confidence).shifted(-1.0)
+
+
+def difference_interval(
+    name: str, first: Halves, second: Halves, *, paired: bool = True, confidence: float = CONFIDENCE
+) -> Interval:
+    """The interval of second - first, paired or not as in `ratio_interval`; [0, 0] for the same cloud."""
+    difference, spread = second.estimate(name) - first.estimate(name), _combined(name, first, second, paired=paired)
+    reach = _reach(spread, confidence)
+    ends = None if spread.undefined else (difference - reach, difference + reach)
+    return _made(difference, ends, confidence, rule_of(name), spread)
+
+
+def difference_test(name: str, first: Halves, second: Halves, *, paired: bool = True) -> float | None:
+    """The two-sided p-value of no difference; None where it is undefined, and where both numbers differ but neither varies."""
+    difference, spread = second.estimate(name) - first.estimate(name), _combined(name, first, second, paired=paired)
+    return None if spread.undefined else p_value(difference, spread.deviation, spread.freedom)
+
+
+def p_value(value: float, deviation: float, freedom: float) -> float | None:
+    """Two-sided, of Student's t; 1 for no difference, None where something differs that does not vary."""
+    if value == 0:
+        return 1.0
+    return float(2 * stdtr(freedom, -abs(value) / deviation)) if deviation > 0 else None
+
+
+def _combined(name: str, first: Halves, second: Halves, *, paired: bool) -> Spread:
+    """The spread of the number in the second cloud less that in the first: split by split, or of independent clouds."""
+    if paired:
+        refuse_unpaired(first, second)
+    a, b = spread_of(name, first), spread_of(name, second)
+    why = a.undefined or b.undefined
+    found = summed(a, b, (-1.0, 1.0), rule_of(name), first, paired=paired, why=why)
+    measured = None if paired or why else measured_deviation(name, first, second)
+    return found if measured is None else replace(found, deviation=measured, freedom=MEASURED, method=BOTH)
+
+
+def summed(
+    a: Spread, b: Spread, factors: tuple[float, float], rule: Rule, halves: Halves, *, paired: bool, why: str = ""
+) -> Spread:
+    """The spread of a sum of two numbers, each times a factor, by the rule; ``halves`` are those of either."""
+    if paired:
+        with np.errstate(invalid="ignore"):  # where both are infinite, the split is left out
+            series = factors[0] * a.series + factors[1] * b.series
+        return _spread(series, rule, halves, why)
+    x, y = (abs(factor) * of.deviation for factor, of in zip(factors, (a, b), strict=True))
+    found = math.hypot(x, y)
+    freedom = 1 / ((x / found) ** 4 / a.freedom + (y / found) ** 4 / b.freedom) if found else FREEDOM  # Welch
+    return Spread(a.series, found, freedom, a.method, why, a.note or b.note)
+
+
+def measured_deviation(name: str, first: Halves, second: Halves) -> float | None:
+    """The standard deviation of the difference of the number in two independent clouds.
+
+    The variance at half size, without bias, falls to that of the whole by as much as it fell from quarters to halves. None where the rule says nothing
+    of it, for whole groups, whose quarters are of few groups, and where a variance is 0 or undefined.
+    """
+    steepest = rule_of(name).steepest
+    unit, (a, b, *quarters) = in_one_unit(
+        [f(name) for f in (first.of, second.of, first.quarters_of, second.quarters_of)]
+    )
+    half, quarter = between(a) + between(b), sum(map(between, quarters))
+    if steepest is None or first.groups or second.groups or not (half > 0 and quarter > 0):
+        return None
+    power = min(math.log2(quarter / half), steepest)
+    return unit * math.sqrt(half * (first.half / first.points) ** power)
+
+
+def in_one_unit(values: Sequence[Float64[np.ndarray, "s _"]]) -> tuple[float, list[Float64[np.ndarray, "s _"]]]:
+    """The largest of all values, and the values over it, whose squares are numbers."""
+    unit = max((float(np.abs(some[np.isfinite(some)]).max(initial=0.0)) for some in values), default=0.0) or 1.0
+    return unit, [some / unit for some in values]
+
+
+def between(values: Float64[np.ndarray, "s parts"]) -> float:
+    """The variance between the disjoint parts of a split, the mean over the splits that have all of them; NaN for none."""
+    there = values[np.isfinite(values).all(axis=1)]
+    return float(there.var(axis=1, ddof=1).mean()) if len(there) else math.nan
+
+
+def refuse_unpaired(first: Halves, second: Halves) -> None:
+    """Raise InvalidInput unless both clouds were cut by the same splits."""
+    if first.drawn != second.drawn:
+        raise InvalidInput(
+            f"a paired comparison needs the same splits in both clouds; found {first.drawn}, and {second.drawn}. "
+            "Measure both on the same texts with the same seed, or compare unpaired"
+        )
+
+
+# The peak
+
+
+def peak_shares(layers: Mapping[str, Halves]) -> dict[str, float]:
+    """The share of halves in which each block has the longest tree (H0 total), the largest share first."""
+    blocks = [layer for layer in layers if is_block(layer)]
+    if not blocks:
+        return {}
+    for layer in blocks[1:]:
+        refuse_unpaired(layers[blocks[0]], layers[layer])
+    highest = np.argmax([layers[layer].of(TREE) for layer in blocks], axis=0)
+    shares = {layer: float(np.mean(highest == k)) for k, layer in enumerate(blocks)}
+    return dict(sorted(((layer, share) for layer, share in shares.items() if share), key=lambda item: -item[1]))

@@ -1,0 +1,247 @@
+"""Hold each bar of H1 that stands out of its layer against the group of points that it lies in.
+
+A bar of a Vietoris–Rips filtration lives in one connected component: the one that holds its birth edge at the distance at which
+it dies. Up to that distance the component knows nothing of other points, so that the bar is a bar of the component alone, and
+is held against Gaussian clouds of as many points with the mean and covariance of the component. A component leaves out the
+outskirts of its group, so that the bar is also held against the component at twice that distance. Nor are points always Gaussian: each
+group, the whole layer too, is a second time rotated and filled evenly (`todacomm.statistics.filled_null`), for a disc has larger gaps than a Gaussian
+cloud of its covariance, and no loop. Points that coincide count once in the geometry, and each by itself in what is told.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+from scipy.spatial.distance import squareform
+
+from todacomm.clouds.distances import Condensed, pairwise, rows_and_columns
+from todacomm.clouds.prepare import PreparedCloud
+from todacomm.core.inference_types import ALPHA, LoopBar, at_most_alpha
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Address, Bars, Distances, Points
+from todacomm.homology.engines import persistence
+from todacomm.statistics.filled_null import ball_of
+from todacomm.statistics.gaussian_null import JointLayers, as_drawn, gaussian_null, in_common
+from todacomm.statistics.loop_test import PROMINENCE, RATIO, LayerTest, bar_p_values
+
+Indices = Int[np.ndarray, " k"]
+PValues = Float[np.ndarray, " b"]
+Members = tuple[int, ...]
+
+FIRST_DRAWS = 49  # after so many, and after each doubling, a group none of whose bars can pass any more gets no more
+MOST_DRAWS = 1999
+LATER = 2.0  # times the death of a bar: where its group has its outskirts
+FILLED = 2  # keeps the random numbers of filled clouds apart from others of the same seed
+ROUNDING = 1e-5  # relative: a bar found again among distances that were taken again
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """One connected component: ``points`` (g, k), its distinct points as measured, and ``bars`` (b, 2), those that are held against it.
+
+    ``whole`` says that it is the layer, whose bars have been held against its rotations before.
+    """
+
+    address: Address
+    points: Points
+    bars: Bars
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where a bar lives: the places among the distinct points of its birth edge's component when it dies, and a while later.
+
+    ``cycle`` are the points around it.
+    """
+
+    bar: int
+    inside: Members
+    later: Members
+    cycle: Indices
+
+
+def loop_bars(
+    clouds: Sequence[PreparedCloud],
+    bars: Sequence[Bars],
+    layers: Sequence[LayerTest | None],
+    recipe: Recipe,
+    draws: int,
+    *,
+    spread: Callable[..., Iterable[tuple[PValues, int]]] = map,
+) -> list[tuple[LoopBar, ...]]:
+    """The bars of each layer that stand out of its draws, each held against its group; the most significant first.
+
+    ``clouds`` may have let go of their distances. A group has as many draws as let one of all groups pass, adjusted: ``draws`` at least,
+    `MOST_DRAWS` at most.
+    """
+    which = [[] if layer is None else layer.standing_out() for layer in layers]
+    found = [places_of(cloud, recipe, own, rows) for cloud, own, rows in zip(clouds, bars, which, strict=True)]
+    number = len({(i, place.inside) for i, row in enumerate(found) for place in row})
+    enough = min(MOST_DRAWS, max(draws, math.ceil(number / ALPHA) - 1))
+    test = partial(against_itself, recipe=recipe, draws=enough, groups=number)
+    p = [
+        largest_p(cloud, own, row, test, groups=number, spread=spread)
+        for cloud, own, row in zip(clouds, bars, found, strict=True)
+    ]
+    return [
+        tuple(
+            sorted(
+                (told(cloud, own, place, layer=layer, against=of[place.bar], groups=number) for place in row), key=by_p
+            )
+        )
+        for cloud, own, layer, row, of in zip(clouds, bars, layers, found, p, strict=True)
+    ]
+
+
+def largest_p(
+    cloud: PreparedCloud,
+    bars: Bars,
+    places: Sequence[Place],
+    test: Callable[[Group], tuple[PValues, int]],
+    *,
+    groups: int,
+    spread: Callable[..., Iterable[tuple[PValues, int]]],
+) -> dict[int, tuple[float, int]]:
+    """Bar → its largest p-value against its groups, and of how many draws; a bar that fails at its death is not held against more."""
+    found = {place.bar: (0.0, 0) for place in places}
+    for later in (False, True):
+        left = [place for place in places if at_most_alpha(found[place.bar][0] * groups)]
+        held = bars_by_group(left, later=later)
+        tested = [group_of(cloud, members, bars[rows]) for members, rows in held.items()]
+        for rows, (values, drawn) in zip(held.values(), spread(test, tested), strict=True):
+            found |= {bar: max(found[bar], (p, drawn)) for bar, p in zip(rows, values.tolist(), strict=True)}
+    return found
+
+
+def told(
+    cloud: PreparedCloud, bars: Bars, place: Place, *, layer: LayerTest | None, against: tuple[float, int], groups: int
+) -> LoopBar:
+    """What is told of one bar, ``against`` its groups having given the p-value and draws."""
+    distinct = cloud.first_of_each_kind()
+    birth, death = bars[place.bar].tolist()
+    members = np.flatnonzero(np.isin(cloud.kinds, cloud.kinds[distinct[list(place.inside)]]))
+    p, drawn = against
+    return LoopBar(
+        birth=birth,
+        death=death,
+        median=cloud.facts.scale / cloud.unit,
+        cycle=tuple(cloud.rows[distinct[place.cycle]].tolist()),
+        group=tuple(cloud.rows[members].tolist()),
+        p_layer=1.0 if layer is None else float(layer.family_wise[1:][place.bar]),
+        p_group=min(1.0, p * groups),
+        draws=drawn,
+        groups=groups,
+    )
+
+
+def by_p(bar: LoopBar) -> tuple[float, float]:
+    """The order in which bars are told: by p-value, then by death / birth."""
+    return bar.p, bar.birth / bar.death
+
+
+# Where a bar lives
+
+
+def places_of(cloud: PreparedCloud, recipe: Recipe, bars: Bars, which: Sequence[int]) -> list[Place]:
+    """Where those bars of a layer live that stand at the places ``which`` of its diagram of H1."""
+    if not which:
+        return []
+    condensed = pairwise(cloud.points[cloud.first_of_each_kind()], recipe.distance)
+    tree, matrix = linkage(condensed, "single"), squareform(condensed)
+    return [place_of(bar, *bars[bar].tolist(), tree=tree, matrix=matrix, condensed=condensed) for bar in which]
+
+
+def place_of(
+    bar: int, birth: float, death: float, *, tree: Float[np.ndarray, "m 4"], matrix: Distances, condensed: Condensed
+) -> Place:
+    """Where one bar lives."""
+    edge = birth_edge(condensed, matrix, birth)
+    inside, later = (component(tree, int(edge[0]), at * death * (1 + ROUNDING)) for at in (1, LATER))
+    cycle = inside[shortest_cycle(matrix[np.ix_(inside, inside)], np.searchsorted(inside, edge), birth)]
+    return Place(bar, tuple(inside.tolist()), tuple(later.tolist()), cycle)
+
+
+def component(tree: Float[np.ndarray, "m 4"], point: int, distance: float) -> Indices:
+    """The points that are connected to one by steps no longer than a distance."""
+    label = fcluster(tree, distance, "distance")
+    return np.flatnonzero(label == label[point])
+
+
+def bars_by_group(places: Sequence[Place], *, later: bool) -> dict[Members, list[int]]:
+    """The groups at the death of bars, or those that they are in later where these are others, and the bars held against each."""
+    found: dict[Members, list[int]] = {}
+    for place in places:
+        if not later or place.later != place.inside:
+            found.setdefault(place.later if later else place.inside, []).append(place.bar)
+    return found
+
+
+def group_of(cloud: PreparedCloud, members: Members, bars: Bars) -> Group:
+    """A group by the places of its members among the distinct points."""
+    distinct = cloud.first_of_each_kind()
+    return Group(cloud.address, cloud.points[distinct[list(members)]], bars, whole=len(members) == len(distinct))
+
+
+def birth_edge(condensed: Condensed, matrix: Distances, birth: float) -> Int[np.ndarray, " 2"]:
+    """The edge that bears a bar: of those of its length, one whose ends have no nearer neighbour in common.
+
+    Such are the edges of the relative neighbourhood graph; a class of H1 is born at no other.
+    """
+    near = np.flatnonzero(np.abs(condensed - birth) <= ROUNDING * birth)
+    near = near[np.argsort(np.abs(condensed[near] - birth), kind="stable")]
+    edges = np.column_stack(rows_and_columns(near, len(matrix)))
+    bearing = (i for i, (u, v) in enumerate(edges) if np.maximum(matrix[u], matrix[v]).min() >= matrix[u, v])
+    return edges[next(bearing, 0)]
+
+
+def shortest_cycle(matrix: Float[np.ndarray, "g g"], edge: Int[np.ndarray, " 2"], birth: float) -> Indices:
+    """The points of the shortest way from one end of the edge that bears a bar to the other, by edges no longer than it."""
+    i, j = (side.astype(np.int32) for side in np.nonzero(np.triu(matrix <= birth * (1 + ROUNDING), 1)))
+    others = (i != edge.min()) | (j != edge.max())
+    lengths = matrix[i[others], j[others]]
+    graph = csr_array((lengths, (i[others], j[others])), shape=matrix.shape)
+    _, before = dijkstra(graph, directed=False, indices=edge[0], return_predecessors=True)
+    way = [int(edge[1])]
+    while before[way[-1]] >= 0:
+        way.append(int(before[way[-1]]))
+    return np.array(way)
+
+
+# Against the group
+
+
+def against_itself(group: Group, *, recipe: Recipe, draws: int, groups: int) -> tuple[PValues, int]:
+    """The largest p-value of each bar of a group against rotations of the group alone and against filled ones, and the draws of each.
+
+    No more are made where so many were as extreme as every bar that none can pass, times ``groups``, whatever the others are: a
+    sequential test (Besag and Clifford 1991, https://doi.org/10.1093/biomet/78.2.301).
+    """
+    own = persistence(pairwise(group.points, recipe.distance), engine=recipe.engine, maxdim=1).finite[1]
+    places = [int(np.abs(own - bar).max(axis=1).argmin()) for bar in group.bars]
+    p, made = np.zeros(len(places)), 0
+    alone = replace(recipe, scale="none", subsample=None, landmarks=None, threshold=None, maxdim=1)
+    one = JointLayers((group.address,), len(group.points), in_common([group.points]), (group.points.shape[1],), ("",))
+    draw = partial(gaussian_null, one, alone, names=(PROMINENCE, RATIO))
+    fill = filled(group.points, recipe.seed)
+    for change in [fill] if group.whole else [as_drawn, fill]:
+        values, found, least = np.empty((0, 2)), p, p
+        while len(values) < draws and at_most_alpha(float((least * groups).min())):
+            stop = min(draws, max(FIRST_DRAWS, 2 * len(values) + 1))
+            values = np.concatenate([values, draw(range(len(values), stop), change=change)[:, 0]])
+            found = bar_p_values(own, *values.T)[places]
+            least = np.maximum(p, found * (1 + len(values)) / (1 + draws))
+        p, made = np.maximum(p, found), max(made, len(values))
+    return p, made
+
+
+def filled(points: Points, seed: int) -> Callable[[Points, int], Points]:
+    """What fills a rotated cloud evenly, in the same way for the same seed and number of a draw."""
+    ball = ball_of(points)
+    return lambda turned, number: ball.filled(turned, np.random.default_rng([seed, FILLED, number]))

@@ -1,0 +1,13 @@
+"""Training of small networks on small tasks: tasks, networks, the loop, what is observed of it, the signature of grokking."""
+
+__all__ = [
+    "digit_images",
+    "fourier",
+    "milestones",
+    "observe",
+    "presets",
+    "signature",
+    "tasks",
+    "training_loop",
+    "verdict",
+]

@@ -1,0 +1,116 @@
+"""The control without a cyclic structure: images of digits, to be told apart by a perceptron on their pixels."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from todacomm.core.errors import MissingExtra, ModelUnavailable, UnknownName
+from todacomm.training.train_test_split import Labels, Split
+
+SOURCES = ("auto", "mnist", "digits")
+LARGEST = 10_000  # images of MNIST that are taken: its test set, so that one pass is short
+
+
+Loaded = tuple[str, Float[np.ndarray, "m d"], Int[np.ndarray, " m"]]  # name, images, digits
+
+
+@dataclass(frozen=True)
+class Images(Split):
+    """Images of the digits 0 to 9 and which of them are learned from.
+
+    ``source`` is ``digits`` (1,797 images of 8 × 8 that come with scikit-learn), ``mnist`` (10,000 of 28 × 28 from the hub) or ``auto``: MNIST
+    where the hub can be reached, else the digits. Raises MissingExtra and ModelUnavailable.
+    """
+
+    source: Literal["auto", "mnist", "digits"] = "auto"
+    train_fraction: float = 0.3
+    permuted: float = 0.0
+    seed: int = 46
+
+    def __post_init__(self) -> None:
+        if self.source not in SOURCES:
+            raise UnknownName("source of images", str(self.source), SOURCES)
+        self.check_shares()
+
+    def __str__(self) -> str:
+        return f"images of {self.name}, {self.told_shares()}"
+
+    @property
+    def _loaded(self) -> Loaded:
+        return loaded(self.source)
+
+    @property
+    def name(self) -> str:
+        """Which images were taken."""
+        return self._loaded[0]
+
+    @property
+    def inputs(self) -> Float[np.ndarray, "m d"]:
+        """(m, pixels) float32 from 0 to 1."""
+        return self._loaded[1]
+
+    @property
+    def answers(self) -> Labels:
+        """The digits."""
+        return self._loaded[2]
+
+    @property
+    def count(self) -> int:
+        """How many images there are."""
+        return len(self.answers)
+
+    @property
+    def size(self) -> int:
+        """The numbers of an image are its pixels."""
+        return self.inputs.shape[1]
+
+    classes = 10
+    argument = None
+    characters = None
+    sign = 1
+    without_fourier = "images have no cyclic structure, so no Fourier basis belongs to them"
+    warnings = ()
+
+
+@cache
+def loaded(source: str) -> Loaded:
+    """The images of a source; a hub that cannot be reached is asked once."""
+    if source == "digits":
+        return digits()
+    try:
+        return mnist()
+    except (ModelUnavailable, MissingExtra):
+        if source == "mnist":
+            raise
+        return digits()
+
+
+def digits() -> Loaded:
+    """The digits of scikit-learn (UCI, 8 × 8)."""
+    try:
+        from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # it has no types
+    except ModuleNotFoundError:
+        raise MissingExtra("scikit-learn", "grok", "the images of digits") from None
+    found = load_digits()
+    return "digits", (found.data / 16).astype(np.float32), found.target.astype(np.int64)
+
+
+def mnist() -> Loaded:
+    """The test images of MNIST from the hub."""
+    try:
+        from datasets import load_dataset
+        from datasets.exceptions import DatasetNotFoundError
+        from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    except ModuleNotFoundError:
+        raise MissingExtra("datasets", "models", "MNIST from the hub") from None
+    try:
+        found: Any = load_dataset("ylecun/mnist", split="test")
+    except (OSError, ValueError, DatasetNotFoundError, HfHubHTTPError, OfflineModeIsEnabled) as problem:
+        raise ModelUnavailable(
+            f"MNIST cannot be had from the hub ({str(problem).splitlines()[0]}). Use --images digits, which needs no network"
+        ) from problem
+    pixels = np.stack([np.asarray(image, dtype=np.float32).ravel() / 255 for image in found["image"][:LARGEST]])
+    return "MNIST", pixels, np.array(found["label"][:LARGEST], dtype=np.int64)

@@ -1,0 +1,228 @@
+"""Checkpoint → Observation: everything that is measured of a network at one step of its training."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from todacomm.clouds.intrinsic_dimension import local_dimension, two_nn
+from todacomm.clouds.prepare import prepare
+from todacomm.core.errors import InvalidCloud, UnknownName
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Address, Measurement, Number, PointCloud, Profile
+from todacomm.core.value_types import by_value
+from todacomm.homology.engines import cross_check
+from todacomm.homology.metrics import max_lifetime
+from todacomm.homology.rips import rips
+from todacomm.profiles.measure import measure_prepared
+from todacomm.training.fourier import (
+    PairTask,
+    coefficients,
+    dominant,
+    gini,
+    participation_ratio,
+    plane,
+    progress,
+    shares,
+    top_share,
+)
+
+SPHERE = Recipe(scale="sphere", components=None)  # rows centred, then on the unit sphere: that of arXiv:2605.06352
+RAW = Recipe(components=None)  # rows centred; the summary holds every length over the median distance too
+VIEWS = {"sphere": SPHERE, "raw": RAW}
+PLANES = 5
+CENTRES = 64  # neighbourhoods whose dimension is measured
+KEPT = ("H0_total_persistence", "H0_max_lifetime", "H1_count", "H1_total_persistence", "H1_max_lifetime")
+
+
+@runtime_checkable
+class Looked(Protocol):
+    """What `watch` asks of a checkpoint; `todacomm.grokking.Checkpoint` is one."""
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def train_loss(self) -> float: ...
+
+    @property
+    def train_accuracy(self) -> float: ...
+
+    @property
+    def test_loss(self) -> float: ...
+
+    @property
+    def test_accuracy(self) -> float: ...
+
+    @property
+    def clouds(self) -> Mapping[str, Float[np.ndarray, "n d"]]: ...
+
+    @property
+    def logits(self) -> Float[np.ndarray, "m c"]: ...
+
+    @property
+    def pairs(self) -> PairTask | None: ...
+
+    @property
+    def weight_norm(self) -> float: ...
+
+    @property
+    def embedding_norm(self) -> float | None: ...
+
+
+@by_value
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """One step: ``numbers`` by name, the measurements of every cloud by view (``sphere``, ``raw``), and the embedding itself.
+
+    Names are ``test_accuracy``, ``fourier_top5_share``, ``local_dimension`` and the like; topology is ``embedding/sphere/H1_max_lifetime``, with
+    ``raw`` in place of ``sphere`` before normalisation, and ``…_scaled`` over the median distance. ``frequencies`` are the dominant ones.
+    """
+
+    step: int
+    numbers: Mapping[str, Number]
+    measurements: Mapping[str, tuple[Measurement, ...]]
+    embedding: Float[np.ndarray, "c d"] | None
+    spectrum: Float[np.ndarray, " f"] | None
+    frequencies: tuple[int, ...]
+    complaints: tuple[str, ...] = ()
+
+
+def watch(seen: Looked, *, model: str, data: str, check: bool = False) -> Observation:
+    """Measure a checkpoint. ``check`` compares the first cloud with the reference engine. Raises EngineDisagreement."""
+    measurements: dict[str, list[Measurement]] = {view: [] for view in VIEWS}
+    complaints: list[str] = []
+    for layer, points in seen.clouds.items():
+        for view, recipe in VIEWS.items():
+            try:
+                cloud = prepare(PointCloud(points, Address(model, data, layer, seen.step)), recipe)
+                measurements[view].append(measure_prepared(cloud, recipe))
+            except InvalidCloud as problem:  # a dead layer: said, and the others go on
+                complaints.append(f"{view}: {problem}")
+                continue
+            if check and view == "sphere" and layer == next(iter(seen.clouds)):
+                rng = np.random.default_rng(seen.step)
+                cross_check(cloud.condensed, engine=recipe.engine, rng=rng, where=str(cloud.address))
+    spectrum, frequencies, of_embedding = embedding_numbers(seen)
+    topology = {
+        f"{m.address.layer}/{view}/{name}": value
+        for view, found in measurements.items()
+        for m in found
+        for name, value in m.summary.items()
+        if name.removesuffix("_scaled") in KEPT
+    }
+    return Observation(
+        step=seen.step,
+        numbers={**learning_numbers(seen), **of_embedding, **hidden_numbers(seen), **topology},
+        measurements={view: tuple(found) for view, found in measurements.items()},
+        embedding=seen.clouds.get("embedding"),
+        spectrum=spectrum,
+        frequencies=tuple(frequencies),
+        complaints=tuple(complaints),
+    )
+
+
+def learning_numbers(seen: Looked) -> dict[str, Number]:
+    """Losses in nats, accuracies, norms, and restricted and excluded loss and accuracy where the task has a Fourier basis."""
+    found: dict[str, Number] = {
+        "train_loss": seen.train_loss,
+        "train_accuracy": seen.train_accuracy,
+        "test_loss": seen.test_loss,
+        "test_accuracy": seen.test_accuracy,
+        "weight_norm": seen.weight_norm,
+        "embedding_norm": seen.embedding_norm,
+    }
+    if seen.pairs is not None:
+        made = progress(seen.logits, seen.pairs)
+        for name in ("restricted_loss", "restricted_accuracy", "excluded_loss", "excluded_accuracy"):
+            found[name] = getattr(made, name)
+    return found
+
+
+def embedding_numbers(
+    seen: Looked,
+) -> tuple[Float[np.ndarray, " f"] | None, list[int], dict[str, Number]]:
+    """The spectrum of the embedding, its dominant frequencies, how few hold it, and H1 of the plane of each dominant one."""
+    if seen.pairs is None or "embedding" not in seen.clouds:
+        return None, [], {}
+    characters, rows = seen.pairs.characters, seen.clouds["embedding"]
+    table = coefficients(rows, characters)
+    spectrum = shares(table)
+    strongest = dominant(spectrum, PLANES)
+    found: dict[str, Number] = {
+        "fourier_top5_share": top_share(spectrum),
+        "fourier_participation_ratio": participation_ratio(spectrum),
+        "fourier_gini": gini(spectrum),
+    }
+    for rank, frequency in enumerate(strongest, 1):
+        bars = rips(plane(rows, characters, frequency, table))[1]
+        found[f"plane_{rank}_H1_max_lifetime"] = max_lifetime.of(bars)
+    return spectrum, strongest, found
+
+
+def hidden_numbers(seen: Looked) -> dict[str, Number]:
+    """The local dimension of the deepest hidden states, and the TwoNN dimension of the embedding; None where undefined."""
+    deepest = [layer for layer in seen.clouds if layer != "embedding"][-1]
+    found: dict[str, Number] = {"local_dimension": local_dimension(seen.clouds[deepest], centres=CENTRES)}
+    if "embedding" in seen.clouds:
+        try:
+            found["embedding_dimension"] = two_nn(seen.clouds["embedding"])
+        except InvalidCloud:  # ties, as on a clean circle
+            found["embedding_dimension"] = None
+    return found
+
+
+# Along the steps
+
+
+@by_value
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """The numbers of one run along its steps. ``course["test_accuracy"]`` is an array (T,), NaN where a number is undefined.
+
+    ``kind`` says what the run is: ``run``, or the control that it is (``permuted labels``, ``no weight decay``).
+    """
+
+    name: str
+    steps: tuple[int, ...]
+    numbers: Mapping[str, Float[np.ndarray, " T"]]
+    kind: str = "run"
+    seed: int = 0
+    settings: Mapping[str, Any] | None = None
+    complaint: str = ""
+
+    def __getitem__(self, name: str) -> Float[np.ndarray, " T"]:
+        if name not in self.numbers:
+            raise UnknownName("number of this run", name, self.numbers)
+        return self.numbers[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.numbers
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+def course_of(rows: Iterable[tuple[int, Mapping[str, Number]]], *, name: str, **about: Any) -> Course:
+    """A course from steps and their numbers."""
+    kept = list(rows)
+    names = dict.fromkeys(key for _, numbers in kept for key in numbers)
+    arrays = {
+        key: np.array([np.nan if (x := numbers.get(key)) is None else x for _, numbers in kept], dtype=np.float64)
+        for key in names
+    }
+    return Course(name, tuple(step for step, _ in kept), arrays, **about)
+
+
+def profile_along(observations: Iterable[Observation], layer: str, view: str = "sphere") -> Profile:
+    """One layer as a `Profile` along the steps."""
+    found = tuple(m for o in observations for m in o.measurements[view] if m.address.layer == layer)
+    return Profile(found, along="step")
+
+
+def watched(checkpoints: Iterable[Looked], *, model: str = "run", data: str = "task") -> Iterator[Observation]:
+    """The observations of checkpoints, as they come."""
+    for seen in checkpoints:
+        yield watch(seen, model=model, data=data)

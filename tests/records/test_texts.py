@@ -1,0 +1,98 @@
+"""The texts beside a run: what is kept of them, what is not, and what a damaged file says."""
+
+import json
+
+import pytest
+
+from todacomm.core.errors import InvalidRecord
+from todacomm.core.types import Texts
+from todacomm.records.texts import NONE_KEPT, TEXTS, kept, read_texts, write_texts
+
+WORDS = Texts("notes", ("first <b>text</b>", "zweiter\u2028Text", "🙂 third"), ("Moss", "Fern", "Moss"))
+
+
+def test_texts_are_read_as_they_were_written(tmp_path):
+    write_texts(tmp_path, kept(WORDS, whole=True))
+    found = read_texts(tmp_path)
+    assert (found.name, found.sha256, found.items) == ("notes", WORDS.sha256, WORDS.items)
+    assert found.lengths == (17, 12, 7)
+    assert [found.names[group] for group in found.groups] == list(WORDS.groups)
+    assert len(found) == 3
+    record = json.loads((tmp_path / TEXTS).read_text(encoding="utf-8"))
+    assert list(record) == ["schema", "name", "sha256", "lengths", "groups", "group_names", "items"]
+
+
+def test_of_texts_that_are_left_out_lengths_and_numbers_of_groups_remain(tmp_path):
+    path = write_texts(tmp_path, kept(WORDS, whole=False))
+    found = read_texts(tmp_path)
+    assert (found.lengths, found.groups, found.names, found.items) == ((17, 12, 7), (0, 1, 0), None, None)
+    written = path.read_text(encoding="utf-8")
+    assert not [word for word in ("first", "Text", "third", "Moss", "Fern") if word in written]
+
+
+def test_texts_of_no_known_group_have_none(tmp_path):
+    write_texts(tmp_path, kept(Texts("notes", ("a", "b", "c")), whole=True))
+    assert (read_texts(tmp_path).groups, read_texts(tmp_path).names) == (None, None)
+
+
+def test_a_run_without_the_file_keeps_no_texts(tmp_path):
+    assert read_texts(tmp_path) == NONE_KEPT
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema": 2}, "has schema 2"),
+        ({"items": ["a"]}, "as many lengths, groups and items"),
+        ({"groups": [0, 1]}, "as many lengths, groups and items"),
+        ({"groups": [0, 1, 2]}, "a group without a name"),
+        ({"groups": [0, -1, 0]}, "a group without a name"),
+        ({"items": ["a", 2, "c"]}, "items: expected a list of str"),
+        ({"lengths": "abc"}, "lengths: expected a list of int"),
+        ({"lengths": None}, "lengths: expected a list of int"),
+        ({"items": 7}, "items: expected a list of str"),
+    ],
+)
+def test_a_damaged_file_is_told_of(tmp_path, change, said):
+    path = write_texts(tmp_path, kept(WORDS, whole=True))
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
+    with pytest.raises(InvalidRecord, match=said):
+        read_texts(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", '{"schema": 1}', '{"schema": 1, "lengths"'])
+def test_a_file_that_is_no_record_is_told_of(tmp_path, content):
+    (tmp_path / TEXTS).write_text(content, encoding="utf-8")
+    with pytest.raises(InvalidRecord, match=TEXTS):
+        read_texts(tmp_path)
+
+
+def holding(directory, words):
+    """The files below a directory in which one of these words stands, as it is or as JSON writes it."""
+    forms = [form.encode() for word in words for form in (word, json.dumps(word)[1:-1])]
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return {path.name for path in files if any(form in path.read_bytes() for form in forms)}
+
+
+SECRET = ("Plinthe zwölf", "the bursar's anemone", "<i>quorum of weasels</i>")
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize(("options", "expected"), [((), {TEXTS, "report.html"}), (("--no-texts",), set())])
+def test_no_texts_keeps_every_text_out_of_records_and_page(todacomm, tmp_path, monkeypatch, options, expected):
+    monkeypatch.setattr("todacomm.runs.study.write_figures", lambda *_: [])
+    monkeypatch.setattr(
+        "todacomm.models.datasets.sources", {"memoir": lambda: Texts("memoir", SECRET * 4, ("Zimt",) * 12)}
+    )
+    monkeypatch.setattr("todacomm.runs.study.jobs_of", jobs_of_memoir)
+    chosen = ("--layers", "layer_5", "--samples", "12", "--resamples", "0", "--null-draws", "0", "--no-language")
+    code, _, err = todacomm("run", "--model", "tiny-preln-decoder", "--pool", "mean", *chosen, *options, "-q")
+    assert (code, err) == (0, "")
+    assert holding(tmp_path / "experiments", [*SECRET, "Zimt", "anemone"]) == expected
+
+
+def jobs_of_memoir(study):
+    """The jobs of a study on texts of one group that are in no file."""
+    from todacomm.runs.jobs import jobs_of
+
+    return jobs_of(study.but(datasets=("memoir",)))
