@@ -198,10 +198,11 @@ def test_claims_are_kept_and_found_again(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def against_models(tmp_path_factory):
-    study = one_job(
-        samples=24, layers=("layer_1", "layer_4"), null_draws=0, resamples=0, nulls=("text", "untrained"), null_runs=3
-    )
-    return execute(study.but(output_dir=str(tmp_path_factory.mktemp("nulls")), cache=False)).profiles[0]
+    settings = {"layers": ("layer_1", "layer_4"), "language": False, "cache": False, "null_draws": 0, "resamples": 0}
+    study = one_job(**settings, samples=24, nulls=("text", "untrained"), null_runs=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("todacomm.runs.study.write_figures", lambda *_: [])
+        return execute(study.but(output_dir=str(tmp_path_factory.mktemp("nulls")))).profiles[0]
 
 
 @pytest.mark.slow
@@ -245,7 +246,7 @@ def test_shuffling_keeps_the_tokens_of_a_text_and_its_special_ones_in_place():
     np.testing.assert_array_equal(again.encoded[0].ids, shuffled.encoded[0].ids)
 
 
-def test_untrained_models_are_drawn_by_the_seed_and_leave_the_random_state_alone(against_models):
+def test_untrained_models_are_drawn_by_the_seed_and_leave_the_random_state_alone():
     import torch
 
     model = load_model(resolve(DECODER), device="cpu")

@@ -2,6 +2,7 @@
 
 import doctest
 import re
+import shutil
 from dataclasses import replace
 from itertools import combinations
 
@@ -43,13 +44,35 @@ def quickly():
 
 
 @pytest.fixture(scope="module")
-def grokked(tmp_path_factory, quickly):
-    """A directory with two runs that grok and two controls, reported."""
-    directory = tmp_path_factory.mktemp("grokked")
+def cell(tmp_path_factory, quickly):
+    """A directory with two runs that grok and two controls, and its rows."""
+    directory = tmp_path_factory.mktemp("cell")
     rows = write_cell(directory)
     write_plan(directory, rows)
-    written = write_grok_report(directory, {"": judged(directory, rows)}, command="todacomm grok --prime 19")
-    return directory, rows, written
+    return directory, rows
+
+
+@pytest.fixture(scope="module")
+def grokked(cell):
+    """The same, reported."""
+    directory, rows = cell
+    return (
+        directory,
+        rows,
+        write_grok_report(directory, {"": judged(directory, rows)}, command="todacomm grok --prime 19"),
+    )
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory, cell):
+    """The text of its report, without figures."""
+    _, rows = cell
+    directory = tmp_path_factory.mktemp("told") / "cell"
+    shutil.copytree(cell[0], directory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("todacomm.report.training.all_figures.write_grok_figures", lambda *_: [])
+        write_grok_report(directory, {"": judged(directory, rows)}, command="todacomm grok --prime 19")
+    return (directory / "reports" / "report.md").read_text()
 
 
 def findings_of(directory, signatures=None):
@@ -92,8 +115,8 @@ def test_the_clock_of_a_product_goes_by_logarithms():
     assert clocks.in_order(plane(rows, group, 5), 5) == pytest.approx(1, abs=1e-9)
 
 
-def test_final_clocks_are_those_of_the_dominant_frequencies(grokked):
-    directory, *_ = grokked
+def test_final_clocks_are_those_of_the_dominant_frequencies(cell):
+    directory, _ = cell
     run = findings_of(directory).shown.chosen
     found, characters, chance = clocks.final_clocks(run)
     assert {c.frequency for c in found[:2]} == set(FREQUENCIES)
@@ -145,6 +168,7 @@ def test_the_first_layer_is_found_in_every_network_of_tokens():
 # Figures and report
 
 
+@pytest.mark.slow
 def test_a_run_that_groks_gets_every_figure(grokked):
     _, _, written = grokked
     names = {path.name for path in written}
@@ -183,6 +207,7 @@ def test_names_on_a_clock_do_not_touch_where_residues_are_in_no_order():
         assert not any(box.contains(*xy) for box in boxes for xy in at)
 
 
+@pytest.mark.slow
 def test_the_animation_loops_moves_and_stays_small(grokked):
     directory, *_ = grokked
     path = directory / "visualizations" / "embedding.gif"
@@ -201,8 +226,8 @@ def test_the_animation_loops_moves_and_stays_small(grokked):
     assert moved[300:].any(axis=0).sum() > 5  # the mark on the curves
 
 
-def test_frames_are_thinned_but_keep_start_end_and_the_turn(grokked):
-    directory, rows, _ = grokked
+def test_frames_are_thinned_but_keep_start_end_and_the_turn(cell):
+    directory, rows = cell
     run = findings_of(directory, {"": judged(directory, rows)}).shown.chosen
     long = replace(run.course, steps=tuple(range(0, 20_000, 100)))
     told = replace(run.told, milestones=replace(run.told.milestones, generalised_at=5000))
@@ -213,10 +238,8 @@ def test_frames_are_thinned_but_keep_start_end_and_the_turn(grokked):
     assert sum(step <= 6250 for step in steps) > 0.7 * len(steps)
 
 
-def test_the_report_gives_verdict_tables_captions_and_limits(grokked):
-    directory, *_ = grokked
-    text = (directory / "reports" / "report.md").read_text()
-    assert text.startswith("# Grokking: signature present")
+def test_the_report_gives_verdict_tables_captions_and_limits(told):
+    assert told.startswith("# Grokking: signature present")
     for words in (
         "2 of 2 runs grokked",
         "todacomm grok --prime 19",
@@ -224,16 +247,22 @@ def test_the_report_gives_verdict_tables_captions_and_limits(grokked):
         "Topology is not shown to predict",
         "19 points are few",
     ):
-        assert words in text
+        assert words in told
     table = [
-        line.split(" | ") for line in text.splitlines() if line.startswith(("| seed", "| permuted", "| no weight"))
+        line.split(" | ") for line in told.splitlines() if line.startswith(("| seed", "| permuted", "| no weight"))
     ]
     assert [row[8] for row in table[:2]] == ["above", "above"]
     assert [row[1] for row in table[:4]] == [*["signature present"] * 2, *["memorised only"] * 2]
     assert re.fullmatch(r"[\d,]+ \([\d,]+ to [\d,]+\)", table[4][1])  # onsets are of runs that generalised
     assert len(table) == 6
-    assert "Fourier share of five frequencies" in text
-    assert "raw" in text
+    assert "Fourier share of five frequencies" in told
+    assert "raw" in told
+
+
+@pytest.mark.slow
+def test_the_report_shows_its_figures(grokked):
+    directory, *_ = grokked
+    text = (directory / "reports" / "report.md").read_text()
     for link in re.findall(r"\]\(<(.*?)>\)", text):
         assert (directory / "reports" / link).exists()
     page = (directory / "reports" / "report.html").read_text()
@@ -241,8 +270,8 @@ def test_the_report_gives_verdict_tables_captions_and_limits(grokked):
     assert '"kind":"grok"' in page
 
 
-def test_the_range_of_the_controls_is_in_units_of_their_plateaus(grokked):
-    directory, rows, _ = grokked
+def test_the_range_of_the_controls_is_in_units_of_their_plateaus(cell):
+    directory, rows = cell
     exhibit = findings_of(directory, {"": judged(directory, rows)}).shown
     steps, low, high = reading.null_range(exhibit)
     assert steps == list(range(0, EVERY * COUNT, EVERY))
@@ -252,8 +281,8 @@ def test_the_range_of_the_controls_is_in_units_of_their_plateaus(grokked):
     assert high[-1] < exhibit.runs[0].course[FOLLOWED][-1]
 
 
-def test_moments_are_start_plateau_generalised_and_end(grokked):
-    directory, *_ = grokked
+def test_moments_are_start_plateau_generalised_and_end(cell):
+    directory, _ = cell
     run = findings_of(directory).shown.chosen
     words = [word for _, word in reading.moments(run)]
     assert words == ["start", "middle of the plateau", "generalised", "end"]

@@ -200,7 +200,8 @@ def once(tmp_path_factory):
         patch.setenv("TODACOMM_CACHE", str(place / "cache"))
         patch.setattr("todacomm.runs.study.write_figures", lambda *_: [])
         for model, layers in ((DECODER, ("layer_1", "layer_2")), (ENCODER, ("layer_1",))):
-            execute(one_job(models=(model,), layers=layers, output_dir=str(place / "experiments")))
+            study = one_job(models=(model,), layers=layers, language=False, resamples=20)
+            execute(study.but(output_dir=str(place / "experiments")))
     return place
 
 

@@ -274,6 +274,7 @@ def test_a_score_is_the_lesser_of_prominence_and_ratio_in_units_of_the_draws():
     ]
 
 
+@pytest.mark.slow
 def test_the_loop_test_holds_its_level():
     """Of one statistic for the cloud and its draws alike: half of Gaussian clouds are in the upper half of their draws."""
     found = [

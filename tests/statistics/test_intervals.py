@@ -374,6 +374,7 @@ def test_every_metric_has_a_rule_of_its_own(halves):
     assert "no simulation" in rule_of("H1_of_somebody").note
 
 
+@pytest.mark.slow
 def test_the_intervals_of_small_clouds_cover():
     clouds = np.random.default_rng(1).normal(size=(460, 40, 4))
     truth = np.mean([measured_total(cloud) for cloud in clouds[60:]])
@@ -509,6 +510,7 @@ def test_pairing_removes_what_two_layers_share(points):
     assert paired.high - paired.low < 0.1 * (unpaired.high - unpaired.low)
 
 
+@pytest.mark.slow
 def test_the_unpaired_test_of_clouds_of_one_population_holds_its_level():
     """The rule of the intervals tells 0.3 % of these pairs apart."""
     rng, cut = np.random.default_rng(3), splits(60, 20)

@@ -209,6 +209,7 @@ def test_a_filled_cloud_has_mean_and_covariance_of_its_cloud_and_the_radii_of_a_
     assert (filled - points) @ others == pytest.approx(np.zeros((5_000, 6)), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_an_evenly_filled_disc_holds_its_level():
     """A disc in little noise stands out of Gaussian clouds of its covariance in about 13 % of draws, and has no loop."""
     found = 0
