@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
            $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: demo test quick slow check bench clean
+.PHONY: demo test quick slow check bench docs clean
 
 demo: $(BIN)/.models ## install, measure the four shipped models, say where the report is
 	$(BIN)/todacomm run
@@ -38,8 +38,11 @@ bench: $(BIN)/.test ## print every table of benchmarks/ that needs no download, 
 	$(BIN)/python benchmarks/extraction.py --zoo
 	$(BIN)/python benchmarks/growth.py
 
+docs: $(BIN)/.docs ## build the documentation site into site/, without a network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist site
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -51,4 +54,8 @@ $(BIN)/.models: $(BIN)/python pyproject.toml constraints.txt
 
 $(BIN)/.test: $(BIN)/.models
 	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+$(BIN)/.docs: $(BIN)/python pyproject.toml constraints.txt
+	$(INSTALL) -e '.[docs]'
 	@touch $@

@@ -22,7 +22,7 @@ def plain(text: str) -> str:
 
 def as_cell(text: str) -> str:
     """Text in a table cell."""
-    return plain(text).replace("|", "\\|").replace("\n", " ")
+    return plain(text).replace("|", "\\|").replace("[", "\\[").replace("\n", " ")
 
 
 def rows(command: object) -> Iterator[str]:

@@ -66,3 +66,29 @@ def test_the_page_of_models_has_a_row_for_each_architecture():
     assert len(measured) >= 100
     assert {line.count("|") for line in measured} == {8}
     assert f"{len(measured)} agree with a reference" in page
+
+
+def test_the_glossary_is_fresh():
+    made = subprocess.run(
+        [sys.executable, ROOT / "docs" / "make_glossary.py"], capture_output=True, text=True, check=True
+    )
+    assert made.stdout == (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), (
+        "run: python docs/make_glossary.py > docs/glossary.md"
+    )
+
+
+def test_the_site_leads_to_every_page_and_every_decision():
+    named = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = {p.relative_to(ROOT / "docs").as_posix() for p in (ROOT / "docs").glob("**/*.md")}
+    decisions = {p for p in pages if re.match(r"decisions/\d", p)}
+    assert {p for p in pages - decisions if p not in named} == set()
+    index = (ROOT / "docs" / "decisions" / "index.md").read_text(encoding="utf-8")
+    assert {p for p in decisions if f"({p.removeprefix('decisions/')})" not in index} == set()
+
+
+@pytest.mark.parametrize("note", sorted((ROOT / "docs" / "decisions").glob("0*.md")), ids=lambda p: p.stem)
+def test_a_decision_opens_with_its_status_date_and_one_line(note):
+    head, blank, status = note.read_text(encoding="utf-8").splitlines()[:3]
+    assert re.match(rf"# {note.name[:3]}\. \S", head)
+    assert not blank
+    assert re.match(r"\*Accepted, 20\d\d-\d\d-\d\d\.\* \S.*\.$", status)

@@ -9,14 +9,24 @@ Step by step: ``for checkpoint in td.grokking.train(task, weight_decay=1.0)``. W
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from todacomm.runs.training_runs import course
+    from todacomm.training.digit_images import Images
+    from todacomm.training.networks import Shape
+    from todacomm.training.observe import Course, Observation, profile_along, watched
+    from todacomm.training.run_settings import Measured, Training
+    from todacomm.training.signature import Signature, signature
+    from todacomm.training.tasks import Task
+    from todacomm.training.training_loop import Checkpoint, Run, train
 
 _PLACES = {  # in the order in which data flows
     "Task": "training.tasks",
     "Images": "training.digit_images",
     "Shape": "training.networks",
-    "Training": "training.training_loop",
-    "Measured": "training.training_loop",
+    "Training": "training.run_settings",
+    "Measured": "training.run_settings",
     "Checkpoint": "training.training_loop",
     "Run": "training.training_loop",
     "train": "training.training_loop",
@@ -29,7 +39,23 @@ _PLACES = {  # in the order in which data flows
     "Signature": "training.signature",
 }
 
-__all__ = list(_PLACES)
+__all__ = [
+    "Checkpoint",
+    "Course",
+    "Images",
+    "Measured",
+    "Observation",
+    "Run",
+    "Shape",
+    "Signature",
+    "Task",
+    "Training",
+    "course",
+    "profile_along",
+    "signature",
+    "train",
+    "watched",
+]
 
 
 def __getattr__(name: str) -> Any:

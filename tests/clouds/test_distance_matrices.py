@@ -13,9 +13,10 @@ import todacomm as td
 from todacomm.clouds.distance_matrices import compact, points_among
 from todacomm.clouds.planes_and_clusters import views_of
 from todacomm.clouds.prepare import prepare
+from todacomm.core.diagrams import by_birth_and_death
 from todacomm.core.errors import InvalidCloud, InvalidInput
 from todacomm.core.recipe import Recipe
-from todacomm.core.types import Address, PointCloud, by_birth_and_death
+from todacomm.core.types import Address, PointCloud
 from todacomm.homology import bitlink
 from todacomm.homology.engines import persistence
 

@@ -22,8 +22,9 @@ from todacomm.training.presets import (
     seeds_of,
     settings_of,
 )
+from todacomm.training.run_settings import Measured, Training
 from todacomm.training.tasks import Task, operations
-from todacomm.training.training_loop import Measured, Run, State, Training, train
+from todacomm.training.training_loop import Run, State, train
 
 SMALL = Shape(width=16, hidden=24, layers=2, heads=4)
 

@@ -64,10 +64,38 @@ class How:
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Several profiles side by side, with what a reader must know and the models that failed.
+    """Several profiles side by side, pair by pair, and all together; `compare` makes it.
 
-    ``pairs`` are compared number by number, ``apart`` (one a pair) diagram by diagram; ``likeness`` is of all of them, None for fewer than
-    three, ``correlations`` those of topology with language, ``how`` they were compared.
+    Attributes
+    ----------
+    profiles : tuple of Profile
+        What was compared.
+    rows : tuple of ModelRow
+        One line a profile: expansion and its factors, peak layer, largest H1, bits per byte.
+    warnings : tuple of str
+        What forbids reading two rows side by side.
+    failures : mapping of str to str
+        Models that failed, with the reason.
+    pairs : tuple of Pair
+        Differences of each pair, number by number, with intervals and adjusted p-values.
+    apart : tuple of Apart
+        Distances between the diagrams of each pair, with permutation tests.
+    likeness : Likeness or None
+        The cluster tree of the profiles; None for fewer than three.
+    correlations : tuple of Correlation
+        Rank correlations of topology with language metrics.
+    how : How
+        Which pairs, groups and blocks were used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import todacomm as td
+    >>> rng = np.random.default_rng(0)
+    >>> first, second = (td.measure(rng.normal(size=(40, 5)), name=n, null_draws=0) for n in ("a", "b"))
+    >>> [row.model for row in td.compare([first, second]).rows]
+    ['a', 'b']
+
     """
 
     profiles: tuple[Profile, ...]
@@ -90,10 +118,43 @@ def compare(
     how: How | None = None,
     track: Track = silent,
 ) -> Comparison:
-    """Set profiles side by side, on the same baseline for all: ``embedding`` where every profile has it sound.
+    """Compare profiles of several models, or of one model under several settings.
 
-    Otherwise each is set on its first sound layer, and a warning says so. ``clouds`` gives of a profile the function from layers to
-    clouds, or why there is none: CKA and the test of diagrams need it. Raises InvalidInput without a profile.
+    All profiles are set on one baseline: ``embedding`` where it is reliable in every profile, otherwise the first reliable
+    layer of each, and a warning says so.
+
+    Parameters
+    ----------
+    profiles : sequence of Profile
+        At least one; two or more are compared in pairs.
+    failures : mapping of str to str, optional
+        Models that failed and why; they are carried into the report.
+    clouds : callable, optional
+        Profile to a function from layer name to `PointCloud`, or to the reason why there is none. CKA and the tests of
+        diagrams need it.
+    how : How, optional
+        Which pairs (``against``), groups of models, and number of blocks of texts.
+    track : callable, optional
+        Wraps an iterable with a progress bar.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InvalidInput
+        Without a profile, and for what is no list of profiles.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import todacomm as td
+    >>> rng = np.random.default_rng(0)
+    >>> first, second = (td.measure(rng.normal(size=(40, 5)), name=n, null_draws=0) for n in ("a", "b"))
+    >>> len(td.compare([first, second]).pairs)
+    1
+
     """
     refuse_no_profiles(profiles)
     how, at_hand = how or How(), clouds or (lambda _: NO_CLOUDS)

@@ -3,6 +3,7 @@
 __all__ = [
     "_version",
     "array_input",
+    "diagrams",
     "errors",
     "inference_types",
     "memory",

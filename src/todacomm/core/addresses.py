@@ -20,7 +20,26 @@ def is_block(layer: str) -> bool:
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a point cloud comes from; prints as a path, sorts by model, data, step and depth."""
+    """Where a point cloud comes from: model, data, layer and, in a training run, step.
+
+    It prints as a path and sorts by model, data, step and depth: ``embedding``, ``layer_0``, ``layer_1`` …, ``final``.
+
+    Attributes
+    ----------
+    model, data, layer : str
+        Names of the model, the dataset and the layer.
+    step : int, optional
+        Training step; None for a model that is not in training.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> str(td.Address("gpt2", "wikitext2", "layer_3"))
+    'gpt2/wikitext2/layer_3'
+    >>> sorted([td.Address("m", "t", "layer_10"), td.Address("m", "t", "layer_9")])[0].layer
+    'layer_9'
+
+    """
 
     model: str
     data: str

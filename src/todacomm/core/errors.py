@@ -46,7 +46,21 @@ FOREIGN = (  # what the code of others raises where it is broken; all of Python'
 
 
 class TodacommError(Exception):
-    """Base of every error that todacomm raises on purpose."""
+    """The base class of every error that todacomm raises on purpose.
+
+    Each message says what was wrong, where, what was expected and what to do. Catch this class to tell a mistake in an
+    option, a text, a model or a record from a fault in the program; the command line ends with exit code 2 for each of them.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> try:
+    ...     td.rips([[1.0, float("nan")]])
+    ... except td.TodacommError as error:
+    ...     print(type(error).__name__)
+    InvalidInput
+
+    """
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the message and what stands beside it: a process that has failed tells another why."""

@@ -11,31 +11,54 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from todacomm.core.addresses import Address as Address  # noqa: PLC0414  (for everybody, as the next four)
 from todacomm.core.addresses import is_block as is_block  # noqa: PLC0414
 from todacomm.core.addresses import layer_key as layer_key  # noqa: PLC0414
-from todacomm.core.array_input import NUMBERS, array_of
-from todacomm.core.cloud_facts import CloudFacts as CloudFacts  # noqa: PLC0414
-from todacomm.core.errors import InvalidCloud, InvalidInput, InvalidTexts, MissingExtra, UnknownName
+from todacomm.core.diagrams import Bars as Bars  # noqa: PLC0414
+from todacomm.core.diagrams import Diagrams as Diagrams  # noqa: PLC0414
+from todacomm.core.errors import InvalidInput, InvalidTexts, MissingExtra, UnknownName
 from todacomm.core.inference_types import Claims
 from todacomm.core.inference_types import Number as Number  # noqa: PLC0414
 from todacomm.core.model_card import ModelCard as ModelCard  # noqa: PLC0414
-from todacomm.core.recipe import FEWEST_POINTS, Recipe
-from todacomm.core.value_types import ReadOnly, by_value, read_only
+from todacomm.core.point_cloud import CloudFacts as CloudFacts  # noqa: PLC0414
+from todacomm.core.point_cloud import PointCloud as PointCloud  # noqa: PLC0414
+from todacomm.core.point_cloud import Points as Points  # noqa: PLC0414
+from todacomm.core.recipe import Recipe
+from todacomm.core.value_types import ReadOnly, by_value
 
-Points = Float[np.ndarray, "n d"]
 Distances = Float[np.ndarray, "n n"]
-Bars = Float[np.ndarray, "m 2"]
 Mask = Bool[np.ndarray, "b t"]
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """A dataset, identified by its content; ``groups`` says which article each text is from, where that is known.
+    """A dataset of texts, identified by its content.
 
-    ``Texts("poems", ["…", "…"])``, or a list alone: ``Texts(["…", "…"])``.
+    `run` takes one as ``texts=``; equal texts in equal order have one `sha256`, by which later comparisons know that two
+    profiles are of the same texts. ``Texts(["…", "…"])`` gives a list without a name.
+
+    Attributes
+    ----------
+    name : str
+        How figures and records call the dataset.
+    items : tuple of str
+        The texts, in order.
+    groups : tuple of str, optional
+        The article, author or document of each text. Intervals and tests then draw whole groups.
+
+    Raises
+    ------
+    InvalidTexts
+        Where an item is not a string, holds half a surrogate pair, or has no group while others have one.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> td.Texts("lines", ["To be", "or not", "to be"], groups=["Hamlet", "Hamlet", "Hamlet"])
+    Texts(lines: 3 texts, groups: 1)
+
     """
 
     name: str
@@ -89,7 +112,33 @@ def strings_of(items: Any, what: str) -> tuple[str, ...]:
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Activations:
-    """Layer to (n, d) float32, as they leave the network; nothing later imports torch."""
+    """The activations of a model on texts: one array a layer, one row a text.
+
+    `activations` returns it and `measure` takes it. No later step needs torch. Layers that are called ``embedding``,
+    ``layer_0`` … and ``final`` are sorted by depth, all others by name.
+
+    Attributes
+    ----------
+    layers : mapping of str to (n, d) float32 arrays
+        Layer name to points; n is the number of texts (or tokens), d the width of the layer.
+    model : str
+        The name of the model.
+    texts : Texts
+        What was read.
+    pooling : str
+        How the tokens of a text became one point: ``"mean"``, ``"last"``, ``"cls"``, ``"max"`` or ``"tokens"``.
+    notes : mapping of str to Any
+        What was noticed while the texts were read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import todacomm as td
+    >>> texts = td.Texts(["one", "two", "three"])
+    >>> td.Activations({"layer_0": np.eye(3, dtype=np.float32)}, "mine", texts, "mean")
+    Activations(mine, texts, mean: 1 layers of 3 × 3)
+
+    """
 
     layers: Mapping[str, Points]
     model: str
@@ -109,108 +158,32 @@ class Activations:
 
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
-class PointCloud:
-    """n points in d dimensions with an address; validated here once, read-only from here on.
-
-    The view is read-only; the caller's array stays writable. float32 stays, narrower floats become it, all else float64.
-    """
-
-    points: Points
-    address: Address
-
-    def __post_init__(self) -> None:
-        try:
-            array = array_of(self.points)
-        except InvalidInput as problem:
-            raise InvalidCloud(f"{self.address}: {problem}") from problem
-        if array.ndim != 2 or array.dtype.kind not in NUMBERS:
-            raise InvalidCloud(
-                f"{self.address}: expected numbers of shape (n points, d features), "
-                f"found shape {array.shape} of type {array.dtype}"
-            )
-        if len(array) < FEWEST_POINTS or array.shape[1] < 1:
-            raise InvalidCloud(
-                f"{self.address}: {array.shape[0]} points in {array.shape[1]} dimensions; "
-                f"a point cloud needs at least {FEWEST_POINTS} points and 1 dimension"
-            )
-        broken = int((~np.isfinite(array)).any(axis=1).sum())
-        if broken:
-            raise InvalidCloud(
-                f"{self.address}: {broken} of {len(array)} points hold NaN or infinity; "
-                "remove these rows, or find where they come from: a model in half precision overflows"
-            )
-        object.__setattr__(self, "points", read_only(array))
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def __repr__(self) -> str:
-        return f"PointCloud({self.address}: {len(self.points)} points in {self.points.shape[1]} dimensions)"
-
-
-@by_value
-@dataclass(frozen=True, slots=True, eq=False)
-class Diagrams:
-    """Persistence diagrams over Z/2, in the diameter convention: births and deaths are distances between points.
-
-    ``finite[k]`` holds the bars of dimension k, sorted by birth and death, without those of length zero; ``essential[k]``
-    the births of the classes that never die. They stay apart, so that nobody invents a death.
-    """
-
-    finite: tuple[Float[np.ndarray, "_ 2"], ...]
-    essential: tuple[Float[np.ndarray, " _"], ...]
-
-    def __post_init__(self) -> None:
-        for name in ("finite", "essential"):
-            object.__setattr__(self, name, tuple(read_only(array) for array in getattr(self, name)))
-
-    @classmethod
-    def from_arrays(cls, arrays: Sequence[np.ndarray]) -> "Diagrams":
-        """Split (m, 2) arrays, one a dimension, deaths of infinity marking the essential classes."""
-        finite, essential = zip(*(parted(np.asarray(a, dtype=np.float64).reshape(-1, 2)) for a in arrays), strict=True)
-        return cls(finite, essential)
-
-    def __repr__(self) -> str:
-        counts = (
-            f"H{k}: {len(a)} finite, {len(e)} essential"
-            for k, (a, e) in enumerate(zip(self.finite, self.essential, strict=True))
-        )
-        return f"Diagrams({'; '.join(counts)})"
-
-    @property
-    def maxdim(self) -> int:
-        return len(self.finite) - 1
-
-    def scaled(self, factor: float) -> "Diagrams":
-        """The diagrams of the cloud with every distance multiplied by ``factor``."""
-        return Diagrams(tuple(a * factor for a in self.finite), tuple(a * factor for a in self.essential))
-
-
-def parted(bars: Float[np.ndarray, "m 2"]) -> tuple[Float[np.ndarray, "k 2"], Float[np.ndarray, " e"]]:
-    """The bars of positive length that die, by birth and death, and the births of those that never do, ascending."""
-    births, deaths = bars.T
-    die = np.isfinite(deaths)
-    finite = bars[die & (deaths > births)]
-    return finite[by_birth_and_death(finite)], np.sort(births[~die])
-
-
-def by_birth_and_death(bars: Float[np.ndarray, "m 2"]) -> Int[np.ndarray, " m"]:
-    """The order of bars by birth and death; of bars that come by birth only those of one birth are sorted."""
-    births, deaths = bars.T
-    found, same = np.arange(len(bars)), births[1:] == births[:-1]
-    if ((births[1:] > births[:-1]) | (same & (deaths[1:] >= deaths[:-1]))).all():
-        return found
-    if (births[1:] < births[:-1]).any():
-        return np.lexsort((deaths, births))
-    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
-    found[tied] = tied[np.lexsort((deaths[tied], births[tied]))]
-    return found
-
-
-@by_value
-@dataclass(frozen=True, slots=True, eq=False)
 class Measurement:
-    """One cloud measured: the atom that is stored. ``summary`` maps names such as ``H1_total_persistence`` to numbers."""
+    """One cloud and all that was measured of it; a `Profile` holds one for each layer or step.
+
+    Attributes
+    ----------
+    address : Address
+        Where the cloud comes from.
+    recipe : Recipe
+        How it was prepared and measured.
+    facts : CloudFacts
+        Diagnostics of the cloud: number of points, of distinct points, median distance (``scale``), variance kept.
+    diagrams : Diagrams
+        Births and deaths, in the unit of the cloud.
+    summary : mapping of str to float or None
+        Metric name such as ``"H1_max_lifetime"`` to its value; None where it is undefined. A name that ends in ``_scaled`` is
+        the same number divided by the median distance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import todacomm as td
+    >>> square = np.array([(0, 0), (0, 1), (1, 1), (1, 0)])
+    >>> td.measure(square, resamples=0, null_draws=0).at("array").summary["H1_count"]
+    1.0
+
+    """
 
     address: Address
     recipe: Recipe
@@ -242,11 +215,36 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """The expansion of a profile against one baseline.
+    """How much larger the largest block is than one baseline layer, and whether scale or shape grew.
 
-    ``growth`` is None when the baseline is degenerate, then ``reason`` says why; a ``doubt`` marks a number that must not
-    carry a sentence. ``largest_shape`` is the growth to the block with the most H0 total / scale. ``matched`` is the
-    growth on one text for each distinct baseline point, the same texts in both layers, where the two differ.
+    The H0 ratio (H0 total persistence of the peak over that of the baseline) is the product of the scale ratio (of the
+    median pairwise distances) and the shape ratio (of H0 total persistence / median distance).
+
+    Attributes
+    ----------
+    baseline : str
+        The layer that others are divided by.
+    growth : Growth or None
+        ``ratio``, ``scale`` and ``shape`` from the baseline to the block with the largest H0 total persistence, named
+        ``peak``. None where the baseline is degenerate.
+    largest_shape : Growth or None
+        The same to the block with the largest shape ratio.
+    matched : Growth or None
+        The growth on one text for each distinct baseline point, where the baseline holds duplicates.
+    reason : str
+        Why there is no growth; empty otherwise.
+    doubt : str
+        Why no conclusion should rest on the number; empty otherwise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import todacomm as td
+    >>> cloud = np.random.default_rng(0).normal(size=(30, 5))
+    >>> layers = {"embedding": cloud, "layer_0": 3 * cloud}
+    >>> round(td.measure(layers, resamples=0, null_draws=0).expansions[0].growth.ratio, 3)
+    3.0
+
     """
 
     baseline: str
@@ -260,11 +258,46 @@ class Expansion:
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """Measurements along the layers of a model (or, later, the steps of a training run): one type for both.
+    """Measurements along the layers of a model, or along the steps of a training run.
 
-    ``profile["H0_total_persistence"]`` is an array along the layers, NaN where a number is undefined. ``language`` holds
-    loss, perplexity and the like of the same texts, ``notes`` what a reader of the numbers must know, ``card`` the model
-    where there is one, ``texts_sha256`` the digest of the texts, ``claims`` the intervals and nulls where they were asked for.
+    ``profile["H0_total_persistence"]`` is an array along the layers, NaN where a number is undefined; `names` lists all that
+    it accepts. `to_frame` gives a table, `at` one layer, `compare` sets several profiles side by side.
+
+    Attributes
+    ----------
+    measurements : tuple of Measurement
+        One a layer or step, sorted by depth or step.
+    along : {"layer", "step"}
+        What the measurements follow.
+    expansions : tuple of Expansion
+        Growth of H0 against the embedding, and against the first reliable layer.
+    language : mapping of str to Any, optional
+        Loss, perplexity and bits per byte on the same texts.
+    notes : tuple of str
+        What a reader of the numbers must know.
+    card : ModelCard, optional
+        Architecture, size, revision and digest of the model.
+    texts_sha256 : str
+        Digest of the texts.
+    claims : Claims, optional
+        Confidence intervals and null tests, where they were asked for.
+
+    Raises
+    ------
+    InvalidInput
+        Without a measurement.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import todacomm as td
+    >>> angle = 2 * np.pi * np.arange(24) / 24
+    >>> profile = td.measure({"ring": np.c_[np.cos(angle), np.sin(angle)]}, resamples=0, null_draws=0)
+    >>> profile["H1_count"]
+    array([1.])
+    >>> profile.layers
+    ('ring',)
+
     """
 
     measurements: tuple[Measurement, ...]

@@ -82,11 +82,39 @@ def _square(condensed: Condensed, threshold: float) -> _Square:
 def persistence(
     distances: np.ndarray, *, engine: str = DEFAULT, maxdim: int = 1, threshold: float | None = None
 ) -> Diagrams:
-    """The persistence diagrams of distances, condensed or as a square matrix, dimensions 0 to ``maxdim``.
+    """Persistence diagrams of distances by a named engine, dimensions 0 to ``maxdim``.
 
-    ``threshold`` None takes every distance that homology changes at. Rounding in the diagonal, in the symmetry and below zero is
-    evened out (`todacomm.clouds.distance_matrices`). Raises InvalidInput when distances are negative or not finite, and when a matrix is not
-    square or symmetric, or has a diagonal that is not zero.
+    This is what the pipeline calls for each cloud. Rounding in the diagonal, in the symmetry and below zero is evened out.
+
+    Parameters
+    ----------
+    distances : (n(n-1)/2,) or (n, n) array
+        Condensed distances in the order of `scipy.spatial.distance.pdist`, or a symmetric matrix.
+    engine : str, default "bitlink"
+        A registered engine: ``"bitlink"`` (ours), ``"redzed"`` or ``"ripser"`` (the reference).
+    maxdim : {0, 1, 2}, default 1
+        Highest homology dimension.
+    threshold : float, optional
+        Longest edge; None takes every distance at which homology changes.
+
+    Returns
+    -------
+    Diagrams
+        Over Z/2, in the unit of the distances.
+
+    Raises
+    ------
+    InvalidInput
+        For distances that are negative or not finite, and for a matrix that is not symmetric with a zero diagonal.
+    UnknownName
+        For an engine that is not registered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> persistence(np.array([1.0, 1.0, 1.5]), engine="ripser")
+    Diagrams(H0: 2 finite, 1 essential; H1: 0 finite, 0 essential)
+
     """
     return engines[engine](checked(distances), maxdim=checked_dimension(maxdim), threshold=checked_limit(threshold))
 

@@ -19,10 +19,36 @@ Bars = Float64[np.ndarray, "m 2"]
 
 
 def bottleneck(first: Any, second: Any) -> float:
-    """The bottleneck distance of two diagrams of one dimension, (m, 2) births and deaths, in their unit; exact.
+    """Bottleneck distance of two persistence diagrams of one dimension, exact.
 
+    A bar that never dies can be matched only to another such bar, at the difference of their births; diagrams with
+    different numbers of such bars are infinitely far apart. The ground distance is the largest difference of birth and death.
+
+    Parameters
+    ----------
+    first, second : (m, 2) array_like
+        Births and deaths, as one array of what `rips` returns; a death of infinity marks a class that never dies.
+
+    Returns
+    -------
+    float
+        In the unit of the births and deaths.
+
+    Raises
+    ------
+    InvalidInput
+        For an array of another shape, a birth that is not finite, or a death before its birth.
+
+    Examples
+    --------
+    >>> import numpy as np
     >>> bottleneck([[0, 1], [0, np.inf]], [[0, 1.5], [0.2, np.inf]])
     0.5
+
+    References
+    ----------
+    Cohen-Steiner, Edelsbrunner and Harer 2007, https://doi.org/10.1007/s00454-006-1276-5
+
     """
     (a, endless), (b, others) = bars_of(first), bars_of(second)
     if len(endless) != len(others):
@@ -31,11 +57,38 @@ def bottleneck(first: Any, second: Any) -> float:
 
 
 def wasserstein(first: Any, second: Any, *, degree: float = 2.0) -> float:
-    """The Wasserstein distance of two diagrams of one dimension, of a degree of 1 or more, with the largest difference of
-    birth and of death between two bars.
+    """Wasserstein distance of two persistence diagrams of one dimension, exact.
 
+    The ground distance is the largest difference of birth and death between two bars (L∞). Bars that never die are matched to
+    one another, as in `bottleneck`.
+
+    Parameters
+    ----------
+    first, second : (m, 2) array_like
+        Births and deaths, as one array of what `rips` returns.
+    degree : float, default 2
+        Order of the distance, 1 or more; `bottleneck` is its limit.
+
+    Returns
+    -------
+    float
+        In the unit of the births and deaths; infinity for different numbers of bars that never die.
+
+    Raises
+    ------
+    InvalidInput
+        For what is not a diagram, and for an order below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
     >>> wasserstein([[0, 1], [0, np.inf]], [[0, 1], [0.5, np.inf]], degree=1)
     0.5
+
+    References
+    ----------
+    Cohen-Steiner et al. 2010, https://doi.org/10.1007/s10208-010-9060-6
+
     """
     (a, endless), (b, others) = bars_of(first), bars_of(second)
     finite = diagram_distances.wasserstein(a, b, degree=degree)

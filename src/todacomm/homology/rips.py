@@ -9,9 +9,9 @@ from todacomm.clouds.distance_matrices import points_among, warn_of_distances
 from todacomm.clouds.distances import checked_points, in_double, pairwise, unit_rows, within_reach
 from todacomm.clouds.landmarks import maxmin, maxmin_among
 from todacomm.core.array_input import array_of
+from todacomm.core.diagrams import Diagrams, by_birth_and_death
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.threads import one_thread
-from todacomm.core.types import Diagrams, by_birth_and_death
 from todacomm.homology import bitlink
 from todacomm.homology.bitlink.edge_order import points_of
 from todacomm.homology.engines import among, checked, checked_dimension, checked_limit, own
@@ -46,27 +46,54 @@ def rips(
     landmarks: int | None = None,
     seed: int = 0,
 ) -> list[Diagram]:
-    """Persistence diagrams over Z/2 of the Vietoris–Rips filtration, one (m, 2) float64 array a dimension.
+    """Persistence diagrams of the Vietoris–Rips filtration, over Z/2.
 
-    ``X`` is (n, d) points, or, with ``metric="precomputed"``, a symmetric (n, n) matrix of distances, metric or not, in which
-    infinity is an edge that never comes; distances condensed as by `scipy.spatial.distance.pdist` are told by their one axis.
-    Arrays, lists, tables, tensors and sparse arrays are taken (in sparse distances, what is not stored is no edge).
+    H0 and H1 are computed by todacomm's own engine, H0 alone by Prim's algorithm, and H2 by RedZeD in float32. Any unit from
+    1e-300 to 1e300 is accepted.
 
-    A row is birth and death, in the unit of the distances (the diameter convention), by birth and death; bars of length zero are
-    left out, and classes that never die have death inf and stand last: H0 has one for each component. Distances are taken in
-    float32, so that ends of bars are right to 6e-8 of themselves, and so is ``threshold``, which is the longest edge;
-    ``precision="float64"`` keeps more, in about twice the time. The unit is free, from 1e-300 to 1e300. H0 and H1 are computed by
-    `todacomm.homology.bitlink`, H0 alone by Prim's algorithm, H2 by RedZeD in float32.
+    Parameters
+    ----------
+    X : (n, d) array_like or (n, n) array_like
+        Points, or distances for ``metric="precomputed"``: symmetric, zero on the diagonal, metric or not, with infinity for an
+        edge that never comes. One axis means distances condensed as by `scipy.spatial.distance.pdist`. Lists, tables,
+        tensors and sparse arrays are accepted; what sparse distances do not store is no edge.
+    maxdim : {0, 1, 2}, default 1
+        Highest homology dimension: clusters, loops, voids.
+    metric : {"euclidean", "cosine", "precomputed"}, default "euclidean"
+        Distance between points.
+    threshold : float, default infinity
+        Longest edge of the filtration.
+    precision : {"float32", "float64"}, default "float32"
+        Of the distances. With float32, births and deaths are right to 6e-8 of themselves; float64 takes about twice the time.
+    landmarks : int, optional
+        Use so many maxmin landmarks: births and deaths are then within twice the covering radius of those of all points.
+    seed : int, default 0
+        Draws the first landmark.
 
-    ``landmarks``: of so many points alone, each the farthest from those before, the first drawn by ``seed``: no end of a bar is
-    further than twice the largest distance of a point from its landmark from that of all points (`todacomm.clouds.landmarks`).
+    Returns
+    -------
+    list of (m, 2) float64 arrays
+        One a dimension: birth and death in the unit of the distances (the diameter convention), sorted by birth and death,
+        without bars of length zero. Classes that never die have death infinity and stand last.
 
-    Raises InvalidInput where ``X`` is not such an array, UnknownName for a metric or precision that there is not.
+    Raises
+    ------
+    InvalidInput
+        Where ``X`` is not such an array.
+    UnknownName
+        For a metric or precision that does not exist.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> angle = 2 * np.pi * np.arange(12) / 12
     >>> rips(np.c_[np.cos(angle), np.sin(angle)])[1].round(3)
     array([[0.518, 1.732]])
+
+    References
+    ----------
+    Boissonnat, Dey and Maria 2015, https://doi.org/10.1007/s00453-015-9999-4
+
     """
     highest, limit = checked_dimension(maxdim), checked_limit(threshold)
     condensed, _ = chosen(X, metric, precision, landmarks, seed)
@@ -84,15 +111,34 @@ def generators(
     landmarks: int | None = None,
     seed: int = 0,
 ) -> Generated:
-    """The diagrams of H0 and H1 as `rips` gives them, and the edges and triangles that make their bars.
+    """Diagrams of H0 and H1 as `rips` gives them, with the edges and triangles that make their bars.
 
-    The distance of a birth edge is the birth of its bar, the longest side of a death triangle its death. Of edges of equal length the
-    one with the lower points comes first.
+    The length of a birth edge is the birth of its bar, and the longest side of a death triangle is its death. Of edges of
+    equal length the one with the lower indices comes first.
 
+    Parameters
+    ----------
+    X, metric, threshold, precision, landmarks, seed
+        As in `rips`. Indices are those of the points in ``X``, with landmarks too.
+
+    Returns
+    -------
+    Generated
+        ``diagrams``, then row for row of H1 ``birth_edges`` (m, 2) and ``death_triangles`` (m, 3; -1 for a loop that is never
+        filled), and for the finite bars of H0 ``merging_edges`` (k, 2).
+
+    Raises
+    ------
+    InvalidInput
+        Where ``X`` is not such an array, or numba is not installed.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> square = np.array([[0, 0], [0, 1], [1, 1], [1, 0]])
     >>> generators(square).birth_edges
     array([[2, 3]])
+
     """
     limit = checked_limit(threshold)
     condensed, rows = chosen(X, metric, precision, landmarks, seed)

@@ -38,17 +38,50 @@ def activations(
     channels: int | Mapping[str, int] | None = None,
     mask: str | Mapping[str, str] | None = None,
 ) -> Activations:
-    """The outputs of any modules inside ``module``, by dotted name, one point a row of the batches, in their order.
+    """Activations of any modules of a network, one point for each row of the batches.
 
-    A batch is a tensor, a sequence of positional arguments, or a mapping of keyword arguments. An output (b, d) is taken
-    as it is; one of more axes is pooled over all but the rows and the channels: tokens (b, t, d), space (b, c, h, w) or (b, h, w, c), frames
-    (b, c, l), and (t, b, d) of layers with ``batch_first=False``. Padding is left out by ``attention_mask``, ``decoder_attention_mask`` for
-    a decoder, and entries called ``…padding_mask`` (true is padding). Where channels or mask may be either of two they are asked for:
-    ``channels`` is their axis, 1 or -1, ``mask`` the name of an entry of the batch or ``none``; both for all sites or as site → value. The
-    module is not moved, and its mode and gradients are left as they were.
+    An output (b, d) is kept as it is. One with more axes is pooled over all but rows and channels: tokens (b, t, d), images
+    (b, c, h, w) or (b, h, w, c), frames (b, c, l), and (t, b, d) of layers with ``batch_first=False``. The module is not moved
+    to another device, and its mode and gradients are left as they were.
 
-    Raises `UnknownName` for a site that is no module, `InvalidInput` for one that did not run just once a batch or
-    whose rows are not those of the batch, and `InvalidCloud` for NaN or infinity.
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network that runs.
+    batches : iterable of batches
+        A batch is a tensor, a sequence of positional arguments, or a mapping of keyword arguments.
+    sites : sequence of str
+        Dotted names of modules inside ``module``, as in `torch.nn.Module.named_modules`.
+    pooling : str, default "mean"
+        How positions become one point.
+    channels : int or mapping of str to int, optional
+        The axis of the channels, 1 or -1, for all sites or by site; asked for only where it may be either.
+    mask : str or mapping of str to str, optional
+        The entry of a batch that marks padding, or ``"none"``. By default ``attention_mask``, ``decoder_attention_mask`` for a
+        decoder, and entries called ``…padding_mask`` (true is padding).
+
+    Returns
+    -------
+    Activations
+        Site to (n, d) float32 array, rows in the order of the batches.
+
+    Raises
+    ------
+    UnknownName
+        For a site that is no module.
+    InvalidInput
+        For a site that does not run once a batch, or whose rows are not those of the batch.
+    InvalidCloud
+        For NaN or infinity.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import todacomm as td
+    >>> network = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.ReLU())
+    >>> td.activations(network, [torch.ones(3, 2), torch.ones(2, 2)], ["1"])
+    Activations(Sequential, batches, mean: 1 layers of 5 × 8)
+
     """
     names = names_of(sites)
     reader = Reader(module, modules_of(module, names), poolings[pooling], channels, mask)

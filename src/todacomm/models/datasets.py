@@ -35,10 +35,41 @@ sources: Registry[Callable[[], Texts]] = Registry("dataset")
 
 
 def texts(source: str | Path, samples: int | None = None, *, shuffle: bool = False, seed: int = 42) -> Texts:
-    """The texts of a named dataset (`sources`), of a ``.txt`` or ``.jsonl[:field]`` file (also ``.gz``), or of ``hf:`` on the hub.
+    """The texts of a named dataset, of a file, or of a dataset on the Hugging Face hub.
 
-    ``samples`` takes the first so many in file order, or with ``shuffle`` so many drawn by ``seed``; None takes all.
-    Raises InvalidTexts when there are fewer, UnknownName when ``source`` names no dataset.
+    Blank texts are dropped and white space at both ends is removed. The bundled datasets, ``"wikitext2"`` and ``"squad"``, need no
+    network.
+
+    Parameters
+    ----------
+    source : str or Path
+        A name from ``todacomm list-configs``, a ``.txt`` file (one text a line), a ``.jsonl[:field]`` file (one object a line;
+        both also as ``.gz``), or ``"hf:owner/name[/config][:split][:field]"``.
+    samples : int, optional
+        How many texts; None takes all.
+    shuffle : bool, default False
+        Draw them by ``seed`` in place of taking the first.
+    seed : int, default 42
+        Decides the draw.
+
+    Returns
+    -------
+    Texts
+        With groups (articles) where the source knows them.
+
+    Raises
+    ------
+    InvalidTexts
+        When there are fewer texts than asked for.
+    UnknownName
+        When ``source`` names no dataset.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> len(td.texts("wikitext2", samples=10))
+    10
+
     """
     if samples is not None and samples < FEWEST_POINTS:
         raise InvalidInput(f"{samples} samples asked for; a point cloud needs at least {FEWEST_POINTS} texts")

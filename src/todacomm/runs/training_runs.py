@@ -44,8 +44,8 @@ from todacomm.training.observe import Course, course_of
 from todacomm.training.presets import Cell, RunPlan, Settings, cells_of, memory_of, plans_of, settings_of
 
 if TYPE_CHECKING:
+    from todacomm.training.run_settings import Measured, Training
     from todacomm.training.tasks import Task
-    from todacomm.training.training_loop import Measured, Training
 
 SCHEMA = 1
 SECONDS_BETWEEN_STATES = 5.0
@@ -204,13 +204,44 @@ def course(
     track: Track = silent,
     **settings: Any,
 ) -> Course:
-    """One run in memory: trained, measured at each of its checkpoints, and nothing kept but the numbers.
+    """Train one network in memory, measure each of its checkpoints, and keep the numbers alone.
 
-    Settings are the fields of `Training`, such as ``seed``, ``steps`` or ``weight_decay``. ``kind`` says what the run is to a `signature`.
-    Raises TrainingFailed where a loss is not finite.
+    Parameters
+    ----------
+    task : Task or Images
+        What is learned.
+    training : Training, optional
+        How; the defaults of `Training` otherwise.
+    measured : Measured, optional
+        What is looked at.
+    kind : str, default "run"
+        What the run is to `signature`: ``"run"``, or the kind of control.
+    track : callable, optional
+        Wraps an iterable with a progress bar.
+    **settings
+        Fields of `Training` that replace those of ``training``, such as ``seed``, ``steps`` or ``weight_decay``.
+
+    Returns
+    -------
+    Course
+        One array a number, along the steps.
+
+    Raises
+    ------
+    TrainingFailed
+        When a loss is not finite.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> task = td.grokking.Task(prime=7, train_fraction=0.5)
+    >>> td.grokking.course(task, steps=10, every=5).steps
+    (0, 5, 10)
+
     """
     from todacomm.training.observe import watched
-    from todacomm.training.training_loop import Training, train, trained_with
+    from todacomm.training.run_settings import Training, trained_with
+    from todacomm.training.training_loop import train
 
     chosen = trained_with(training or Training(), settings)
     seen = track(train(task, chosen, measured), "training", len(chosen.checkpoints))

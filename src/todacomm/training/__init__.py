@@ -6,6 +6,7 @@ __all__ = [
     "milestones",
     "observe",
     "presets",
+    "run_settings",
     "signature",
     "tasks",
     "training_loop",

@@ -19,10 +19,39 @@ Loaded = tuple[str, Float[np.ndarray, "m d"], Int[np.ndarray, " m"]]  # name, im
 
 @dataclass(frozen=True)
 class Images(Split):
-    """Images of the digits 0 to 9 and which of them are learned from.
+    """Images of the digits 0 to 9, and which of them are trained on: a task without a cyclic structure.
 
-    ``source`` is ``digits`` (1,797 images of 8 × 8 that come with scikit-learn), ``mnist`` (10,000 of 28 × 28 from the hub) or ``auto``: MNIST
-    where the hub can be reached, else the digits. Raises MissingExtra and ModelUnavailable.
+    A network that groks on images has no clock to form, so it shows what the signature of grokking looks like without a loop.
+
+    Attributes
+    ----------
+    source : {"auto", "mnist", "digits"}, default "auto"
+        ``"digits"``: 1,797 images of 8 × 8 that come with scikit-learn. ``"mnist"``: 10,000 of 28 × 28 from the hub. ``"auto"``: MNIST
+        where the hub can be reached, else the digits.
+    train_fraction : float, default 0.3
+        Share of the images that are trained on.
+    permuted : float, default 0
+        Share of the training labels that are permuted among themselves.
+    seed : int, default 46
+        Draws the split and the permutation.
+
+    Raises
+    ------
+    UnknownName
+        For another source.
+    MissingExtra, ModelUnavailable
+        When the images are asked for and cannot be had.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> str(td.grokking.Images("digits"))
+    'images of digits, 0.3 to learn from'
+
+    References
+    ----------
+    Liu et al. 2022, https://arxiv.org/abs/2210.01117
+
     """
 
     source: Literal["auto", "mnist", "digits"] = "auto"

@@ -22,7 +22,36 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"gelu": nn.GELU, "relu": nn.R
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The size of a network: ``width`` of embedding and residual stream, ``hidden`` of feed-forward layers, how many ``layers``."""
+    """The size of a network of the grokking laboratory.
+
+    One type serves all networks; each takes from it what it has. A transformer uses ``heads``, a perceptron uses ``hidden`` and
+    ``activation``.
+
+    Attributes
+    ----------
+    width : int, default 128
+        Features of the embedding and of the residual stream; a multiple of ``heads``.
+    hidden : int, default 256
+        Features of the feed-forward layers.
+    layers : int, default 3
+        Number of blocks or hidden layers.
+    heads : int, default 4
+        Attention heads.
+    activation : str, default "gelu"
+        Of the feed-forward layers.
+
+    Raises
+    ------
+    InvalidInput
+        For a size below 1, a width that the heads do not divide, and an unknown activation.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> td.grokking.Shape(width=32).width
+    32
+
+    """
 
     width: int = 128
     hidden: int = 256

@@ -75,10 +75,34 @@ class Looked(Protocol):
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """One step: ``numbers`` by name, the measurements of every cloud by view (``sphere``, ``raw``), and the embedding itself.
+    """What one checkpoint of a training run shows: numbers, measurements and the embedding itself.
 
-    Names are ``test_accuracy``, ``fourier_top5_share``, ``local_dimension`` and the like; topology is ``embedding/sphere/H1_max_lifetime``, with
-    ``raw`` in place of ``sphere`` before normalisation, and ``…_scaled`` over the median distance. ``frequencies`` are the dominant ones.
+    Attributes
+    ----------
+    step : int
+        Optimiser steps taken.
+    numbers : mapping of str to float or None
+        ``test_accuracy``, ``fourier_top5_share``, ``local_dimension`` and the like; topology as ``embedding/sphere/H1_max_lifetime``,
+        with ``raw`` in place of ``sphere`` before normalisation, and ``…_scaled`` over the median distance.
+    measurements : mapping of str to tuple of Measurement
+        Of every cloud, by view: ``"sphere"`` and ``"raw"``.
+    embedding : (c, d) array or None
+        As trained.
+    spectrum : (f,) array or None
+        Share of the variance of the embedding at each frequency.
+    frequencies : tuple of int
+        The dominant ones.
+    complaints : tuple of str
+        Clouds that could not be measured, and why.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> task = td.grokking.Task(prime=7, train_fraction=0.5)
+    >>> seen = next(td.grokking.watched(td.grokking.train(task, steps=10, every=10)))
+    >>> seen.step, seen.embedding.shape
+    (0, (7, 128))
+
     """
 
     step: int
@@ -180,9 +204,37 @@ def hidden_numbers(seen: Looked) -> dict[str, Number]:
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
-    """The numbers of one run along its steps. ``course["test_accuracy"]`` is an array (T,), NaN where a number is undefined.
+    """The numbers of one training run along its steps; ``course["test_accuracy"]`` is an array, NaN where a number is undefined.
 
-    ``kind`` says what the run is: ``run``, or the control that it is (``permuted labels``, ``no weight decay``).
+    Attributes
+    ----------
+    name : str
+        How sentences call the run.
+    steps : tuple of int
+        T checkpoints, ascending.
+    numbers : mapping of str to (T,) float64 arrays
+        Losses and accuracies, norms, Fourier numbers, and topology as ``"embedding/sphere/H1_max_lifetime"``.
+    kind : str
+        ``"run"``, or the kind of control (``"permuted labels"``, ``"no weight decay"``).
+    seed : int
+        Of the run.
+    settings : mapping of str to Any, optional
+        Of the training.
+    complaint : str
+        Why the run ended early; empty otherwise.
+
+    Raises
+    ------
+    UnknownName
+        From ``course[name]`` for a number that the run does not have.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import todacomm as td
+    >>> td.grokking.Course("mine", (0, 10), {"test_accuracy": np.array([0.1, 1.0])})["test_accuracy"]
+    array([0.1, 1. ])
+
     """
 
     name: str
@@ -217,12 +269,67 @@ def course_of(rows: Iterable[tuple[int, Mapping[str, Number]]], *, name: str, **
 
 
 def profile_along(observations: Iterable[Observation], layer: str, view: str = "sphere") -> Profile:
-    """One layer as a `Profile` along the steps."""
+    """One layer of a training run as a `Profile` along the steps.
+
+    Everything that takes a profile along layers takes this one too: `plots`, `compare`, tables.
+
+    Parameters
+    ----------
+    observations : iterable of Observation
+        What `watched` yields.
+    layer : str
+        ``"embedding"`` or ``"layer_i"``.
+    view : {"sphere", "raw"}, default "sphere"
+        Normalised to the sphere, or as it is.
+
+    Returns
+    -------
+    Profile
+        With ``along="step"``.
+
+    Raises
+    ------
+    InvalidInput
+        Where no observation has that layer.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> task = td.grokking.Task(prime=7, train_fraction=0.5)
+    >>> seen = td.grokking.watched(td.grokking.train(task, steps=10, every=10))
+    >>> len(td.grokking.profile_along(seen, "embedding").measurements)
+    2
+
+    """
     found = tuple(m for o in observations for m in o.measurements[view] if m.address.layer == layer)
     return Profile(found, along="step")
 
 
 def watched(checkpoints: Iterable[Looked], *, model: str = "run", data: str = "task") -> Iterator[Observation]:
-    """The observations of checkpoints, as they come."""
+    """Measure checkpoints as they come: topology of every cloud, Fourier numbers of the embedding, learning numbers.
+
+    Each cloud is measured twice, with all its dimensions: normalised to the sphere, and as it is. Both are centred.
+
+    Parameters
+    ----------
+    checkpoints : iterable of Checkpoint
+        What `train` yields, or objects with the same fields from a training loop of your own.
+    model, data : str
+        Names in the addresses of the clouds.
+
+    Yields
+    ------
+    Observation
+        One a checkpoint.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> task = td.grokking.Task(prime=7, train_fraction=0.5)
+    >>> seen = td.grokking.watched(td.grokking.train(task, steps=10, every=10))
+    >>> [round(o.numbers["test_accuracy"], 1) >= 0 for o in seen]
+    [True, True]
+
+    """
     for seen in checkpoints:
         yield watch(seen, model=model, data=data)

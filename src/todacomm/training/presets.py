@@ -8,8 +8,9 @@ from typing import Any
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.training.digit_images import Images
 from todacomm.training.networks import Shape, layer_names, networks, parameters_of
+from todacomm.training.run_settings import Measured, Training
 from todacomm.training.tasks import Task, operations
-from todacomm.training.training_loop import ROWS, Measured, Training
+from todacomm.training.training_loop import ROWS
 
 Settings = Mapping[str, Any]
 

@@ -74,10 +74,31 @@ WORDS = {
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Signature:
-    """The verdict on some runs beside their controls, and all that it rests on.
+    """The verdict on runs beside their controls, and all that it rests on; `signature` makes it.
 
-    ``band`` is the null band of the ratio after / plateau of ``followed``; ``within`` says of each control whether it lies in the band of the
-    others; ``baseline_bands`` are the same for the numbers that are cheaper to have.
+    Attributes
+    ----------
+    followed : str
+        The number whose rise was judged.
+    runs, controls : tuple of Told
+        Summary statistics of each run: when it memorised and generalised, levels, ratio, lag, verdict.
+    band : Band
+        Null band of the ratio (after generalisation over plateau), from the controls.
+    within : tuple of bool
+        For each control, whether it lies in the band of the others.
+    baseline_bands : mapping of str to Band
+        The same for numbers that are cheaper to have, such as the norm of the weights.
+    verdict : str
+        One for all runs.
+    sentences : tuple of str
+        The verdict and its grounds, in English.
+
+    Examples
+    --------
+    >>> from todacomm.grokking import Signature
+    >>> "verdict" in Signature.__dataclass_fields__
+    True
+
     """
 
     followed: str
@@ -97,9 +118,40 @@ def signature(
     follow: str = "embedding/sphere/H1_max_lifetime",
     seed: int = 0,
 ) -> Signature:
-    """Judge runs against controls. ``follow`` is the number whose rise is the signature.
+    """Decide whether runs show the signature of grokking, against controls that memorise and never generalise.
 
-    Raises InvalidInput for fewer than one run or two controls: without them nobody knows what a rise means.
+    The followed number rises when a network groks. The ratio of its level after generalisation to its level on the plateau is
+    held against the band of the same ratio in the controls.
+
+    Parameters
+    ----------
+    runs : sequence of Course
+        The runs to judge.
+    controls : sequence of Course
+        At least two that memorised without generalising: permuted labels, no weight decay.
+    follow : str, default "embedding/sphere/H1_max_lifetime"
+        The number whose rise is the signature: layer, normalisation, metric.
+    seed : int, default 0
+        Of the resamples behind lags and their intervals.
+
+    Returns
+    -------
+    Signature
+        The verdict, with one for each run, and the sentences that state it.
+
+    Raises
+    ------
+    InvalidInput
+        Without a run, or with fewer than two usable controls: without them nobody knows what a rise means.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> td.grokking.signature([], controls=[])
+    Traceback (most recent call last):
+    ...
+    todacomm.core.errors.InvalidInput: 0 runs and 0 controls; a signature needs at least one run and 2 controls, runs that memorise and never generalise (permuted labels, no weight decay)
+
     """
     if not runs or len(controls) < FEWEST_CONTROLS:
         raise InvalidInput(

@@ -88,10 +88,40 @@ operations.add(
 
 @dataclass(frozen=True)
 class Task(Split):
-    """Pairs and answers, and which of them are learned from.
+    """An algorithmic task: pairs, their answers, and which of the pairs are trained on.
 
-    ``permuted`` is the share of the training answers that are permuted among themselves (a control: they can be memorised only);
-    the test answers stay right. Raises UnknownName and InvalidInput.
+    The pairs are all of Z/p × Z/p (or S5 × S5); a random share of them is the training set and the others are the test set.
+
+    Attributes
+    ----------
+    operation : str, default "add"
+        The rule, a name from ``todacomm grok --help``: ``"add"``, ``"mul"``, ``"s5"`` and others.
+    prime : int, default 113
+        The modulus p; multiplication and division need a prime.
+    train_fraction : float, default 0.3
+        Share of the pairs that are trained on.
+    permuted : float, default 0
+        Share of the training answers that are permuted among themselves: a control that can only be memorised. Test answers
+        stay right.
+    seed : int, default 46
+        Draws the split and the permutation.
+
+    Raises
+    ------
+    UnknownName, InvalidInput
+        For a rule that does not exist, a modulus that does not suit it, and a split that leaves too few pairs.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> task = td.grokking.Task("add", 7, train_fraction=0.5)
+    >>> task.count, task.classes
+    (49, 7)
+
+    References
+    ----------
+    Power et al. 2022, https://arxiv.org/abs/2201.02177
+
     """
 
     operation: str = "add"

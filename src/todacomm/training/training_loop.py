@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,80 +12,48 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from todacomm.core.errors import InvalidInput, TrainingFailed
+from todacomm.core.errors import TrainingFailed
 from todacomm.core.value_types import by_value
 from todacomm.training.digit_images import Images
 from todacomm.training.fourier import PairTask, loss_and_accuracy, places_of
-from todacomm.training.networks import Network, Shape, built
+from todacomm.training.networks import Network, built
+from todacomm.training.run_settings import Measured, Training, trained_with
 from todacomm.training.tasks import Task
 
 ROWS = 4096  # evaluated at a time
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
-    """What decides a run beside its task: the network, the optimiser (AdamW) and how long.
-
-    ``batch`` None takes all training pairs at each step. ``every`` None is a hundredth of the run.
-    """
-
-    network: str = "mlp"
-    shape: Shape = field(default_factory=Shape)
-    steps: int = 4000
-    batch: int | None = 512
-    learning_rate: float = 3e-3
-    weight_decay: float = 1.0
-    betas: tuple[float, float] = (0.9, 0.98)
-    epsilon: float = 1e-6
-    warm_up: int = 10
-    initial_scale: float = 1.0
-    every: int | None = None
-    seed: int = 46
-
-    def __post_init__(self) -> None:
-        for name, least in (("steps", 10), ("warm_up", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InvalidInput(f"--{name.replace('_', '-')} {getattr(self, name)}; expected {least} or more")
-        for name in ("batch", "every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InvalidInput(f"--{name} {value}; expected 1 or more")
-        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise InvalidInput(f"--learning-rate {self.learning_rate}; expected a number above 0, such as 0.001")
-        if not (self.weight_decay >= 0 and math.isfinite(self.weight_decay)):
-            raise InvalidInput(f"--weight-decay {self.weight_decay}; expected 0 or more")
-
-    @property
-    def interval(self) -> int:
-        """Steps from one checkpoint to the next."""
-        return self.every or max(1, self.steps // 100)
-
-    @property
-    def checkpoints(self) -> list[int]:
-        """The steps at which the run is measured: before the first, then every ``interval``, and after the last."""
-        return sorted({*range(0, self.steps + 1, self.interval), self.steps})
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What is looked at of a run beside its losses.
-
-    ``points`` test inputs, drawn once, make the clouds of hidden states; ``test_pairs`` of the test inputs, drawn once, are evaluated
-    (all where None); the training inputs always are, all of them.
-    """
-
-    points: int = 500
-    test_pairs: int | None = None
-    seed: int = 0
-
-
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """A network at one step: losses (nats, in float64) and accuracies, clouds, the logits of the evaluated inputs, norms of weights.
+    """A network at one step of its training, as `train` yields it.
 
-    ``clouds`` are ``embedding`` (c, d), where there is one, and ``layer_i`` (n, d) float32; ``logits`` (m, c) float32 belong to
-    ``pairs``, whose restriction and exclusion they give. Nothing of it is kept by the training.
+    Losses are in nats and computed in float64. Nothing of a checkpoint is kept by the training itself.
+
+    Attributes
+    ----------
+    step : int
+        Optimiser steps taken.
+    train_loss, train_accuracy, test_loss, test_accuracy : float
+        Means over the training inputs and over the evaluated test inputs.
+    clouds : mapping of str to (n, d) float32 arrays
+        ``embedding``, where there is one, and ``layer_i``.
+    logits : (m, c) float32 array
+        Of the evaluated inputs.
+    pairs : PairTask or None
+        The pairs that the logits belong to; restricted and excluded loss are computed from both.
+    weight_norm : float
+        Euclidean norm of all weights.
+    embedding_norm : float or None
+        Of the embedding alone.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> task = td.grokking.Task(prime=7, train_fraction=0.5)
+    >>> next(td.grokking.train(task, steps=10)).clouds["embedding"].shape
+    (7, 128)
+
     """
 
     step: int
@@ -110,10 +78,36 @@ class State:
 
 
 class Run:
-    """A network in training; iterate for its checkpoints, ask for its ``state`` between them.
+    """A network in training: iterate for its checkpoints, ask for its ``state`` between them.
 
-    One seed gives one run, to the last bit on one machine and one thread: weights, batches and subsamples are drawn by it, batches
-    for each epoch anew, so that a run that goes on from a state is the run that was never stopped.
+    One seed gives one run, to the last bit on one machine and one thread. Weights, batches and subsamples are drawn by it, the
+    batches of each epoch anew, so that a run that is resumed from a state is the run that was never stopped.
+
+    Parameters
+    ----------
+    task : Task or Images
+        What is learned.
+    training : Training
+        How.
+    measured : Measured, optional
+        What is looked at.
+    device : str, default "cpu"
+        Where the network lies.
+    state : State, optional
+        Where to go on from.
+
+    Raises
+    ------
+    TrainingFailed
+        When a loss is not finite.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> run = td.grokking.Run(td.grokking.Task(prime=7, train_fraction=0.5), td.grokking.Training(steps=10))
+    >>> next(iter(run)).step
+    0
+
     """
 
     def __init__(
@@ -295,19 +289,36 @@ def train(
     measured: Measured | None = None,
     **settings: Any,
 ) -> Iterator[Checkpoint]:
-    """The checkpoints of one run, as they come; settings are the fields of `Training`.
+    """Train one network and yield its checkpoints as they come.
 
+    Parameters
+    ----------
+    task : Task or Images
+        What is learned.
+    training : Training, optional
+        How; the defaults of `Training` otherwise.
+    measured : Measured, optional
+        What is looked at.
+    **settings
+        Fields of `Training` that replace those of ``training``.
+
+    Yields
+    ------
+    Checkpoint
+        Before the first step, then every ``training.interval`` steps, and after the last.
+
+    Raises
+    ------
+    InvalidInput
+        For a setting that does not exist.
+    TrainingFailed
+        When a loss is not finite.
+
+    Examples
+    --------
     >>> from todacomm.grokking import Task, train
     >>> [c.step for c in train(Task(prime=7, train_fraction=0.5), steps=20, every=10)]
     [0, 10, 20]
+
     """
     yield from Run(task, trained_with(training or Training(), settings), measured)
-
-
-def trained_with(training: Training, settings: Mapping[str, Any]) -> Training:
-    """A training with some settings in the place of its own. Raises InvalidInput for one that there is not."""
-    unknown = sorted(set(settings) - set(Training.__dataclass_fields__))
-    if unknown:
-        known = ", ".join(Training.__dataclass_fields__)
-        raise InvalidInput(f"'{unknown[0]}' is no setting of a training; expected one of {known}")
-    return replace(training, **settings)

@@ -8,27 +8,14 @@ from todacomm.core.recipe import Recipe
 from todacomm.core.types import Measurement, Profile
 from todacomm.report.document.pieces import Bullets, Code, Context, Paragraph, Piece, Table, Terms, section
 from todacomm.report.words import phrases
+from todacomm.report.words.glossary import GLOSSARY, READ_FIRST
 from todacomm.report.words.phrases import layer_list, number, plural, rescaled, share
-
-FIXED_TERMS = {
-    "Bar": "a feature of the cloud that appears at one distance (birth) and goes at a larger one (death); its lifetime is the difference.",
-    "H0": "clusters: every point starts as one, and a bar ends where two clusters meet. A long bar is a wide gap.",
-    "H1": "loops: a bar lives from the distance at which a ring of points closes to the one at which it is filled. A curve that is open, with a gap narrower than the curve is wide, closes too: a C, a rolled-up sheet.",
-    "Total persistence": "the sum of all lifetimes. For H0 it is the length of the shortest tree that joins all points.",
-    "Over the scale": "a length divided by the scale: what is left is shape, which no change of size can move.",
-    "Expansion": "the largest H0 total of the blocks over the H0 total of the baseline, both before any division by a distance; it is scale growth × shape growth, exactly (defined in the ToDACoMM article and its package todacomm 0.1.0).",
-    "Variance kept": "the share of the variance that is left after projection on the principal components; what is lost was not measured.",
-    "Doubtful (○)": "fewer than half of the points are distinct, one of more than five dimensions holds more than half of the variance and 1.4 times that of the next, or landmarks leave even bars as long as the scale open: the number is given, nothing is concluded from it.",
-    "Undefined (×)": "fewer than three distinct points, or no scale: a ratio would say nothing.",
-    "Bits per byte": "how many bits the model needs for one byte of the texts: lower is better, whatever the tokenizer.",
-}  # fmt: skip
-ORDER = ("Point cloud", "Bar", "H0", "H1", "Total persistence", "Scale")  # then the others, as they stand above
 
 
 def terms_of(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     """Each word in one line, as it is meant for clouds of this recipe."""
-    meant = {**FIXED_TERMS, "Point cloud": point_term(recipe), "Scale": scale_term(recipe)}
-    return tuple((term, meant[term]) for term in dict.fromkeys((*ORDER, *FIXED_TERMS)))
+    meant = {**GLOSSARY, "Point cloud": point_term(recipe), "Scale": scale_term(recipe)}
+    return tuple((term, meant[term]) for term in READ_FIRST)
 
 
 def point_term(recipe: Recipe) -> str:
@@ -208,6 +195,13 @@ def terms(record: object, _: Context) -> Iterator[Piece]:
     recipe = getattr(record.profiles[0] if isinstance(record, Comparison) else record, "recipe", None)
     if isinstance(recipe, Recipe):
         yield Terms(terms_of(recipe))
+
+
+@section("glossary", title="Glossary", record=object, brief=False, closing=True)
+def glossary(record: object, _: Context) -> Iterator[Piece]:
+    """The terms of the reports that are not told above, in one sentence each."""
+    if isinstance(record, Profile | Comparison):
+        yield Terms(tuple((term, meaning) for term, meaning in GLOSSARY.items() if term not in READ_FIRST))
 
 
 @section("reproduce", title="How to run it again", record=object, brief=False, closing=True)

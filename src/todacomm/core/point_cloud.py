@@ -1,9 +1,18 @@
-"""What must be known of a cloud before its numbers are believed: how much of it is there, and whether one thing drowns the rest."""
+"""A point cloud, and what must be known of it before its numbers are believed: how much of it is there, and whether one thing drowns the rest."""
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Float
+
+from todacomm.core.addresses import Address
+from todacomm.core.array_input import NUMBERS, array_of
+from todacomm.core.errors import InvalidCloud, InvalidInput
 from todacomm.core.recipe import FEWEST_POINTS, MANY_POINTS
+from todacomm.core.value_types import by_value, read_only
+
+Points = Float[np.ndarray, "n d"]
 
 FEW_DIMENSIONS = 5  # up to so many, one with most of the variance is the shape of the cloud
 RULING = 1.4  # times the variance of the next: those of the two coordinates that a circle lies in are about equal
@@ -75,3 +84,65 @@ class CloudFacts:
         if self.points > MANY_POINTS:
             notes.append(f"{self.points} points are many: fewer landmarks stand for them, with a bound")
         return "; ".join(notes)
+
+
+@by_value
+@dataclass(frozen=True, slots=True, eq=False)
+class PointCloud:
+    """A point cloud with an address: n points in d dimensions, checked when it is made.
+
+    The array is kept as a read-only view, and the caller's own array stays writable. float32 is kept, narrower floats
+    become float32, and all other numbers become float64.
+
+    Attributes
+    ----------
+    points : (n, d) array
+        At least three points in at least one dimension, all finite. Lists, tables and tensors are accepted.
+    address : Address
+        Where the cloud comes from; it prints in messages and figures.
+
+    Raises
+    ------
+    InvalidCloud
+        For an array of another shape, for fewer than three points, and for NaN or infinity (with the number of rows).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import todacomm as td
+    >>> td.PointCloud(np.eye(4), td.Address("mine", "made", "layer_0"))
+    PointCloud(mine/made/layer_0: 4 points in 4 dimensions)
+
+    """
+
+    points: Points
+    address: Address
+
+    def __post_init__(self) -> None:
+        try:
+            array = array_of(self.points)
+        except InvalidInput as problem:
+            raise InvalidCloud(f"{self.address}: {problem}") from problem
+        if array.ndim != 2 or array.dtype.kind not in NUMBERS:
+            raise InvalidCloud(
+                f"{self.address}: expected numbers of shape (n points, d features), "
+                f"found shape {array.shape} of type {array.dtype}"
+            )
+        if len(array) < FEWEST_POINTS or array.shape[1] < 1:
+            raise InvalidCloud(
+                f"{self.address}: {array.shape[0]} points in {array.shape[1]} dimensions; "
+                f"a point cloud needs at least {FEWEST_POINTS} points and 1 dimension"
+            )
+        broken = int((~np.isfinite(array)).any(axis=1).sum())
+        if broken:
+            raise InvalidCloud(
+                f"{self.address}: {broken} of {len(array)} points hold NaN or infinity; "
+                "remove these rows, or find where they come from: a model in half precision overflows"
+            )
+        object.__setattr__(self, "points", read_only(array))
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __repr__(self) -> str:
+        return f"PointCloud({self.address}: {len(self.points)} points in {self.points.shape[1]} dimensions)"
