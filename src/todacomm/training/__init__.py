@@ -4,6 +4,7 @@ __all__ = [
     "digit_images",
     "fourier",
     "milestones",
+    "networks",
     "observe",
     "presets",
     "run_settings",
