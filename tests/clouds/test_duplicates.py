@@ -10,8 +10,8 @@ from test_prepare import by_single_linkage
 import todacomm as td
 from todacomm.clouds.duplicates import kinds_of, linked
 from todacomm.clouds.intrinsic_dimension import local_dimension, two_nn
-from todacomm.core.types import CloudFacts
 from todacomm.core.errors import InvalidCloud
+from todacomm.core.types import CloudFacts
 
 QUICK = {"null_draws": 0, "resamples": 0}
 

@@ -1,5 +1,6 @@
 """What is said and drawn of intervals and nulls: loops and growths by their tests, bands, stars, rings, and silence without them."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from todacomm.report.layers.layer_document import document, interpretation
 from todacomm.report.layers.plots import write_figures
 from todacomm.report.layers.series import signal_bars
 from todacomm.report.words.expansion import which_factor
-from todacomm.report.words.intervals_and_nulls import bracketed, digits_of, peak_sentence
+from todacomm.report.words.intervals_and_nulls import bracketed, digits_of, growth_interval, peak_sentence
 from todacomm.report.words.loops import loop_cell, loop_sentence, loop_sentences
 
 
@@ -201,3 +202,35 @@ def test_every_document_begins_with_its_answer():
 
     for record, first in ((Profile, "answer"), (Comparison, "comparison")):
         assert next(s.name for s in sections.values() if s.record is record) == first
+
+
+@pytest.mark.parametrize(("draws", "open_", "enough"), [(19, True, 39), (25, True, 39), (39, False, None)])
+def test_what_so_few_draws_cannot_decide_is_not_denied(draws, open_, enough):
+    rng = np.random.default_rng(0)
+    layers = {f"layer_{i}": rng.normal(size=(60, 10)) for i in range(3)}
+    centres = 10 * rng.normal(size=(5, 10))
+    layers["layer_1"] = centres[rng.integers(5, size=60)] + rng.normal(size=(60, 10)) / 10
+    profile = td.measure(layers, resamples=0, null_draws=draws)
+    said = " ".join(interpretation(profile).split())
+    assert (f"Not decidable with {draws} draws (no p-value can be below" in said) is open_
+    assert ("H0 total is nowhere shown to differ" in said) is False
+    assert bool(re.search(r"H0 total is [^.]*smaller at layer_1", said)) is not open_
+    if enough:
+        assert f"{enough} would do)" in said
+
+
+def test_a_ratio_whose_interval_holds_one_is_not_said_to_change():
+    rng = np.random.default_rng(4)
+    noise = rng.normal(size=(60, 5))
+    profile = td.measure({"embedding": noise, "layer_0": 0.93 * rng.normal(size=(60, 5))}, resamples=40, null_draws=0)
+    interval = growth_interval(profile, profile.expansions[0].growth, "ratio")
+    said = " ".join(interpretation(profile).split())
+    assert interval.low < 1 < interval.high
+    assert "is not shown to change" in said
+    assert "shrinks" not in said
+
+
+def test_one_block_alone_expands_from_nothing():
+    profile = td.measure({"layer_0": np.random.default_rng(0).normal(size=(30, 4))}, resamples=0, null_draws=0)
+    assert [e.growth for e in profile.expansions] == [None, None]
+    assert "no block but layer_0 was measured" in profile.expansions[1].reason

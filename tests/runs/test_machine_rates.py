@@ -109,6 +109,24 @@ def test_a_plan_that_was_wrong_is_corrected_once_a_part_is_done():
     assert corrected(10.0, 60.0, "intervals") == [f"{CLAIMS}: about 10 min, not 10 s as planned"]
 
 
+@pytest.mark.parametrize(("measured", "loaded"), [(0, 1), (3, 0)])
+def test_loading_the_engine_is_no_part_of_the_first_layer(measured, loaded):
+    now, said, calls = [0.0], [], []
+
+    def ready():
+        calls.append(now.append(now.pop() + 300))
+
+    def layers():
+        for i in range(5):
+            now[0] += 1.0
+            yield i
+
+    jobs = (JobPlan("m", "d", stages=(Stage("homology", 5.0),), measured=measured),)
+    track = Correcting(silent, jobs, 1, said.append, lambda: None, clock=lambda: now[0], ready=ready)
+    assert list(track(layers(), "persistent homology", 5)) == list(range(5))
+    assert (len(calls), said) == (loaded, []), "layers out of the cache need no engine"
+
+
 def test_nothing_is_said_where_it_was_about_right_or_is_over_soon():
     assert not corrected(400.0, 37.5)
     assert not corrected(0.1, 1.0)

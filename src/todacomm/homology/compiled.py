@@ -17,13 +17,22 @@ VERTEX = np.uint64(0xFFFF)
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 
+LOOPS: list[Any] = []  # all that `jit` gave
+
+
 def jit(function: Callable[..., Any], *, into_callers: bool = False) -> Callable[..., Any]:
     """Compile at the first call, and keep what was compiled where the user can write, if anywhere."""
     plain = inspect.unwrap(function)  # without the checks of types that tests put around every function
     try:
-        return njit(cache=True, forceinline=into_callers, **OPTIONS)(plain)
+        LOOPS.append(njit(cache=True, forceinline=into_callers, **OPTIONS)(plain))
     except RuntimeError:  # numba found no directory to write to
-        return njit(forceinline=into_callers, **OPTIONS)(plain)
+        LOOPS.append(njit(forceinline=into_callers, **OPTIONS)(plain))
+    return LOOPS[-1]
+
+
+def anything_compiled() -> bool:
+    """Whether a loop was, or is being, compiled in this process and not only loaded."""
+    return any(loop.stats.cache_misses for loop in LOOPS)
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -39,6 +39,12 @@ def own(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
     return Diagrams.from_arrays([bitlink.clusters(joined, points_of(len(condensed)))])
 
 
+def engine_ready() -> None:
+    """Load or compile what the default engine needs, so that the first measurement is not timed with it."""
+    if bitlink.available():
+        bitlink.ready()
+
+
 @engines.register("redzed")
 def redzed(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
     """RedZeD, active enumeration: Kapulkin and Kershaw 2026, https://arxiv.org/abs/2606.06310."""

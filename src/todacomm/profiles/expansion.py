@@ -39,6 +39,8 @@ def expansion(
     """The expansion from one baseline; without numbers, and with the reason, where the baseline is degenerate."""
     if baseline is None:
         return Expansion(name, None, None, None, reason=missing)
+    if blocks == [baseline]:
+        return Expansion(name, None, None, None, reason=f"no block but {name} was measured")
     if baseline.facts.undefined:
         return Expansion(name, None, None, None, reason=f"{name}: {baseline.facts.undefined}")
     if any(m.facts.points != baseline.facts.points for m in blocks):

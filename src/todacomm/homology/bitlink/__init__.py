@@ -325,7 +325,13 @@ def ready() -> None:
 @contextmanager
 def _announced() -> Iterator[None]:
     """Say that it takes a while where it does."""
-    note = threading.Timer(PATIENCE, log.warning, ["compiling the engine for this machine, once; a few seconds"])
+    from todacomm.homology.compiled import anything_compiled
+
+    def tell() -> None:
+        if anything_compiled():  # where another process has the core, loading takes as long
+            log.warning("compiling the engine for this machine, once; a few seconds")
+
+    note = threading.Timer(PATIENCE, tell)
     note.start()
     try:
         yield

@@ -1,5 +1,6 @@
 """What is said of how sure the numbers are: intervals along the layers, whole articles, and every layer against its null."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 from todacomm.core.inference_types import ALPHA, LoopBar, NullTest
@@ -114,20 +115,25 @@ def draws_of(profile: Profile, null: str) -> int:
 
 
 def told_of(profile: Profile, null: str) -> str:
-    """For each number, the layers at which it differs from the null, and to which side."""
+    """For each number, the layers at which it differs from the null, and to which side; the effects of those that no draw decides."""
     names = {name: head for name, head in TESTED.items() if name != LOOP}
-    if (least := smallest(profile, null)) > ALPHA:
-        effects = (effect_of(profile, name, head, null) for name, head in names.items())
-        return (
-            f"So few draws decide nothing (no p-value can be below {p_text(least)}); in standard deviations of the draws, median over the sound layers: "
-            f"{'; '.join(filter(None, effects))}."
+    least = {name: smallest(profile, name, null) for name in names}
+    said = [differing(profile, name, head, null) for name, head in names.items() if least[name] <= ALPHA]
+    effects = [effect_of(profile, name, head, null) for name, head in names.items() if least[name] > ALPHA]
+    if undecided := list(filter(None, effects)):
+        so_many = draws_of(profile, null)
+        enough = math.ceil(max(least.values()) * (so_many + 1) / ALPHA) - 1
+        said.append(
+            f"Not decidable with {plural(so_many, 'draw')} (no p-value can be below {p_text(max(least.values()))}; {enough} would do), in standard "
+            f"deviations of the draws, median over the sound layers: {'; '.join(undecided)}."
         )
-    return " ".join(filter(None, (differing(profile, name, head, null) for name, head in names.items())))
+    return " ".join(filter(None, said))
 
 
-def smallest(profile: Profile, null: str) -> float:
-    """The least p-value that the draws of a null can give to a one-sided test."""
-    return 1 / (draws_of(profile, null) + 1)
+def smallest(profile: Profile, name: str, null: str) -> float:
+    """The least p-value that the draws of a null can give to one number; two-sided it is twice as large as one-sided."""
+    tests = (the_test(m, profile, name, null=null) for m in phrases.sound(profile))
+    return max((test.smallest for test in tests if test is not None and test.p is not None), default=0.0)
 
 
 def effect_of(profile: Profile, name: str, head: str, null: str) -> str:

@@ -9,7 +9,7 @@ from todacomm.core.types import Expansion, Growth, Measurement, Profile, is_bloc
 from todacomm.homology.metrics import SCALED
 from todacomm.report.document.pieces import Bullets, Context, Paragraph, Piece, Table, picture_parts, section
 from todacomm.report.words import phrases
-from todacomm.report.words.expansion import factorisation, null_sentences, which_factor
+from todacomm.report.words.expansion import changed, factorisation, null_sentences, which_factor
 from todacomm.report.words.loops import loop_sentences
 from todacomm.report.words.phrases import (
     H0_RAW,
@@ -28,7 +28,6 @@ from todacomm.report.words.phrases import (
     share,
     single,
     summary_of,
-    times,
     unit,
 )
 
@@ -46,7 +45,7 @@ def answer(profile: Profile, _: Context) -> Iterator[Piece]:
     elif (leading := phrases.leading_expansion(profile)) is not None and leading.growth is not None:
         g = leading.growth
         yield Paragraph(
-            f"From {g.baseline} to its peak at {g.peak}, the H0 total persistence of {profile.model} {times(g.ratio)}: "
+            f"From {g.baseline} to its peak at {g.peak}, the H0 total persistence of {profile.model} {changed(g, profile)}: "
             f"{factorisation(g, profile)}. {which_factor(g, profile, leading.matched)}",
             "answer",
         )

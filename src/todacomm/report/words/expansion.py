@@ -40,6 +40,13 @@ def directions(growth: Growth) -> tuple[int, ...]:
     return tuple(0 if abs(x) <= math.log(1 + SAME) else 1 if x > 0 else -1 for x in logs)
 
 
+def changed(growth: Growth, profile: Profile) -> str:
+    """How H0 total changes; that it is not shown to, where the interval of the ratio holds 1."""
+    if holds_one(growth_interval(profile, growth, "ratio")):
+        return f"is not shown to change ({number(growth.ratio, 3)} times; the interval holds 1)"
+    return times(growth.ratio)
+
+
 def unshown(growth: Growth, profile: Profile) -> str:
     """Which factor has an interval that holds 1; empty where neither has."""
     kept = {part: holds_one(growth_interval(profile, growth, part)) for part in ("scale", "shape")}

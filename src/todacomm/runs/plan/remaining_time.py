@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from todacomm.core.progress import Track
+from todacomm.homology.engines import engine_ready
 from todacomm.runs.plan.plan import CLAIMS, JobPlan, duration
 
 WRONG, WORTH = 2.0, 20.0  # times as much, or as little, and the seconds from which on it is said
@@ -23,7 +24,7 @@ class Correcting:
     """A `Track` that sets each stage beside its plan as soon as its first part is done, and says where they are far apart.
 
     Jobs are done in the order of the plan, ``at_once`` parts at a time; ``wrong`` is called where a plan was. ``clock`` is
-    that of the wall.
+    that of the wall, and ``ready`` compiles or loads the engine before it starts, which is no part of any stage.
     """
 
     track: Track
@@ -32,6 +33,7 @@ class Correcting:
     say: Callable[[str], None]
     wrong: Callable[[], None]
     clock: Callable[[], float] = time.perf_counter
+    ready: Callable[[], None] = engine_ready
     _begun: int = 0
     _spent: dict[str, float] = field(default_factory=dict)
 
@@ -43,6 +45,8 @@ class Correcting:
     def _watched(self, found: Iterable[Any], description: str, total: int) -> Iterator[Any]:
         if description == "persistent homology":
             self._begun, self._spent = self._begun + 1, {}
+            if not self._job().measured:
+                self.ready()
         begun, stage = self.clock(), STAGES[description]
         for i, item in enumerate(found):
             if i == 0:
@@ -51,9 +55,12 @@ class Correcting:
             yield item
         self._spent[stage] = self._spent.get(stage, 0.0) + self.clock() - begun
 
+    def _job(self) -> JobPlan:
+        return self.jobs[min(self._begun, len(self.jobs)) - 1]
+
     def _compare(self, stage: str, seconds: float, description: str) -> None:
         """Say what is found where the plan had another order; less only where it is all of the stage."""
-        job = self.jobs[min(self._begun, len(self.jobs)) - 1]
+        job = self._job()
         planned = sum(one.seconds for one in job.stages if one.name == stage)
         if max(planned, seconds) < WORTH or (job.measured and stage != CLAIMS):
             return  # layers out of the cache say nothing of the others
