@@ -1,12 +1,13 @@
-"""A point cloud, and what must be known of it before its numbers are believed: how much of it is there, and whether one thing drowns the rest."""
+"""A point cloud, where it comes from, and what must be known of it before its numbers are believed."""
 
 import math
+import re
 from dataclasses import dataclass
+from functools import total_ordering
 
 import numpy as np
 from jaxtyping import Float
 
-from todacomm.core.addresses import Address
 from todacomm.core.array_input import NUMBERS, array_of
 from todacomm.core.errors import InvalidCloud, InvalidInput
 from todacomm.core.recipe import FEWEST_POINTS, MANY_POINTS
@@ -14,8 +15,61 @@ from todacomm.core.value_types import by_value, read_only
 
 Points = Float[np.ndarray, "n d"]
 
+
 FEW_DIMENSIONS = 5  # up to so many, one with most of the variance is the shape of the cloud
 RULING = 1.4  # times the variance of the next: those of the two coordinates that a circle lies in are about equal
+
+
+def layer_key(layer: str) -> tuple[int, int, str]:
+    """The sort key along the depth of a model: embedding, layer_0 … layer_{L-1}, final, then anything else."""
+    if number := re.fullmatch(r"layer_(\d+)", layer):
+        return (1, int(number[1]), layer)
+    return ({"embedding": 0, "final": 2}.get(layer, 3), 0, layer)
+
+
+def is_block(layer: str) -> bool:
+    """Whether the layer is the output of a block (``layer_i``), not the embedding and not the final norm."""
+    return layer_key(layer)[0] == 1
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a point cloud comes from: model, data, layer and, in a training run, step.
+
+    It prints as a path and sorts by model, data, step and depth: ``embedding``, ``layer_0``, ``layer_1`` …, ``final``.
+
+    Attributes
+    ----------
+    model, data, layer : str
+        Names of the model, the dataset and the layer.
+    step : int, optional
+        Training step; None for a model that is not in training.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> str(td.Address("gpt2", "wikitext2", "layer_3"))
+    'gpt2/wikitext2/layer_3'
+    >>> sorted([td.Address("m", "t", "layer_10"), td.Address("m", "t", "layer_9")])[0].layer
+    'layer_9'
+
+    """
+
+    model: str
+    data: str
+    layer: str
+    step: int | None = None
+
+    def __str__(self) -> str:
+        parts = [self.model, self.data, self.layer]
+        return "/".join(parts if self.step is None else [*parts, f"step_{self.step}"])
+
+    def __lt__(self, other: "Address") -> bool:
+        return self._key() < other._key()
+
+    def _key(self) -> tuple[str, str, int, tuple[int, int, str]]:
+        return (self.model, self.data, -1 if self.step is None else self.step, layer_key(self.layer))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,29 +4,30 @@ Texts ──► Activations ──► PointCloud ──► Diagrams ──► Me
 """
 
 import hashlib
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from todacomm.core.addresses import Address as Address  # noqa: PLC0414  (for everybody, as the next four)
-from todacomm.core.addresses import is_block as is_block  # noqa: PLC0414
-from todacomm.core.addresses import layer_key as layer_key  # noqa: PLC0414
 from todacomm.core.diagrams import Bars as Bars  # noqa: PLC0414
 from todacomm.core.diagrams import Diagrams as Diagrams  # noqa: PLC0414
-from todacomm.core.errors import InvalidInput, InvalidTexts, MissingExtra, UnknownName
-from todacomm.core.inference_types import Claims
+from todacomm.core.errors import InvalidTexts
 from todacomm.core.inference_types import Number as Number  # noqa: PLC0414
 from todacomm.core.model_card import ModelCard as ModelCard  # noqa: PLC0414
+from todacomm.core.point_cloud import Address as Address  # noqa: PLC0414
 from todacomm.core.point_cloud import CloudFacts as CloudFacts  # noqa: PLC0414
 from todacomm.core.point_cloud import PointCloud as PointCloud  # noqa: PLC0414
 from todacomm.core.point_cloud import Points as Points  # noqa: PLC0414
-from todacomm.core.recipe import Recipe
-from todacomm.core.value_types import ReadOnly, by_value
+from todacomm.core.point_cloud import is_block as is_block  # noqa: PLC0414
+from todacomm.core.point_cloud import layer_key as layer_key  # noqa: PLC0414
+from todacomm.core.profile import Expansion as Expansion  # noqa: PLC0414
+from todacomm.core.profile import Growth as Growth  # noqa: PLC0414
+from todacomm.core.profile import Measurement as Measurement  # noqa: PLC0414
+from todacomm.core.profile import Profile as Profile  # noqa: PLC0414
+from todacomm.core.value_types import by_value
 
 Distances = Float[np.ndarray, "n n"]
 Mask = Bool[np.ndarray, "b t"]
@@ -154,219 +155,3 @@ class Activations:
         """One cloud a layer, in the order of depth."""
         for layer in sorted(self.layers, key=layer_key):
             yield PointCloud(self.layers[layer], Address(self.model, self.texts.name, layer))
-
-
-@by_value
-@dataclass(frozen=True, slots=True, eq=False)
-class Measurement:
-    """One cloud and all that was measured of it; a `Profile` holds one for each layer or step.
-
-    Attributes
-    ----------
-    address : Address
-        Where the cloud comes from.
-    recipe : Recipe
-        How it was prepared and measured.
-    facts : CloudFacts
-        Diagnostics of the cloud: number of points, of distinct points, median distance (``scale``), variance kept.
-    diagrams : Diagrams
-        Births and deaths, in the unit of the cloud.
-    summary : mapping of str to float or None
-        Metric name such as ``"H1_max_lifetime"`` to its value; None where it is undefined. A name that ends in ``_scaled`` is
-        the same number divided by the median distance.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import todacomm as td
-    >>> square = np.array([(0, 0), (0, 1), (1, 1), (1, 0)])
-    >>> td.measure(square, resamples=0, null_draws=0).at("array").summary["H1_count"]
-    1.0
-
-    """
-
-    address: Address
-    recipe: Recipe
-    facts: CloudFacts
-    diagrams: Diagrams
-    summary: Mapping[str, Number]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "summary", ReadOnly(self.summary))
-
-    def __repr__(self) -> str:
-        return f"Measurement({self.address}: {self.facts.points} points; {self.diagrams!r})"
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """H0 total persistence of ``peak`` over that of ``baseline`` and its exact factors: ratio = scale × shape.
-
-    ``scale`` is the ratio of the median pairwise distances, ``shape`` that of H0 total / scale, on ``points`` texts.
-    """
-
-    baseline: str
-    peak: str
-    points: int
-    ratio: float
-    scale: float
-    shape: float
-
-
-@dataclass(frozen=True, slots=True)
-class Expansion:
-    """How much larger the largest block is than one baseline layer, and whether scale or shape grew.
-
-    The H0 ratio (H0 total persistence of the peak over that of the baseline) is the product of the scale ratio (of the
-    median pairwise distances) and the shape ratio (of H0 total persistence / median distance).
-
-    Attributes
-    ----------
-    baseline : str
-        The layer that others are divided by.
-    growth : Growth or None
-        ``ratio``, ``scale`` and ``shape`` from the baseline to the block with the largest H0 total persistence, named
-        ``peak``. None where the baseline is degenerate.
-    largest_shape : Growth or None
-        The same to the block with the largest shape ratio.
-    matched : Growth or None
-        The growth on one text for each distinct baseline point, where the baseline holds duplicates.
-    reason : str
-        Why there is no growth; empty otherwise.
-    doubt : str
-        Why no conclusion should rest on the number; empty otherwise.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import todacomm as td
-    >>> cloud = np.random.default_rng(0).normal(size=(30, 5))
-    >>> layers = {"embedding": cloud, "layer_0": 3 * cloud}
-    >>> round(td.measure(layers, resamples=0, null_draws=0).expansions[0].growth.ratio, 3)
-    3.0
-
-    """
-
-    baseline: str
-    growth: Growth | None
-    largest_shape: Growth | None
-    matched: Growth | None
-    reason: str = ""
-    doubt: str = ""
-
-
-@by_value
-@dataclass(frozen=True, slots=True, eq=False)
-class Profile:
-    """Measurements along the layers of a model, or along the steps of a training run.
-
-    ``profile["H0_total_persistence"]`` is an array along the layers, NaN where a number is undefined; `names` lists all that
-    it accepts. `to_frame` gives a table, `at` one layer, `compare` sets several profiles side by side.
-
-    Attributes
-    ----------
-    measurements : tuple of Measurement
-        One a layer or step, sorted by depth or step.
-    along : {"layer", "step"}
-        What the measurements follow.
-    expansions : tuple of Expansion
-        Growth of H0 against the embedding, and against the first reliable layer.
-    language : mapping of str to Any, optional
-        Loss, perplexity and bits per byte on the same texts.
-    notes : tuple of str
-        What a reader of the numbers must know.
-    card : ModelCard, optional
-        Architecture, size, revision and digest of the model.
-    texts_sha256 : str
-        Digest of the texts.
-    claims : Claims, optional
-        Confidence intervals and null tests, where they were asked for.
-
-    Raises
-    ------
-    InvalidInput
-        Without a measurement.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import todacomm as td
-    >>> angle = 2 * np.pi * np.arange(24) / 24
-    >>> profile = td.measure({"ring": np.c_[np.cos(angle), np.sin(angle)]}, resamples=0, null_draws=0)
-    >>> profile["H1_count"]
-    array([1.])
-    >>> profile.layers
-    ('ring',)
-
-    """
-
-    measurements: tuple[Measurement, ...]
-    along: Literal["layer", "step"] = "layer"
-    expansions: tuple[Expansion, ...] = ()
-    language: Mapping[str, Any] | None = None
-    notes: tuple[str, ...] = ()
-    card: ModelCard | None = None
-    texts_sha256: str = ""
-    claims: Claims | None = None
-
-    def __post_init__(self) -> None:
-        if not self.measurements:
-            raise InvalidInput("a profile needs at least one measurement; none was given")
-        object.__setattr__(self, "measurements", tuple(sorted(self.measurements, key=lambda m: m.address)))
-
-    def __repr__(self) -> str:
-        return f"Profile({self.model} on {self.data}: {len(self.measurements)} {self.along}s, {self.layers[0]} … {self.layers[-1]})"
-
-    @property
-    def addresses(self) -> tuple[Address, ...]:
-        return tuple(m.address for m in self.measurements)
-
-    @property
-    def model(self) -> str:
-        return self.measurements[0].address.model
-
-    @property
-    def data(self) -> str:
-        return self.measurements[0].address.data
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return tuple(m.address.layer for m in self.measurements)
-
-    @property
-    def recipe(self) -> Recipe:
-        return self.measurements[0].recipe
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every name that ``profile[name]`` takes: the metrics, then the facts of the clouds."""
-        return (*self.measurements[0].summary, *(f.name for f in fields(CloudFacts)))
-
-    def __getitem__(self, name: str) -> Float[np.ndarray, " L"]:
-        if name not in self.names:
-            raise UnknownName("metric", name, self.names)
-        if name in self.measurements[0].summary:
-            found = [m.summary[name] for m in self.measurements]
-        else:
-            found = [getattr(m.facts, name) for m in self.measurements]
-        return np.array([math.nan if x is None else x for x in found], dtype=np.float64)
-
-    def at(self, layer: str) -> Measurement:
-        """The measurement of one layer."""
-        for measurement in self.measurements:
-            if measurement.address.layer == layer:
-                return measurement
-        raise UnknownName("layer", layer, self.layers)
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """One flat row a layer, ready for a table or a CSV file."""
-        for m in self.measurements:
-            yield {**asdict(m.address), **m.summary, **asdict(m.facts), "doubt": m.facts.doubtful}
-
-    def to_frame(self) -> Any:
-        """The rows as a pandas DataFrame indexed by layer; needs pandas, which the ``models`` extra brings."""
-        try:
-            import pandas as pd
-        except ModuleNotFoundError:
-            raise MissingExtra("pandas", "models", "Profile.to_frame()") from None
-        return pd.DataFrame(list(self.rows())).set_index("layer")

@@ -143,22 +143,17 @@ def baseline(profile: Profile) -> Measurement | None:
     return next(iter(inner or defined), None)
 
 
-def is_sound(expansion: Expansion) -> bool:
-    """Whether an expansion may carry a sentence."""
-    return expansion.growth is not None and not expansion.doubt
-
-
 def expansions_in_order(profile: Profile) -> list[Expansion]:
     """The expansions, each baseline once, the one that the first sentence speaks of first, doubtful ones behind it."""
     found = list({e.baseline: e for e in reversed(profile.expansions)}.values())[::-1]
     return sorted(
-        found, key=lambda e: (not is_sound(e), e.growth is None or bool(profile.at(e.baseline).facts.doubtful))
+        found, key=lambda e: (not e.carries_conclusion, e.growth is None or bool(profile.at(e.baseline).facts.doubtful))
     )
 
 
 def leading_expansion(profile: Profile) -> Expansion | None:
     """The expansion that the first sentence speaks of: the first sound one, in the order given (embedding first)."""
-    return next((e for e in profile.expansions if is_sound(e)), None)
+    return next((e for e in profile.expansions if e.carries_conclusion), None)
 
 
 def _runs(layers: Sequence[str]) -> list[list[str]]:
