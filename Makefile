@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
            $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: demo test quick slow check bench docs clean
+.PHONY: demo test quick slow check mutants bench docs clean
 
 demo: $(BIN)/.models ## install, measure the four shipped models, say where the report is
 	$(BIN)/todacomm run
@@ -28,6 +28,9 @@ check: $(BIN)/.test ## format, lint, types, quick tests: what to run before each
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 	$(MAKE) quick
+
+mutants: $(BIN)/.test ## plant small bugs one at a time, print those that no test notices; a quarter of an hour
+	$(BIN)/python tests/mutants.py
 
 bench: $(BIN)/.test ## print every table of benchmarks/ that needs no download, half an hour; each script says what else it can
 	$(BIN)/python benchmarks/startup.py

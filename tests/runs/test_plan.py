@@ -26,7 +26,7 @@ from todacomm.profiles.infer import cuts_of
 from todacomm.runs.config import Study
 from todacomm.runs.jobs import cache_of, jobs_of
 from todacomm.runs.plan import memory_limit, model_rates
-from todacomm.runs.plan.estimate import TO_FETCH, cloud_bytes, halved, plan_of, rates_of
+from todacomm.runs.plan.estimate import ENGINE, TO_FETCH, cloud_bytes, halved, plan_of, rates_of
 from todacomm.runs.plan.machine_rates import Rates, growing
 from todacomm.runs.plan.memory_limit import fewer_at_once, fitted, largest, refusal, smaller_batch
 from todacomm.runs.plan.model_rates import ModelRate, _trial
@@ -210,6 +210,8 @@ def test_the_memory_of_this_process_is_known():
 def test_distances_grow_with_the_square_and_landmarks_stop_that():
     assert 3.9 < cloud_bytes(20000, 50, Recipe()) / cloud_bytes(10000, 50, Recipe()) < 4.1
     assert cloud_bytes(20000, 50, Recipe(landmarks=1000)) < cloud_bytes(20000, 50, Recipe()) / 20
+    alone = 4 * 20000 * 19999 // 2 + 8 * 20000 * 50  # the distances of all pairs, and the points
+    assert cloud_bytes(20000, 50, Recipe(maxdim=0)) > alone + ENGINE[0] * 20000**2
     most = largest(50, Recipe(), 100 * MEBI)
     assert cloud_bytes(most, 50, Recipe()) <= 100 * MEBI < cloud_bytes(round(1.2 * most), 50, Recipe())
 

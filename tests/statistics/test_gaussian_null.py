@@ -190,7 +190,9 @@ def test_a_layer_of_two_points_has_no_null_and_says_why():
         assert test.note == f"2 distinct points of {N}"
     assert loop[2].p is None
     assert loop[2].note == f"2 distinct points of {N}"
-    assert all(test.p is not None for row in tests[:2] for test in row.values() if test.observed is not None)
+    for test in (test for row in tests[:2] for test in row.values() if test.observed is not None):
+        assert test.p is not None
+        assert test.layers == 2
 
 
 def test_landmarks_have_no_null_and_say_why():

@@ -82,6 +82,15 @@ def test_the_family_wise_p_is_no_smaller_than_that_of_the_layer(alternative):
         assert (pvalues.family_wise(observed, null, alternative) >= alone).all()
 
 
+def test_two_sides_are_alike():
+    """A number as far below its draws as another is above has the same p, alone and beside other layers."""
+    rng = np.random.default_rng(7)
+    null, observed = rng.normal(size=(99, 4)), np.array([-6.0, 0.2, 5.0, -0.1])
+    for p_of in (pvalues.p_values, pvalues.family_wise):
+        np.testing.assert_array_equal(p_of(-observed, -null, "two-sided"), p_of(observed, null, "two-sided"))
+    assert (pvalues.family_wise(observed, null, "two-sided") <= 0.05).tolist() == [True, False, True, False]
+
+
 def test_the_family_wise_p_of_one_layer_is_its_own():
     null, observed = np.random.default_rng(3).normal(size=(99, 1)), np.array([1.5])
     assert pvalues.family_wise(observed, null, "greater") == pvalues.p_values(observed, null, "greater")
