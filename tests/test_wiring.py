@@ -19,7 +19,8 @@ from report_profiles import four
 from shapes import circle
 from todacomm.cli.tables import growth_line, write_csv
 from todacomm.comparison.compare import compare
-from todacomm.comparison.gate import judge, parse
+from todacomm.comparison.expressions import RULES
+from todacomm.comparison.gate import judge
 from todacomm.core.types import PointCloud
 from todacomm.records.comparisons import pair_record
 from todacomm.records.inference import CLAIMS, read_claims, write_claims
@@ -281,11 +282,11 @@ def test_a_rule_of_the_gate_has_the_numbers_of_the_record(comparison, pair):
         values = {"p": found.p, "diff": found.second - found.first, "ratio": found.second / found.first}
         values |= {"abs": abs(values["diff"]), "rel": abs(values["diff"]) / found.first, "effect": abs(found.effect)}
         for kind, value in values.items():
-            (judgement,) = judge([parse(f"{name}@{one}:{kind}>=0")], {"": changed})
+            (judgement,) = judge([RULES.read(f"{name}@{one}:{kind}>=0")], {"": changed})
             assert judgement.nearest.value == pytest.approx(value), kind
-    (judgement,) = judge([parse(f"{name}:p>=0")], {"": changed})
+    (judgement,) = judge([RULES.read(f"{name}:p>=0")], {"": changed})
     assert {one.value for one in judgement.fired} == {d.adjusted for d in pair.differences[name]}
-    assert judge([parse("shape_growth:p>=0")], {"": changed})[0].nearest.value == pair.growths["shape"].adjusted
+    assert judge([RULES.read("shape_growth:p>=0")], {"": changed})[0].nearest.value == pair.growths["shape"].adjusted
 
 
 def test_the_gate_takes_runs_of_one_seed_alone(comparison):
@@ -293,7 +294,7 @@ def test_the_gate_takes_runs_of_one_seed_alone(comparison):
     recipe = replace(second.recipe, seed=7)
     other = replace(second, measurements=tuple(replace(m, recipe=recipe) for m in second.measurements))
     with pytest.raises(td.TodacommError, match="seed is 42 for first and 7 for second"):
-        judge([parse("H0_total_persistence:rel>0.1")], {"": compare([first, other])})
+        judge([RULES.read("H0_total_persistence:rel>0.1")], {"": compare([first, other])})
 
 
 def test_sentences_on_a_pair_follow_the_adjusted_p(pair):

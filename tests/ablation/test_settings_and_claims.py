@@ -13,7 +13,7 @@ from small_studies import DECODER, ENCODER, one_line
 from todacomm.ablation.claims import kendall, quantities_of
 from todacomm.ablation.judge import Rerun, ablation
 from todacomm.ablation.settings import Setting, based, default_grid, settings_of
-from todacomm.comparison.expressions import Bound, bound_of
+from todacomm.comparison.expressions import RULES, SIZES, Statement, claim_of
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address
@@ -80,21 +80,33 @@ def test_points_are_a_share_or_a_number_of_those_there_are():
 
 def test_claims_are_read():
     known, tested = ("H1_count",), ("H1_prominence",)
-    assert bound_of("expansion>2", known, tested) == Bound("expansion", of_p=False, layer="", sign=">", number=2.0)
-    assert str(bound_of(" H1_count@layer_3 >= 1e1 ", known, tested)) == "H1_count@layer_3 >= 10"
-    on_p = bound_of("H1_prominence@final:p<=0.05", known, tested)
-    assert (on_p.layer, on_p.of_p, str(on_p)) == ("final", True, "H1_prominence@final:p <= 0.05")
-    at = [bound_of(f"expansion{sign}2", known, tested).holds(2) for sign in (">=", "<=", ">", "<")]
+    assert claim_of("expansion>2", known, tested) == Statement("expansion", ">", 2.0)
+    assert str(claim_of(" H1_count@layer_3 >= 1e1 ", known, tested)) == "H1_count@layer_3 >= 10"
+    on_p = claim_of("H1_prominence@final:p<=0.05", known, tested)
+    assert (on_p.layer, on_p.kind, str(on_p)) == ("final", "p", "H1_prominence@final:p <= 0.05")
+    at = [claim_of(f"expansion{sign}2", known, tested).holds(2) for sign in (">=", "<=", ">", "<")]
     assert at == [True, True, False, False]
+
+
+def test_rules_and_claims_are_read_by_one_grammar():
+    for text in ("H1_count@layer_3:p<=0.05", " H1_count @ layer_3 : p <= 0.05 "):
+        assert (
+            RULES.read(text) == claim_of(text, (), ("H1_count",)) == Statement("H1_count", "<=", 0.05, "layer_3", "p")
+        )
+    assert RULES.read("H1_count@layer_3 / layer_5:rel>1").layer == "layer_3 / layer_5"
+    assert [RULES.read(f"x:{kind}>0").kind for kind in SIZES] == list(SIZES)
+    assert (Statement("x", ">", 2.0).beyond(3), Statement("x", "<=", 2.0).beyond(3)) == (1, -1)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("expansion", "'expansion' is no claim; expected a quantity"),
-        ("expansion=2", "is no claim"),
-        ("expansion>much", "expected a number after the sign, found 'much'"),
-        ("expansion>nan", "expected a number after the sign"),
+        ("expansion", "--claim expansion: expected <quantity>"),
+        ("expansion=2", "--claim expansion=2: expected <quantity>"),
+        ("expansion>much", "much is no number"),
+        ("expansion>nan", "a quantity is held against a number that is finite"),
+        ("H1_prominence:p<2", "p is held against a number from 0 to 1"),
+        ("expansion:rel>2", "'rel' is not a kind that todacomm knows. Known: p. In --claim expansion:rel>2"),
         ("H1_count>3", "H1_count is a number of one layer; say which, such as H1_count@layer_3"),
         ("H1_counts@layer_0>3", "'H1_counts' is not a quantity that todacomm knows. Did you mean 'H1_count'?"),
         ("expansion:p<0.05", "'expansion' is not a number with a p-value"),
@@ -102,14 +114,14 @@ def test_claims_are_read():
 )
 def test_malformed_claims_say_what_was_expected(text, message):
     with pytest.raises((InvalidInput, UnknownName), match=message.replace("?", r"\?")):
-        bound_of(text, ("H1_count",), ("H1_prominence",))
+        claim_of(text, ("H1_count",), ("H1_prominence",))
 
 
 # Claims on profiles made by hand: trees of known length
 
 
 def bound(text):
-    return bound_of(text, quantities_of(1), ())
+    return claim_of(text, quantities_of(1), ())
 
 
 def chain(model, totals, recipe=None, *, distinct=40):
@@ -287,7 +299,7 @@ def test_a_loop_is_a_claim_where_draws_are_asked_for(todacomm, arrays):
 
 BAD = [
     (("ring.npy",), "there is nothing to claim of a cloud without blocks"),
-    (("ring.npy", "--claim", "H1_count>"), "'H1_count>' is no claim"),
+    (("ring.npy", "--claim", "H1_count>"), "--claim H1_count>: expected <quantity>"),
     (("ring.npy", "--claim", "H1_prominence:p<0.05"), "needs draws of the null: add --null-draws 199"),
     (("ring.npy", "--claim", "H1_count@layer_0>1"), "'layer_0' is not a layer that todacomm knows"),
     (("layers.npz", "--components", "10,many"), "--pca many: expected a number of components"),

@@ -9,7 +9,8 @@ import pytest
 
 from todacomm import measure
 from todacomm.comparison.compare import compare
-from todacomm.comparison.gate import judge, parse
+from todacomm.comparison.expressions import RULES
+from todacomm.comparison.gate import judge
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.types import Activations, Address, PointCloud, Texts
 from todacomm.records.runs import Record, write_record
@@ -58,7 +59,7 @@ def comparison(base, tuned):
 
 
 def judged(comparison, rule):
-    return judge([parse(rule)], {"all": comparison})[0]
+    return judge([RULES.read(rule)], {"all": comparison})[0]
 
 
 def expected_values(comparison):
@@ -140,13 +141,13 @@ def test_identical_models_pass_every_rule(base):
 )  # fmt: skip
 def test_a_malformed_rule_says_what_was_expected(rule):
     with pytest.raises(InvalidInput, match=r"expected <quantity>\[@layer\]:<rel\|diff\|abs\|ratio\|p\|effect>"):
-        parse(rule)
+        RULES.read(rule)
 
 
 @pytest.mark.parametrize(
     ("rule", "problem"),
     [
-        ("shape_growth:relative>0.2", "'relative' is not a kind of a rule that todacomm knows. Did you mean 'ratio'"),
+        ("shape_growth:relative>0.2", "'relative' is not a kind that todacomm knows. Did you mean 'ratio'"),
         ("shape_growth:rel>a", "a is no number"),
         ("shape_growth:rel<-0.1", "of 0 or more, for it is a size; diff and ratio have a direction"),
         ("shape_growth:p<1.5", "p is held against a number from 0 to 1"),
@@ -155,7 +156,7 @@ def test_a_malformed_rule_says_what_was_expected(rule):
 )
 def test_a_rule_that_means_nothing_is_refused(rule, problem):
     with pytest.raises((InvalidInput, UnknownName)) as raised:
-        parse(rule)
+        RULES.read(rule)
     assert problem in str(raised.value)
 
 
@@ -205,7 +206,7 @@ def test_like_is_compared_with_like_alone(base, tuned, change, why):
 
 def test_runs_with_no_dataset_in_common_are_refused(base):
     with pytest.raises(InvalidInput, match="wikitext2 was measured for base alone"):
-        judge([parse("expansion:rel>1")], {"wikitext2": compare([base])})
+        judge([RULES.read("expansion:rel>1")], {"wikitext2": compare([base])})
 
 
 def test_without_resamples_a_rule_on_p_cannot_be_decided_but_one_on_size_can(base, tuned):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from todacomm.comparison.expressions import GROWTHS, Bound
+from todacomm.comparison.expressions import GROWTHS, Statement
 from todacomm.core.errors import UnknownName
 from todacomm.core.inference_types import ALPHA
 from todacomm.core.recipe import Recipe
@@ -98,9 +98,9 @@ def p_of(profile: Profile, name: str, layer: str) -> tuple[Number, str]:
     return least.family_wise, ""
 
 
-def value_of(bound: Bound, profile: Profile, baseline: str) -> tuple[Number, str]:
+def value_of(bound: Statement, profile: Profile, baseline: str) -> tuple[Number, str]:
     """The number that a bound is about; without it, and with the reason, where it cannot carry a claim."""
-    if bound.of_p:
+    if bound.kind:
         return p_of(profile, bound.quantity, bound.layer)
     if bound.quantity in GROWTHS:
         growth, doubt = growth_of(profile, baseline, bound.layer)
@@ -130,7 +130,7 @@ class Claim:
     judge: Callable[[Profiles], Verdict]
 
 
-def bound_claim(bound: Bound, model: str, baseline: str) -> Claim:
+def bound_claim(bound: Statement, model: str, baseline: str) -> Claim:
     """That a quantity of a model keeps to a bound."""
 
     def judge(profiles: Profiles) -> Verdict:
@@ -142,9 +142,9 @@ def bound_claim(bound: Bound, model: str, baseline: str) -> Claim:
     return Claim(f"{model}: {bound}", (model,), units_of(bound), judge)
 
 
-def units_of(bound: Bound) -> Units:
+def units_of(bound: Statement) -> Units:
     """Whether a change of the distance or of the scale changes what the number of a bound means."""
-    if bound.of_p or bound.quantity == "shape_growth":
+    if bound.kind or bound.quantity == "shape_growth":
         return "none"
     if bound.quantity in GROWTHS:
         return "ratio"
@@ -167,7 +167,7 @@ def peak_claim(base: Profile) -> Claim:
 
 def order_claim(quantity: str, base: Profiles, baselines: Mapping[str, str]) -> Claim:
     """That the models stand in the order in which they stand in the base."""
-    bound = Bound(quantity, of_p=False, layer="", sign=">", number=0.0)
+    bound = Statement(quantity, ">", 0.0)
 
     def values(profiles: Profiles) -> tuple[dict[str, float], str]:
         found = {m: value_of(bound, profiles[m], baselines[m]) for m in base}
@@ -220,13 +220,13 @@ def default_claims(base: Profiles, baselines: Mapping[str, str]) -> Iterator[Cla
             yield bound_claim(bound, model, baselines[model])
 
 
-def shown(profile: Profile, baseline: str) -> Iterator[Bound]:
+def shown(profile: Profile, baseline: str) -> Iterator[Statement]:
     """The bounds that a profile keeps to of itself."""
     for quantity in ("expansion", "shape_growth"):
-        value, _ = value_of(Bound(quantity, of_p=False, layer="", sign=">", number=1.0), profile, baseline)
+        value, _ = value_of(Statement(quantity, ">", 1.0), profile, baseline)
         if value is not None and value != 1:
-            yield Bound(quantity, of_p=False, layer="", sign=">" if value > 1 else "<", number=1.0)
+            yield Statement(quantity, ">" if value > 1 else "<", 1.0)
     if name := loop_test(profile):
         value, _ = p_of(profile, name, "")
         if value is not None:
-            yield Bound(name, of_p=True, layer="", sign="<=" if value <= ALPHA else ">", number=ALPHA)
+            yield Statement(name, "<=" if value <= ALPHA else ">", ALPHA, kind="p")

@@ -17,7 +17,7 @@ from todacomm.ablation.claims import (
 )
 from todacomm.ablation.settings import Setting
 from todacomm.comparison.compare import baseline_index
-from todacomm.comparison.expressions import Bound
+from todacomm.comparison.expressions import Statement
 from todacomm.core.errors import InvalidInput
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import CloudFacts, Number, Profile, layer_key
@@ -139,7 +139,7 @@ def last_block(profile: Profile) -> int:
 # Judging
 
 
-def ablation(settings: Sequence[Setting], reruns: Iterable[Rerun], bounds: Sequence[Bound] = ()) -> Ablation:
+def ablation(settings: Sequence[Setting], reruns: Iterable[Rerun], bounds: Sequence[Statement] = ()) -> Ablation:
     """What was measured under all settings, the first of which is the base, and what stands of it.
 
     ``bounds`` are claimed of every model, beside what the base shows. Models without a profile in the base take no part.

@@ -12,7 +12,7 @@ from todacomm.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from todacomm.ablation.settings import Setting
-    from todacomm.comparison.expressions import Bound
+    from todacomm.comparison.expressions import Statement
     from todacomm.core.recipe import Recipe
     from todacomm.runs.ablation import Ablated
     from todacomm.runs.ablation_measurements import Means
@@ -285,13 +285,13 @@ def recipe_of(study: "Study", settings: "Sequence[Setting]") -> "Recipe":
     return recipe
 
 
-def bounds_of(claims: "Sequence[str]", recipe: "Recipe", null_draws: int) -> "list[Bound]":
+def bounds_of(claims: "Sequence[str]", recipe: "Recipe", null_draws: int) -> "list[Statement]":
     """The claims that were typed."""
     from todacomm.ablation.claims import quantities_of, tests_of
-    from todacomm.comparison.expressions import bound_of
+    from todacomm.comparison.expressions import claim_of
 
-    bounds = [bound_of(text, quantities_of(recipe.maxdim), tests_of(recipe)) for text in claims]
-    if not null_draws and (tested := next((b for b in bounds if b.of_p), None)):
+    bounds = [claim_of(text, quantities_of(recipe.maxdim), tests_of(recipe)) for text in claims]
+    if not null_draws and (tested := next((b for b in bounds if b.kind), None)):
         raise InvalidInput(f"'{tested}' is on a p-value, which needs draws of the null: add --null-draws 199")
     return bounds
 

@@ -79,14 +79,15 @@ def compare(
       todacomm compare base/ tuned/ --fail-if "shape_growth:rel>0.2" --fail-if "H1_total_persistence:p<0.01"
       todacomm compare a b c d e --against all --group "old=a,b,c" --group "new=d,e"
     """
-    from todacomm.comparison.gate import judge, parse
+    from todacomm.comparison.expressions import RULES
+    from todacomm.comparison.gate import judge
     from todacomm.records.clouds import clouds_of
     from todacomm.records.io import read_json
     from todacomm.records.result_directories import check_name
     from todacomm.report.document.figure_formats import Figures
     from todacomm.runs.study import compared, write_compared
 
-    rules = [parse(text) for text in fail_if or []]
+    rules = [RULES.read(text) for text in fail_if or []]
     if output is not None:
         refuse_path(output)
         check_name(f"comparison_{output}")

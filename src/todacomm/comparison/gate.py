@@ -1,9 +1,8 @@
 """Rules such as ``shape_growth:rel>0.2`` → which of them fire on a comparison.
 
-A rule is ``<quantity>[@layer]:<kind><comparison><number>``. B is a later run, A the first one. Kinds with a direction are ``diff``, B - A, and
-``ratio``, B / A; sizes without one are ``abs``, |B - A|, ``rel``, |B - A| / |A|, and ``effect``, |B - A| in standard deviations of A over fresh
-texts; ``p`` is the p-value of no difference. Without a layer, a rule fires where any layer does, and p is adjusted over the
-layers. Of what is a distance already (bottleneck_H1, wasserstein_H1, cka), ``abs`` is the number itself.
+B is a later run, A the first one; `expressions` has the grammar and what each kind means. Without a layer, a rule fires
+where any layer does, and p is adjusted over the layers. Of what is a distance already (bottleneck_H1, wasserstein_H1, cka),
+``abs`` is the number itself.
 """
 
 import math
@@ -14,34 +13,12 @@ from dataclasses import dataclass
 from todacomm.comparison.compare import Comparison
 from todacomm.comparison.diagram_tests import Apart
 from todacomm.comparison.differences import LANGUAGE, Pair, incomparable
-from todacomm.comparison.expressions import GROWTHS, OPERATORS
+from todacomm.comparison.expressions import GROWTHS, Statement
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.types import Number, Profile
 
-KINDS = ("rel", "diff", "abs", "ratio", "p", "effect")
-SIZES = ("rel", "abs", "p", "effect")
-RULE = re.compile(r"(?P<quantity>\w+)(?:@(?P<layer>[^:]+))?:(?P<kind>[a-z]+)(?P<sign>>=|<=|>|<)(?P<number>[^<>=]+)")
 DISTANCE = re.compile(r"(?P<which>bottleneck|wasserstein)_(?P<dimension>H[0-2])")
-EXPECTED = (
-    'expected <quantity>[@layer]:<rel|diff|abs|ratio|p|effect><">", "<", ">=" or "<="><number>, as shape_growth:rel>0.2'
-)
 LIKE = ("site", "pooling", "max_length", "components", "subsample", "landmarks", "seed")  # what else a gate wants equal
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule; ``layer`` is empty where any layer may fire."""
-
-    text: str
-    quantity: str
-    layer: str
-    kind: str
-    sign: str
-    number: float
-
-    def holds(self, value: float) -> bool:
-        """Whether a value makes the rule fire."""
-        return OPERATORS[self.sign](value, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +40,14 @@ class Found:
 class Judgement:
     """What became of a rule: the values that made it fire, the furthest beyond first; ``nearest`` is the one that came closest otherwise."""
 
-    rule: Rule
+    rule: Statement
     fired: tuple[Found, ...]
     nearest: Found
     looked_at: int
     undefined: tuple[str, ...] = ()
 
 
-def parse(text: str) -> Rule:
-    """A rule out of its text. Raises InvalidInput that says what was expected."""
-    found = RULE.fullmatch(re.sub(r"\s", "", text))
-    if not found:
-        raise InvalidInput(f"--fail-if {text}: {EXPECTED}")
-    kind, layer = found["kind"], found["layer"] or ""
-    if kind not in KINDS:
-        raise UnknownName("kind of a rule", kind, KINDS, hint=f"In --fail-if {text}")
-    try:
-        number = float(found["number"])
-    except ValueError:
-        raise InvalidInput(f"--fail-if {text}: {found['number']} is no number; {EXPECTED}") from None
-    if not math.isfinite(number) or (kind in SIZES and number < 0) or (kind == "p" and number > 1):
-        within = (
-            "from 0 to 1" if kind == "p" else "of 0 or more, for it is a size" if kind in SIZES else "that is finite"
-        )
-        way_out = "; diff and ratio have a direction" if kind in ("rel", "abs", "effect") else ""
-        raise InvalidInput(f"--fail-if {text}: {kind} is held against a number {within}{way_out}")
-    return Rule(text, found["quantity"], layer, kind, found["sign"], number)
-
-
-def judge(rules: Sequence[Rule], comparisons: Mapping[str, Comparison]) -> list[Judgement]:
+def judge(rules: Sequence[Statement], comparisons: Mapping[str, Comparison]) -> list[Judgement]:
     """What becomes of each rule in all pairs of all comparisons.
 
     Raises InvalidInput where like is not compared with like, or where a rule cannot be decided, and UnknownName for a quantity or a layer
@@ -124,7 +80,7 @@ def refuse_unlike(first: Profile, second: Profile) -> None:
         raise InvalidInput(f"the gate compares like with like: {why}. Measure both in the same way, on the same texts")
 
 
-def judgement(rule: Rule, pairs: Sequence[tuple[Pair, Apart]]) -> Judgement:
+def judgement(rule: Statement, pairs: Sequence[tuple[Pair, Apart]]) -> Judgement:
     """One rule in all pairs."""
     found: list[Found] = []
     undefined: list[str] = []
@@ -142,10 +98,9 @@ def judgement(rule: Rule, pairs: Sequence[tuple[Pair, Apart]]) -> Judgement:
     return Judgement(rule, tuple(one for one in ranked if one.fires), ranked[0], len(found), tuple(undefined))
 
 
-def judged(rule: Rule, pair: Pair, layer: str, value: float) -> Found:
+def judged(rule: Statement, pair: Pair, layer: str, value: float) -> Found:
     """One value against the number of its rule."""
-    beyond = value - rule.number if rule.sign[0] == ">" else rule.number - value
-    return Found(pair.name, layer, value, beyond, rule.holds(value), doubt_of(pair, layer))
+    return Found(pair.name, layer, value, rule.beyond(value), rule.holds(value), doubt_of(pair, layer))
 
 
 def doubt_of(pair: Pair, layer: str) -> str:
@@ -160,7 +115,7 @@ def doubt_of(pair: Pair, layer: str) -> str:
 Value = tuple[str, Number, str]  # layer, number, why there is none
 
 
-def values(rule: Rule, pair: Pair, apart: Apart) -> Iterator[Value]:
+def values(rule: Statement, pair: Pair, apart: Apart) -> Iterator[Value]:
     """The values of a pair that a rule speaks of."""
     if rule.quantity in GROWTHS or rule.quantity in LANGUAGE:
         if rule.layer:
@@ -202,7 +157,7 @@ def of_two(kind: str, first: Number, second: Number) -> tuple[Number, str]:
     return (second / first if kind == "ratio" else abs(second - first) / abs(first)), ""
 
 
-def layer_value(rule: Rule, pair: Pair, i: int) -> tuple[Number, str]:
+def layer_value(rule: Statement, pair: Pair, i: int) -> tuple[Number, str]:
     """What a rule says of a number of one layer."""
     name, one = rule.quantity, pair.layers[i]
     if rule.kind in ("p", "effect"):
@@ -221,7 +176,7 @@ def layer_value(rule: Rule, pair: Pair, i: int) -> tuple[Number, str]:
     )
 
 
-def growth_value(rule: Rule, pair: Pair) -> Value:
+def growth_value(rule: Statement, pair: Pair) -> Value:
     """What a rule says of the expansion or of a factor of it."""
     part = GROWTHS[rule.quantity]
     if rule.kind == "effect":
@@ -234,7 +189,7 @@ def growth_value(rule: Rule, pair: Pair) -> Value:
     return "", value, pair.ungrown or note
 
 
-def language_value(rule: Rule, pair: Pair) -> Value:
+def language_value(rule: Statement, pair: Pair) -> Value:
     """What a rule says of a language metric."""
     if rule.kind in ("p", "effect"):
         raise InvalidInput(
@@ -246,7 +201,7 @@ def language_value(rule: Rule, pair: Pair) -> Value:
     return "", value, note
 
 
-def distance_value(rule: Rule, distance: re.Match[str], apart: Apart, i: int) -> tuple[Number, str]:
+def distance_value(rule: Statement, distance: re.Match[str], apart: Apart, i: int) -> tuple[Number, str]:
     """What a rule says of the distance between two diagrams."""
     which, dimension = distance["which"], distance["dimension"]
     if rule.kind != "abs" and (which, rule.kind) != ("wasserstein", "p"):
@@ -261,7 +216,7 @@ def distance_value(rule: Rule, distance: re.Match[str], apart: Apart, i: int) ->
     return getattr(found, which), found.note
 
 
-def cka_value(rule: Rule, apart: Apart, i: int) -> tuple[Number, str]:
+def cka_value(rule: Statement, apart: Apart, i: int) -> tuple[Number, str]:
     """What a rule says of the alignment of two layers."""
     if rule.kind != "abs":
         raise InvalidInput(

@@ -11,7 +11,7 @@ import numpy as np
 
 from todacomm.ablation.judge import Ablation, Rerun, ablation
 from todacomm.ablation.settings import Setting
-from todacomm.comparison.expressions import Bound
+from todacomm.comparison.expressions import Statement
 from todacomm.core.recipe import Recipe
 from todacomm.core.versions import versions
 from todacomm.records.ablations import ABLATION, SCHEMA, ablation_record
@@ -40,7 +40,7 @@ class Ablated:
 
 
 def ablate_models(
-    study: Study, settings: Sequence[Setting], bounds: Sequence[Bound], means: Means, *, command: str = ""
+    study: Study, settings: Sequence[Setting], bounds: Sequence[Statement], means: Means, *, command: str = ""
 ) -> Ablated:
     """Measure the models of a study under every setting and write what stands.
 
@@ -85,7 +85,7 @@ def ablate_arrays(
     recipe: Recipe,
     settings: Sequence[Setting],
     *,
-    bounds: Sequence[Bound],
+    bounds: Sequence[Statement],
     means: Means,
     name: str,
     command: str = "",
