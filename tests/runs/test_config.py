@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import FrozenInstanceError
 
 import pytest
 import yaml
@@ -75,7 +76,7 @@ studies = st.fixed_dictionaries(
         "language": st.booleans(),
         "cache": st.booleans(),
         "keep_texts": st.booleans(),
-        "output": st.none() | names.filter(lambda n: n not in ("none", ".", "..") and "/" not in n and "\\" not in n),
+        "name": st.none() | names.filter(lambda n: n not in ("none", ".", "..") and "/" not in n and "\\" not in n),
         "output_dir": names,
     },
 )
@@ -97,7 +98,7 @@ def test_the_defaults_are_those_of_the_command_line():
 
 def test_a_study_is_frozen_and_hashable():
     study = Study()
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(FrozenInstanceError):
         study.samples = 3
     assert hash(study) == hash(Study())
 
@@ -132,7 +133,7 @@ def test_layers_and_poolings_take_comma_lists():
     assert study.pooling == ("mean", "last")
 
 
-@pytest.mark.parametrize("key", ["components", "pooling", "subsample", "num_layers", "revision", "output"])
+@pytest.mark.parametrize("key", ["components", "pooling", "subsample", "num_layers", "revision", "name"])
 def test_none_is_a_word(key):
     assert getattr(Study(**{key: "none"}), key) is None
 
@@ -200,7 +201,7 @@ def test_the_recipe_of_a_study_is_that_of_its_clouds():
         ("1: 3\n", "line 1: '1' is not a study key"),
         (
             "# why\n\nsamples: many\n",
-            "study.yaml, line 3: samples: expected a whole number, found 'many' (how many texts",
+            "study.yaml, line 3: samples: expected a whole number, found 'many' (Number of texts",
         ),
         ("samples: 2\n", "line 1: samples: expected at least 3, found 2"),
         ("samples: 500.0\n", "samples: expected a whole number, found 500.0"),
@@ -209,7 +210,7 @@ def test_the_recipe_of_a_study_is_that_of_its_clouds():
         ("shuffle: 1\n", "shuffle: expected true or false, found 1"),
         ("maxdim: 3\n", "maxdim: expected at most 2, found 3"),
         ("seed: -1\n", "seed: expected at least 0, found -1"),
-        ("components: 0\n", "components: expected at least 1, found 0 (principal components kept; none keeps"),
+        ("components: 0\n", "components: expected at least 1, found 0 (Keep N principal components; none keeps"),
         ("batch_size: big\n", "batch_size: expected 'auto' or a whole number, found 'big'"),
         ("subsample: 2\n", "subsample: expected at least 3, found 2"),
         ("models: 5\n", "models: expected a list, found 5"),
@@ -222,7 +223,7 @@ def test_the_recipe_of_a_study_is_that_of_its_clouds():
         ("layers: []\n", "layers: expected one name or more, found an empty list"),
         ("pooling: []\n", "pooling: expected one name or more, found an empty list"),
         ("revision: 123456\n", "revision: expected a string, found 123456; put it in quotes"),
-        ("output: a/b\n", "output: expected a name without slashes, found 'a/b'; the directory is output_dir"),
+        ("output: a/b\n", "name: expected a name without slashes, found 'a/b'; the directory is output_dir"),
         ("output_dir: ''\n", "output_dir: expected a name, found ''"),
         ("seed: 1\nsamples: 5\nseed: 2\n", "study.yaml, line 3: 'seed' stands twice, first in line 1"),
         ("seed: 1\n[a]: 3\n", "study.yaml, line 2: a key is a name; found a list or a mapping"),
@@ -257,15 +258,15 @@ def test_a_file_is_refused_with_key_line_and_what_was_found(study_file, content,
         ("confidence: 9e-1", "confidence", 0.9),
         ("confidence: 95E-2", "confidence", 0.95),
         ("confidence: .9", "confidence", 0.9),
-        ("output: no", "output", "no"),
-        ("output: On", "output", "On"),
-        ("output: y", "output", "y"),
-        ("output: 12:30:00", "output", "12:30:00"),
-        ("output: 2026-01-01", "output", "2026-01-01"),
+        ("name: no", "name", "no"),
+        ("name: On", "name", "On"),
+        ("name: y", "name", "y"),
+        ("name: 12:30:00", "name", "12:30:00"),
+        ("name: 2026-01-01", "name", "2026-01-01"),
         ("revision: 2020-13-45", "revision", "2020-13-45"),
-        ("output: 1_000", "output", "1_000"),
-        ("output: =", "output", "="),
-        ("output: '0500'", "output", "0500"),
+        ("name: 1_000", "name", "1_000"),
+        ("name: =", "name", "="),
+        ("name: '0500'", "name", "0500"),
         ("models: [on, off, no]", "models", ("on", "off", "no")),
         ("datasets: [yes, 1:30]", "datasets", ("yes", "1:30")),
         ("shuffle: yes", "shuffle", True),
@@ -287,8 +288,8 @@ def test_a_file_says_what_a_reader_thinks_it_says(study_file, line, key, value):
         ("samples: 1_000", "samples: expected a whole number, found '1_000'"),
         ("samples: 5e2", "samples: expected a whole number, found 500.0"),
         ("samples: 08a", "samples: expected a whole number, found '08a'"),
-        ("output: 0500", "output: expected a string, found 500; put it in quotes"),
-        ("output: 1e-3", "output: expected a string, found 0.001; put it in quotes"),
+        ("output: 0500", "name: expected a string, found 500; put it in quotes"),
+        ("output: 1e-3", "name: expected a string, found 0.001; put it in quotes"),
         ("confidence: 95%", "confidence: expected a valid number, found '95%'"),
         ("shuffle: maybe", "shuffle: expected true or false, found 'maybe'"),
         ("shuffle: 'y'", "shuffle: expected true or false, found 'y'"),
@@ -339,12 +340,12 @@ def test_what_a_file_cannot_mean_is_refused(study_file, content, message):
     ],
 )
 def test_a_name_that_looks_like_something_else_survives_its_yaml(study_file, name):
-    written = dump_study(Study(output=name, models=(name, "b")), version="0")
+    written = dump_study(Study(name=name, models=(name, "b")), version="0")
     found = load_study(study_file(written))
-    assert (found.output, found.models) == (name, (name, "b"))
+    assert (found.name, found.models) == (name, (name, "b"))
     import yaml
 
-    assert yaml.safe_load(written)["output"] == name  # and to those who read YAML 1.1
+    assert yaml.safe_load(written)["name"] == name  # and to those who read YAML 1.1
 
 
 def test_every_mistyped_key_of_a_file_is_told_with_its_line(study_file):
@@ -371,10 +372,10 @@ def test_a_study_survives_its_own_yaml(tmp_path_factory, keys):
 
 
 def test_the_dump_names_the_version_and_every_key_in_order():
-    dumped = dump_study(Study(output="mine"), version="9.8.7")
+    dumped = dump_study(Study(name="mine"), version="9.8.7")
     assert dumped.startswith("# Written by todacomm 9.8.7: ")
     assert tuple(yaml.safe_load(dumped)) == KEYS
-    assert dumped == dump_study(Study(output="mine"), version="9.8.7")
+    assert dumped == dump_study(Study(name="mine"), version="9.8.7")
     assert "\npooling: none\n" in dumped
 
 

@@ -25,7 +25,6 @@ from todacomm.runs.cache import keys
 from todacomm.runs.cache.entries import find_reading
 from todacomm.runs.cache.keys import checkpoint_of, code_digest, measurement_key
 from todacomm.runs.cache.store import Cache
-from todacomm.runs.config import Study
 from todacomm.runs.study import execute
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -438,10 +437,6 @@ def test_a_metric_or_an_engine_of_others_is_known_by_its_file(tmp_path, monkeypa
         keys._foreign.cache_clear()
     assert measurement_key("cloud", Recipe()) == before
     assert all(engine.__module__.startswith("todacomm") for engine in engines.values())
-
-
-def test_every_key_of_a_study_that_is_left_out_of_the_key_is_one():
-    assert set(Study.model_fields) >= keys.NOT_READ
 
 
 def test_an_entry_that_vanishes_while_runs_are_compared_is_no_matter(tmp_path, cache_place):

@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from scipy.special import stdtrit
 
 from todacomm.core.inference_types import Claims, Halves, Interval
+from todacomm.core.recipe import NUMBERS, alike
 from todacomm.core.types import Expansion, Growth, Number, Profile, is_block, layer_key
 from todacomm.core.value_types import by_value
 from todacomm.profiles.infer import GROWTHS
@@ -203,7 +204,7 @@ def incomparable(first: Profile, second: Profile) -> str:
             f"{first.model} has {sizes[0]} points and {second.model} {sizes[1]}: totals, counts and entropies grow with "
             "the number of points, so these are not comparable. Measure both with as many"
         )
-    for setting in ("distance", "scale", "threshold", "centre"):
+    for setting in alike(NUMBERS):
         a, b = getattr(first.recipe, setting), getattr(second.recipe, setting)
         if a != b:
             return (

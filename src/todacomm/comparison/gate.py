@@ -15,10 +15,10 @@ from todacomm.comparison.diagram_tests import Apart
 from todacomm.comparison.differences import LANGUAGE, Pair, incomparable
 from todacomm.comparison.expressions import GROWTHS, Statement
 from todacomm.core.errors import InvalidInput, UnknownName
+from todacomm.core.recipe import GATE, alike
 from todacomm.core.types import Number, Profile
 
 DISTANCE = re.compile(r"(?P<which>bottleneck|wasserstein)_(?P<dimension>H[0-2])")
-LIKE = ("site", "pooling", "max_length", "components", "subsample", "landmarks", "seed")  # what else a gate wants equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def refuse_unlike(first: Profile, second: Profile) -> None:
         why = f"the dataset is {first.data} for {first.model} and {second.data} for {second.model}"
     elif first.texts_sha256 != second.texts_sha256:
         why = f"the texts of {first.model} and {second.model} are not the same (SHA-256 {first.texts_sha256[:12] or 'none'} and {second.texts_sha256[:12] or 'none'})"
-    for setting in LIKE:
+    for setting in alike(GATE):
         a, b = getattr(first.recipe, setting), getattr(second.recipe, setting)
         if not why and a != b:
             why = f"{setting} is {a} for {first.model} and {b} for {second.model}"

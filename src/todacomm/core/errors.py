@@ -75,7 +75,9 @@ def _raised(kind: type[TodacommError], arguments: tuple[Any, ...], beside: dict[
 
 
 class UnknownName(TodacommError, LookupError):
-    """A name that is not among the known ones."""
+    """A name that is not among the known ones; ``key`` is that of the study whose value it is."""
+
+    key = ""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
 
 from todacomm.core.errors import InvalidInput, UnknownName
 
@@ -12,6 +12,12 @@ GIVEN = (*DISTANCES, "precomputed")
 SCALES = ("none", "median", "rms", "sphere")
 FEWEST_POINTS = 3  # what a cloud needs
 MANY_POINTS = 10_000  # from here on landmarks are worth a word
+# Where two recipes must agree: for their numbers to be of the same thing, or else for the gate to compare them
+NUMBERS, GATE, NOWHERE = "numbers", "gate", "nowhere"
+
+
+def _alike(where: str, *, default: Any) -> Any:
+    return field(default=default, metadata={"alike": where})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +30,19 @@ class Recipe:
     homology changes; ``pooling`` None means that the arrays were given.
     """
 
-    pooling: str | None = None
-    site: str = "block"
-    max_length: int | None = None
-    centre: bool = True
-    scale: Literal["none", "median", "rms", "sphere"] = "none"
-    components: int | None = 50
-    distance: Literal["euclidean", "cosine", "precomputed"] = "euclidean"
-    subsample: int | None = None
-    seed: int = 42
-    engine: str = "bitlink"
-    maxdim: int = 1
-    threshold: float | None = None
-    landmarks: int | None = None
+    pooling: str | None = _alike(GATE, default=None)
+    site: str = _alike(GATE, default="block")
+    max_length: int | None = _alike(GATE, default=None)
+    centre: bool = _alike(NUMBERS, default=True)
+    scale: Literal["none", "median", "rms", "sphere"] = _alike(NUMBERS, default="none")
+    components: int | None = _alike(GATE, default=50)
+    distance: Literal["euclidean", "cosine", "precomputed"] = _alike(NUMBERS, default="euclidean")
+    subsample: int | None = _alike(GATE, default=None)
+    seed: int = _alike(GATE, default=42)
+    engine: str = _alike(NOWHERE, default="bitlink")
+    maxdim: int = _alike(NOWHERE, default=1)
+    threshold: float | None = _alike(NUMBERS, default=None)
+    landmarks: int | None = _alike(GATE, default=None)
 
     def __post_init__(self) -> None:
         if self.distance not in GIVEN:
@@ -72,3 +78,8 @@ class Recipe:
     def digest(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the recipe as sorted JSON."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def alike(where: str) -> tuple[str, ...]:
+    """The fields in which two recipes must agree there, in their order."""
+    return tuple(one.name for one in fields(Recipe) if one.metadata["alike"] == where)

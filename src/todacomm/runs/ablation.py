@@ -48,7 +48,7 @@ def ablate_models(
     """
     wanted = jobs_of(study, settings, means.cache)
     directory = writable(Path(study.output_dir))
-    name = study.output or (next(iter(wanted)) if len(wanted) == 1 else f"{len(wanted)}_models")
+    name = study.name or (next(iter(wanted)) if len(wanted) == 1 else f"{len(wanted)}_models")
     check_name(stem_of(name))
     jobs, means = fitted_to_memory(wanted, means)
     reruns: list[Rerun] = []
@@ -92,11 +92,11 @@ def ablate_arrays(
 ) -> Ablated:
     """The same for arrays (n, d), which are called ``name``; of the study only where to write, and how figures."""
     directory = writable(Path(study.output_dir))
-    check_name(stem_of(study.output or name))
+    check_name(stem_of(study.name or name))
     at_once = check_arrays(shapes_of(layers, name), recipe, jobs=means.number, max_memory=study.max_memory)
     found = ablation(settings, of_arrays(layers, name, recipe, settings, replace(means, number=at_once)), bounds)
     with drawn_as(study.drawn_as()):
-        return Ablated(found, write(found, directory, study.output or name, {}, command), {})
+        return Ablated(found, write(found, directory, study.name or name, {}, command), {})
 
 
 def stem_of(name: str) -> str:

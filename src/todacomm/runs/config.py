@@ -1,14 +1,12 @@
-"""The configuration of a study, as a frozen type."""
+"""The configuration of a study, as a frozen type: each of its fields is a key of YAML and an option of the command line."""
 
 import re
-import reprlib
-from collections.abc import Callable, Collection, Mapping
-from typing import Annotated, Any, Literal, Self
-
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
 
 from todacomm.core.errors import InvalidInput, InvalidStudy, UnknownName
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import MODEL_NULLS, Asked
 from todacomm.core.memory import size_of
 from todacomm.core.recipe import DISTANCES, FEWEST_POINTS, SCALES, Recipe
 from todacomm.homology.engines import DEFAULT, engines
@@ -16,77 +14,81 @@ from todacomm.models.datasets import HUB_FORM, sources
 from todacomm.models.names import DEVICE_MAPS, DEVICES, DTYPES, SHIPPED, SITES
 from todacomm.models.pooling import poolings
 from todacomm.report.document.figure_formats import FORMATS, Figures
+from todacomm.runs.fields import (
+    CHOICE,
+    INFERENCE,
+    LOADING,
+    MACHINE,
+    MEASURING,
+    NONE,
+    OUTPUT,
+    READING,
+    STUDY,
+    Kind,
+    Option,
+    Unexpected,
+    listed,
+    maybe,
+    named,
+    names,
+    number,
+    one_of,
+    option,
+    string,
+    switch,
+    whole,
+    word_or,
+)
 
 DEFAULT_STUDY = "encoder-decoder"  # what `todacomm run` measures when nothing is named
 ALL = "all"
-NONE = "none"  # how the absence of a value is written in YAML
+ON, OFF = True, False
+OF_MODELS, OF_TEXTS, OF_LAYERS, MEASUREMENT = "Models", "Texts", "Layers", "Measurement"
+NULLS, SPEED, SAFETY, OUTPUT_PANEL = "Intervals and nulls", "Machine", "Loading", "Output"
+_RECIPE, _ASKED = Recipe(), Asked()
 
 
-def _nothing(value: object) -> object:
-    return None if value == NONE else value
+# Kinds of values that only a study has
 
 
-def _listed(value: object) -> object:
-    """A comma list or a YAML list to a tuple; anything else is left for the type to refuse."""
-    if isinstance(value, str):
-        return tuple(part for piece in value.split(",") if (part := piece.strip()))
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
-    if not names or not all(name.strip() for name in names):
-        raise ValueError("expected one name or more, found an empty " + ("name" if names else "list"))
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"'{twice}' stands twice")
-    return names
-
-
-def _no_names(value: object) -> object:
-    return () if value == (NONE,) or value is None else value
-
-
-def _one_of(kind: str, known: Collection[str]) -> Callable[[str], str]:
-    def checked(name: str) -> str:
-        if name not in known:
-            raise UnknownName(kind, name, known)
-        return name
-
-    return checked
-
-
-def _poolings(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    return None if names is None else tuple(map(_one_of("pooling", poolings), _each_once(names)))
-
-
-def _listed_layers(value: object) -> object:
+def _layers(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         written = f"layer_{max(value, 0)}"
         raise ValueError(f"found {value}; blocks are called layer_0, layer_1, …, so write '{written}'")  # noqa: TRY004
-    listed = _listed(value)
-    return ALL if listed == (ALL,) else listed
-
-
-def _layers(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    if isinstance(names, str) or ALL in names:
+    found = listed(value)
+    if found == ALL or (isinstance(found, tuple) and ALL in found):
         return ALL
-    for name in _each_once(names):
-        if not re.fullmatch(r"embedding|final|layer_(0|[1-9]\d*)", name):
-            hint = f"A module by its name: td.activations(network, batches, ['{name}']); or name its site, attention or mlp, beside layer_i."
-            known = (ALL, "embedding", "layer_0", "layer_1", "…", "final")
-            raise UnknownName("layer", name, known, hint=hint if "." in name else "")
-    return names
+    try:
+        return names(Kind(_layer, "")).check(found)
+    except Unexpected as problem:
+        raise Unexpected(f"'{ALL}' or {problem.expected}", value) from None
 
 
-def _file_name(name: str | None) -> str | None:
-    if name is not None and (name in ("", ".", "..") or "/" in name or "\\" in name):
+def _layer(name: str) -> str:
+    if not re.fullmatch(r"embedding|final|layer_(0|[1-9]\d*)", name):
+        known = (ALL, "embedding", "layer_0", "layer_1", "…", "final")
+        door = (
+            f"A module by its name: td.activations(network, batches, ['{name}']); or name its site, attention or mlp, "
+            "beside layer_i."
+        )
+        raise UnknownName("layer", name, known, hint=door if "." in name else "")
+    return name
+
+
+def _file_name(name: str) -> str:
+    if name in ("", ".", "..") or "/" in name or "\\" in name:
         raise ValueError(f"expected a name without slashes, found '{name}'; the directory is output_dir")
     return name
 
 
-def _size(text: str | None) -> str | None:
-    if text is not None:
-        size_of(text)
+def _place(path: str) -> str:
+    if not path:
+        raise Unexpected("a name", path)
+    return path
+
+
+def _size(text: str) -> str:
+    size_of(text)
     return text
 
 
@@ -103,176 +105,168 @@ def _asked(key: str) -> Callable[[Any], Any]:
     return checked
 
 
-def _formats(names: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        return Figures(_each_once(names)).formats
-    except UnknownName as problem:
-        raise ValueError(str(problem)) from None
+def _nulls(value: Any) -> Any:
+    found = listed(value)
+    return () if found in (None, (NONE,), ()) else names().then(_asked("nulls")).check(found)
 
 
-def _device_map(name: str | None) -> str | None:
-    return None if name is None else _one_of("device map", DEVICE_MAPS)(name)
+def _formats(found: tuple[str, ...]) -> tuple[str, ...]:
+    return Figures(found).formats
 
 
-Count = Annotated[int, Field(ge=1)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_each_once)]
-Layers = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_listed_layers), AfterValidator(_layers)]
-Poolings = Annotated[
-    tuple[str, ...] | None, BeforeValidator(_listed), BeforeValidator(_nothing), AfterValidator(_poolings)
-]
-NullNames = Annotated[
-    tuple[str, ...], BeforeValidator(_no_names), BeforeValidator(_listed), AfterValidator(_asked("nulls"))
-]
-MaybeCount = Annotated[Count | None, BeforeValidator(_nothing)]
-MaybePoints = Annotated[Annotated[int, Field(ge=FEWEST_POINTS)] | None, BeforeValidator(_nothing)]
-Formats = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_formats)]
-MaybeText = Annotated[str | None, BeforeValidator(_nothing)]
+COUNT = whole(1)
+POINTS = maybe(whole(FEWEST_POINTS))
+AUTO = word_or("auto", COUNT)
+ASKED = {key: whole(-(2**63)).then(_asked(key)) for key in ("resamples", "null_draws", "null_runs")}
+ID = maybe(string.then(str, shape="ID|DIR"))
 
 
-class Study(BaseModel):
+@dataclass(frozen=True, slots=True, init=False)
+class Study:
     """What to measure and how; every key is an option of ``todacomm run``. Raises InvalidStudy or UnknownName.
 
     ``pooling`` None pools by the kind of each model (last for causal, cls for masked); several poolings are one
     measurement each.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    models: Names = Field(
-        default=SHIPPED, description="presets as in todacomm list-models, hub ids or local directories"
-    )
-    datasets: Names = Field(
-        default=("wikitext2",),
-        description=f"{', '.join(sources)}, path.txt, path.jsonl[:field] or {HUB_FORM}",
-    )
-    samples: int = Field(default=500, ge=FEWEST_POINTS, description="how many texts of each dataset")
-    shuffle: bool = Field(
-        default=False, description="true draws the texts by seed; false takes the first in file order"
-    )
-    min_tokens: Count = Field(default=1, description="texts with fewer tokens are passed over")
-    max_length: Count = Field(
-        default=128, description="tokens after which a text is cut, or the model's window if smaller"
-    )
-    layers: Layers = Field(default="all", description="all, or a list of embedding, layer_0, layer_1, …, final")
-    site: Annotated[str, AfterValidator(_one_of("site", SITES))] = Field(
-        default="block", description="block is the residual stream; attention or mlp, what that sublayer adds to it"
-    )
-    pooling: Poolings = Field(
-        default=None,
-        description=f"a list of {', '.join(poolings)}; none is by kind (last for causal, cls for masked models)",
-    )
-    components: MaybeCount = Field(default=50, description="principal components kept; none keeps every dimension")
-    distance: Annotated[str, AfterValidator(_one_of("distance", DISTANCES))] = Field(
-        default="euclidean", description="euclidean or cosine"
-    )
-    scale: Annotated[str, AfterValidator(_one_of("scale", SCALES))] = Field(
-        default="none", description="none, median, rms (divide by that distance) or sphere (project each point on it)"
-    )
-    maxdim: int = Field(
-        default=1, ge=0, le=2, description="highest homology dimension: 0 clusters, 1 and loops, 2 and voids"
-    )
-    engine: Annotated[str, AfterValidator(_one_of("engine", engines))] = Field(
-        default=DEFAULT, description=f"what computes persistent homology: {' or '.join(engines)}"
-    )
-    subsample: MaybePoints = Field(default=None, description="points drawn from each cloud; none measures all of them")
-    landmarks: MaybePoints = Field(
-        default=None, description="points of each cloud that stand for all, chosen far apart; none measures all of them"
-    )
-    confidence: Annotated[float, AfterValidator(_asked("confidence"))] = Field(
-        default=0.95, description="of the intervals"
-    )
-    resamples: Annotated[int, AfterValidator(_asked("resamples"))] = Field(
-        default=100, description="runs on random halves of each cloud, for the intervals; 0 leaves them out"
-    )
-    null_draws: Annotated[int, AfterValidator(_asked("null_draws"))] = Field(
-        default=199, description="Gaussian clouds that each layer is held against; 0 leaves them out"
-    )
-    nulls: NullNames = Field(
-        default=(),
-        description="nulls that take forward passes of their own: text (tokens shuffled within each text), untrained "
-        "(the same architecture with random weights); none is neither",
-    )
-    null_runs: Annotated[int, AfterValidator(_asked("null_runs"))] = Field(
-        default=5, description="forward passes of each of these nulls"
-    )
-    seed: int = Field(default=42, ge=0, description="of every random choice")
-    device: Annotated[str, AfterValidator(_one_of("device", DEVICES))] = Field(
-        default="auto", description="auto, cpu, cuda or mps"
-    )
-    device_map: Annotated[MaybeText, AfterValidator(_device_map)] = Field(
-        default=None,
-        description="auto spreads a model that does not fit one device over devices, main memory and disk; none does not",
-    )
-    dtype: Annotated[str, AfterValidator(_one_of("dtype", DTYPES))] = Field(
-        default="float32", description="what the model computes in: float32, float16 or bfloat16"
-    )
-    batch_size: Literal["auto"] | Count = Field(
-        default="auto", description="texts at a time; auto goes by their length"
-    )
-    num_layers: MaybeCount = Field(
-        default=None, description="checked against the model, which knows its own; none checks nothing"
-    )
-    revision: MaybeText = Field(default=None, description="branch, tag or commit of the hub models; none is the newest")
-    tokenizer: MaybeText = Field(
-        default=None,
-        description="directory or hub id of the tokenizer of every model; none takes the one beside the weights",
-    )
-    trust_remote_code: bool = Field(default=False, description="true runs Python code that comes with a model")
-    allow_pickle: bool = Field(default=False, description="true reads weights from pickle files (tensors only)")
-    language: bool = Field(default=True, description="loss, perplexity and accuracy of the models on the same texts")
-    backend: Literal["auto", "threading", "loky", "dask"] = Field(
-        default="auto",
-        description="who does the jobs: threading (this process), loky (processes of this machine) or dask (a cluster, "
-        "with scheduler); auto is dask with a scheduler, else threading",
-    )
-    jobs: Literal["auto"] | Count = Field(
-        default="auto", description="layers at a time with threading, processes with loky; auto is one a core"
-    )
-    scheduler: MaybeText = Field(
-        default=None, description="of a dask cluster: tcp://host:port or its scheduler file; none is no cluster"
-    )
-    max_memory: Annotated[MaybeText, AfterValidator(_size)] = Field(
-        default=None,
-        description="memory that may be held, such as 4GiB or 500MB; what needs more is thinned or refused before it is "
-        "begun; none is nine tenths of what the machine has left",
-    )
-    cache: bool = Field(
-        default=True,
-        description="take from the cache what was computed before and keep there what is new; keep the pooled "
-        "activations beside the records",
-    )
-    keep_texts: bool = Field(
-        default=True,
-        description="keep the texts and the names of their groups beside the records, for the page; false keeps lengths and "
-        "numbers of groups alone",
-    )
-    figures: Formats = Field(
-        default=FORMATS[:1],
-        description=f"formats of the figures: a list of {', '.join(FORMATS)}; png is always written",
-    )
-    figures_bare: bool = Field(
-        default=False,
-        description="true draws figures for a paper: no headings, no small print (they go into text files beside), as wide as columns",
-    )
-    output: Annotated[MaybeText, AfterValidator(_file_name)] = Field(
-        default=None, description="name of the experiment; none names it after the model"
-    )
-    output_dir: Annotated[str, Field(min_length=1)] = Field(
-        default="experiments", description="where experiments are kept"
-    )
+    # fmt: off
+    models: tuple[str, ...] = option(
+        SHIPPED, names(), "Models to measure and compare: names of todacomm list-models, hub ids or directories; "
+        "NAME=A gives A another name", OF_MODELS, CHOICE, STUDY,
+        single={"model": ("NAME", "Measure one model: a name of todacomm list-models"),
+                "hf_model": ("ID|DIR", "Measure one model: a hub id or a directory")})
+    datasets: tuple[str, ...] = option(
+        ("wikitext2",), names(), f"Datasets, one run each: {', '.join(sources)}, path.txt, path.jsonl[:field] or "
+        f"{HUB_FORM}", OF_TEXTS, CHOICE, STUDY, single={"dataset": ("NAME|FILE|hf:…", "Measure on one dataset")})
+    samples: int = option(
+        500, whole(FEWEST_POINTS), "Number of texts of each dataset", OF_TEXTS, READING)
+    shuffle: bool = option(
+        OFF, switch, "Draw the texts at random by the seed, instead of taking the first ones", OF_TEXTS, CHOICE)
+    min_tokens: int = option(
+        1, COUNT, "Skip texts with fewer tokens", OF_TEXTS, READING)
+    max_length: int = option(
+        128, COUNT, "Cut texts after N tokens, or at the model's window if that is shorter", OF_TEXTS, READING, MEASURING)
+    layers: str | tuple[str, ...] = option(
+        ALL, Kind(_layers, "all|A,B,…", choices=(ALL, "embedding", "final")),
+        "Layers to measure: all, or a list of embedding, layer_0, layer_1, …, final", OF_LAYERS, CHOICE)
+    site: str = option(
+        _RECIPE.site, named("site", SITES), "Measure the residual stream (block), or what a sublayer adds to it "
+        "(attention, mlp)", OF_LAYERS, READING, MEASURING)
+    pooling: tuple[str, ...] | None = option(
+        None, maybe(names(named("pooling", poolings))), "Make one vector of each text, or keep its tokens; several "
+        "give one measurement each; none chooses by kind: last for causal models, cls for masked ones",
+        OF_LAYERS, READING, MEASURING, old=("pool",))
+    components: int | None = option(
+        _RECIPE.components, maybe(COUNT), "Keep N principal components; none keeps every dimension",
+        MEASUREMENT, MEASURING, old=("pca",))
+    distance: str = option(
+        _RECIPE.distance, named("distance", DISTANCES), "Distance between points", MEASUREMENT, MEASURING)
+    scale: str = option(
+        _RECIPE.scale, named("scale", SCALES), "Divide by the median or RMS distance, or project the centred points to the "
+        "unit sphere; none does neither", MEASUREMENT, MEASURING)
+    maxdim: int = option(
+        _RECIPE.maxdim, whole(0, 2, shape="0|1|2"), "Highest homology dimension: 0 components, 1 and loops, 2 and voids",
+        MEASUREMENT, MEASURING)
+    engine: str = option(
+        DEFAULT, named("engine", engines), "Engine that computes persistent homology; ripser checks a tenth of the layers",
+        MEASUREMENT, MEASURING)
+    subsample: int | None = option(
+        _RECIPE.subsample, POINTS, "Use a random subsample of N points; none uses all", MEASUREMENT, READING, MEASURING,
+        old=("points",))
+    landmarks: int | None = option(
+        _RECIPE.landmarks, POINTS, "Use N maxmin landmarks, and report covering radius and error bound; none uses all "
+        "points", MEASUREMENT, MEASURING)
+    confidence: float = option(
+        _ASKED.confidence, number.then(_asked("confidence")), "Confidence level of the intervals", NULLS, INFERENCE)
+    resamples: int = option(
+        _ASKED.resamples, ASKED["resamples"], "Random halves of each cloud, for the intervals; 0 leaves these out",
+        NULLS, INFERENCE)
+    null_draws: int = option(
+        _ASKED.null_draws, ASKED["null_draws"], "Draws from the Gaussian null that each layer is tested against; 0 leaves "
+        "it out", NULLS, INFERENCE)
+    nulls: tuple[str, ...] = option(
+        _ASKED.nulls, Kind(_nulls, "text,untrained|none", choices=MODEL_NULLS), "Test against nulls with forward passes of "
+        "their own, too: text shuffles the tokens of each text, untrained draws random weights", NULLS, INFERENCE)
+    null_runs: int = option(
+        _ASKED.null_runs, ASKED["null_runs"], "Forward passes of each of these nulls", NULLS, INFERENCE)
+    seed: int = option(
+        _RECIPE.seed, whole(0), "Seed of every random choice", MEASUREMENT, READING, MEASURING)
+    device: str = option(
+        "auto", named("device", DEVICES), "Device that the model runs on", SPEED, LOADING, READING, MACHINE)
+    device_map: str | None = option(
+        None, maybe(named("device map", DEVICE_MAPS)), "Spread a model that does not fit on one device over devices, "
+        "memory and disk (auto), or not (none)", SPEED, LOADING, MACHINE)
+    dtype: str = option(
+        "float32", named("dtype", DTYPES), "Floating-point type that the model computes in", SPEED, LOADING, READING, MACHINE)
+    batch_size: Literal["auto"] | int = option(
+        "auto", AUTO, "Texts per batch; auto goes by their length", SPEED, READING, MACHINE)
+    num_layers: int | None = option(
+        None, maybe(COUNT), "Fail unless the model has this many layers; none checks nothing", OF_MODELS, LOADING)
+    revision: str | None = option(
+        None, maybe(string), "Branch, tag or commit of the hub models; none is the newest", OF_MODELS, LOADING)
+    tokenizer: str | None = option(
+        None, ID, "Load the tokenizer of every model from here; none takes the one beside the weights",
+        OF_MODELS, CHOICE)
+    trust_remote_code: bool = option(
+        OFF, switch, "Run Python code that comes with a model", SAFETY, LOADING, READING)
+    allow_pickle: bool = option(
+        OFF, switch, "Read weights from pickle files, tensors only", SAFETY, LOADING)
+    language: bool = option(
+        ON, switch, "Compute loss, perplexity and accuracy on the same texts", MEASUREMENT, READING)
+    backend: str = option(
+        "auto", one_of("auto", "threading", "loky", "dask"), "Execution backend: this process, processes of this machine, "
+        "or the cluster of the scheduler; auto is dask with a scheduler, else threading", SPEED, MACHINE, STUDY)
+    jobs: Literal["auto"] | int = option(
+        "auto", AUTO, "Layers at a time, or processes with loky; auto is one per core", SPEED, MACHINE)
+    scheduler: str | None = option(
+        None, maybe(string.then(str, shape="tcp://HOST:PORT|FILE")), "Address or file of the scheduler of a dask cluster; "
+        "none is no cluster", SPEED, MACHINE, STUDY)
+    max_memory: str | None = option(
+        None, maybe(string.then(_size, shape="SIZE")), "Memory limit such as 4GiB or 500MB: larger runs are reduced (batch, "
+        "threads) or refused; none is 90 % of what is left", SPEED, MACHINE, STUDY)
+    cache: bool = option(
+        ON, switch, "Reuse what was computed before, store what is new, and keep the activations beside the records",
+        OUTPUT_PANEL, OUTPUT)
+    keep_texts: bool = option(
+        ON, switch, "Store the texts and the names of their groups beside the records, not only lengths and numbers",
+        OUTPUT_PANEL, OUTPUT, old=("texts",))
+    figures: tuple[str, ...] = option(
+        FORMATS[:1], names(named("format of figures", FORMATS)).then(_formats), "File formats of the figures; png is always "
+        "written", OUTPUT_PANEL, OUTPUT)
+    figures_bare: bool = option(
+        OFF, switch, "Draw figures for a paper: one or two columns wide, titles and captions in text files beside them",
+        OUTPUT_PANEL, OUTPUT)
+    name: str | None = option(
+        None, maybe(string.then(_file_name, shape="NAME")), "Name of the experiment; none names it after the model",
+        OUTPUT_PANEL, OUTPUT, old=("output",))
+    output_dir: str = option(
+        "experiments", string.then(_place, shape="DIR"), "Directory that holds the experiments", OUTPUT_PANEL, OUTPUT)
+    # fmt: on
 
     def __init__(self, **values: Any) -> None:
-        unknown = {key: str(UnknownName("study key", key, KEYS)) for key in values if key not in KEYS}
-        if unknown:
-            raise Refused(unknown)
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise Refused(_problems(error)) from None
+        given = by_key(values)
+        problems = {key: str(UnknownName("study key", key, KEYS)) for key in given if key not in KEYS}
+        for key, told in OPTIONS.items():
+            try:
+                object.__setattr__(self, key, told.kind.check(given[key]) if key in given else told.default)
+            except UnknownName as unknown:
+                unknown.key = key
+                raise
+            except ValueError as problem:
+                problems[key] = f"{key}: {problem} ({told.help})"
+        if problems:
+            raise Refused(problems)
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return ((key, getattr(self, key)) for key in KEYS)
 
     def but(self, **changes: Any) -> Self:
         """The same study with these keys changed, checked anew."""
-        return type(self)(**{**dict(self), **changes})
+        return type(self)(**{**dict(self), **by_key(changes)})
+
+    def bearing_on(self, what: str) -> dict[str, Any]:
+        """The fields that bear on this, and their values."""
+        return {key: getattr(self, key) for key in keys_of(what)}
 
     def reading(self) -> dict[str, Any]:
         """What a pass over given texts takes of the study."""
@@ -284,15 +278,33 @@ class Study(BaseModel):
 
     def asked(self) -> Asked:
         """What is asked of the numbers."""
-        return Asked(self.confidence, self.resamples, self.null_draws, self.nulls, self.null_runs)
+        return Asked(**self.bearing_on(INFERENCE))
 
     def recipe(self, pooling: str) -> Recipe:
         """The recipe of the clouds made by one pooling."""
-        shared = {key: getattr(self, key) for key in KEYS if key in Recipe.__dataclass_fields__}
-        return Recipe(**{**shared, "pooling": pooling})
+        return Recipe(**{**self.bearing_on(MEASURING), "pooling": pooling})
+
+    def recipe_of_arrays(self) -> Recipe:
+        """The recipe of arrays, which no model has made."""
+        return Recipe(**{**self.bearing_on(MEASURING), "pooling": None, "max_length": None})
 
 
-KEYS = tuple(Study.model_fields)
+OPTIONS: Mapping[str, Option] = {field.name: field.metadata["option"] for field in fields(Study)}
+KEYS = tuple(OPTIONS)
+OLD = {old: key for key, told in OPTIONS.items() for old in told.old}
+
+
+def keys_of(*bearing: str) -> tuple[str, ...]:
+    """The fields that bear on one of these."""
+    return tuple(key for key, told in OPTIONS.items() if told.bears_on & set(bearing))
+
+
+def by_key(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by the keys of a study, for some of which an older word may stand. Raises InvalidStudy where both do."""
+    for old, key in OLD.items():
+        if old in values and key in values:
+            raise InvalidStudy(f"{old} and {key} are one setting; give one of them")
+    return {OLD.get(key, key): value for key, value in values.items()}
 
 
 class Refused(InvalidStudy):
@@ -301,46 +313,3 @@ class Refused(InvalidStudy):
     def __init__(self, problems: Mapping[str, str]) -> None:
         self.problems = problems
         super().__init__("; ".join(problems.values()))
-
-
-def _problems(error: ValidationError) -> dict[str, str]:
-    """What pydantic found, one sentence a key: what was expected and what was found."""
-    found: dict[str, list[Any]] = {}
-    for one in error.errors(include_url=False):
-        found.setdefault(str(one["loc"][0]), []).append(one)
-    return {key: f"{key}: {_problem(errors)} ({Study.model_fields[key].description})" for key, errors in found.items()}
-
-
-def _problem(errors: list[Any]) -> str:
-    wanted = dict.fromkeys(_expected(one["msg"]) for one in errors)
-    if any(one["type"] == "value_error" for one in errors):
-        return "; ".join(wanted)
-    value = errors[0]["input"]
-    quote = errors[0]["type"] == "string_type" and isinstance(value, int | float)
-    return f"expected {' or '.join(wanted)}, found {_shown(value)}{'; put it in quotes' if quote else ''}"
-
-
-SPOKEN = {
-    "Input should be ": "",
-    "Value error, ": "",
-    "greater than or equal to": "at least",
-    "less than or equal to": "at most",
-    "a valid integer": "a whole number",
-    "a valid boolean": "true or false",
-    "a valid string": "a string",
-    "a valid tuple": "a list",
-    "String should have at least 1 character": "a name",
-}
-
-
-def _expected(message: str) -> str:
-    for theirs, ours in SPOKEN.items():
-        message = message.replace(theirs, ours)
-    return message
-
-
-def _shown(value: object) -> str:
-    """A value as YAML has it."""
-    if value is None or isinstance(value, bool):
-        return "nothing" if value is None else str(value).lower()
-    return reprlib.repr(list(value) if isinstance(value, tuple) else value)

@@ -1,5 +1,6 @@
 """Studies as YAML files: read, written, and those that ship with the package."""
 
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 import yaml
 
 from todacomm.core.errors import InvalidStudy, UnknownName
-from todacomm.runs.config import KEYS, NONE, Refused, Study
+from todacomm.runs.config import OLD, OPTIONS, Refused, Study
+from todacomm.runs.fields import NONE, Option
 from todacomm.runs.plain_yaml import Dumper, Loader
 
 SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
@@ -40,9 +42,7 @@ def _parsed(text: str, where: str) -> Study:
     except Refused as refused:
         problems = refused.problems
     except UnknownName as unknown:
-        kind = unknown.kind.replace(" ", "_")
-        key = kind if kind in KEYS else f"{kind}s"
-        problems = {key: f"{key}: {unknown}"}
+        problems = {unknown.key: f"{unknown.key}: {unknown}"}
     raise InvalidStudy("\n".join(f"{where}, line {lines[key]}: {problem}" for key, problem in problems.items()))
 
 
@@ -68,16 +68,17 @@ def _keys_and_values(text: str, where: str) -> tuple[dict[str, int], dict[str, A
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode):
             raise InvalidStudy(f"{where}, line {line}: a key is a name; found a list or a mapping")
-        if key.value in lines:
-            raise InvalidStudy(f"{where}, line {line}: '{key.value}' stands twice, first in line {lines[key.value]}")
-        lines[key.value] = line
-        values[key.value] = _said(key.value, loader.construct_object(value, deep=True))
+        name = OLD.get(str(key.value), str(key.value))
+        if name in lines:
+            raise InvalidStudy(f"{where}, line {line}: '{name}' stands twice, first in line {lines[name]}")
+        lines[name] = line
+        values[name] = _said(name, loader.construct_object(value, deep=True))
     return lines, values
 
 
 def _said(key: str, value: Any) -> Any:
     """``yes`` and ``on``, ``no`` and ``off`` where a key is true or false; elsewhere they are words."""
-    switch = key in KEYS and Study.model_fields[key].annotation is bool and isinstance(value, str)
+    switch = key in OPTIONS and OPTIONS[key].kind.switch and isinstance(value, str)
     return SWITCHES.get(value.lower(), value) if switch else value
 
 
@@ -94,8 +95,14 @@ def template() -> str:
     head = (
         "# A study for `todacomm run --config FILE`. Every key stands here with its default: keep those you change.\n"
     )
-    keys = ((field.description, _entry(key, field.default)) for key, field in Study.model_fields.items())
-    return head + "".join(f"\n# {description}\n{entry}" for description, entry in keys)
+    return head + "".join(f"\n{_comment(told)}{_entry(key, told.default)}" for key, told in OPTIONS.items())
+
+
+def _comment(told: Option) -> str:
+    """The help sentence, and the choices that it does not name."""
+    choices = ", ".join(told.kind.choices)
+    unnamed = [word for word in told.kind.choices if not re.search(rf"\b{word}\b", told.help)]
+    return f"# {told.help}{f' ({choices})' if unnamed else ''}\n"
 
 
 def _entry(key: str, value: object) -> str:

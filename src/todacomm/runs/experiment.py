@@ -17,7 +17,8 @@ from todacomm.models import datasets
 from todacomm.models.names import ModelSource, resolve
 from todacomm.profiles.infer import with_claims
 from todacomm.profiles.measure import Checked, measure_profile, measure_task
-from todacomm.runs.config import Study
+from todacomm.runs.config import Study, by_key, keys_of
+from todacomm.runs.fields import LOADING, OUTPUT, STUDY
 from todacomm.runs.model_nulls import with_model_nulls
 
 if TYPE_CHECKING:
@@ -102,25 +103,13 @@ def run(
     return profile_of(load(model, study, tokenizer=tokenizer), given, study, pooling=pooling, track=track).profile
 
 
-OF_A_STUDY = {
-    "models",
-    "datasets",
-    "output",
-    "output_dir",
-    "cache",
-    "backend",
-    "scheduler",
-    "max_memory",
-    "figures",
-    "figures_bare",
-    "keep_texts",
-}
-OF_LOADING = {"device", "device_map", "dtype", "num_layers", "revision", "trust_remote_code", "allow_pickle"}
+OF_A_STUDY = frozenset(keys_of(STUDY, OUTPUT))
+OF_LOADING = frozenset(keys_of(LOADING))
 
 
 def _study_settings(model: Any, texts: Texts | str | Path | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of `run` as those of a Study; those that would do nothing are refused."""
-    found = dict(settings)
+    found = by_key(settings)
     _refuse(OF_A_STUDY & found.keys(), "run() measures one model on one dataset and writes nothing")
     if not isinstance(model, (str, Path)):
         _refuse(OF_LOADING & found.keys(), "the model is loaded already")

@@ -139,7 +139,7 @@ class Written:
 
     def study_of(self, job: Job) -> Study:
         """The study of one model alone, which its directory holds."""
-        return job.study.but(output=stem_of_model(self.study, job.source.name)) if self.study.output else job.study
+        return job.study.but(name=stem_of_model(self.study, job.source.name)) if self.study.name else job.study
 
     def planned(self, job: Job) -> dict[str, Any]:
         """What was expected of a job, beside what then happened."""
@@ -165,7 +165,7 @@ class Written:
             comparison = write_compared(
                 found,
                 self.output_dir,
-                name=self.study.output,
+                name=self.study.name,
                 run_of=self.run_of,
                 failures=failures,
                 figures=figures,
@@ -195,9 +195,9 @@ class Written:
 
 def stem_of_model(study: Study, name: str) -> str:
     """``<model>_tda``, or ``--output``, to which each of several models adds its own name."""
-    if not study.output:
+    if not study.name:
         return f"{safe(name)}_tda"
-    return f"{study.output}_{safe(name)}" if len(study.models) > 1 else study.output
+    return f"{study.name}_{safe(name)}" if len(study.models) > 1 else study.name
 
 
 def write_run(directory: Path, result: Result, job: Job, written: Written) -> None:

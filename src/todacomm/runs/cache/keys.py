@@ -26,6 +26,7 @@ from todacomm.models.names import ModelSource
 from todacomm.models.pooling import poolings
 from todacomm.runs.cache.store import Cache, digest_of
 from todacomm.runs.config import Study
+from todacomm.runs.fields import READING
 
 OF_A_READING = ("torch", "transformers", "tokenizers", "gguf", "numpy")
 OF_A_MEASUREMENT = ("numpy", "scipy", "redzed-tda", "ripser", "numba")
@@ -39,44 +40,7 @@ DESCRIBES = {
     ".vocab",
     ".bpe",
 }  # configuration, tokenizer, code
-# the keys of a study that no activation depends on; those that matter only to some models or poolings are added apart
-NOT_READ = frozenset(
-    [
-        "models",
-        "datasets",
-        "shuffle",
-        "layers",
-        "pooling",
-        "seed",
-        "subsample",
-        "landmarks",
-        "num_layers",
-        "device_map",
-        "revision",
-        "tokenizer",
-        "allow_pickle",
-        "components",
-        "distance",
-        "scale",
-        "maxdim",
-        "engine",
-        "output",
-        "output_dir",
-        "cache",
-        "backend",
-        "jobs",
-        "scheduler",
-        "max_memory",
-        "confidence",
-        "resamples",
-        "null_draws",
-        "nulls",
-        "null_runs",
-        "keep_texts",
-        "figures",
-        "figures_bare",
-    ]
-)
+APART = ("pooling", "subsample", "seed")  # which matter only to some models or poolings
 IMPORTS = re.compile(r"^ *from todacomm\.([\w.]+) import (\([^)]*\)|.+)", re.MULTILINE)
 
 
@@ -206,14 +170,14 @@ def model_key(checkpoint: Checkpoint, study: Study) -> str:
 def reading_key(checkpoint: Checkpoint, texts: Texts, study: Study, pooling: str, kind: str) -> str:
     """The key of the activations of one model on one set of texts, whichever layers of it are wanted.
 
-    Every key of the study is in it, also one that was added since, except those that no activation depends on.
+    Every field of the study that bears on reading is in it.
     """
     drawn = poolings[pooling].per_token
     return digest_of(
         {
             "checkpoint": checkpoint.content,
             "texts": texts.sha256,
-            "settings": {key: value for key, value in study if key not in NOT_READ},
+            "settings": {key: value for key, value in study.bearing_on(READING).items() if key not in APART},
             "pooling": pooling,
             "subsample": study.subsample if drawn else None,
             "seed": study.seed if drawn or (study.language and kind == "masked") else None,

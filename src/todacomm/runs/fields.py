@@ -1,0 +1,209 @@
+"""How a field of a study is declared: the kind of its value, its help sentence, and what it bears on."""
+
+import reprlib
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from todacomm.core.errors import UnknownName
+
+NONE = "none"  # how the absence of a value is written
+# What a field bears on
+CHOICE = "choice"  # which models, texts and layers
+LOADING = "loading"  # how a model is loaded
+READING = "reading"  # what a model makes of texts: the key of activations
+MEASURING = "measuring"  # the recipe of the clouds: the key of measurements
+INFERENCE = "inference"  # intervals and nulls: with the recipe, the key of both
+MACHINE = "machine"  # where and how fast
+STUDY = "study"  # several models or many jobs: nothing to `todacomm.run`
+OUTPUT = "output"  # what is written, and where
+
+
+class Unexpected(ValueError):
+    """A value that is not of the kind of its field."""
+
+    def __init__(self, expected: str, value: object) -> None:
+        self.expected = expected
+        quote = expected == "a string" and isinstance(value, int | float)
+        super().__init__(f"expected {expected}, found {shown(value)}{'; put it in quotes' if quote else ''}")
+
+
+def shown(value: object) -> str:
+    """A value as YAML has it."""
+    if value is None or isinstance(value, bool):
+        return "nothing" if value is None else str(value).lower()
+    return reprlib.repr(list(value) if isinstance(value, tuple) else value)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of value: how it is checked, what it looks like on the command line, and how it is read there.
+
+    ``check`` gives the value as a study holds it, or raises ValueError or UnknownName. ``typed`` makes a value of a word, or
+    raises ValueError for one that stays a word. ``choices`` complete the word; a ``switch`` is on or off.
+    """
+
+    check: Callable[[Any], Any]
+    shape: str
+    typed: Callable[[str], Any] = str
+    choices: tuple[str, ...] = ()
+    switch: bool = False
+
+    def read(self, word: str) -> Any:
+        """A word of the command line as a value that is to be checked."""
+        try:
+            return self.typed(word)
+        except ValueError:
+            return word
+
+    def then(self, check: Callable[[Any], Any], *, shape: str = "") -> "Kind":
+        """The same kind with one more check behind its own."""
+        return Kind(lambda value: check(self.check(value)), shape or self.shape, self.typed, self.choices, self.switch)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One field of a study, which is a key of its YAML and an option of the command line.
+
+    ``single`` are options that give one value where the field takes several, each with its shape and its help; ``old`` are
+    words that the field was known by, which are taken without a warning.
+    """
+
+    default: Any
+    help: str
+    kind: Kind
+    panel: str
+    bears_on: frozenset[str]
+    single: Mapping[str, tuple[str, str]]
+    old: tuple[str, ...]
+
+
+def option(
+    default: Any,
+    kind: Kind,
+    sentence: str,
+    panel: str,
+    *bears_on: str,
+    single: Mapping[str, tuple[str, str]] | None = None,
+    old: Iterable[str] = (),
+) -> Any:
+    """A field of a study."""
+    told = Option(default, sentence, kind, panel, frozenset(bears_on), single or {}, tuple(old))
+    return field(default=default, metadata={"option": told})
+
+
+# Kinds of values
+
+
+def _whole(word: str) -> int:
+    if not word.removeprefix("-").isdecimal():
+        raise ValueError(word)
+    return int(word)
+
+
+def whole(least: int, most: int | None = None, *, shape: str = "N") -> Kind:
+    """A whole number."""
+
+    def check(value: Any) -> int:
+        if type(value) is not int:
+            raise Unexpected("a whole number", value)
+        if value < least:
+            raise Unexpected(f"at least {least}", value)
+        if most is not None and value > most:
+            raise Unexpected(f"at most {most}", value)
+        return value
+
+    return Kind(check, shape, _whole)
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise Unexpected("a valid number", value)
+    return float(value)
+
+
+def _switch(value: Any) -> bool:
+    if type(value) is not bool:
+        raise Unexpected("true or false", value)
+    return value
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Unexpected("a string", value)
+    return value
+
+
+number = Kind(_number, "0…1", float)
+switch = Kind(_switch, "", switch=True)
+string = Kind(_string, "TEXT")
+
+
+def named(kind: str, known: Collection[str]) -> Kind:
+    """One of the names that are known. An unknown one raises UnknownName."""
+
+    def check(value: Any) -> str:
+        if _string(value) not in known:
+            raise UnknownName(kind, value, known)
+        return str(value)
+
+    return Kind(check, "|".join(known), choices=tuple(known))
+
+
+def one_of(*words: str) -> Kind:
+    """One of a few words."""
+
+    def check(value: Any) -> Any:
+        if value not in words:
+            *most, last = map(repr, words)
+            raise Unexpected(f"{', '.join(most)}{' or ' if most else ''}{last}", value)
+        return value
+
+    return Kind(check, "|".join(words), choices=words)
+
+
+def maybe(kind: Kind) -> Kind:
+    """A value, or none."""
+
+    def check(value: Any) -> Any:
+        return None if value is None or value == NONE else kind.check(value)
+
+    shape = kind.shape if kind.choices and NONE in kind.choices else f"{kind.shape}|{NONE}"
+    return Kind(check, shape, kind.typed, kind.choices)
+
+
+def word_or(word: str, kind: Kind) -> Kind:
+    """One word, or a value of another kind."""
+
+    def check(value: Any) -> Any:
+        try:
+            return word if value == word else kind.check(value)
+        except Unexpected as problem:
+            raise Unexpected(f"'{word}' or {problem.expected}", value) from None
+
+    return Kind(check, f"{word}|{kind.shape}", kind.typed, (word, *kind.choices))
+
+
+def listed(value: Any) -> Any:
+    """A comma list or a YAML list as a tuple; anything else as it is."""
+    if isinstance(value, str):
+        return tuple(part for piece in value.split(",") if (part := piece.strip()))
+    return tuple(value) if isinstance(value, list) else value
+
+
+def names(kind: Kind = string, *, shape: str = "A,B,…") -> Kind:
+    """One name or more, each once."""
+
+    def check(value: Any) -> tuple[str, ...]:
+        found = listed(value)
+        if not isinstance(found, tuple):
+            raise Unexpected("a list", value)
+        words = tuple(map(_string, found))
+        if not words or not all(word.strip() for word in words):
+            raise ValueError("expected one name or more, found an empty " + ("name" if words else "list"))
+        twice = next((word for word in words if words.count(word) > 1), None)
+        if twice is not None:
+            raise ValueError(f"'{twice}' stands twice")
+        return tuple(map(kind.check, words))
+
+    return Kind(check, shape if kind is string else ",".join(kind.choices), choices=kind.choices)
