@@ -3,7 +3,6 @@
 python docs/make_cli.py > docs/cli.md
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,32 +10,29 @@ import typer.main
 from typer.core import TyperOption
 
 from todacomm.cli import HELP, app
-
-MARKUP = re.compile(r"\[/?(?:bold)?\]")
-
-
-def plain(text: str) -> str:
-    """Help without rich's markup."""
-    return MARKUP.sub("", text).replace("\\[", "[").strip()
+from todacomm.cli.help import default_of, names_of, told_of
 
 
 def as_cell(text: str) -> str:
     """Text in a table cell."""
-    return plain(text).replace("|", "\\|").replace("[", "\\[").replace("\n", " ")
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
-def rows(command: object) -> Iterator[str]:
+def written_of(parameter: Any) -> str:
+    """The names of an option and the shape of its value."""
+    if not isinstance(parameter, TyperOption):
+        return f"`{(parameter.metavar or parameter.name).upper()}`"
+    shape = "" if parameter.is_flag else f" `{parameter.metavar or 'VALUE'}`"
+    return ", ".join(f"`{name}`" for name in names_of(parameter)) + shape
+
+
+def rows(command: Any) -> Iterator[str]:
     """One row an option, in the order of ``--help``."""
-    for parameter in getattr(command, "params", []):
-        if not isinstance(parameter, TyperOption):
-            yield f"| `{(parameter.metavar or parameter.name).upper()}` | {as_cell(getattr(parameter, 'help', '') or '')} | |"
-        elif parameter.name != "help":
-            names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
-            shape = "" if parameter.is_flag else f" `{parameter.metavar or 'VALUE'}`".replace("|", "\\|")
-            default = (
-                "" if parameter.default is None or isinstance(parameter.default, bool) else f"`{parameter.default}`"
-            )
-            yield f"| {names}{shape} | {as_cell(parameter.help or '')} | {default} |"
+    for parameter in command.params:
+        if parameter.name != "help":
+            default = default_of(parameter)
+            text = as_cell(getattr(parameter, "help", None) or "").replace("[", "\\[")
+            yield f"| {as_cell(written_of(parameter))} | {text} | {f'`{default}`' if default else ''} |"
 
 
 def commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
@@ -51,13 +47,13 @@ def page() -> Iterator[str]:
     """The lines of docs/cli.md."""
     yield "# The command line\n"
     yield "Made by `python docs/make_cli.py`; a test fails when it is stale.\n"
-    yield plain(HELP) + "\n"
+    yield HELP
+    yield "`todacomm --install-completion` lets the shell complete commands, options and their values.\n"
     for name, command in commands(typer.main.get_group(app)):
-        head, _, examples = plain(command.help or "").partition("Examples\n")
-        yield f"## todacomm {name}\n\n{head.strip()}\n"
+        head, examples = told_of(command)
+        yield f"## todacomm {name}\n\n{head}\n"
         if examples:
-            lines = (line.strip() for line in examples.splitlines())
-            yield "```sh\n" + "\n".join(line for line in lines if line) + "\n```\n"
+            yield "```sh\n" + "\n".join(examples) + "\n```\n"
         found = list(rows(command))
         if found:
             yield "| option | meaning | default |\n|---|---|---|\n" + "\n".join(found) + "\n"

@@ -182,7 +182,10 @@ BAD_INPUT = [
     (("measure", "two.npy"), "2 points in 3 dimensions; a point cloud needs at least 3 points"),
     (("measure", "equal.npy"), "all 6 points are equal; there is no shape to measure"),
     (("measure", "flat.npy"), "expected numbers of shape (n points, d features), found shape (5,)"),
-    (("measure", "good.npy", "--pca", "many"), "--pca many: expected a number of components of 1 or more, or none"),
+    (
+        ("measure", "good.npy", "--pca", "many"),
+        "components: expected a whole number, found 'many' (Keep N principal components; none keeps every",
+    ),
     (
         ("measure", "good.npy", "--distance", "cosin"),
         "'cosin' is not a distance that todacomm knows. Did you mean 'cosine'?",
@@ -195,8 +198,8 @@ BAD_INPUT = [
         ("measure", "good.npy", "--engine", "ripsr"),
         "'ripsr' is not an engine that todacomm knows. Did you mean 'ripser'?",
     ),
-    (("measure", "good.npy", "--maxdim", "3"), "maxdim is 3; expected 0 (clusters), 1 (and loops) or 2 (and voids)"),
-    (("measure", "good.npy", "--seed", "-1"), "seed -1; expected 0 or more"),
+    (("measure", "good.npy", "--maxdim", "3"), "maxdim: expected at most 2, found 3 (Highest homology dimension"),
+    (("measure", "good.npy", "--seed", "-1"), "seed: expected at least 0, found -1"),
     (("measure", "good.npy", "--subsample", "99"), "a subsample of 99 points was asked for, but there are 8"),
     (("run", "--model", "gtp2"), "'gtp2' is not a model that todacomm knows. Did you mean 'gpt2'?"),
     (("run", "--dataset", "wikitxt2"), "'wikitxt2' is not a dataset that todacomm knows. Did you mean 'wikitext2'?"),
@@ -205,7 +208,7 @@ BAD_INPUT = [
     (("run", "--site", "atention"), "'atention' is not a site that todacomm knows. Did you mean 'attention'?"),
     (("run", "--device", "gpu"), "'gpu' is not a device that todacomm knows."),
     (("run", "--dtype", "float23"), "'float23' is not a dtype that todacomm knows. Did you mean 'float32'?"),
-    (("run", "--batch-size", "big"), "--batch-size big: expected auto or a number of texts"),
+    (("run", "--batch-size", "big"), "batch_size: expected 'auto' or a whole number, found 'big'"),
     (("run", "--model", "gpt2", "--hf-model", "a/b"), "--model and --hf-model both name the models; give one of them"),
     (("run", "--samples", "100000"), "2891"),
     (("run", "--dataset", "few.txt"), "few"),
@@ -214,7 +217,10 @@ BAD_INPUT = [
     (("run", "--config", "odd.yaml"), "line 2"),
     (("run", "--config", "none.yaml"), "there is no study file 'none.yaml'. Studies that ship: "),
     (("run", "--model", "tiny-preln-decoder", "--revision", "v1"), "revisions are of hub models"),
-    (("compare", "a", "b", "--output", "c/d"), "--output c/d: expected a name without slashes"),
+    (
+        ("compare", "a", "b", "--output", "c/d"),
+        "name: expected a name without slashes, found 'c/d'; the directory is output_dir",
+    ),
     (("compare", "gpt2"), "1 run given; a comparison needs at least two"),
     (("compare", "gpt2,bert"), "'gpt2' is not a run that todacomm knows."),
 ]

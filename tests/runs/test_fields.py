@@ -1,4 +1,4 @@
-"""Each field of a study is declared once: from its mark follow the keys of the cache, from that of a recipe what is alike."""
+"""Each field of a study is declared once; from its mark follow the keys of the cache, from a recipe's what is alike."""
 
 import re
 from dataclasses import replace

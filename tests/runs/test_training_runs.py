@@ -239,7 +239,7 @@ def test_an_experiment_that_another_process_makes_is_refused(tmp_path):
     directory, _ = training_runs.directory_of(made, tmp_path, "grok_add_p23", new)
     with (
         alone_in(directory),
-        pytest.raises(CannotWrite, match=f"another process is making.*{directory.name}.*--output"),
+        pytest.raises(CannotWrite, match=f"another process is making.*{directory.name}.*--name"),
     ):
         execute_grok(made, output_dir=str(tmp_path), means=Means(jobs=1))
     assert not (directory / "runs").exists()

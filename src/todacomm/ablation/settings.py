@@ -66,7 +66,7 @@ class Setting:
         count = round(self.points * n) if isinstance(self.points, float) else self.points
         if not FEWEST_POINTS <= count <= n:
             raise InvalidInput(
-                f"--points {self.points}: {count} of {n} points; expected at least {FEWEST_POINTS} and no more than there are"
+                f"--subsample {self.points}: {count} of {n} points; expected at least {FEWEST_POINTS} and no more than there are"
             )
         return count
 

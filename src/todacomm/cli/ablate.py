@@ -1,6 +1,7 @@
 """``todacomm ablate``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,9 @@ import typer
 from todacomm.cli import console, options, streams
 from todacomm.cli import run as running
 from todacomm.core.errors import InvalidInput
+from todacomm.core.recipe import FEWEST_POINTS
+from todacomm.runs.config import OPTIONS, OUTPUT_PANEL, Study
+from todacomm.runs.fields import Kind, Option, listed, maybe, named
 
 if TYPE_CHECKING:
     from todacomm.ablation.settings import Setting
@@ -16,136 +20,131 @@ if TYPE_CHECKING:
     from todacomm.core.recipe import Recipe
     from todacomm.runs.ablation import Ablated
     from todacomm.runs.ablation_measurements import Means
-    from todacomm.runs.config import Study
 
-SETTINGS = "Settings (each a list that replaces its values; the base has the usual value, else the first)"
-LIST = "A,B,…"
+SETTINGS = "Settings, each a list of values"
+CLAIMS = "Claims"
+UNUSED = {"language", "keep_texts", "confidence", "resamples", "nulls", "null_runs", "backend", "scheduler"}
+USED = tuple(key for key in OPTIONS if key not in UNUSED)
 
 
+def points_of(text: str) -> float | int | None:
+    """``all``, a share between 0 and 1, or a number of points."""
+    if text in ("all", "none"):
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if 0 < value < 1:
+        return value
+    if value == 1 and "." in text:
+        return None
+    if value >= FEWEST_POINTS and value == int(value):
+        return int(value)
+    raise ValueError("expected a share between 0 and 1, a number of points from 3 on, or all")
+
+
+def one_vector(name: str | None) -> str | None:
+    """A pooling that gives one vector a text."""
+    from todacomm.models.pooling import poolings
+
+    if name is not None and poolings[name].per_token:
+        raise ValueError("an ablation compares clouds of texts; expected poolings with one vector a text")
+    return name
+
+
+def values_of(key: str, default: str, sentence: str = "", *, each: Kind | None = None) -> Option:
+    """A field of a study, of which an ablation takes several values; its default is told, not taken."""
+    one = each or OPTIONS[key].kind
+
+    def check(text: str) -> tuple[Any, ...]:
+        try:
+            found = tuple(dict.fromkeys(one.check(one.read(part)) for part in listed(text)))
+        except ValueError as problem:
+            raise InvalidInput(f"{options.dashed(key)} {text}: {problem}") from None
+        if not found:
+            raise InvalidInput(f"{options.dashed(key)}: an empty list; expected values with commas between")
+        return found
+
+    kind = Kind(check, "A,B,…", choices=one.choices)
+    return options.retold(key, sentence or OPTIONS[key].help, default=default, kind=kind, panel=SETTINGS)
+
+
+FACTORS = {
+    "components": values_of("components", "10,20,50,100,none"),
+    "subsample": values_of(
+        "subsample",
+        "0.25,0.5,all",
+        "Use random subsamples: shares of the points, numbers of points, or all",
+        each=Kind(points_of, "N"),
+    ),
+    "distance": values_of("distance", "euclidean,cosine"),
+    "scale": values_of("scale", "none,median,rms,sphere"),
+    "seed": replace(values_of("seed", "42,43,44", "Seeds of the subsamples"), old=("seeds",)),
+    "pooling": values_of(
+        "pooling",
+        "none,mean,last",
+        "Make one vector of each text, with one forward pass for each pooling; none chooses by kind",
+        each=maybe(named("pooling", OPTIONS["pooling"].kind.choices)).then(one_vector),
+    ),
+    "max_length": values_of("max_length", "64,128", "Cut texts after N tokens, with one forward pass for each length"),
+}
+
+
+@options.with_options(
+    USED,
+    **FACTORS,
+    null_draws=options.retold(
+        "null_draws", "Draws from the Gaussian null, for claims on loops; 0 leaves it out", default=0, panel=CLAIMS
+    ),
+    name=options.retold("name", "Name of the ablation; none names it after the models"),
+)
 def ablate(
+    given: Mapping[str, Any],
     path: Annotated[
         Path | None, typer.Argument(help="An array file (.npy, .npz, .safetensors) in place of models; needs no torch.")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="One model: a name of todacomm list-models.", rich_help_panel=running.MODELS)
-    ] = None,
-    models: Annotated[
-        str | None,
-        typer.Option(metavar=LIST, help="Several models, whose order is a claim.", rich_help_panel=running.MODELS),
-    ] = None,
-    hf_model: Annotated[
-        str | None,
-        typer.Option(metavar="ID|DIR", help="A hub id or a local directory.", rich_help_panel=running.MODELS),
-    ] = None,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID|DIR", help="Where the tokenizer is, if not with the model.", rich_help_panel=running.MODELS
-        ),
-    ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option(metavar="FILE|NAME", help="A study file, for everything else.", rich_help_panel=running.MODELS),
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|FILE|hf:…", help="Default wikitext2.", rich_help_panel=running.TEXTS),
-    ] = None,
-    samples: Annotated[
-        int | None, typer.Option(help="How many texts (default 500).", rich_help_panel=running.TEXTS)
-    ] = None,
-    components: Annotated[
-        str | None, typer.Option(metavar=LIST, help="Default 10,20,50,100,none.", rich_help_panel=SETTINGS)
-    ] = None,
-    points: Annotated[
-        str | None,
-        typer.Option(
-            metavar=LIST,
-            help="Shares of the points, numbers of them, all (default 0.25,0.5,all).",
-            rich_help_panel=SETTINGS,
-        ),
-    ] = None,
-    distance: Annotated[
-        str | None, typer.Option(metavar=LIST, help="Default euclidean,cosine.", rich_help_panel=SETTINGS)
-    ] = None,
-    scale: Annotated[
-        str | None, typer.Option(metavar=LIST, help="Default none,median,rms,sphere.", rich_help_panel=SETTINGS)
-    ] = None,
-    seeds: Annotated[
-        str | None, typer.Option(metavar=LIST, help="Of the subsamples (default 42,43,44).", rich_help_panel=SETTINGS)
-    ] = None,
-    pool: Annotated[
-        str | None,
-        typer.Option(
-            metavar=LIST, help="Default by the kind of the model, mean, last; one pass each.", rich_help_panel=SETTINGS
-        ),
-    ] = None,
-    max_length: Annotated[
-        str | None,
-        typer.Option(metavar=LIST, help="Tokens of a text (default 64,128); one pass each.", rich_help_panel=SETTINGS),
-    ] = None,
+    config: running.Config = None,
     full: Annotated[
         bool,
         typer.Option(
-            "--full", help="Every combination of the values, not one factor at a time.", rich_help_panel=SETTINGS
+            "--full", help="Combine all values, instead of changing one setting at a time.", rich_help_panel=SETTINGS
         ),
     ] = False,
     claim: Annotated[
         list[str] | None,
         typer.Option(
             metavar="CLAIM",
-            help="What is to stand beside what the base shows: 'expansion>2', 'H1_count@layer_3>=10', 'H1_loop@final:p<=0.05'; repeatable.",
-            rich_help_panel=running.CLAIMS,
+            help="Test this claim, too: 'expansion>2', 'H1_count@layer_3>=10', 'H1_loop@final:p<=0.05'; repeatable.",
+            rich_help_panel=CLAIMS,
         ),
     ] = None,
-    null_draws: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Gaussian clouds for the claim on loops; 0, for speed, makes none.",
-            rich_help_panel=running.CLAIMS,
-        ),
-    ] = 0,
-    output: Annotated[str | None, typer.Option(help="Name of the ablation.", rich_help_panel=options.OUTPUT)] = None,
-    output_dir: Annotated[
-        str | None, typer.Option(help="Where it goes (default experiments).", rich_help_panel=options.OUTPUT)
-    ] = None,
-    figures: options.MaybeFormats = None,
-    figures_bare: options.MaybeBare = None,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Neither read nor write the cache.", rich_help_panel=options.OUTPUT)
-    ] = False,
     json: Annotated[
-        bool, typer.Option("--json", help="Print ablation.json instead of the table.", rich_help_panel=options.OUTPUT)
+        bool, typer.Option("--json", help="Print ablation.json instead of the table.", rich_help_panel=OUTPUT_PANEL)
     ] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Measure again under other settings, and say which claims stand in how many of them.
 
-    One setting is changed at a time. A model reads the texts once for each pooling and length; all else is measured on what it
-    gave, out of the cache where that has it, so that a stopped ablation goes on where it was. Claimed is what the base shows: the
-    order of several models by expansion and by shape growth, each one's peak, and whether it grows.
+    One setting is changed at a time, from a base that has the usual value of each list, or else its first. A model
+    reads the texts once for each pooling and length; all else is measured on what it gave, out of the cache where
+    that has it, so that a stopped ablation goes on where it was. Claimed is what the base shows: the order of several
+    models by expansion and by shape growth, each one's peak, and whether it grows.
 
-    [bold]Examples[/]
+    Examples:
       todacomm ablate
-      todacomm ablate --model gpt2 --claim "expansion>2" --pool mean,last
+      todacomm ablate --model gpt2 --claim "expansion>2" --pooling mean,last
       todacomm ablate activations.npz --components 10,50,none --null-draws 199
+
     """
     from todacomm.runs.ablation import ablate_arrays, ablate_models
     from todacomm.runs.ablation_measurements import base_of
 
-    given = named(
-        path,
-        {"model": model, "models": models, "hf_model": hf_model, "config": config, "dataset": dataset}
-        | {"tokenizer": tokenizer},
-    )
-    own = {"samples": samples, "output": output, "output_dir": output_dir, "cache": False if no_cache else None}
-    own |= {"figures": figures, "figures_bare": figures_bare}
-    study = running.study_of(config, {**given, **{key: value for key, value in own.items() if value is not None}})
-    lists = lists_of(
-        {"components": components, "points": points, "distance": distance, "scale": scale, "seed": seeds}
-        | {"pooling": pool, "max_length": max_length}
-    )
+    if path is not None:
+        options.refuse_of_models(path, given, (*options.OF_ARRAYS, "name", "output_dir"))
+    lists = {key: FACTORS[key].kind.check(given[key]) for key in FACTORS if key in given}
+    study = running.study_of(config, {key: value for key, value in given.items() if key not in FACTORS})
+    null_draws = study.null_draws if "null_draws" in given else 0
     settings = settings_from(base_of(study), lists, arrays=path is not None, full=full)
     recipe = recipe_of(study, settings)
     bounds = bounds_of(claim or [], recipe, null_draws)
@@ -181,111 +180,28 @@ def ablate(
 # What was typed
 
 
-def named(path: Path | None, options_: dict[str, str | None]) -> dict[str, Any]:
-    """The models and the dataset as keys of a study. Raises InvalidInput where options speak of the same thing."""
-    given = [name for name, value in options_.items() if value is not None and name != "config"]
-    if path is not None and given:
-        raise InvalidInput(
-            f"{path} and --{given[0].replace('_', '-')}: arrays need no model and no texts; give one of them"
-        )
-    of_models = [name for name in given if name not in ("dataset", "tokenizer")]
-    if len(of_models) > 1:
-        first, second = (f"--{name.replace('_', '-')}" for name in of_models[:2])
-        raise InvalidInput(f"{first} and {second} both name the models; give one of them")
-    found: dict[str, Any] = {}
-    for name in given:
-        value = options_[name]
-        found[running.MEANING.get(name, name)] = value if name in ("models", "tokenizer") else (value,)
-    return found
-
-
-def lists_of(typed: dict[str, str | None]) -> dict[str, tuple[Any, ...]]:
-    """Factor → the values that were typed, each once."""
-    readers: dict[str, Callable[[str], Any]] = {
-        "components": options.components_of,
-        "points": points_of,
-        "seed": whole("--seeds", 0),
-        "max_length": whole("--max-length", 1),
-        "pooling": pooling_of,
-    }
-    found = {}
-    for factor, text in typed.items():
-        if text is not None:
-            parts = [part.strip() for part in text.split(",") if part.strip()]
-            if not parts:
-                raise InvalidInput(f"an empty list for {factor.replace('_', ' ')}; expected values with commas between")
-            found[factor] = tuple(dict.fromkeys(readers.get(factor, str)(part) for part in parts))
-    return found
-
-
-def points_of(text: str) -> float | int | None:
-    """``all``, a share between 0 and 1, or a number of points."""
-    if text in ("all", "none"):
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if 0 < value < 1:
-        return value
-    if value == 1 and "." in text:
-        return None
-    if value >= 3 and value == int(value):
-        return int(value)
-    raise InvalidInput(f"--points {text}: expected a share between 0 and 1, a number of points from 3 on, or all")
-
-
-def whole(option: str, least: int) -> Callable[[str], int]:
-    """A reader of whole numbers."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise InvalidInput(f"{option} {text}: expected whole numbers of {least} or more, with commas between")
-        return int(text)
-
-    return read
-
-
-def pooling_of(text: str) -> str:
-    """A pooling that gives one vector a text."""
-    from todacomm.models.pooling import poolings
-
-    if poolings[text].per_token:
-        raise InvalidInput(
-            f"--pool {text}: an ablation compares clouds of texts; expected poolings with one vector a text"
-        )
-    return text
-
-
 def settings_from(
-    base: "Setting", lists: dict[str, tuple[Any, ...]], *, arrays: bool, full: bool
+    base: "Setting", lists: Mapping[str, tuple[Any, ...]], *, arrays: bool, full: bool
 ) -> "tuple[Setting, ...]":
     """The settings of the lists, and of the usual values where none was typed."""
-    from dataclasses import replace
-
     from todacomm.ablation.settings import based, default_grid, settings_of
 
     if arrays:
-        if beside := [name for name in ("pooling", "max_length") if name in lists]:
-            raise InvalidInput(
-                f"{beside[0].replace('_', ' ')}: arrays are pooled already, so this would change nothing; leave it out"
-            )
         base = replace(base, pooling=None, max_length=None)
-    base = based(base, lists)
-    return settings_of(base, {**default_grid(base, arrays=arrays), **lists}, full=full)
+    given = {"points" if key == "subsample" else key: values for key, values in lists.items()}
+    base = based(base, given)
+    return settings_of(base, {**default_grid(base, arrays=arrays), **given}, full=full)
 
 
-def recipe_of(study: "Study", settings: "Sequence[Setting]") -> "Recipe":
+def recipe_of(study: Study, settings: "Sequence[Setting]") -> "Recipe":
     """The recipe of given arrays, after a look at each setting. Raises UnknownName and the like."""
-    from dataclasses import replace
-
-    recipe = replace(study.recipe("last"), pooling=None, max_length=None)
+    recipe = study.recipe_of_arrays()
     for setting in settings:
         setting.recipe(recipe, n=2**31)
     return recipe
 
 
-def bounds_of(claims: "Sequence[str]", recipe: "Recipe", null_draws: int) -> "list[Statement]":
+def bounds_of(claims: Sequence[str], recipe: "Recipe", null_draws: int) -> "list[Statement]":
     """The claims that were typed."""
     from todacomm.ablation.claims import quantities_of, tests_of
     from todacomm.comparison.expressions import claim_of
@@ -296,7 +212,7 @@ def bounds_of(claims: "Sequence[str]", recipe: "Recipe", null_draws: int) -> "li
     return bounds
 
 
-def means_of(study: "Study", null_draws: int, track: Any, say: Any) -> "Means":
+def means_of(study: Study, null_draws: int, track: Any, say: Any) -> "Means":
     """The cache, the null and the number of layers at a time."""
     from todacomm.core.inference_types import Asked
     from todacomm.runs.ablation_measurements import Means

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from todacomm.cli import console, streams
+from todacomm.cli.help import Command, Group
 from todacomm.core.errors import InvalidInput
 from todacomm.report.terminal.plain_text import visible
 
@@ -16,21 +17,22 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="List, measure and remove what is kept of earlier runs, so that no model is run twice on the same texts.",
+    cls=Group,
     no_args_is_help=True,
 )
 JSON = "Print JSON instead of the table; sizes are bytes."
 SPANS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-@app.command("ls")
+@app.command("ls", cls=Command)
 def ls(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of the table.")] = False,
     json: Annotated[bool, typer.Option("--json", help=JSON)] = False,
 ) -> None:
     """List what is kept: activations of models on texts, and what was measured of them.
 
-    The cache lies in $TODACOMM_CACHE, else in the cache directory of the user. A later run takes from it what it needs
-    if weights, texts, settings and versions are the same; todacomm run --no-cache leaves it aside.
+    The cache lies in $TODACOMM_CACHE, else in the cache directory of the user. A later run takes from it what it
+    needs if weights, texts, settings and versions are the same; todacomm run --no-cache leaves it aside.
     """
     from todacomm.runs.cache.store import Cache, default_place, rows
 
@@ -73,7 +75,7 @@ def show(found: "list[Row]", place: str) -> None:
     )
 
 
-@app.command("du")
+@app.command("du", cls=Command)
 def du(json: Annotated[bool, typer.Option("--json", help=JSON)] = False) -> None:
     """Tell how much the cache takes, by what it holds."""
     from rich.table import Table
@@ -94,7 +96,7 @@ def du(json: Annotated[bool, typer.Option("--json", help=JSON)] = False) -> None
     console.out.print(f"\n{size(sum(one.bytes for one in found.values()))} in {cache.root}", soft_wrap=True)
 
 
-@app.command("rm")
+@app.command("rm", cls=Command)
 def rm(
     keys: Annotated[
         list[str] | None, typer.Argument(metavar="KEY...", help="Keys as todacomm cache ls shows them.")
@@ -108,10 +110,11 @@ def rm(
 ) -> None:
     """Remove entries of the cache, and say what was freed. Runs keep their own copies.
 
-    [bold]Examples[/]
+    Examples:
       todacomm cache rm 3f9a0c
       todacomm cache rm --model gpt2 --older-than 30d
       todacomm cache rm --all --yes
+
     """
     from todacomm.runs.cache.store import Cache, default_place, matching, remove
 

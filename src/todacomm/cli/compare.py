@@ -1,11 +1,13 @@
 """``todacomm compare``."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from todacomm.cli import console, options, streams, tables
+from todacomm.runs.config import Study
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,11 +18,18 @@ if TYPE_CHECKING:
 COMPARISON, GATE = "Comparison", "Gate"
 
 
+@options.with_options(
+    ("figures", "figures_bare"),
+    output_dir=options.retold("output_dir", "Directory that holds the experiments, and gets the comparison"),
+    name=options.retold("name", "Name of the comparison; none names it after the models"),
+)
 def compare(
+    given: Mapping[str, Any],
     names: Annotated[
         list[str],
         typer.Argument(
-            help="Experiment or run directories, directories of models that were run, or names of models: the newest runs with the same texts.",
+            help="Directories of results, directories of models that were run, or names of models: the newest runs "
+            "with the same texts.",
             metavar="RUN...",
         ),
     ],
@@ -28,7 +37,7 @@ def compare(
         str,
         typer.Option(
             metavar="MODEL|all",
-            help="What each other model is compared with, by default the first; all compares every two.",
+            help="Compare each other model with this one, by default the first; all compares every two.",
             rich_help_panel=COMPARISON,
         ),
     ] = "",
@@ -36,7 +45,8 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="LABEL=MODEL,MODEL",
-            help="Models that belong together, for the test of families; once for each group (default: by kind and norm place).",
+            help="Models that belong together, for the test of groups; once for each group; by default by kind and "
+            "place of the norm.",
             rich_help_panel=COMPARISON,
         ),
     ] = None,
@@ -44,7 +54,7 @@ def compare(
         int,
         typer.Option(
             metavar="N",
-            help="Blocks of texts that distances between diagrams are tested with.",
+            help="Blocks of texts in the permutation test of distances between diagrams.",
             rich_help_panel=COMPARISON,
         ),
     ] = 10,
@@ -52,53 +62,48 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="RULE",
-            help="Exit 1 where this holds of a later run against the first; may be repeated.",
+            help="Exit with code 1 where this holds of a later run against the first; repeatable.",
             rich_help_panel=GATE,
         ),
     ] = None,
-    output_dir: Annotated[
-        Path, typer.Option(help="Where experiments are kept and the comparison goes.", rich_help_panel=options.OUTPUT)
-    ] = Path("experiments"),
-    output: Annotated[str | None, typer.Option(help="Name of the comparison.", rich_help_panel=options.OUTPUT)] = None,
-    figures: options.Formats = "png",
-    figures_bare: options.Bare = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Set finished runs side by side, number by number, with intervals and p-values; no model is loaded.
 
-    A rule of --fail-if is QUANTITY[@LAYER]:KIND, one of > < >= <=, and a number. QUANTITY is any number of a layer (H1_total_persistence,
-    H0_entropy, scale …), expansion, scale_growth, shape_growth, a language metric (bits_per_byte, perplexity …), bottleneck_H1,
-    wasserstein_H1 or cka. KIND is diff (B - A) or ratio (B / A), which have a direction; abs (|B - A|), rel (|B - A| / |A|) or effect
-    (|B - A| in standard deviations of A over fresh texts), which have none; or p (of no difference). Without @LAYER a rule fires where any layer
-    does, and p is adjusted over the layers. For bottleneck, wasserstein and cka, abs is the number itself. Exit code 1: a rule fires; 0: none
-    does; 2: an error, as where the texts, their number or the seed differ.
+    A rule of --fail-if is QUANTITY[@LAYER]:KIND, one of > < >= <=, and a number. QUANTITY is any number of a layer
+    (H1_total_persistence, H0_entropy, scale …), expansion, scale_growth, shape_growth, a language metric
+    (bits_per_byte, perplexity …), bottleneck_H1, wasserstein_H1 or cka. KIND is diff (B - A) or ratio (B / A), which
+    have a direction; abs (|B - A|), rel (|B - A| / |A|) or effect (|B - A| in standard deviations of A over fresh
+    texts), which have none; or p (of no difference). Without @LAYER a rule fires where any layer does, and p is
+    adjusted over the layers. For bottleneck, wasserstein and cka, abs is the number itself. Exit code 1: a rule
+    fires; 0: none does; 2: an error, as where the texts, their number or the seed differ.
 
-    [bold]Examples[/]
+    Examples:
       todacomm compare gpt2 bert
       todacomm compare base/ tuned/ --fail-if "shape_growth:rel>0.2" --fail-if "H1_total_persistence:p<0.01"
       todacomm compare a b c d e --against all --group "old=a,b,c" --group "new=d,e"
+
     """
     from todacomm.comparison.expressions import RULES
     from todacomm.comparison.gate import judge
     from todacomm.records.clouds import clouds_of
     from todacomm.records.io import read_json
     from todacomm.records.result_directories import check_name
-    from todacomm.report.document.figure_formats import Figures
     from todacomm.runs.study import compared, write_compared
 
     rules = [RULES.read(text) for text in fail_if or []]
-    if output is not None:
-        refuse_path(output)
-        check_name(f"comparison_{output}")
+    study = Study(**given)
+    if study.name is not None:
+        check_name(f"comparison_{study.name}")
     how = how_of(against, group or [], blocks)
-    written = Figures.read(figures, bare=figures_bare)
+    output_dir = Path(study.output_dir)
     profiles, runs = read(names, output_dir, say=console.unsaid if quiet else console.say)
     with console.tracker(quiet=quiet or json) as track:
         found = compared(profiles, clouds=lambda p: clouds_of(runs[id(p)], p), how=how, track=track)
     outcomes = judge(rules, found) if rules else []
     directory = write_compared(
-        found, output_dir, name=output, run_of=lambda p: runs[id(p)], gate=outcomes, figures=written
+        found, output_dir, name=study.name, run_of=lambda p: runs[id(p)], gate=outcomes, figures=study.drawn_as()
     )
     if json:
         streams.print_json(read_json(directory / "comparison.json"))
@@ -107,14 +112,6 @@ def compare(
     tables.show_gate(outcomes, quiet=quiet or json)
     if any(outcome.fired for outcome in outcomes):
         console.stop(console.FIRED)
-
-
-def refuse_path(output: str) -> None:
-    """Raise InvalidStudy for a name that is a path."""
-    from todacomm.core.errors import InvalidStudy
-
-    if "/" in output or output in ("", ".", ".."):
-        raise InvalidStudy(f"--output {output}: expected a name without slashes; the directory is --output-dir")
 
 
 def how_of(against: str, group: list[str], blocks: int) -> "How":

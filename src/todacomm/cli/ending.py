@@ -31,7 +31,9 @@ EXTRAS = {  # module → its package, and the extra that brings it
 
 
 def exit_code(command: Callable[[Sequence[str]], object], arguments: Sequence[str]) -> int:
-    """Run a command line; the code that the program ends with. Whatever goes wrong is told in one paragraph, without a traceback unless one is asked for."""
+    """Run a command line; the code that the program ends with. Whatever goes wrong is told in one paragraph, without a
+    traceback unless one is asked for.
+    """
     given = [one for one in arguments if one != OPTION]
     traced = len(given) < len(arguments) or os.environ.get(VARIABLE, "0") not in ("", "0")
     with interruptible() as signals:
@@ -61,7 +63,9 @@ def left_with(command: Callable[[Sequence[str]], object], arguments: Sequence[st
 
 @contextmanager
 def interruptible() -> Iterator[list[int]]:
-    """Within, the signals of ENDING do what Ctrl-C does; gives those that came. One that is ignored, as under nohup, stays so."""
+    """Within, the signals of ENDING do what Ctrl-C does; gives those that came. One that is ignored, as under nohup,
+    stays so.
+    """
     came: list[int] = []
 
     def interrupt(number: int, _: FrameType | None) -> None:

@@ -1,6 +1,6 @@
 """``todacomm grok``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,6 +8,8 @@ import typer
 from todacomm.cli import console, options, streams
 from todacomm.cli import run as running
 from todacomm.core.errors import InvalidInput
+from todacomm.runs.config import OPTIONS, OUTPUT_PANEL, Study
+from todacomm.runs.fields import Kind, Option, named
 
 if TYPE_CHECKING:
     from todacomm.runs.training_results import Grokked
@@ -17,51 +19,63 @@ TASK, NETWORK, TRAINING, LOOK = "Task", "Network", "Training", "What is measured
 NEVER = "-"
 
 
+def setting(panel: str, sentence: str, shape: str = "N", *, default: str = "", old: tuple[str, ...] = ()) -> Option:
+    """A setting of training, read and checked where presets are."""
+    choices = () if shape in ("N", "X", "N|all") else tuple(shape.split("|"))
+    return Option(default, sentence, Kind(str, shape, choices=choices), panel, frozenset(), {}, old)
+
+
+SETTINGS = {
+    "task": setting(TASK, "Task to learn", "add|sub|mul|div|quadratic|s5|images", default="add"),
+    "prime": setting(TASK, "Number of residues", default="113"),
+    "train_fraction": setting(TASK, "Fraction of the pairs that is trained on", "X", default="0.3"),
+    "permuted": setting(TASK, "Fraction of the training labels that is permuted", "X", default="0"),
+    "images": setting(TASK, "Images of --task images; auto is MNIST where the hub can be reached", "auto|mnist|digits"),
+    "network": setting(
+        NETWORK,
+        "Network, each with its layers, learning rate and batch where these are not given",
+        "transformer|mlp|nanda",
+        old=("model",),
+    ),
+    "width": setting(NETWORK, "Width of the embedding"),
+    "hidden": setting(NETWORK, "Width of hidden or feed-forward layers"),
+    "layers": setting(NETWORK, "Number of layers"),
+    "steps": setting(TRAINING, "Number of training steps"),
+    "batch": setting(TRAINING, "Pairs per step", "N|all"),
+    "learning_rate": setting(TRAINING, "Learning rate of AdamW", "X"),
+    "weight_decay": setting(TRAINING, "Weight decay of AdamW", "X"),
+    "every": setting(LOOK, "Steps between checkpoints; by default a hundredth of the run"),
+    "points": setting(LOOK, "Test inputs whose hidden states make clouds"),
+    "test_pairs": setting(LOOK, "Test inputs that are evaluated; all training inputs are", "N|all"),
+}
+SHARED = {
+    "jobs": options.retold("jobs", "Runs at a time, one core each"),
+    "device": options.retold(
+        "device",
+        "Device to train on; cpu is fastest for networks this small",
+        default="cpu",
+        kind=named("device", ("cpu", "cuda", "mps")),
+    ),
+    "max_memory": OPTIONS["max_memory"],
+    "name": options.retold("name", "Name of the experiment; none is grok_<task>_p<prime>"),
+    **{key: OPTIONS[key] for key in ("output_dir", "figures", "figures_bare")},
+}
+
+
+@options.with_options({**SETTINGS, **SHARED})
 def grok(
+    given: Mapping[str, Any],
     preset: Annotated[
         str,
         typer.Option(
-            help="quick, paper-transformer, paper-mlp, nanda, one-hidden-layer or images: where the settings start.",
+            metavar="NAME",
+            help="Start from the settings of quick, paper-transformer, paper-mlp, nanda, one-hidden-layer or images.",
             rich_help_panel=TASK,
         ),
     ] = "quick",
-    task: Annotated[
-        str | None,
-        typer.Option(help="add, sub, mul, div, quadratic, s5 or images (default add).", rich_help_panel=TASK),
-    ] = None,
-    prime: Annotated[int | None, typer.Option(help="Residues (default 113).", rich_help_panel=TASK)] = None,
-    train_fraction: Annotated[
-        float | None, typer.Option(help="Share of the pairs that is learned from (default 0.3).", rich_help_panel=TASK)
-    ] = None,
-    permuted: Annotated[
-        float | None,
-        typer.Option(help="Share of the training labels that is permuted (default 0).", rich_help_panel=TASK),
-    ] = None,
-    images: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|mnist|digits",
-            help="For --task images; auto is MNIST where the hub can be reached.",
-            rich_help_panel=TASK,
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="transformer, mlp or nanda: each with its layers, learning rate and batch, where these are not given.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = None,
-    width: Annotated[int | None, typer.Option(help="Of the embedding.", rich_help_panel=NETWORK)] = None,
-    hidden: Annotated[
-        int | None, typer.Option(help="Of hidden or feed-forward layers.", rich_help_panel=NETWORK)
-    ] = None,
-    layers: Annotated[int | None, typer.Option(help="How many.", rich_help_panel=NETWORK)] = None,
-    steps: Annotated[int | None, typer.Option(help="How long.", rich_help_panel=TRAINING)] = None,
-    batch: Annotated[str | None, typer.Option(metavar="N|all", help="Pairs a step.", rich_help_panel=TRAINING)] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of AdamW.", rich_help_panel=TRAINING)] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Of AdamW.", rich_help_panel=TRAINING)] = None,
-    seeds: Annotated[str, typer.Option(metavar="A-B|A,B", help="One run each.", rich_help_panel=TRAINING)] = "46-48",
+    seeds: Annotated[
+        str, typer.Option(metavar="A-B|A,B", help="Seeds, one run each.", rich_help_panel=TRAINING)
+    ] = "46-48",
     sweep: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,85 +87,48 @@ def grok(
     controls: Annotated[
         int,
         typer.Option(
-            help="Runs with permuted labels, and as many without weight decay; of each cell in a sweep. Fewer make a wide band.",
+            metavar="N",
+            help="Runs with permuted labels, and as many without weight decay, of each cell; few make a wide band.",
             rich_help_panel=TRAINING,
         ),
     ] = 2,
-    every: Annotated[
-        int | None,
-        typer.Option(help="Steps between checkpoints (default a hundredth of the run).", rich_help_panel=LOOK),
-    ] = None,
-    points: Annotated[
-        int | None, typer.Option(help="Test inputs whose hidden states make clouds.", rich_help_panel=LOOK)
-    ] = None,
-    test_pairs: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|all", help="Test inputs that are evaluated; all training inputs are.", rich_help_panel=LOOK
-        ),
-    ] = None,
-    jobs: Annotated[
-        str, typer.Option(metavar="auto|N", help="Runs at a time, a core each.", rich_help_panel=options.OUTPUT)
-    ] = "auto",
-    device: Annotated[
-        str,
-        typer.Option(help="cpu, cuda or mps; networks this small are fastest on cpu.", rich_help_panel=options.OUTPUT),
-    ] = "cpu",
-    max_memory: options.MaxMemory = None,
-    output: Annotated[
-        str | None,
-        typer.Option(help="Name of the experiment (default grok_<task>_p<prime>).", rich_help_panel=options.OUTPUT),
-    ] = None,
-    output_dir: Annotated[str, typer.Option(help="Where it goes.", rich_help_panel=options.OUTPUT)] = "experiments",
-    figures: options.Formats = "png",
-    figures_bare: options.Bare = False,
     json: Annotated[
-        bool, typer.Option("--json", help="Print signature.json instead of the table.", rich_help_panel=options.OUTPUT)
+        bool, typer.Option("--json", help="Print signature.json instead of the table.", rich_help_panel=OUTPUT_PANEL)
     ] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Train small networks until they grok, watch the shape of their embedding, and judge it against controls.
 
-    Every hundredth of a run is measured: accuracy, persistent homology of the embedding and of the hidden states, Fourier spectrum, local
-    dimension, norms. Controls (permuted labels, no weight decay) run beside it and make the null band. A run that was stopped goes on when
-    the same command is given again.
+    Every hundredth of a run is measured: accuracy, persistent homology of the embedding and of the hidden states,
+    Fourier spectrum, local dimension, norms. Controls (permuted labels, no weight decay) run beside it and make the
+    null band. A run that was stopped goes on when the same command is given again.
 
-    [bold]Examples[/]
+    Examples:
       todacomm grok
       todacomm grok --task mul --seeds 46-50
       todacomm grok --preset paper-transformer --seeds 46,47
       todacomm grok --sweep weight_decay=0.1,0.5,1 --sweep train_fraction=0.2,0.3,0.5
+
     """
-    from todacomm.report.document.figure_formats import Figures
     from todacomm.runs.training_experiment import Means, execute_grok
     from todacomm.runs.training_runs import experiment_of
     from todacomm.training.presets import hint_of, read_value, seeds_of
 
-    typed = {
-        "task": task, "prime": prime, "train_fraction": train_fraction, "permuted": permuted, "images": images, "network": model,
-        "width": width, "hidden": hidden, "layers": layers, "steps": steps, "learning_rate": learning_rate,
-        "weight_decay": weight_decay, "every": every, "points": points,
-    }  # fmt: skip
-    given = {key: value for key, value in typed.items() if value is not None}
-    for key, text in (("batch", batch), ("test_pairs", test_pairs)):
-        if text is not None:
-            given[key] = read_value(key, text)
-    experiment = experiment_of(preset, given, seeds_of(seeds), sweep=sweep_of(sweep or []), controls=controls)
-    silent, written = quiet or json, Figures.read(figures, bare=figures_bare)
+    settings = {key: read_value(key, given[key]) for key in SETTINGS if key in given}
+    study = Study(**{"device": "cpu", **{key: given[key] for key in SHARED if key in given}})
+    experiment = experiment_of(preset, settings, seeds_of(seeds), sweep=sweep_of(sweep or []), controls=controls)
+    silent = quiet or json
     say = console.unsaid if silent else console.say
-    if hint := hint_of(preset, given):
+    if hint := hint_of(preset, settings):
         say(hint)
     with console.tracker(quiet=silent) as track:
-        means = Means(
-            options.auto_or_number("--jobs", jobs, of="runs at a time"),
-            device,
-            max_memory,
-            track,
-            say,
-            written,
-        )
+        means = Means(study.jobs, study.device, study.max_memory, track, say, study.drawn_as())
         found = execute_grok(
-            experiment, output_dir=output_dir, output=output, means=means, command=running.command_line()
+            experiment,
+            output_dir=study.output_dir,
+            output=study.name,
+            means=means,
+            command=running.command_line(),
         )
     show(found, json=json, quiet=quiet)
     if found.failures or found.problems:

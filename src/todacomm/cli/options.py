@@ -1,121 +1,149 @@
-"""Options that several commands share, each with the help that it shows."""
+"""Options from the fields of a study, each with its help sentence; and those that several commands share."""
 
-from typing import Annotated, Literal
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
 from todacomm.core.errors import InvalidInput
-from todacomm.homology.engines import engines
-from todacomm.report.document.figure_formats import FORMATS
+from todacomm.runs.config import OPTIONS, OUTPUT_PANEL
+from todacomm.runs.fields import INFERENCE, MEASURING, Kind, Option
 
-MEASUREMENT, OUTPUT = "Measurement", "Output"
-NO_CACHE = "Neither read nor write the cache, nor keep activations; see todacomm cache --help."
+LONG = 4  # defaults of so many values are told by the sentence
+GIVEN = "given"  # the parameter by which a command gets what was typed of a study
+OF_MODELS_ALONE = {"pooling", "site", "max_length", "nulls", "null_runs"}
+OF_ARRAYS = tuple(  # the fields that say something of arrays
+    key
+    for key, told in OPTIONS.items()
+    if (told.bears_on & {MEASURING, INFERENCE} and key not in OF_MODELS_ALONE)
+    or key in ("jobs", "max_memory", "cache", "figures", "figures_bare")
+)
 
-Components = Annotated[
-    str, typer.Option("--pca", metavar="N|none", help="Principal components to keep.", rich_help_panel=MEASUREMENT)
-]
-Distance = Annotated[
-    str,
-    typer.Option(
-        metavar="euclidean|cosine|precomputed",
-        help="Distance between points; precomputed where the arrays are (n, n) distances themselves.",
-        rich_help_panel=MEASUREMENT,
-    ),
-]
-Scale = Annotated[
-    str,
-    typer.Option(
-        metavar="none|median|rms|sphere",
-        help="Divide by the median or RMS distance, or put the centred points on the unit sphere.",
-        rich_help_panel=MEASUREMENT,
-    ),
-]
-MaxDim = Annotated[
-    int,
-    typer.Option(metavar="0|1|2", help="Highest homology: 0 clusters, 1 loops, 2 voids.", rich_help_panel=MEASUREMENT),
-]
-Engine = Annotated[
-    str,
-    typer.Option(
-        metavar="|".join(engines),
-        help="Computes the homology; a tenth of the layers is computed by ripser too.",
-        rich_help_panel=MEASUREMENT,
-    ),
-]
-Subsample = Annotated[
-    int | None,
-    typer.Option(metavar="N", help="Measure N points drawn by the seed.", rich_help_panel=MEASUREMENT),
-]
-Landmarks = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        help="Measure N landmarks that no point is far from; how far, and what that leaves open, is said with the result.",
-        rich_help_panel=MEASUREMENT,
-    ),
-]
-MaxMemory = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SIZE",
-        help="Memory that may be held, as 4GiB or 500MB; what needs more is thinned or refused (default: 90 % of what is left).",
-        rich_help_panel="Machine",
-    ),
-]
-Confidence = Annotated[float, typer.Option(metavar="0…1", help="Of the intervals.", rich_help_panel="Claims")]
-Resamples = Annotated[
-    int,
-    typer.Option(
-        metavar="N", help="Runs on random halves, for the intervals; 0 leaves them out.", rich_help_panel="Claims"
-    ),
-]
-NullDraws = Annotated[
-    int,
-    typer.Option(
-        metavar="N",
-        help="Gaussian clouds that each layer is held against; 0 leaves them out.",
-        rich_help_panel="Claims",
-    ),
-]
-Seed = Annotated[int, typer.Option(help="Decides every random choice.", rich_help_panel=MEASUREMENT)]
 Csv = Annotated[
-    bool, typer.Option("--csv", help="Print one CSV row a layer instead of the table.", rich_help_panel=OUTPUT)
+    bool, typer.Option("--csv", help="Print one CSV row per layer instead of the table.", rich_help_panel=OUTPUT_PANEL)
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.", rich_help_panel=OUTPUT)]
-FORMATS_HELP = "Formats of the figures beside PNG, with commas between"
-BARE_HELP = "Figures for a paper: no headings, no small print (they go into text files beside), as wide as columns."
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.", rich_help_panel=OUTPUT_PANEL)]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Show no progress bars and no table.", rich_help_panel=OUTPUT_PANEL)
+]
 Written = Annotated[
     list[str],
     typer.Argument(
-        help="Directories of runs, experiments, comparisons, ablations or trainings, directories of models that were run, or names of models: the newest runs, with the same texts if several are named.",
+        help="Directories of results, directories of models that were run, or names of models: the newest runs, "
+        "with the same texts if several are named.",
         metavar="DIR...",
     ),
 ]
-Formats = Annotated[
-    str, typer.Option("--figures", metavar="|".join(FORMATS), help=f"{FORMATS_HELP}.", rich_help_panel=OUTPUT)
-]
-Bare = Annotated[bool, typer.Option("--figures-bare", help=BARE_HELP, rich_help_panel=OUTPUT)]
-MaybeFormats = Annotated[
-    str | None,
-    typer.Option("--figures", metavar="|".join(FORMATS), help=f"{FORMATS_HELP} (default png).", rich_help_panel=OUTPUT),
-]
-MaybeBare = Annotated[bool | None, typer.Option("--figures-bare", help=BARE_HELP, rich_help_panel=OUTPUT)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no table.", rich_help_panel=OUTPUT)]
 
 
-def components_of(text: str) -> int | None:
-    """``none`` keeps every dimension; otherwise a positive whole number."""
-    if text == "none":
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise InvalidInput(
-            f"--pca {text}: expected a number of components of 1 or more, or none to keep every dimension"
+def retold(key: str, sentence: str, **changes: Any) -> Option:
+    """A field of a study with what it means for one command."""
+    return replace(OPTIONS[key], help=sentence, **changes)
+
+
+def with_options(
+    options: Mapping[str, Option] | Iterable[str], **changed: Option
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The command with these options before its own; ``given`` has the values of those that were typed.
+
+    ``options`` are fields of a study or others, ``changed`` those that mean something else here.
+    """
+    made = dict(options) if isinstance(options, Mapping) else {key: OPTIONS[key] for key in options}
+    made |= changed
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        own = [one for name, one in inspect.signature(command).parameters.items() if name != GIVEN]
+
+        @wraps(command)
+        def called(**values: Any) -> None:
+            typed = {name: value for name, value in values.items() if name not in {one.name for one in own}}
+            command(**{one.name: values[one.name] for one in own}, **{GIVEN: given_of(made, typed)})
+
+        parameters = [*(p for key in made for p in parameters_of(key, made[key])), *own]
+        called.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [one.replace(kind=one.KEYWORD_ONLY) for one in sorted(parameters, key=is_option)]
         )
-    return int(text)
+        called.__annotations__ = {one.name: one.annotation for one in parameters}
+        return called
+
+    return decorated
 
 
-def auto_or_number(option: str, text: str, *, of: str) -> Literal["auto"] | int:
-    """``auto``, or a whole number of what the option counts."""
-    if text != "auto" and (not text.isdecimal() or int(text) < 1):
-        raise InvalidInput(f"{option} {text}: expected auto or a number of {of}")
-    return "auto" if text == "auto" else int(text)
+def is_option(parameter: inspect.Parameter) -> bool:
+    """Whether a parameter is no argument, which stands first."""
+    return not any(isinstance(one, typer.models.ArgumentInfo) for one in parameter.annotation.__metadata__)
+
+
+def parameters_of(key: str, told: Option) -> Iterator[inspect.Parameter]:
+    """The options of one field: those that give one value, and that of the field itself."""
+    for name, (shape, sentence) in told.single.items():
+        yield parameter_of(name, [dashed(name)], replace(told, default=None, help=sentence), shape)
+    names = [dashed(name) for name in (key, *told.old)]
+    if told.kind.switch:
+        names = [f"{name}/--no-{name[2:]}" for name in names]
+    yield parameter_of(key, names, told, told.kind.shape)
+
+
+def parameter_of(name: str, words: list[str], told: Option, shape: str) -> inspect.Parameter:
+    """One option, which is None unless it is given."""
+    made = typer.Option(
+        *words,
+        metavar=shape or None,
+        help=f"{told.help}.",
+        rich_help_panel=told.panel,
+        show_default=default_of(told) or False,
+        autocompletion=completed(told.kind) if told.kind.choices else None,
+    )
+    kind = bool | None if told.kind.switch else str | None
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, made])
+
+
+def dashed(name: str) -> str:
+    """The option of a field."""
+    return f"--{name.replace('_', '-')}"
+
+
+def default_of(told: Option) -> str:
+    """The default as it is typed; empty where there is none."""
+    if told.kind.switch:
+        return "on" if told.default else "off"
+    if isinstance(told.default, tuple):
+        return ",".join(told.default) if len(told.default) < LONG else ""
+    return "" if told.default is None else str(told.default)
+
+
+def completed(kind: Kind) -> Callable[[str], list[str]]:
+    """The choices that a shell completes a word to; of a list, its last one."""
+
+    def choices(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        return [f"{before}{comma}{word}" for word in kind.choices if word.startswith(last)]
+
+    return choices
+
+
+def given_of(made: Mapping[str, Option], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Field → value, of the options that were given. Raises InvalidInput where two of them are of the same field."""
+    singles = {name: key for key, told in made.items() for name in told.single}
+    found: dict[str, Any] = {}
+    said: dict[str, str] = {}
+    for name, value in typed.items():
+        if value is None:
+            continue
+        key = singles.get(name, name)
+        if key in said:
+            raise InvalidInput(f"{said[key]} and {dashed(name)} both name the {key}; give one of them")
+        said[key] = dashed(name)
+        read = value if isinstance(value, bool) else made[key].kind.read(value)
+        found[key] = (value,) if name in singles else read
+    return found
+
+
+def refuse_of_models(path: object, given: Mapping[str, Any], taken: Iterable[str] = OF_ARRAYS) -> None:
+    """Raise InvalidInput for an option that says nothing of the arrays of a file."""
+    beside = [key for key in given if key not in taken]
+    if beside:
+        raise InvalidInput(f"{path} and {dashed(beside[0])}: arrays need no model and no texts; give one of them")

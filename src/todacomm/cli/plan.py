@@ -1,48 +1,48 @@
 """``todacomm plan``: what a run or a measurement will take, before it is begun."""
 
-import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from todacomm.cli import console, streams
+from todacomm.cli import console, options, streams
 from todacomm.cli import run as running
+from todacomm.runs.config import OPTIONS, Study
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from todacomm.core.recipe import Recipe
-    from todacomm.runs.config import Study
     from todacomm.runs.plan.plan import JobPlan, Plan
 
 PLAN = "Plan"
-OF_A_RUN_ALONE = ("csv", "json", "quiet")  # what a plan has not, or has of its own
 
 
+@options.with_options(OPTIONS)
 def plan(
-    context: typer.Context,
+    given: Mapping[str, Any],
     path: Annotated[
         Path | None, typer.Argument(help="An array file, for the plan of todacomm measure; none plans todacomm run.")
     ] = None,
+    config: running.Config = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Measure this machine anew, not once a day.", rich_help_panel=PLAN)
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON: seconds and bytes.", rich_help_panel=PLAN)] = False,
-    **_: Any,
 ) -> None:
     """Say what a run will take: texts, tokens, points, layers, FLOPs, time and memory of each stage. Nothing is run.
 
-    Takes every option of todacomm run, or an array file with the options of todacomm measure. Texts are tokenised, networks
-    are built without their weights, and the speed of this machine is measured in a second or two, once a day. What the
-    cache has costs nothing. Leaves with exit code 2 where the run would be refused for want of memory.
+    Takes every option of todacomm run, or an array file with the options of todacomm measure. Texts are tokenised,
+    networks are built without their weights, and the speed of this machine is measured in a second or two, once a
+    day. What the cache has costs nothing. Leaves with exit code 2 where the run would be refused for want of memory.
 
-    [bold]Examples[/]
+    Examples:
       todacomm plan --model gpt2 --samples 2000
       todacomm plan --config article --max-memory 8GiB
       todacomm plan cloud.npy --landmarks 5000
+
     """
-    study = running.study_of(context.params.get("config"), running.given_options(context))
+    if path is not None:
+        options.refuse_of_models(path, given)
+    study = running.study_of(config, given)
     found = plan_of_file(path, study, calibrate=calibrate) if path else plan_of_study(study, calibrate=calibrate)
     if json:
         streams.print_json(found.as_dict())
@@ -50,20 +50,7 @@ def plan(
         show(found)
 
 
-def with_options_of_run(command: "Callable[..., None]") -> "Callable[..., None]":
-    """The command with every option of ``todacomm run`` beside its own."""
-    own = inspect.signature(command).parameters
-    ours = [p for p in own.values() if p.kind is not p.VAR_KEYWORD]
-    theirs = [p for name, p in inspect.signature(running.run).parameters.items() if name not in {*own, *OF_A_RUN_ALONE}]
-    command.__signature__ = inspect.Signature([*ours, *theirs])  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in (*ours, *theirs)}
-    return command
-
-
-with_options_of_run(plan)
-
-
-def plan_of_study(study: "Study", *, calibrate: bool) -> "Plan":
+def plan_of_study(study: Study, *, calibrate: bool) -> "Plan":
     """The plan of a study as it would be run; TooLarge where it would be refused."""
     from todacomm.runs.jobs import cache_of, jobs_of
     from todacomm.runs.plan.estimate import rates_of
@@ -73,7 +60,7 @@ def plan_of_study(study: "Study", *, calibrate: bool) -> "Plan":
     return fitted(jobs_of(study), cache, rates_of(cache, fresh=calibrate))[1]
 
 
-def plan_of_file(path: Path, study: "Study", *, calibrate: bool) -> "Plan":
+def plan_of_file(path: Path, study: Study, *, calibrate: bool) -> "Plan":
     """The plan of measuring the arrays of a file."""
     from todacomm.clouds.array_files import read_clouds
     from todacomm.core.memory import limit_of
@@ -82,7 +69,7 @@ def plan_of_file(path: Path, study: "Study", *, calibrate: bool) -> "Plan":
     from todacomm.runs.plan.memory_limit import check_arrays, plan_of_arrays, shapes_of
 
     shapes = shapes_of(read_clouds(path, limit=limit_of(study.max_memory)).layers, path.stem)
-    recipe = recipe_of_arrays(study)
+    recipe = study.recipe_of_arrays()
     at_once = check_arrays(shapes, recipe, jobs=study.jobs, max_memory=study.max_memory)
     rates = rates_of(cache_of(study), fresh=calibrate)
     return plan_of_arrays(
@@ -94,13 +81,6 @@ def plan_of_file(path: Path, study: "Study", *, calibrate: bool) -> "Plan":
         max_memory=study.max_memory,
         rates=rates,
     )
-
-
-def recipe_of_arrays(study: "Study") -> "Recipe":
-    """The recipe of ``todacomm measure``."""
-    from dataclasses import replace
-
-    return replace(study.recipe("last"), pooling=None, max_length=None)
 
 
 def show(found: "Plan") -> None:

@@ -1,5 +1,6 @@
 """``todacomm show``."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from todacomm.cli import console, options, streams
+from todacomm.runs.config import OUTPUT_PANEL, Study
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,30 +19,31 @@ if TYPE_CHECKING:
     from todacomm.runs.locate import Kind
 
 
+@options.with_options((), output_dir=options.retold("output_dir", "Directory where names are looked for"))
 def show(
+    given: Mapping[str, Any],
     names: options.Written,
-    output_dir: Annotated[
-        Path, typer.Option(help="Where names are looked for.", rich_help_panel=options.OUTPUT)
-    ] = Path("experiments"),
     json: Annotated[
-        bool, typer.Option("--json", help="Print the record instead of tables.", rich_help_panel=options.OUTPUT)
+        bool, typer.Option("--json", help="Print the record instead of tables.", rich_help_panel=OUTPUT_PANEL)
     ] = False,
 ) -> None:
     """Show what was found, here in the terminal: the answer, and tables with sparklines along layers or steps.
 
-    ○ marks a doubtful layer and × one where ratios are undefined; in brackets stand intervals. A record that is damaged is named on standard
-    error and left out. Exit code 0: all of it is shown; 1: something was left out; 2: nothing could be shown.
+    ○ marks a doubtful layer and × one where ratios are undefined; in brackets stand intervals. A record that is
+    damaged is named on standard error and left out. Exit code 0: all of it is shown; 1: something was left out; 2:
+    nothing could be shown.
 
-    [bold]Examples[/]
+    Examples:
       todacomm show gpt2
       todacomm show experiments/comparison_gpt2_vs_bert_20260101_120000
       todacomm show experiments/grok_add_p113_20260101_120000 --json
+
     """
     from todacomm.records.damaged import Salvage, told
     from todacomm.runs.locate import find
 
     salvage, read = Salvage(), record_of if json else overview_of
-    places = find(names, output_dir)
+    places = find(names, Path(Study(**given).output_dir))
     found = [(place.directory, place.kind) for place in places]
     for place in places:
         if place.said:

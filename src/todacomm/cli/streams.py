@@ -27,6 +27,12 @@ def replaced(problem: UnicodeError) -> tuple[str, int]:
 codecs.register_error(HANDLER, replaced)
 
 
+def encodable(text: str) -> str:
+    """A text as standard output can encode it, for what writes past our streams."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, HANDLER).decode(encoding)
+
+
 def print_json(content: object) -> None:
     """Print JSON, with escapes for what the encoding of standard output does not hold and for control characters."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
@@ -82,7 +88,7 @@ class Messages(Output):
 
 
 def drop(stream: Any) -> None:
-    """Let what is still held for a broken stream go nowhere, so that it is not tried again at the end of the program."""
+    """Drop what is still held for a broken stream, so that it is not tried again at the end of the program."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

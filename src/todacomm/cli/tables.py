@@ -52,7 +52,7 @@ def write_csv(profiles: Sequence[Profile]) -> None:
 
 
 def claimed_cells(profile: Profile, layer: str) -> dict[str, Number]:
-    """The ends of the intervals of a layer, and its p-values against the Gaussian null: alone, and adjusted over the layers."""
+    """The ends of the intervals of a layer, and its p-values against the Gaussian null, alone and over the layers."""
     claims = profile.claims
     found: dict[str, Number] = {}
     for name, one in (claims.intervals.get(layer, {}) if claims else {}).items():
@@ -74,7 +74,9 @@ def show_table(profile: Profile) -> None:
 
 
 def growth_lines(profile: Profile) -> list[str]:
-    """The expansions: the one that the report speaks of first, what an untrained model makes of it, then what is doubtful or undefined."""
+    """The expansions: the one that the report speaks of first, what an untrained model makes of it, then what is
+    doubtful or undefined.
+    """
     from todacomm.report.words.expansion import null_sentences
     from todacomm.report.words.phrases import expansions_in_order, leading_expansion
 
@@ -115,7 +117,9 @@ def show_comparison(directory: Path, comparisons: "Iterable[Comparison]") -> Non
 
 
 def show_gate(outcomes: "Sequence[Judgement]", *, quiet: bool) -> None:
-    """Each rule, whether it fired, where and by how much: those that fired on standard error, always; the others unless ``quiet``."""
+    """Each rule, whether it fired, where and by how much: those that fired on standard error, always; the others unless
+    ``quiet``.
+    """
     for one in outcomes:
         if one.fired:
             show_rule(one, "FIRED", "red", console.err)

@@ -1,8 +1,8 @@
 """The one grammar of rules and claims: ``<quantity>[@<layer>][:<kind>]<sign><number>``.
 
-A rule (``--fail-if shape_growth:rel>0.2``) compares what a kind makes of two runs with the number. Kinds with a direction
-are ``diff``, B - A, and ``ratio``, B / A; sizes without one are ``abs``, |B - A|, ``rel``, |B - A| / |A|, and ``effect``,
-|B - A| in standard deviations of A over fresh texts; ``p`` is the p-value of no difference. A claim
+A rule (``--fail-if shape_growth:rel>0.2``) compares what a kind makes of two runs with the number. Kinds with a
+direction are ``diff``, B - A, and ``ratio``, B / A; sizes without one are ``abs``, |B - A|, ``rel``, |B - A| / |A|,
+and ``effect``, |B - A| in standard deviations of A over fresh texts; ``p`` is the p-value of no difference. A claim
 (``--claim H1_count@layer_3>=10``) compares a number of one run with it, or with ``p`` its p-value.
 """
 
@@ -58,7 +58,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """Which statements an option takes: their ``kinds``, with an empty one where none is needed, and what they look like."""
+    """Which statements an option takes: their ``kinds``, an empty one where none is needed, and their form."""
 
     option: str
     kinds: tuple[str, ...]

@@ -1,8 +1,8 @@
 """Rules such as ``shape_growth:rel>0.2`` → which of them fire on a comparison.
 
 B is a later run, A the first one; `expressions` has the grammar and what each kind means. Without a layer, a rule fires
-where any layer does, and p is adjusted over the layers. Of what is a distance already (bottleneck_H1, wasserstein_H1, cka),
-``abs`` is the number itself.
+where any layer does, and p is adjusted over the layers. Of what is a distance already (bottleneck_H1, wasserstein_H1,
+cka), ``abs`` is the number itself.
 """
 
 import math

@@ -106,7 +106,7 @@ def refuse_points(measurements: list[Measurement]) -> None:
         first = measurements[0]
         raise InvalidCloud(
             f"{first.address}: all {first.facts.points} points are equal; there is no shape to measure. "
-            "Is the right array given? For a model, does another --pool tell the texts apart?"
+            "Is the right array given? For a model, does another --pooling tell the texts apart?"
         )
 
 

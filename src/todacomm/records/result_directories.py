@@ -49,10 +49,10 @@ def check_name(stem: str, *, stamped: bool = True) -> None:
     if size > LONGEST_FILE_NAME:
         raise CannotWrite(
             f"'{stem[:40]}…' is too long for the name of a directory: {size} bytes{' with the time' if stamped else ''}, and "
-            f"file systems take {LONGEST_FILE_NAME}. Give a shorter --output"
+            f"file systems take {LONGEST_FILE_NAME}. Give a shorter --name"
         )
     if "\0" in stem:
-        raise CannotWrite(f"{stem!r} holds U+0000, which no name can; give another --output")
+        raise CannotWrite(f"{stem!r} holds U+0000, which no name can; give another --name")
 
 
 def check_new(directory: Path) -> None:

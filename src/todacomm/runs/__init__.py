@@ -6,6 +6,7 @@ __all__ = [
     "config",
     "config_files",
     "experiment",
+    "fields",
     "jobs",
     "locate",
     "rebuild_reports",

@@ -1,4 +1,4 @@
-"""The configuration of a study, as a frozen type: each of its fields is a key of YAML and an option of the command line."""
+"""The configuration of a study: each field of this frozen type is a key of YAML and an option of the command line."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -131,8 +131,8 @@ class Study:
 
     # fmt: off
     models: tuple[str, ...] = option(
-        SHIPPED, names(), "Models to measure and compare: names of todacomm list-models, hub ids or directories; "
-        "NAME=A gives A another name", OF_MODELS, CHOICE, STUDY,
+        SHIPPED, names(), "Models to measure and compare, by default the four that ship: names of todacomm "
+        "list-models, hub ids or directories; NAME=A gives A another name", OF_MODELS, CHOICE, STUDY,
         single={"model": ("NAME", "Measure one model: a name of todacomm list-models"),
                 "hf_model": ("ID|DIR", "Measure one model: a hub id or a directory")})
     datasets: tuple[str, ...] = option(
@@ -145,7 +145,8 @@ class Study:
     min_tokens: int = option(
         1, COUNT, "Skip texts with fewer tokens", OF_TEXTS, READING)
     max_length: int = option(
-        128, COUNT, "Cut texts after N tokens, or at the model's window if that is shorter", OF_TEXTS, READING, MEASURING)
+        128, COUNT, "Cut texts after N tokens, or at the model's window if that is "
+        "shorter", OF_TEXTS, READING, MEASURING)
     layers: str | tuple[str, ...] = option(
         ALL, Kind(_layers, "all|A,B,…", choices=(ALL, "embedding", "final")),
         "Layers to measure: all, or a list of embedding, layer_0, layer_1, …, final", OF_LAYERS, CHOICE)
@@ -162,13 +163,16 @@ class Study:
     distance: str = option(
         _RECIPE.distance, named("distance", DISTANCES), "Distance between points", MEASUREMENT, MEASURING)
     scale: str = option(
-        _RECIPE.scale, named("scale", SCALES), "Divide by the median or RMS distance, or project the centred points to the "
+        _RECIPE.scale, named("scale", SCALES), "Divide by the median or RMS distance, or project the centred "
+        "points to the "
         "unit sphere; none does neither", MEASUREMENT, MEASURING)
     maxdim: int = option(
-        _RECIPE.maxdim, whole(0, 2, shape="0|1|2"), "Highest homology dimension: 0 components, 1 and loops, 2 and voids",
+        _RECIPE.maxdim, whole(0, 2, shape="0|1|2"), "Highest homology dimension: 0 components, 1 and loops, 2 "
+        "and voids",
         MEASUREMENT, MEASURING)
     engine: str = option(
-        DEFAULT, named("engine", engines), "Engine that computes persistent homology; ripser checks a tenth of the layers",
+        DEFAULT, named("engine", engines), "Engine that computes persistent homology; ripser checks a tenth "
+        "of the layers",
         MEASUREMENT, MEASURING)
     subsample: int | None = option(
         _RECIPE.subsample, POINTS, "Use a random subsample of N points; none uses all", MEASUREMENT, READING, MEASURING,
@@ -182,10 +186,12 @@ class Study:
         _ASKED.resamples, ASKED["resamples"], "Random halves of each cloud, for the intervals; 0 leaves these out",
         NULLS, INFERENCE)
     null_draws: int = option(
-        _ASKED.null_draws, ASKED["null_draws"], "Draws from the Gaussian null that each layer is tested against; 0 leaves "
+        _ASKED.null_draws, ASKED["null_draws"], "Draws from the Gaussian null that each layer is tested "
+        "against; 0 leaves "
         "it out", NULLS, INFERENCE)
     nulls: tuple[str, ...] = option(
-        _ASKED.nulls, Kind(_nulls, "text,untrained|none", choices=MODEL_NULLS), "Test against nulls with forward passes of "
+        _ASKED.nulls, Kind(_nulls, "text,untrained|none", choices=MODEL_NULLS), "Test against nulls with "
+        "forward passes of "
         "their own, too: text shuffles the tokens of each text, untrained draws random weights", NULLS, INFERENCE)
     null_runs: int = option(
         _ASKED.null_runs, ASKED["null_runs"], "Forward passes of each of these nulls", NULLS, INFERENCE)
@@ -197,7 +203,8 @@ class Study:
         None, maybe(named("device map", DEVICE_MAPS)), "Spread a model that does not fit on one device over devices, "
         "memory and disk (auto), or not (none)", SPEED, LOADING, MACHINE)
     dtype: str = option(
-        "float32", named("dtype", DTYPES), "Floating-point type that the model computes in", SPEED, LOADING, READING, MACHINE)
+        "float32", named("dtype", DTYPES), "Floating-point type that the model computes "
+        "in", SPEED, LOADING, READING, MACHINE)
     batch_size: Literal["auto"] | int = option(
         "auto", AUTO, "Texts per batch; auto goes by their length", SPEED, READING, MACHINE)
     num_layers: int | None = option(
@@ -214,15 +221,18 @@ class Study:
     language: bool = option(
         ON, switch, "Compute loss, perplexity and accuracy on the same texts", MEASUREMENT, READING)
     backend: str = option(
-        "auto", one_of("auto", "threading", "loky", "dask"), "Execution backend: this process, processes of this machine, "
+        "auto", one_of("auto", "threading", "loky", "dask"), "Execution backend: this process, processes of "
+        "this machine, "
         "or the cluster of the scheduler; auto is dask with a scheduler, else threading", SPEED, MACHINE, STUDY)
     jobs: Literal["auto"] | int = option(
         "auto", AUTO, "Layers at a time, or processes with loky; auto is one per core", SPEED, MACHINE)
     scheduler: str | None = option(
-        None, maybe(string.then(str, shape="tcp://HOST:PORT|FILE")), "Address or file of the scheduler of a dask cluster; "
+        None, maybe(string.then(str, shape="tcp://HOST:PORT|FILE")), "Address or file of the scheduler of a "
+        "dask cluster; "
         "none is no cluster", SPEED, MACHINE, STUDY)
     max_memory: str | None = option(
-        None, maybe(string.then(_size, shape="SIZE")), "Memory limit such as 4GiB or 500MB: larger runs are reduced (batch, "
+        None, maybe(string.then(_size, shape="SIZE")), "Memory limit such as 4GiB or 500MB: larger runs are "
+        "reduced (batch, "
         "threads) or refused; none is 90 % of what is left", SPEED, MACHINE, STUDY)
     cache: bool = option(
         ON, switch, "Reuse what was computed before, store what is new, and keep the activations beside the records",
@@ -231,7 +241,8 @@ class Study:
         ON, switch, "Store the texts and the names of their groups beside the records, not only lengths and numbers",
         OUTPUT_PANEL, OUTPUT, old=("texts",))
     figures: tuple[str, ...] = option(
-        FORMATS[:1], names(named("format of figures", FORMATS)).then(_formats), "File formats of the figures; png is always "
+        FORMATS[:1], names(named("format of figures", FORMATS)).then(_formats), "File formats of the figures; "
+        "png is always "
         "written", OUTPUT_PANEL, OUTPUT)
     figures_bare: bool = option(
         OFF, switch, "Draw figures for a paper: one or two columns wide, titles and captions in text files beside them",

@@ -39,8 +39,8 @@ def shown(value: object) -> str:
 class Kind:
     """A kind of value: how it is checked, what it looks like on the command line, and how it is read there.
 
-    ``check`` gives the value as a study holds it, or raises ValueError or UnknownName. ``typed`` makes a value of a word, or
-    raises ValueError for one that stays a word. ``choices`` complete the word; a ``switch`` is on or off.
+    ``check`` gives the value as a study holds it, or raises ValueError or UnknownName. ``typed`` makes a value of a
+    word, or raises ValueError for one that stays a word. ``choices`` complete the word; a ``switch`` is on or off.
     """
 
     check: Callable[[Any], Any]
@@ -65,8 +65,8 @@ class Kind:
 class Option:
     """One field of a study, which is a key of its YAML and an option of the command line.
 
-    ``single`` are options that give one value where the field takes several, each with its shape and its help; ``old`` are
-    words that the field was known by, which are taken without a warning.
+    ``single`` are options that give one value where the field takes several, each with its shape and its help; ``old``
+    are words that the field was known by, which are taken without a warning.
     """
 
     default: Any

@@ -194,7 +194,7 @@ class Written:
 
 
 def stem_of_model(study: Study, name: str) -> str:
-    """``<model>_tda``, or ``--output``, to which each of several models adds its own name."""
+    """``<model>_tda``, or ``--name``, to which each of several models adds its own name."""
     if not study.name:
         return f"{safe(name)}_tda"
     return f"{study.name}_{safe(name)}" if len(study.models) > 1 else study.name

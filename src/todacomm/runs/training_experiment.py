@@ -53,7 +53,7 @@ def execute_grok(
     with alone_in(directory) as alone:
         if not alone:
             raise CannotWrite(
-                f"another process is making this experiment in {directory}. Wait until it has ended, or give --output another name"
+                f"another process is making this experiment in {directory}. Wait until it has ended, or give another --name"
             )
         means.say(
             f"{len(experiment.plans)} runs, {at_once} at a time, about {spoken(needed)} of memory"
