@@ -2,19 +2,20 @@
 
 import re
 from dataclasses import replace
+from inspect import signature
 
 import numpy as np
 import pytest
 
-from todacomm import measure
+from todacomm import measure, run
 from todacomm.comparison.differences import incomparable
 from todacomm.comparison.gate import refuse_unlike
 from todacomm.core.errors import InvalidInput, InvalidStudy
-from todacomm.core.recipe import GATE, NOWHERE, NUMBERS, Recipe, alike
+from todacomm.core.recipe import GATE, NOWHERE, NUMBERS, Recipe, RecipeSettings, alike
 from todacomm.core.types import Texts
 from todacomm.runs import fields
 from todacomm.runs.cache.keys import Checkpoint, claims_key, measurement_key, model_key, reading_key
-from todacomm.runs.config import OLD, OPTIONS, Study, keys_of
+from todacomm.runs.config import OLD, OPTIONS, RunSettings, Study, keys_of
 from todacomm.runs.config_files import load_study, template
 
 MARKS = {getattr(fields, name) for name in (
@@ -146,3 +147,28 @@ def test_the_marks_are_those_that_the_keys_were_made_of():
     )  # fmt: skip
     assert alike(NUMBERS) == ("centre", "scale", "distance", "threshold")
     assert alike(NOWHERE) == ("engine", "maxdim")
+
+
+# The library
+
+
+def test_run_and_measure_show_each_of_their_keywords():
+    shown = {name: signature(function).parameters for name, function in (("run", run), ("measure", measure))}
+    assert set(RunSettings.__annotations__) == set(OPTIONS) - {"tokenizer", *keys_of(fields.STUDY, fields.OUTPUT)}
+    assert set(RecipeSettings.__annotations__) == set(Recipe.__dataclass_fields__)
+    assert set(shown["run"]) == {"model", "texts", "tokenizer", "track", *RunSettings.__annotations__}
+    own = {"data", "name", "recipe", "confidence", "resamples", "null_draws", "groups", "track"}
+    assert set(shown["measure"]) == own | set(RecipeSettings.__annotations__)
+    assert {key: shown["run"][key].default for key in RunSettings.__annotations__} == {
+        key: OPTIONS[key].default for key in RunSettings.__annotations__
+    }
+    assert shown["measure"]["components"].default == 50
+    types = {name: field.type for name, field in Recipe.__dataclass_fields__.items()}
+    assert RecipeSettings.__annotations__ == types
+
+
+def test_defaults_are_the_same_for_arrays_and_for_models():
+    shown = signature(measure).parameters
+    shared = set(shown) & set(OPTIONS) - {"name", "pooling", "max_length"}
+    assert len(shared) == 12
+    assert {key: shown[key].default for key in shared} == {key: OPTIONS[key].default for key in shared}

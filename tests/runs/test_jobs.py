@@ -104,7 +104,7 @@ def test_a_model_stays_in_the_process_for_the_jobs_of_one_model(tmp_path, monkey
         (("--backend", "dask"), "--backend dask needs --scheduler tcp://host:port"),
         (("--backend", "loky", "--scheduler", "tcp://a:1"), "--scheduler is dask's, and --backend loky has none"),
         (("--jobs", "3", "--scheduler", "tcp://a:1"), "--jobs 3: a scheduler knows its own workers"),
-        (("--jobs", "0"), "--jobs 0: expected auto or a number of layers or processes at a time"),
+        (("--jobs", "0"), "jobs: expected 'auto' or at least 1, found 0"),
         (("--backend", "dusk"), "backend: expected 'auto', 'threading', 'loky' or 'dask', found 'dusk'"),
         (("--scheduler", "none.json"), "there is no scheduler file none.json"),
     ],

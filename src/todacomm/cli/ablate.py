@@ -107,21 +107,17 @@ def ablate(
     config: running.Config = None,
     full: Annotated[
         bool,
-        typer.Option(
-            "--full", help="Combine all values, instead of changing one setting at a time.", rich_help_panel=SETTINGS
-        ),
+        options.own(SETTINGS, "Combine all values, instead of changing one setting at a time.", "", "--full"),
     ] = False,
     claim: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="CLAIM",
-            help="Test this claim, too: 'expansion>2', 'H1_count@layer_3>=10', 'H1_loop@final:p<=0.05'; repeatable.",
-            rich_help_panel=CLAIMS,
+        options.own(
+            CLAIMS,
+            "Test this claim, too: 'expansion>2', 'H1_count@layer_3>=10', 'H1_loop@final:p<=0.05'; repeatable.",
+            "CLAIM",
         ),
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print ablation.json instead of the table.", rich_help_panel=OUTPUT_PANEL)
-    ] = False,
+    json: Annotated[bool, options.own(OUTPUT_PANEL, "Print ablation.json instead of the table.", "", "--json")] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Measure again under other settings, and say which claims stand in how many of them.

@@ -35,36 +35,28 @@ def compare(
     ],
     against: Annotated[
         str,
-        typer.Option(
-            metavar="MODEL|all",
-            help="Compare each other model with this one, by default the first; all compares every two.",
-            rich_help_panel=COMPARISON,
+        options.own(
+            COMPARISON,
+            "Compare each other model with this one, by default the first; all compares every two.",
+            "MODEL|all",
         ),
     ] = "",
     group: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="LABEL=MODEL,MODEL",
-            help="Models that belong together, for the test of groups; once for each group; by default by kind and "
+        options.own(
+            COMPARISON,
+            "Models that belong together, for the test of groups; once for each group; by default by kind and "
             "place of the norm.",
-            rich_help_panel=COMPARISON,
+            "LABEL=MODEL,MODEL",
         ),
     ] = None,
     blocks: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            help="Blocks of texts in the permutation test of distances between diagrams.",
-            rich_help_panel=COMPARISON,
-        ),
+        options.own(COMPARISON, "Blocks of texts in the permutation test of distances between diagrams.", "N"),
     ] = 10,
     fail_if: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="RULE",
-            help="Exit with code 1 where this holds of a later run against the first; repeatable.",
-            rich_help_panel=GATE,
-        ),
+        options.own(GATE, "Exit with code 1 where this holds of a later run against the first; repeatable.", "RULE"),
     ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from todacomm.cli import console, options, streams
 from todacomm.cli import run as running
 from todacomm.core.errors import InvalidInput
@@ -67,33 +65,31 @@ def grok(
     given: Mapping[str, Any],
     preset: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help="Start from the settings of quick, paper-transformer, paper-mlp, nanda, one-hidden-layer or images.",
-            rich_help_panel=TASK,
+        options.own(
+            TASK,
+            "Start from the settings of quick, paper-transformer, paper-mlp, nanda, one-hidden-layer or images.",
+            "NAME",
         ),
     ] = "quick",
-    seeds: Annotated[
-        str, typer.Option(metavar="A-B|A,B", help="Seeds, one run each.", rich_help_panel=TRAINING)
-    ] = "46-48",
+    seeds: Annotated[str, options.own(TRAINING, "Seeds, one run each.", "A-B|A,B")] = "46-48",
     sweep: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="KEY=A,B,…",
-            help="Values of a setting, repeatable: every combination is a cell with its own seeds and controls.",
-            rich_help_panel=TRAINING,
+        options.own(
+            TRAINING,
+            "Values of a setting, repeatable: every combination is a cell with its own seeds and controls.",
+            "KEY=A,B,…",
         ),
     ] = None,
     controls: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            help="Runs with permuted labels, and as many without weight decay, of each cell; few make a wide band.",
-            rich_help_panel=TRAINING,
+        options.own(
+            TRAINING,
+            "Runs with permuted labels, and as many without weight decay, of each cell; few make a wide band.",
+            "N",
         ),
     ] = 2,
     json: Annotated[
-        bool, typer.Option("--json", help="Print signature.json instead of the table.", rich_help_panel=OUTPUT_PANEL)
+        bool, options.own(OUTPUT_PANEL, "Print signature.json instead of the table.", "", "--json")
     ] = False,
     quiet: options.Quiet = False,
 ) -> None:

@@ -33,15 +33,11 @@ def measure(
     ],
     layers: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="Arrays of the file to measure, by name; by default all that are clouds.",
-            rich_help_panel=MEASUREMENT,
-        ),
+        options.own(MEASUREMENT, "Arrays of the file to measure, by name; by default all that are clouds.", "NAMES"),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write records, figures and a report here.", rich_help_panel=OUTPUT_PANEL),
+        options.own(OUTPUT_PANEL, "Write records, figures and a report here.", "DIR"),
     ] = None,
     csv: options.Csv = False,
     json: options.Json = False,

@@ -22,13 +22,15 @@ OF_ARRAYS = tuple(  # the fields that say something of arrays
     or key in ("jobs", "max_memory", "cache", "figures", "figures_bare")
 )
 
-Csv = Annotated[
-    bool, typer.Option("--csv", help="Print one CSV row per layer instead of the table.", rich_help_panel=OUTPUT_PANEL)
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.", rich_help_panel=OUTPUT_PANEL)]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Show no progress bars and no table.", rich_help_panel=OUTPUT_PANEL)
-]
+
+def own(panel: str, sentence: str, shape: str = "", *words: str) -> Any:
+    """An option of one command alone."""
+    return typer.Option(*words, metavar=shape or None, help=sentence, rich_help_panel=panel)
+
+
+Csv = Annotated[bool, own(OUTPUT_PANEL, "Print one CSV row per layer instead of the table.", "", "--csv")]
+Json = Annotated[bool, own(OUTPUT_PANEL, "Print JSON instead of the table.", "", "--json")]
+Quiet = Annotated[bool, own(OUTPUT_PANEL, "Show no progress bars and no table.", "", "--quiet", "-q")]
 Written = Annotated[
     list[str],
     typer.Argument(

@@ -24,9 +24,9 @@ def plan(
     ] = None,
     config: running.Config = None,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Measure this machine anew, not once a day.", rich_help_panel=PLAN)
+        bool, options.own(PLAN, "Measure this machine anew, not once a day.", "", "--calibrate")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON: seconds and bytes.", rich_help_panel=PLAN)] = False,
+    json: Annotated[bool, options.own(PLAN, "Print JSON: seconds and bytes.", "", "--json")] = False,
 ) -> None:
     """Say what a run will take: texts, tokens, points, layers, FLOPs, time and memory of each stage. Nothing is run.
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from todacomm.cli import console, options
 from todacomm.cli import run as running
 from todacomm.runs.config import OUTPUT_PANEL, Study
@@ -20,11 +18,11 @@ def report(
     names: options.Written,
     output: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR|FILE.html",
-            help="Write the page over several runs here, or a page of one run beside its own; by default "
+        options.own(
+            OUTPUT_PANEL,
+            "Write the page over several runs here, or a page of one run beside its own; by default "
             "experiments/report_<names>_<timestamp>.",
-            rich_help_panel=OUTPUT_PANEL,
+            "DIR|FILE.html",
         ),
     ] = None,
     quiet: options.Quiet = False,

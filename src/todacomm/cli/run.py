@@ -5,8 +5,6 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from todacomm.cli import console, options, tables
 from todacomm.runs.config import DEFAULT_STUDY, OF_MODELS, OPTIONS, Study
 
@@ -15,11 +13,11 @@ if TYPE_CHECKING:
 
 Config = Annotated[
     str | None,
-    typer.Option(
+    options.own(
+        OF_MODELS,
+        "Take all options from this study file; those that are given here replace its own.",
+        "FILE|NAME",
         "--config",
-        metavar="FILE|NAME",
-        help="Take all options from this study file; those that are given here replace its own.",
-        rich_help_panel=OF_MODELS,
     ),
 ]
 

@@ -5,8 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from todacomm.cli import console, options, streams
 from todacomm.runs.config import OUTPUT_PANEL, Study
 
@@ -23,9 +21,7 @@ if TYPE_CHECKING:
 def show(
     given: Mapping[str, Any],
     names: options.Written,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the record instead of tables.", rich_help_panel=OUTPUT_PANEL)
-    ] = False,
+    json: Annotated[bool, options.own(OUTPUT_PANEL, "Print the record instead of tables.", "", "--json")] = False,
 ) -> None:
     """Show what was found, here in the terminal: the answer, and tables with sparklines along layers or steps.
 

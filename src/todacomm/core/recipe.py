@@ -1,9 +1,11 @@
 """How a cloud is made and measured: frozen, and with a digest, so that two numbers can be known to be comparable."""
 
 import hashlib
+import inspect
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, TypeVar
 
 from todacomm.core.errors import InvalidInput, UnknownName
 
@@ -12,6 +14,7 @@ GIVEN = (*DISTANCES, "precomputed")
 SCALES = ("none", "median", "rms", "sphere")
 FEWEST_POINTS = 3  # what a cloud needs
 MANY_POINTS = 10_000  # from here on landmarks are worth a word
+F = TypeVar("F", bound=Callable[..., Any])
 # Where two recipes must agree: for their numbers to be of the same thing, or else for the gate to compare them
 NUMBERS, GATE, NOWHERE = "numbers", "gate", "nowhere"
 
@@ -80,6 +83,40 @@ class Recipe:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
+class RecipeSettings(TypedDict, total=False):
+    """The fields of a recipe as keywords."""
+
+    pooling: str | None
+    site: str
+    max_length: int | None
+    centre: bool
+    scale: Literal["none", "median", "rms", "sphere"]
+    components: int | None
+    distance: Literal["euclidean", "cosine", "precomputed"]
+    subsample: int | None
+    seed: int
+    engine: str
+    maxdim: int
+    threshold: float | None
+    landmarks: int | None
+
+
 def alike(where: str) -> tuple[str, ...]:
     """The fields in which two recipes must agree there, in their order."""
     return tuple(one.name for one in fields(Recipe) if one.metadata["alike"] == where)
+
+
+def with_keywords(settings: type, defaults: Mapping[str, Any]) -> Callable[[F], F]:
+    """The function with a signature in which the keys of a TypedDict stand in place of its ``**settings``."""
+
+    def decorated(function: F) -> F:
+        signature = inspect.signature(function)
+        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        more = [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=defaults[key], annotation=hint)
+            for key, hint in settings.__annotations__.items()
+        ]
+        function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+        return function
+
+    return decorated

@@ -1,7 +1,8 @@
 """Arrays, clouds or activations → a Profile with its claims: ``todacomm measure`` as a function. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Unpack
 
 import numpy as np
 from scipy.spatial.distance import squareform
@@ -10,13 +11,14 @@ from todacomm.clouds.distance_matrices import array_of_distances, condensed_of, 
 from todacomm.core.errors import InvalidCloud, InvalidInput, UnknownName
 from todacomm.core.inference_types import Asked
 from todacomm.core.progress import Track, silent
-from todacomm.core.recipe import FEWEST_POINTS, Recipe
+from todacomm.core.recipe import FEWEST_POINTS, Recipe, RecipeSettings, with_keywords
 from todacomm.core.threads import one_thread
 from todacomm.core.types import Activations, PointCloud, Profile
 from todacomm.profiles.infer import Map, with_claims
 from todacomm.profiles.measure import Checked, Each, as_clouds, measure_profile, one_by_one
 
 
+@with_keywords(RecipeSettings, asdict(Recipe()))
 @one_thread
 def measure(
     data: np.ndarray | PointCloud | Activations | Mapping[str, np.ndarray],
@@ -28,7 +30,7 @@ def measure(
     null_draws: int = 199,
     groups: Sequence[str] | None = None,
     track: Track = silent,
-    **settings: Any,
+    **settings: Unpack[RecipeSettings],
 ) -> Profile:
     """The topology of arrays that you already have; no model and no torch is needed.
 

@@ -1,9 +1,9 @@
 """The configuration of a study: each field of this frozen type is a key of YAML and an option of the command line."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypedDict
 
 from todacomm.core.errors import InvalidInput, InvalidStudy, UnknownName
 from todacomm.core.inference_types import MODEL_NULLS, Asked
@@ -298,6 +298,41 @@ class Study:
     def recipe_of_arrays(self) -> Recipe:
         """The recipe of arrays, which no model has made."""
         return Recipe(**{**self.bearing_on(MEASURING), "pooling": None, "max_length": None})
+
+
+class RunSettings(TypedDict, total=False):
+    """The fields of a study that say something of one model on one dataset, as keywords of `todacomm.run`."""
+
+    samples: int
+    shuffle: bool
+    min_tokens: int
+    max_length: int
+    layers: str | Sequence[str]
+    site: str
+    pooling: str | Sequence[str] | None
+    components: int | None
+    distance: str
+    scale: str
+    maxdim: int
+    engine: str
+    subsample: int | None
+    landmarks: int | None
+    confidence: float
+    resamples: int
+    null_draws: int
+    nulls: str | Sequence[str]
+    null_runs: int
+    seed: int
+    device: str
+    device_map: str | None
+    dtype: str
+    batch_size: Literal["auto"] | int
+    num_layers: int | None
+    revision: str | None
+    trust_remote_code: bool
+    allow_pickle: bool
+    language: bool
+    jobs: Literal["auto"] | int
 
 
 OPTIONS: Mapping[str, Option] = {field.name: field.metadata["option"] for field in fields(Study)}

@@ -6,18 +6,18 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from todacomm.core.errors import InvalidInput
 from todacomm.core.parallel import Number, in_threads, one_thread
 from todacomm.core.progress import Track, silent
-from todacomm.core.recipe import Recipe
+from todacomm.core.recipe import Recipe, with_keywords
 from todacomm.core.types import Activations, ModelCard, PointCloud, Profile, Texts, strings_of
 from todacomm.models import datasets
 from todacomm.models.names import ModelSource, resolve
 from todacomm.profiles.infer import with_claims
 from todacomm.profiles.measure import Checked, measure_profile, measure_task
-from todacomm.runs.config import Study, by_key, keys_of
+from todacomm.runs.config import RunSettings, Study, by_key, keys_of
 from todacomm.runs.fields import LOADING, OUTPUT, STUDY
 from todacomm.runs.model_nulls import with_model_nulls
 
@@ -82,13 +82,14 @@ class Result:
         return self.reading.activations
 
 
+@with_keywords(RunSettings, dict(Study()))
 def run(
     model: Any,
     *,
     texts: Texts | Iterable[str] | None = None,
     tokenizer: Any = None,
     track: Track = silent,
-    **settings: Any,
+    **settings: Unpack[RunSettings],
 ) -> Profile:
     """The profile of a model: its layers measured on texts.
 
