@@ -30,14 +30,14 @@ from todacomm.core.errors import InvalidCloud, InvalidInput, UnknownName
 from todacomm.core.recipe import FEWEST_POINTS
 from todacomm.core.types import Measurement, Number, Profile
 from todacomm.homology.metrics import SCALED
-from todacomm.report.comparison import comparison_plots
+from todacomm.report.comparison import comparison_charts
 from todacomm.report.document import figure_parts, style
 from todacomm.report.document.figure_formats import FORMATS, Figures
+from todacomm.report.document.matplotlib_renderer import draw_panel, handle
 from todacomm.report.document.style import COLUMN, WIDTH
 from todacomm.report.layers import diagram_plots, plots
-from todacomm.report.layers.along_plots import draw_expansion
-from todacomm.report.layers.null_plots import draw_against
-from todacomm.report.layers.series import places, signal_bars
+from todacomm.report.layers.along_charts import against_panel, expansion_panel, keys_of
+from todacomm.report.layers.series import axis_label, signal_bars
 from todacomm.report.training.clock_plots import LABELS, Clock, draw_clock, in_order
 from todacomm.report.words import phrases
 from todacomm.training.fourier import Characters, additive_characters, coefficients, plane, shares
@@ -85,14 +85,13 @@ def profile(
     key = _key(profile, name, scaled=scaled)
     with _onto(ax) as axes:
         beside, top = _values_in(axes), axes.get_ylim()[1]
-        look = figure_parts.Look(colour or _free_colour(axes, key), label=label or "")
-        draw_against(axes, profile, key, look, band=band, null=null, beside=beside)
+        look: Any = {"colour": colour or _free_colour(axes, key), "label": label or "", "band": band, "null": null}
+        panel = against_panel(profile, key, axis_label(profile, key), most=_most(axes), beside=beside, **look)
+        draw_panel(axes, panel)
         if axes.get_yscale() == "log":
             axes.autoscale(axis="y")
         elif len(beside):
-            axes.set_ylim(top=max(top, axes.get_ylim()[1]))
-        axes.set_ylabel(figure_parts.axis_label(profile, key))
-        _label_layers(axes, profile)
+            axes.set_ylim(top=max(top, axes.get_ylim()[1], 1.08 * float(beside.max())))
         return axes
 
 
@@ -102,8 +101,9 @@ def expansion(profile: Profile, ax: Axes | None = None) -> Axes:
     The baseline is the first sound layer, or checkpoint, and stands on the axis; a dashed line marks the peak of H0 total.
     """
     with _onto(ax) as axes:
-        draw_expansion(axes, profile)
-        _label_layers(axes, profile)
+        panel = expansion_panel(profile, most=_most(axes))
+        draw_panel(axes, panel)
+        axes.legend(handles=[handle(key) for key in keys_of(panel)], loc="best")
         return axes
 
 
@@ -124,24 +124,12 @@ def comparison(
     if len({p.along for p in chosen}) != 1:
         found = "some of layers and some of steps" if chosen else "none"
         raise InvalidInput(f"expected profiles along the layers, or along the steps of a training; found {found}")
-    key, hands = _key(chosen[0], name, scaled=scaled), comparison_plots.hands(chosen)
+    key = _key(chosen[0], name, scaled=scaled)
+    label = " or\n".join(dict.fromkeys(axis_label(one, key) for one in chosen))
     with _onto(ax) as axes:
-        drawn = [
-            comparison_plots.draw_profile(axes, one, hand, lambda m: _number(m, key))
-            for one, hand in zip(chosen, hands, strict=True)
-        ]
-        comparison_plots.value_axis(axes, [value for values in drawn for value in values])
-        axes.set_ylabel(" or\n".join(dict.fromkeys(figure_parts.axis_label(one, key) for one in chosen)))
-        if chosen[0].along == "step":
-            figure_parts.label_steps(axes, np.concatenate([places(one) for one in chosen]))
-        else:
-            axes.set_xlabel(comparison_plots.DEPTH)
+        draw_panel(axes, comparison_charts.depth_panel(chosen, label, lambda m: _number(m, key)))
         if legend:
-            axes.legend(
-                handles=[
-                    comparison_plots.handle(h.label, color=h.colour, marker=h.marker, linestyle=h.dashes) for h in hands
-                ]
-            )
+            axes.legend(handles=[handle(key) for key in comparison_charts.keys_of(chosen) if key.dashes])
         return axes
 
 
@@ -339,8 +327,9 @@ def _number(measurement: Measurement, key: str) -> Number:
     return getattr(measurement.facts, key, None)
 
 
-def _label_layers(axes: Axes, found: Profile) -> None:
-    figure_parts.label_layers(axes, found, most=max(3, int(LABELS_AN_INCH * figure_parts.inches_wide(axes))))
+def _most(axes: Axes) -> int:
+    """How many layers are named along axes of this width."""
+    return max(3, int(LABELS_AN_INCH * figure_parts.inches_wide(axes)))
 
 
 def _values_in(axes: Axes) -> Float[np.ndarray, " v"]:

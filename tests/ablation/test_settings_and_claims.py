@@ -337,7 +337,7 @@ def test_an_interruption_leaves_nothing(todacomm, arrays, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("todacomm.report.ablation.ablation_plots.write_ablation_figures", interrupted)
+    monkeypatch.setattr("todacomm.report.ablation.ablation_charts.write_ablation_figures", interrupted)
     code, _, err = todacomm("ablate", "layers.npz", "--components", "2", "--points", "all")
     assert code == 130
     assert "nothing is half-written" in one_line(err)
@@ -350,7 +350,7 @@ def test_an_interruption_leaves_nothing(todacomm, arrays, monkeypatch):
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """Options of an ablation on three layers and sixteen texts, without figures, which the arrays have."""
-    monkeypatch.setattr("todacomm.report.ablation.ablation_plots.write_ablation_figures", lambda *_: [])
+    monkeypatch.setattr("todacomm.report.ablation.ablation_charts.write_ablation_figures", lambda *_: [])
     study = f"models: [{DECODER}, {ENCODER}]\nsamples: 16\nlayers: [embedding, layer_1, layer_4]\n"
     (tmp_path / "small.yaml").write_text(study + "resamples: 0\nnull_draws: 0\n", encoding="utf-8")
     lists = {"components": "4,none", "points": "0.5,all", "scale": "none", "distance": "euclidean", "seeds": "42,1"}

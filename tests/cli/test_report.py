@@ -12,8 +12,8 @@ import stored
 from todacomm.comparison.compare import How
 from todacomm.records.ablations import read_ablation
 from todacomm.records.texts import NONE_KEPT
-from todacomm.report.ablation import ablation_plots
-from todacomm.report.comparison import comparison_plots, pair_plots
+from todacomm.report.ablation import ablation_charts
+from todacomm.report.comparison import all_charts
 from todacomm.report.training import all_figures
 from todacomm.runs.ablation import write as write_ablation
 from todacomm.runs.study import compared, write_compared
@@ -26,10 +26,9 @@ LEFT_OUT = "What is left out"
 def undrawn(monkeypatch):
     """No figure is drawn: what they show is tested elsewhere."""
     monkeypatch.setattr("todacomm.runs.rebuild_reports.write_figures", lambda *_: [])
-    monkeypatch.setattr("todacomm.runs.rebuild_reports.write_comparison_figures", lambda *_: [])
-    monkeypatch.setattr(comparison_plots, "write_comparison_figures", lambda *_: [])
-    monkeypatch.setattr(pair_plots, "write_pair_figures", lambda *_: {})
-    monkeypatch.setattr(ablation_plots, "write_ablation_figures", lambda *_: [])
+    monkeypatch.setattr("todacomm.runs.rebuild_reports.write_comparison_charts", lambda *_: [])
+    monkeypatch.setattr(all_charts, "write_comparison_charts", lambda *_: [])
+    monkeypatch.setattr(ablation_charts, "write_ablation_figures", lambda *_: [])
     monkeypatch.setattr(all_figures, "write_grok_figures", lambda *_: [])
 
 

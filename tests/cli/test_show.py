@@ -15,7 +15,7 @@ from todacomm.comparison.compare import compare
 from todacomm.records.comparisons import COMPARISON, comparison_record
 from todacomm.records.io import to_json, write_atomically
 from todacomm.records.runs import Record, write_record
-from todacomm.report.ablation import ablation_plots
+from todacomm.report.ablation import ablation_charts
 from todacomm.report.terminal import sparklines
 from todacomm.report.terminal.sparklines import heights, sparkline
 from todacomm.report.words.pairs import verdicts
@@ -64,7 +64,7 @@ def training(tmp_path, monkeypatch):
 
 @pytest.fixture
 def ablated(tmp_path, monkeypatch):
-    monkeypatch.setattr(ablation_plots, "write_ablation_figures", lambda *_: [])
+    monkeypatch.setattr(ablation_charts, "write_ablation_figures", lambda *_: [])
     return write_ablation(stored.an_ablation(), tmp_path, "a", {}, "todacomm ablate")
 
 

@@ -234,8 +234,7 @@ def gate(todacomm, written, tmp_path, monkeypatch):
     """``todacomm compare base tuned`` on a copy of the runs, without figures."""
     for run in written.iterdir():
         shutil.copytree(run, tmp_path / run.name)
-    monkeypatch.setattr("todacomm.report.comparison.comparison_plots.write_comparison_figures", lambda *_: [])
-    monkeypatch.setattr("todacomm.report.comparison.pair_plots.write_pair_figures", lambda *_: {})
+    monkeypatch.setattr("todacomm.report.comparison.all_charts.write_comparison_charts", lambda *_: [])
     return lambda *arguments: todacomm("compare", "base", "tuned", *arguments)
 
 

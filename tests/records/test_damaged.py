@@ -23,11 +23,10 @@ def whole(tmp_path_factory):
     place = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         for name in (
-            "comparison.comparison_plots.write_comparison_figures",
-            "ablation.ablation_plots.write_ablation_figures",
+            "comparison.all_charts.write_comparison_charts",
+            "ablation.ablation_charts.write_ablation_figures",
         ):
             patch.setattr(f"todacomm.report.{name}", lambda *_, **__: [])
-        patch.setattr("todacomm.report.comparison.pair_plots.write_pair_figures", lambda *_: {})
         profiles = [profile_of("a", 0, claims=True), profile_of("b", 1)]
         for name, profile in zip(("one", "two"), profiles, strict=True):
             write_experiment(place / name, [profile])
@@ -220,11 +219,10 @@ def test_one_value_that_was_changed_never_ends_in_a_traceback(damaged, tmp_path,
     """300 changes of values at random, in records without digests, which are the last guard."""
     for name in (
         "todacomm.runs.rebuild_reports.write_figures",
-        "todacomm.report.comparison.comparison_plots.write_comparison_figures",
+        "todacomm.report.comparison.all_charts.write_comparison_charts",
     ):
         monkeypatch.setattr(name, lambda *_: [])
-    monkeypatch.setattr("todacomm.report.comparison.pair_plots.write_pair_figures", lambda *_: {})
-    monkeypatch.setattr("todacomm.report.ablation.ablation_plots.write_ablation_figures", lambda *_, **__: [])
+    monkeypatch.setattr("todacomm.report.ablation.ablation_charts.write_ablation_figures", lambda *_, **__: [])
     unsealed(tmp_path)
     path, directory = tmp_path / record, record.split("/", maxsplit=1)[0]
     found = json.loads(path.read_text(encoding="utf-8"))

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,21 +17,27 @@ from todacomm.comparison.diagram_tests import DiagramDistance
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import ModelCard
 from todacomm.report.comparison import clustering_charts, pair_charts
-from todacomm.report.comparison.comparison_charts import comparison_charts, covered
-from todacomm.report.comparison.comparison_plots import chosen_expansions, comparison_drawings
+from todacomm.report.comparison.all_charts import comparison_charts
+from todacomm.report.comparison.comparison_charts import chosen_expansions
 from todacomm.report.comparison.comparison_sections import comparison_document
-from todacomm.report.comparison.language_charts import language_charts
-from todacomm.report.document import chart_parts, style
+from todacomm.report.document import page_renderer, style
+from todacomm.report.document.chart import Axis, Chart, Panel, Series, exact
 from todacomm.report.document.page import to_html
-from todacomm.report.document.pieces import Chart, Document, Part, Table, to_markdown
+from todacomm.report.document.pieces import Document, Part, Table, to_markdown
 from todacomm.report.document.style import PALETTE
 
 EVIL = "<img src=x onerror=alert(1)>"
 
 
+def on_page(chart):
+    """A chart as the page draws it."""
+    traces, layout = page_renderer.drawn(chart)
+    return SimpleNamespace(traces=traces, layout=layout, data=chart.data, caption=chart.caption)
+
+
 def charts_of(comparison):
     parts = comparison_document([("", comparison, {})]).parts
-    return {piece.name: piece for part in parts for piece in part.pieces if isinstance(piece, Chart)}
+    return {piece.name: on_page(piece) for part in parts for piece in part.pieces if isinstance(piece, Chart)}
 
 
 def named(chart, trace_name):
@@ -67,16 +74,18 @@ def charts(comparison):
     return charts_of(comparison)
 
 
-def test_every_figure_of_a_comparison_has_a_chart_of_its_name(comparison, charts):
-    alone, pairs = {"comparison_profiles", "comparison_expansion"}, {f"comparison_differences_{i}" for i in range(2)}
-    assert alone <= set(comparison_drawings)
-    assert covered(comparison) >= {*alone, *pairs, "comparison_tree"}
-    assert covered(comparison) <= set(charts)
+def test_every_chart_of_a_comparison_stands_in_its_document_once(comparison, charts):
+    found = [chart.name for chart in comparison_charts.of(comparison)]
+    assert sorted(found) == sorted(charts)
+    pairs = {f"comparison_differences_{i}" for i in range(2)}
+    assert {"comparison_profiles", "comparison_expansion", "comparison_tree", "comparison_distances", *pairs} == set(
+        found
+    )
 
 
 def test_models_without_claims_and_without_a_third_have_no_chart_of_pairs_and_no_tree():
     comparison = compare([a_profile(2, n=12, model=m, recipe=Recipe(components=6)) for m in "ab"])
-    assert covered(comparison) == {"comparison_profiles", "comparison_expansion"}
+    assert set(charts_of(comparison)) == {"comparison_profiles", "comparison_expansion"}
 
 
 def test_charts_are_json_without_nan_even_where_layers_are_undefined():
@@ -161,10 +170,9 @@ def test_a_doubtful_growth_is_hollow_and_an_undefined_one_is_said_in_a_word():
     doubtful = a_profile(
         3, n=20, model="loud", massive=["layer_0", "layer_1", "layer_2"], recipe=Recipe(pooling="mean", components=6)
     )
-    _, chart = comparison_charts(
-        compare([replace(sound, expansions=()), replace(doubtful, expansions=doubtful.expansions[:1] * 2)])
-    )
-    undefined, hollow = (t for t in chart.traces[:3] if t["hoverinfo"] == "text")
+    compared = compare([replace(sound, expansions=()), replace(doubtful, expansions=doubtful.expansions[:1] * 2)])
+    chart = charts_of(compared)["comparison_expansion"]
+    undefined, hollow = [t for t in chart.traces if "hovertext" in t][:2]
     assert undefined["text"] == ["undefined"]
     assert hollow["marker"]["color"] == ["paper"]
     assert hollow["marker"]["line"]["color"] == [PALETTE[1]]
@@ -179,7 +187,7 @@ def test_layers_that_differ_are_filled_and_those_that_do_not_are_hollow(comparis
     assert differs == [False, True, False]
     assert trace["marker"]["color"] == ["paper", PALETTE[1], "paper"]
     shares = np.array([100 * d.relative.estimate for d in row])
-    assert trace["y"] == pytest.approx(pair_charts.bent(shares), rel=1e-4)
+    assert trace["y"] == pytest.approx([page_renderer.bent(share, 10) for share in shares], rel=1e-4)
     assert "differs" in trace["hovertext"][1]
     assert "no difference shown" in trace["hovertext"][0]
 
@@ -193,32 +201,28 @@ def test_a_doubtful_layer_is_crossed_and_an_undefined_one_is_left_out(profiles):
     chart = charts_of(compare([profiles[0], replace(profiles[1], measurements=spoilt)]))["comparison_differences_0"]
     trace = next(t for t in chart.traces if t.get("hovertext"))
     assert trace["marker"]["symbol"] == ["x-thin", "circle", "x-thin"]
+    assert next(t["y"] for t in chart.traces if t["hoverinfo"] == "skip" and t.get("x") == [-0.4, 2.4]) == [0, 0]
     assert [y is None for y in trace["y"]] == [False, False, True]
-    assert "doubtful" in legend_of(chart)
-    assert "doubtful" not in legend_of(charts_of(compare(profiles[:2]))["comparison_differences_0"])
+    assert "doubtful in either model" in legend_of(chart)
+    assert "doubtful in either model" not in legend_of(charts_of(compare(profiles[:2]))["comparison_differences_0"])
     bands = [t for t in chart.traces if t.get("fill") and t["yaxis"] == "y"]
     assert [t["x"] for t in bands] == [[0, 1, 1, 0]]
 
 
 def test_bands_are_one_polygon_a_run_of_layers():
-    low, high = np.array([0, np.nan, 2, 3]), np.array([1, np.nan, 4, 5.0])
-    bands = list(pair_charts.band([0, 1, 2, 3], low, high))
+    series = Series((0, 1, 2, 3), (0.5, None, 3, 4), low=(0, None, 2, 3), high=(1, None, 4, 5))
+    bands = list(page_renderer.bands(Panel((series,), Axis(), Axis()), series))
     assert [(t["x"], t["y"]) for t in bands] == [([0, 0], [1, 0]), ([2, 3, 3, 2], [4, 5, 3, 2])]
 
 
 def test_an_axis_that_reaches_far_is_linear_within_ten_per_cent_and_logarithmic_beyond():
     values = [-100.0, -10, -5, 0, 10, 100, 1000]
-    assert pair_charts.bent(np.array(values)) == pytest.approx([-2, -1, -0.5, 0, 1, 2, 3])
-    assert np.isnan(pair_charts.bent(np.array([np.nan])))
-    ticks = pair_charts.bent_ticks(np.array([-2.0, 2.4]))
-    assert dict(zip(ticks["ticktext"], ticks["tickvals"], strict=True)) == {
-        "-100": -2,
-        "-10": -1,
-        "0": 0,
-        "10": 1,
-        "100": 2,
-        "1,000": 3,
-    }
+    assert [page_renderer.bent(v, 10) for v in values] == pytest.approx([-2, -1, -0.5, 0, 1, 2, 3])
+    axis = pair_charts.difference_axis([-100.0, 400.0], [1200.0])
+    assert axis.kind == "bent"
+    assert axis.ticks == ((-100, "-100"), (-10, "-10"), (0, "0"), (10, "10"), (100, "100"), (1000, "1,000"))
+    assert page_renderer.axis_of(axis, y="x", named=True)["tickvals"] == [-2, -1, 0, 1, 2, 3]
+    assert pair_charts.difference_axis([-90.0, 299.0], [1200.0]).kind == "linear"
 
 
 def test_distances_of_diagrams_and_cka_stand_below_the_differences(comparison, profiles):
@@ -248,17 +252,20 @@ def test_the_tree_is_that_of_scipy():
 def test_the_tree_names_its_models_and_marks_their_families():
     comparison = compare(four())
     found, chart = comparison.likeness, charts_of(comparison)["comparison_tree"]
-    assert [one["text"].split(" (")[0] for one in chart.layout["annotations"]] == [found.models[i] for i in found.order]
-    told = {t["name"]: [text.split("<br>")[0] for text in t["hovertext"]] for t in chart.traces if "name" in t}
+    names = chart.layout["yaxis"]["ticktext"]
+    assert [name.split(" (")[0] for name in names] == [found.models[i] for i in found.order]
+    marked = [t for t in chart.traces if "name" in t and "hovertext" in t]
+    told = {t["name"]: [text.split("<br>")[0] for text in t["hovertext"]] for t in marked}
+    assert legend_of(chart) == [t["name"] for t in marked]
     assert set(told) == {"kind: masked", "kind: causal", "norm place: post-LN", "norm place: pre-LN"}
     assert sorted(told["kind: causal"]) == sorted(m for m in found.models if m.endswith("causal"))
-    looks = [(t["marker"]["color"], t["marker"]["symbol"]) for t in chart.traces if "name" in t]
+    looks = [(t["marker"]["color"][0], t["marker"]["symbol"][0]) for t in marked]
     assert len({colour for colour, _ in looks}) == len({symbol for _, symbol in looks}) == 4
 
 
 def test_the_matrix_holds_the_distance_of_each_pair():
-    found = compare(four()).likeness
-    chart = clustering_charts.distances_chart(found)
+    comparison = compare(four())
+    found, chart = comparison.likeness, charts_of(comparison)["comparison_distances"]
     place = {model: i for i, model in enumerate(found.models)}
     assert len(chart.data.rows) == 6
     for one, other, far in chart.data.rows:
@@ -276,7 +283,7 @@ def test_language_is_drawn_where_correlations_are_made_and_nowhere_else(charts):
 
     loud = model(5, massive=["embedding", "layer_0", "layer_1"])
     comparison = compare([*(model(i) for i in range(5)), loud])
-    (chart,) = language_charts(comparison)
+    (chart,) = map(on_page, comparison_charts.of(comparison, "comparison_language"))
     rows = {row.model: row for row in comparison.rows}
     assert {row[0] for row in chart.data.rows} == {f"m{i}" for i in range(5)}
     for name, _, number, bits, value, *_ in chart.data.rows:
@@ -289,7 +296,7 @@ def test_language_is_drawn_where_correlations_are_made_and_nowhere_else(charts):
 
 
 def test_cells_for_download_are_plain_numbers_and_empty_where_there_is_none():
-    assert [chart_parts.exact(v) for v in (12345.678, 3, 1e-7, None, math.nan, math.inf)] == [
+    assert [exact(v) for v in (12345.678, 3, 1e-7, None, math.nan, math.inf)] == [
         "12345.678",
         "3",
         "1e-07",
@@ -300,11 +307,12 @@ def test_cells_for_download_are_plain_numbers_and_empty_where_there_is_none():
 
 
 def test_ticks_of_a_log_axis_are_few_and_at_round_numbers():
-    assert [t for t in style.log_ticks(0.8, 1.25) if 0.8 <= t <= 1.25] == [0.8, 1, 1.25]
+    assert style.log_ticks(0.8, 1.25) == [0.8, 1, 1.2]
     rng = np.random.default_rng(1)
     for low, high in zip(0.8 / 10 ** rng.uniform(0, 3, 200), 1.25 * 10 ** rng.uniform(0, 6, 200), strict=True):
-        ticks = [t for t in style.log_ticks(low, high) if low <= t <= high]
-        assert 2 <= len(ticks) <= 10
+        ticks = style.log_ticks(low, high)
+        assert 2 <= len(ticks) <= 6
+        assert all(low <= t <= high for t in ticks)
         assert 1 in ticks
         assert len({f"{t:g}" for t in ticks}) == len(ticks)
 
@@ -339,8 +347,8 @@ def test_a_name_that_is_markup_reaches_every_chart_as_a_name(profiles):
 
     comparison = compare([called(p, f"{EVIL}{i}&%{{x}}") for i, p in enumerate(profiles)])
     for chart in charts_of(comparison).values():
-        texts = [text for text in strings([chart.traces, chart.layout]) if text != chart_parts.BREAK]
-        assert not [text for text in texts if "<" in text.replace(chart_parts.BREAK, "") or "&%" in text]
+        texts = [text for text in strings([chart.traces, chart.layout]) if text != page_renderer.BREAK]
+        assert not [text for text in texts if "<" in text.replace(page_renderer.BREAK, "") or "&%" in text]
         assert any("&lt;img" in text for text in texts)
         assert not [
             key for trace in chart.traces for key in trace if key.endswith("template") and trace[key] != "%{z:.2f}"
@@ -351,8 +359,8 @@ def test_a_name_that_is_markup_reaches_every_chart_as_a_name(profiles):
 
 
 def test_plain_text_is_what_a_reader_of_tags_shows():
-    assert chart_parts.plain("<b> & &lt;") == "&lt;b&gt; &amp; &amp;lt;"
-    assert chart_parts.hover("a <b>", "", "c") == "a &lt;b&gt;<br>c"
+    assert page_renderer.plain("<b> & &lt;") == "&lt;b&gt; &amp; &amp;lt;"
+    assert page_renderer.hover("a <b>", "", "c") == "a &lt;b&gt;<br>c"
 
 
 # Tables

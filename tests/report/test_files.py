@@ -289,6 +289,7 @@ def test_the_comparison_page_is_self_contained_and_shows_failures(tmp_path):
         "comparison_profiles.png",
         "comparison_expansion.png",
         "comparison_tree.png",
+        "comparison_distances.png",
     }
 
 

@@ -21,7 +21,7 @@ from todacomm.records.texts import LEFT_OUT, NONE_KEPT, TEXTS, kept, write_texts
 from todacomm.report.document.style import PALETTE
 from todacomm.report.layers import layer_explorer
 from todacomm.report.layers.diagram_plots import signal_bars
-from todacomm.report.layers.explorers import UNKNOWN, UNREADABLE, covered_by, explorer_of, unknown_run
+from todacomm.report.layers.explorers import UNKNOWN, UNREADABLE, explorer_of, unknown_run
 from todacomm.report.layers.layer_explorer import OF_TOKENS, OTHERS, Looks, layers_explorer, snippet
 from todacomm.report.words import phrases
 
@@ -76,7 +76,7 @@ def test_it_is_json_without_undefined_numbers(explorer):
 
 
 def test_every_part_of_the_contract_is_there_for_every_layer(explorer, one):
-    assert set(explorer) == {"kind", "along", "metrics", "profiles"}
+    assert set(explorer) == {"kind", "shows", "along", "metrics", "profiles"}
     assert (explorer["kind"], explorer["along"]) == ("layers", "layer")
     assert set(one) == {
         *(
@@ -294,7 +294,7 @@ def test_without_claims_there_are_neither_intervals_nor_nulls(measured):
     one = found["profiles"][0]
     assert (one["low"], one["high"], one["null"], one["confidence"]) == ({}, {}, {}, None)
     assert all((d["significant"], d["loop"]) == ([], "") for d in one["details"])
-    assert "against_noise" not in covered_by(found)
+    assert "against_noise" not in found["shows"]
 
 
 def test_of_large_clouds_and_diagrams_a_part_is_sent(measured, monkeypatch):
@@ -317,12 +317,12 @@ def test_of_large_clouds_and_diagrams_a_part_is_sent(measured, monkeypatch):
     items = one["texts"]["items"]
     assert {i for i, item in enumerate(items) if item} == set(detail["rows"])
     assert max(map(len, items)) == 8
-    assert covered_by(found) == {"tda_summary", "layer_persistence", "scale_shape", "against_noise"}
+    assert set(found["shows"]) == {"tda_summary", "layer_persistence", "scale_shape", "against_noise"}
 
 
 def test_the_explorer_stands_for_the_figures_of_a_run(explorer):
     whole = {"tda_summary", "layer_persistence", "scale_shape", "against_noise", "betti_curves", "persistence_diagrams"}
-    assert covered_by(explorer) == whole
+    assert set(explorer["shows"]) == whole
 
 
 def test_one_cloud_at_a_time_is_in_memory(measured):

@@ -12,9 +12,10 @@ from todacomm.cli.tables import growth_lines
 from todacomm.comparison.compare import compare
 from todacomm.core.recipe import Recipe
 from todacomm.records.inference import read_claims, write_claims
-from todacomm.report.comparison.comparison_plots import comparison_drawings
+from todacomm.report.comparison.all_charts import comparison_charts
 from todacomm.report.comparison.comparison_sections import answer as answer_of_comparison
 from todacomm.report.comparison.comparison_sections import loops
+from todacomm.report.document.matplotlib_renderer import figure_of
 from todacomm.report.document.pieces import to_markdown
 from todacomm.report.layers.layer_document import document
 from todacomm.report.layers.plots import drawings
@@ -177,17 +178,23 @@ def test_figures_of_two_poolings_have_two_headings():
     assert "pooling" not in drawings["tda_summary"].draw(measured(spread_out(60))).get_suptitle()
 
 
+def expansions_of(profile):
+    (chart,) = comparison_charts.of(compare([profile]), "comparison_expansion")
+    return figure_of(chart)
+
+
 def test_the_figure_of_expansions_has_the_intervals_and_says_where_they_are_of():
     profile = measured(spread_out(60))
-    drawn = comparison_drawings["comparison_expansion"].draw([profile])
+    drawn = expansions_of(profile)
     for panel, part in zip(drawn.axes, ("ratio", "scale", "shape"), strict=False):
         ends = profile.claims.growths["embedding"][part]
-        lines = [sorted(line.get_xdata()) for line in panel.lines if len(line.get_xdata()) == 3]
-        assert lines == [sorted([ends.low, ends.estimate, ends.high])]
+        lines = [list(line.get_xdata()) for line in panel.lines if line.get_marker() in ("", "None")]
+        assert [ends.low, ends.high] in lines
+        assert [ends.estimate] in [list(line.get_xdata()) for line in panel.lines]
         assert panel.get_xlim()[0] < ends.low < ends.high < panel.get_xlim()[1]
     assert "95 % intervals" in drawn.get_supxlabel().replace("\n", " ")
     assert "On arrays." in drawn.get_supxlabel()
-    bare = comparison_drawings["comparison_expansion"].draw([replace(profile, claims=None)])
+    bare = expansions_of(replace(profile, claims=None))
     assert "intervals" not in bare.get_supxlabel()
 
 

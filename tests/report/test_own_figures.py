@@ -18,7 +18,7 @@ from todacomm.core.inference_types import Asked, Claims, LoopBar, NullTest
 from todacomm.core.types import Address, Measurement, Profile
 from todacomm.report.document import style
 from todacomm.report.document.figure_formats import FORMATS
-from todacomm.report.layers import along_plots
+from todacomm.report.layers.plots import drawings
 from todacomm.training.fourier import multiplicative_characters
 
 
@@ -155,7 +155,7 @@ def test_a_training_is_drawn_at_its_steps(training):
 
 
 def test_the_figure_of_a_report_has_the_lines_of_the_function(profile):
-    ours, theirs = td.plots.expansion(profile), along_plots.scale_shape(profile).axes[0]
+    ours, theirs = td.plots.expansion(profile), drawings["scale_shape"].draw(profile).axes[0]
     assert [line.get_ydata() for line in ours.lines] == [pytest.approx(line.get_ydata()) for line in theirs.lines]
     assert ours.get_title() == ""
     assert theirs.get_title()

@@ -10,8 +10,9 @@ from importlib.resources import files
 import pytest
 
 from todacomm.core.errors import InvalidInput, UnknownName
+from todacomm.report.document.chart import Axis, Chart, Data, Panel, Series
 from todacomm.report.document.page import policy, to_html
-from todacomm.report.document.pieces import Chart, Document, Paragraph, Part, Picture, Table
+from todacomm.report.document.pieces import Document, Paragraph, Part, Picture
 
 EVIL = "</script><script>alert(1)</script><!-- \u2028 & <b>"
 TEMPLATES = files("todacomm.report") / "templates"
@@ -52,9 +53,8 @@ class Page(HTMLParser):
 
 
 def chart(name="tree", **more):
-    return Chart(
-        name, "Title", "Read it so.", ({"x": [1, 2]},), {"height": 200}, Table(("x",), (("1",), ("2",))), **more
-    )
+    panel = Panel((Series((1, 2), (3, 4)),), Axis("x"), Axis("y"))
+    return Chart(name, "Title", "Read it so.", (panel,), Data(("x",), (("1",), ("2",))), **more)
 
 
 def document(*parts):
@@ -138,14 +138,15 @@ def test_the_answer_and_the_warnings_stand_before_the_explorers_and_the_rest_aft
     assert linked == page.ids()[len(opening) :]
 
 
-def test_covered_pictures_are_left_out_with_the_parts_that_they_empty(tmp_path):
+def test_figures_that_an_explorer_shows_are_left_out_with_the_parts_that_they_empty(tmp_path):
     for name in ("kept", "gone"):
         (tmp_path / f"{name}.png").write_bytes(name.encode())
     kept, gone = (Picture(tmp_path / f"{name}.png", name, "caption") for name in ("kept", "gone"))
-    page = Page(to_html(document(words("answer"), words("both", kept, gone), words("empty", gone)), covered={"gone"}))
+    parts = words("answer"), words("both", kept, gone), words("empty", gone)
+    page = Page(to_html(document(*parts), [{**explorer(), "shows": ["gone"]}]))
     images = [base64.b64decode(a["src"].split(",")[1]) for tag, a in page.tags if tag == "img"]
     assert images == [b"kept"]
-    assert page.ids() == ["answer", "both"]
+    assert page.ids() == ["answer", "explorer-0", "both"]
 
 
 def test_each_chart_has_a_figure_of_its_own_name_and_its_data():
@@ -153,9 +154,11 @@ def test_each_chart_has_a_figure_of_its_own_name_and_its_data():
     names = [a["data-chart"] for tag, a in page.tags if "data-chart" in a]
     assert names == ["tree", "tree-2", "other"]
     assert list(page.data["charts"]) == names
-    assert page.data["charts"]["tree-2"] == {
-        "title": "Title", "how": "Read it so.", "traces": [{"x": [1, 2]}], "layout": {"height": 200}, "header": ["x"], "rows": [["1"], ["2"]],
+    told = page.data["charts"]["tree-2"]
+    assert {key: told[key] for key in ("title", "how", "header", "rows")} == {
+        "title": "Title", "how": "Read it so.", "header": ["x"], "rows": [["1"], ["2"]],
     }  # fmt: skip
+    assert [(trace["x"], trace["y"]) for trace in told["traces"]] == [([1, 2], [3, 4])]
 
 
 def test_the_page_loads_nothing():

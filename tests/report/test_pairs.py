@@ -12,8 +12,8 @@ from todacomm.comparison.compare import compare
 from todacomm.core.inference_types import Interval
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import ModelCard, PointCloud
+from todacomm.report.comparison.all_charts import write_comparison_charts
 from todacomm.report.comparison.comparison_sections import comparison_document
-from todacomm.report.comparison.pair_plots import write_pair_figures
 from todacomm.report.document.pieces import to_markdown
 from todacomm.report.words.loops import loop_sentences
 from todacomm.report.words.pairs import verdict, verdicts
@@ -153,16 +153,16 @@ def test_loops_are_told_as_in_the_report_of_each_model(comparison, text):
 
 
 def test_every_pair_and_the_tree_are_drawn(comparison, tmp_path):
-    drawn = write_pair_figures(comparison, tmp_path)
-    assert [picture.path.name for picture in drawn["pairs"]] == [
-        "comparison_differences_0.png",
-        "comparison_differences_1.png",
-    ]
-    assert [picture.path.name for picture in drawn["likeness"]] == ["comparison_tree.png"]
-    for picture in (*drawn["pairs"], *drawn["likeness"]):
-        assert picture.path.read_bytes().startswith(b"\x89PNG")
+    drawn = write_comparison_charts(comparison, tmp_path)
+    pairs, trees = ["comparison_differences_0", "comparison_differences_1"], ["comparison_tree", "comparison_distances"]
+    assert {path.stem for path in drawn} == {"comparison_profiles", "comparison_expansion", *pairs, *trees}
+    for path in drawn:
+        assert path.read_bytes().startswith(b"\x89PNG")
+    text = to_markdown(comparison_document([("", comparison, {"figures": drawn})]), tmp_path)
+    assert [text.count(f"](<{path.name}>)") for path in drawn] == [1] * len(drawn)
 
 
 def test_profiles_without_claims_are_drawn_no_differences(tmp_path):
     profiles = [a_profile(2, n=12, model=m, recipe=Recipe(components=6)) for m in "ab"]
-    assert write_pair_figures(compare(profiles), tmp_path) == {"pairs": [], "likeness": []}
+    drawn = write_comparison_charts(compare(profiles), tmp_path)
+    assert [path.stem for path in drawn] == ["comparison_profiles", "comparison_expansion"]

@@ -26,7 +26,7 @@ from todacomm.core.inference_types import Asked
 from todacomm.report.document import figure_parts, style
 from todacomm.report.document.figure_formats import FORMATS, PNG, Figures
 from todacomm.report.document.figure_parts import save
-from todacomm.report.layers import along_plots
+from todacomm.report.layers.plots import drawings
 from todacomm.runs import ablation, training_experiment
 from todacomm.runs import study as execution
 from todacomm.runs.ablation_measurements import Means
@@ -50,7 +50,7 @@ def written(tmp_path_factory, profile):
     names = {}
     for bare in (False, True):
         with style.drawn_as(Figures(("svg",) if bare else FORMATS, bare)):
-            save(along_plots.scale_shape(profile), place / str(bare) / "scale_shape.png")
+            save(drawings["scale_shape"].draw(profile), place / str(bare) / "scale_shape.png")
         names[bare] = {path.name: path.read_bytes() for path in (place / str(bare)).iterdir()}
     return names
 
@@ -107,7 +107,7 @@ def test_a_study_file_with_wrong_figures_names_the_line(tmp_path, line, said):
 
 
 def test_every_format_lies_beside_the_png_which_stays_the_same(tmp_path, profile, written):
-    alone = save(along_plots.scale_shape(profile), tmp_path / "scale_shape.png")
+    alone = save(drawings["scale_shape"].draw(profile), tmp_path / "scale_shape.png")
     assert written[False]["scale_shape.png"] == alone.read_bytes()
     assert set(written[False]) == {f"scale_shape.{form}" for form in FORMATS}
     assert [path.name for path in tmp_path.iterdir()] == ["scale_shape.png"]
@@ -139,7 +139,7 @@ def test_another_process_with_other_hashes_writes_the_same_bytes(tmp_path):
 
 def test_bare_figures_have_no_words_which_lie_beside_as_text(profile, written):
     told = written[True]["scale_shape.txt"].decode()
-    figure = along_plots.scale_shape(profile)
+    figure = drawings["scale_shape"].draw(profile)
     for words in (figure.get_suptitle(), figure.axes[0].get_title(), figure.get_supxlabel()):
         assert words
         assert words in told

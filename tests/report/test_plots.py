@@ -9,17 +9,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from report_profiles import a_cloud, a_profile, layer_names, measurement, profile_of
+from todacomm.comparison.compare import compare
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address
-from todacomm.report.comparison.comparison_plots import (
-    chosen_expansions,
-    comparison_drawings,
-    depths,
-    hands,
-    write_comparison_figures,
-)
+from todacomm.report.comparison.all_charts import comparison_charts, write_comparison_charts
+from todacomm.report.comparison.comparison_charts import chosen_expansions, depths, hands
 from todacomm.report.document import style
-from todacomm.report.layers import along_plots, diagram_plots
+from todacomm.report.document.matplotlib_renderer import figure_of
+from todacomm.report.layers import diagram_plots
 from todacomm.report.layers.plots import drawings, write_figures
 from todacomm.report.words import phrases
 
@@ -67,17 +64,17 @@ def test_one_cloud_gets_no_figure_along_layers(tmp_path):
 @pytest.mark.parametrize(("maxdim", "panels"), [(0, 3), (1, 6), (2, 9)])
 def test_the_summary_has_a_row_for_each_homology_dimension(maxdim, panels):
     profile = a_profile(2, n=16, recipe=Recipe(maxdim=maxdim, components=6))
-    assert len(along_plots.tda_summary(profile).axes) == panels
+    assert len(drawings["tda_summary"].draw(profile).axes) == panels
 
 
 def test_panels_hold_the_numbers_of_the_profile(doubtful):
-    axes = along_plots.tda_summary(doubtful).axes[1]
+    axes = drawings["tda_summary"].draw(doubtful).axes[1]
     shown = sorted(dots(axes, hollow=False) + dots(axes, hollow=True))
     assert shown == pytest.approx(sorted(doubtful["H0_total_persistence"]))
 
 
 def test_doubtful_layers_are_hollow_and_explained(doubtful):
-    figure = along_plots.tda_summary(doubtful)
+    figure = drawings["tda_summary"].draw(doubtful)
     marked = [doubtful.at(layer).summary["H1_total_persistence"] for layer in ("embedding", "layer_3", "layer_4")]
     assert dots(figure.axes[4], hollow=True) == pytest.approx(marked)
     assert "embedding (8 distinct points of 24)" in small_print(figure)
@@ -85,11 +82,11 @@ def test_doubtful_layers_are_hollow_and_explained(doubtful):
 
 
 def test_sound_profiles_explain_no_hollow_marker():
-    assert "hollow" not in small_print(along_plots.tda_summary(a_profile(2, n=16)))
+    assert "hollow" not in small_print(drawings["tda_summary"].draw(a_profile(2, n=16)))
 
 
 def test_undefined_layers_are_left_out_and_named():
-    figure = along_plots.tda_summary(a_profile(3, n=16, distinct=2))
+    figure = drawings["tda_summary"].draw(a_profile(3, n=16, distinct=2))
     assert len(dots(figure.axes[0], hollow=False)) == 4  # three blocks and final
     assert dots(figure.axes[0], hollow=True) == []
     assert "not drawn, undefined: embedding (2 distinct points of 16)" in small_print(figure)
@@ -105,14 +102,14 @@ def test_undefined_layers_are_left_out_and_named():
     ],
 )
 def test_axes_of_degree_one_carry_their_unit(recipe, unit):
-    count, total, longest, *_ = along_plots.tda_summary(a_profile(1, n=16, recipe=recipe)).axes
+    count, total, longest, *_ = drawings["tda_summary"].draw(a_profile(1, n=16, recipe=recipe)).axes
     assert unit in total.get_ylabel()
     assert unit in longest.get_ylabel()
     assert unit not in count.get_ylabel()
 
 
 def test_total_persistence_stands_above_its_scale_free_twin(doubtful):
-    raw, _, twin, _ = along_plots.layer_persistence(doubtful).axes
+    raw, _, twin, _ = drawings["layer_persistence"].draw(doubtful).axes
     assert twin.get_ylabel().endswith("/ median distance")
     assert max(dots(twin, hollow=False)) == pytest.approx(
         max(m.summary["H0_total_persistence_scaled"] for m in phrases.sound(doubtful))
@@ -172,7 +169,7 @@ def test_diagrams_show_every_finite_bar_above_the_diagonal():
 
 
 def test_expansion_is_the_product_of_scale_and_shape_on_every_layer():
-    figure = along_plots.scale_shape(a_profile(4, n=20, final=False))
+    figure = drawings["scale_shape"].draw(a_profile(4, n=20, final=False))
     expansion, scale, shape = (dots_of(figure.axes[0], marker) for marker in "os^")
     assert expansion == pytest.approx(scale * shape)
     assert expansion[0] == pytest.approx(1)
@@ -186,24 +183,24 @@ def dots_of(axes, marker: str) -> np.ndarray:
 def test_scale_and_shape_name_the_peak_with_the_factors_of_the_expansion():
     profile = a_profile(4, n=20)
     growth = profile.expansions[0].growth
-    title = along_plots.scale_shape(profile).axes[0].get_title()
+    title = drawings["scale_shape"].draw(profile).axes[0].get_title()
     assert (
         f"at {growth.peak}: expansion {growth.ratio:.3g} = scale {growth.scale:.3g} × shape {growth.shape:.3g}" in title
     )
 
 
 def test_a_degenerate_embedding_is_no_baseline_and_the_figure_says_so():
-    figure = along_plots.scale_shape(a_profile(4, n=20, distinct=1))
+    figure = drawings["scale_shape"].draw(a_profile(4, n=20, distinct=1))
     assert figure.axes[0].get_ylabel() == "relative to layer_0"
     assert "Baseline: layer_0, the first sound layer; embedding is undefined as one (1 distinct" in small_print(figure)
 
 
 def test_a_doubtful_embedding_is_no_baseline_while_a_layer_is_sound(doubtful):
-    assert along_plots.scale_shape(doubtful).axes[0].get_ylabel() == "relative to layer_0"
+    assert drawings["scale_shape"].draw(doubtful).axes[0].get_ylabel() == "relative to layer_0"
 
 
 def test_without_a_sound_layer_the_first_defined_one_is_the_baseline_and_doubtful():
-    figure = along_plots.scale_shape(a_profile(3, n=20, distinct=1, massive=layer_names(3)[1:]))
+    figure = drawings["scale_shape"].draw(a_profile(3, n=20, distinct=1, massive=layer_names(3)[1:]))
     assert "the first defined layer (no layer is sound)" in small_print(figure)
     assert "(doubtful)" in figure.axes[0].get_title()
 
@@ -216,8 +213,8 @@ def test_a_model_name_is_no_mathematics(tmp_path):
 
 def test_comparison_figures_are_written(tmp_path):
     profiles = [a_profile(3, n=16, model="one"), a_profile(5, n=16, model="two", seed=9)]
-    paths = write_comparison_figures(profiles, tmp_path)
-    assert {p.stem for p in paths} == {"comparison_profiles", "comparison_expansion"} == set(comparison_drawings)
+    paths = write_comparison_charts(compare(profiles), tmp_path)
+    assert {p.stem for p in paths} == {"comparison_profiles", "comparison_expansion"}
     for path in paths:
         with Image.open(path) as image:
             assert image.width == round(style.WIDTH * style.DPI)
@@ -270,7 +267,7 @@ def test_importing_the_package_or_its_texts_loads_no_matplotlib():
 @pytest.mark.parametrize("scale", ["median", "rms"])
 def test_the_split_is_the_same_whatever_the_recipe_divides_by(scale):
     plain, profile = (a_profile(4, n=20, recipe=Recipe(components=6, scale=s)) for s in ("none", scale))
-    drawn, expected = (along_plots.scale_shape(p).axes[0] for p in (profile, plain))
+    drawn, expected = (drawings["scale_shape"].draw(p).axes[0] for p in (profile, plain))
     for marker in "os^":
         assert dots_of(drawn, marker) == pytest.approx(dots_of(expected, marker))
     growth = profile.expansions[0].growth
@@ -281,14 +278,15 @@ def test_the_split_is_the_same_whatever_the_recipe_divides_by(scale):
 
 def test_scale_free_totals_are_drawn_once_and_no_caption_speaks_of_another_row():
     profile = a_profile(2, n=16, recipe=Recipe(components=6, scale="median"))
-    assert len(along_plots.layer_persistence(profile).axes) == 2
+    assert len(drawings["layer_persistence"].draw(profile).axes) == 2
     for drawing in drawings.values():
         assert not {"above", "below"} & set(drawing.caption.lower().replace("far above", "").replace(",", "").split())
 
 
 def test_a_doubtful_block_of_the_largest_shape_growth_is_hollow_in_its_panel_alone(shapely):
     sound, doubtful = shapely
-    panels = comparison_drawings["comparison_expansion"].draw([sound, doubtful]).axes
+    (chart,) = comparison_charts.of(compare([sound, doubtful]), "comparison_expansion")
+    panels = figure_of(chart).axes
     assert [panel.get_title() for panel in panels][-1] == "largest shape growth"
     assert [dots(panel, hollow=True) for panel in panels] == [[], [], [], [1]]
     assert [dots(panel, hollow=False) for panel in panels] == [[0, 1], [0, 1], [0, 1], [0]]

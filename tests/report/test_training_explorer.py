@@ -11,7 +11,7 @@ import pytest
 
 from grok_directories import COUNT, EVERY, FOLLOWED, FREQUENCIES, GROUP, P, judged, write_cell, write_plan
 from todacomm.records.training import read_embedding, read_profile
-from todacomm.report.document import rounding
+from todacomm.report.document import page_renderer, rounding
 from todacomm.report.document.page import to_html
 from todacomm.report.document.pieces import Document, Paragraph, Part, Picture
 from todacomm.report.training import frames as grok_frames
@@ -19,9 +19,9 @@ from todacomm.report.training import training_explorer
 from todacomm.report.training.clock_plots import plane
 from todacomm.report.training.frames import frames_of, thinned
 from todacomm.report.training.read_experiment import moments, one_more, read_findings
-from todacomm.report.training.sweep_cell_charts import sweep_charts
+from todacomm.report.training.signature_charts import grok_charts
 from todacomm.report.training.training_document import MOST_BYTES, lightened
-from todacomm.report.training.training_explorer import covered, grok_explorers
+from todacomm.report.training.training_explorer import grok_explorers
 from todacomm.training.fourier import multiplicative_characters
 from todacomm.training.signature import PRESENT
 
@@ -226,8 +226,8 @@ def test_a_run_with_damaged_arrays_has_curves_and_no_frames(findings):
     explorers = grok_explorers(damaged)
     assert explorers[0]["frames"] is None
     assert explorers[0]["spectra"] == []
-    assert "training_curves" in covered(damaged, explorers)
-    assert "clock" not in covered(damaged, explorers)
+    assert "training_curves" in explorers[0]["shows"]
+    assert "clock" not in explorers[0]["shows"]
 
 
 # The verdict, and the page
@@ -235,29 +235,32 @@ def test_a_run_with_damaged_arrays_has_curves_and_no_frames(findings):
 
 def test_the_signature_has_every_ratio_and_verdict(findings, payload):
     told = payload["signature"]
-    assert [row["verdict"] for row in told["rows"][:2]] == [PRESENT] * 2
-    assert [row["colour"] for row in told["rows"]] == [run["colour"] for run in payload["runs"]]
-    assert [row["part_of_band"] for row in told["rows"]] == [False, False, True, True]
-    for row, run in zip(told["rows"], (*findings.shown.runs, *findings.shown.controls), strict=True):
-        assert row["ratio"] == pytest.approx(run.told.rise.ratio, rel=1e-4)
-        assert row["ratio"] == pytest.approx(row["after"] / row["plateau"], rel=1e-3)
-    assert [m["label"] for m in told["measures"]][1:] == ["Fourier share of five frequencies", "norm of all weights"]
-    assert all(ratio > told["band"][1] for ratio in told["measures"][0]["ratios"][:2])
+    rows = [dict(zip(told["header"], row, strict=True)) for row in told["rows"]]
+    assert [row["verdict"] for row in rows[:2]] == [PRESENT] * 2
+    first = told["header"][5]
+    for row, run in zip(rows, (*findings.shown.runs, *findings.shown.controls), strict=True):
+        assert float(row[first]) == pytest.approx(run.told.rise.ratio, rel=1e-9)
+        assert float(row[first]) == pytest.approx(float(row["after"]) / float(row["plateau"]), rel=1e-6)
+    dots = next(trace for trace in told["traces"] if "marker" in trace)
+    assert dots["marker"]["line"]["color"][:2] == [run["colour"] for run in payload["runs"][:2]]
+    assert "paper" not in dots["marker"]["color"]  # both controls are part of the band
+    assert told["header"][8::3] == ["Fourier share of five frequencies", "norm of all weights"]
+    assert all(float(row[first]) > float(row[f"{first}: to"]) for row in rows[:2])
 
 
 def test_without_a_signature_there_are_ratios_and_no_band(findings):
     alone = replace(findings.shown, signature=None, controls=(), problem="2 controls needed")
-    told = training_explorer.signature_of(alone)
-    assert told["band"] is None
-    assert told["problem"] == "2 controls needed"
-    assert len(told["measures"]) == 1
+    told = training_explorer.cell_of(alone)["signature"]
+    assert told["title"].endswith("not judged")
+    assert "band" not in told["how"]
+    assert len(told["header"]) == 5 + 3
+    assert not told["layout"]["shapes"]
     assert training_explorer.band_of(alone, 10) is None
 
 
 def test_no_checkpoint_no_explorer(findings):
     empty = replace(findings, exhibits=(replace(findings.shown, runs=(), controls=()),))
     assert grok_explorers(empty) == []
-    assert covered(empty, []) == ()
 
 
 def test_other_cells_of_a_sweep_have_curves_and_the_shown_one_frames(swept):
@@ -270,15 +273,14 @@ def test_other_cells_of_a_sweep_have_curves_and_the_shown_one_frames(swept):
 
 
 def test_the_chart_of_a_sweep_has_a_mark_for_each_run_and_a_table_of_the_same(swept):
-    (chart,) = sweep_charts(swept)
+    (chart,) = grok_charts.of(swept, "sweep")
     assert chart.name == "sweep"
-    assert chart.name in covered(swept, [])
     assert len(chart.data.rows) == 4
-    marked = [trace for trace in chart.traces if "hovertext" in trace]
+    marked = [trace for trace in page_renderer.drawn(chart)[0] if "hovertext" in trace]
     ratios = [run.told.rise.ratio for exhibit in swept.exhibits for run in exhibit.shown]
     assert [len(trace["x"]) for trace in marked[:2]] == [4, 4]
-    assert marked[1]["x"] == pytest.approx(ratios)
-    assert sweep_charts(replace(swept, exhibits=swept.exhibits[:1])) == []
+    assert marked[1]["x"] == pytest.approx(ratios, rel=1e-4)
+    assert not list(grok_charts.of(replace(swept, exhibits=swept.exhibits[:1]), "sweep"))
 
 
 def test_a_large_figure_that_the_page_does_not_draw_is_named_and_not_embedded(tmp_path):

@@ -1,7 +1,6 @@
 """Documents → files: Markdown beside one HTML page that needs nothing but itself."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from todacomm.records.typed_json import mapping, texts
 from todacomm.report.comparison.comparison_sections import comparison_document
 from todacomm.report.document.page import Explorer, to_html
 from todacomm.report.document.pieces import Context, Document, to_markdown, with_losses
-from todacomm.report.layers.explorers import RunOf, covered_by, explorer_of, unknown_run
+from todacomm.report.layers.explorers import RunOf, explorer_of, unknown_run
 from todacomm.report.layers.layer_document import experiment_document, interpretation
 from todacomm.report.layers.layer_explorer import Look, look
 from todacomm.report.words.phrases import listed
@@ -43,9 +42,8 @@ def write_experiment_reports(
     contexts = [(p, context_of(run, config=config)) for p, run in zip(profiles, places, strict=True)]
     labels = [label_of(p) for p in profiles] if len(profiles) > 1 else [profiles[0].model]
     explorer = explorer_of(profiles, places, labels, attempt=attempt, look=look)
-    page = Page((explorer,), covered_by(explorer))
     document = with_losses(experiment_document(contexts), attempt.losses)
-    return write_document(document, Path(directory) / "reports", "experiment_report.md", page)
+    return write_document(document, Path(directory) / "reports", "experiment_report.md", (explorer,))
 
 
 def write_comparison_reports(
@@ -60,16 +58,12 @@ def write_comparison_reports(
 
     ``run_of`` is the run of a profile, where its clouds and texts are; ``attempt`` and ``look`` as in `write_experiment_reports`.
     """
-    from todacomm.report.comparison.comparison_charts import covered
-    from todacomm.report.comparison.comparison_plots import write_comparison_figures
-    from todacomm.report.comparison.pair_plots import write_pair_figures
+    from todacomm.report.comparison.all_charts import write_comparison_charts
 
     compared = []
     for name, comparison in comparisons.items():
         place = Path(directory) / "visualizations" / (name.replace("/", "--") if len(comparisons) > 1 else "")
-        figures = write_comparison_figures(comparison.profiles, place)
-        told = {"figures": figures, **write_pair_figures(comparison, place)}
-        compared.append((where(comparison), comparison, told))
+        compared.append((where(comparison), comparison, {"figures": write_comparison_charts(comparison, place)}))
     explorers = tuple(
         explorer_of(
             comparison.profiles,
@@ -81,9 +75,8 @@ def write_comparison_reports(
         )
         for comparison in comparisons.values()
     )
-    page = Page(explorers, frozenset().union(*map(covered, comparisons.values())))
     document = with_losses(comparison_document(compared), attempt.losses)
-    return write_document(document, Path(directory), "comparison.md", page)
+    return write_document(document, Path(directory), "comparison.md", explorers)
 
 
 def label_of(profile: Profile) -> str:
@@ -131,18 +124,9 @@ def provenance_of(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in told.items() if value}
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What a page has besides its document: its explorers, and the stems of the figures that are covered by what it draws."""
-
-    explorers: tuple[Explorer, ...] = ()
-    covered: frozenset[str] = frozenset()
-
-
-def write_document(written: Document, directory: Path, markdown: str, page: Page | None = None) -> list[Path]:
-    """A document as Markdown under the name given, and as ``report.html`` beside it."""
-    page = page or Page()
+def write_document(written: Document, directory: Path, markdown: str, explorers: Sequence[Explorer] = ()) -> list[Path]:
+    """A document as Markdown under the name given, and as ``report.html``, with its explorers, beside it."""
     return [
         write_atomically(directory / markdown, to_markdown(written, directory)),
-        write_atomically(directory / "report.html", to_html(written, page.explorers, covered=page.covered)),
+        write_atomically(directory / "report.html", to_html(written, explorers)),
     ]

@@ -22,8 +22,7 @@ from todacomm.records.result_directories import new_directory, writable
 from todacomm.records.runs import read_record, safe
 from todacomm.records.texts import TEXTS
 from todacomm.report.ablation.ablation_sections import write_ablation_report
-from todacomm.report.comparison.comparison_charts import covered
-from todacomm.report.comparison.comparison_plots import write_comparison_figures
+from todacomm.report.comparison.all_charts import write_comparison_charts
 from todacomm.report.comparison.several_runs import several_document, side_by_side
 from todacomm.report.document.page import to_html
 from todacomm.report.document.pieces import to_markdown, with_losses
@@ -204,11 +203,11 @@ def report_together(
     labels, beside = labels_of(profiles), side_by_side(profiles)
     explorer = explorer_of(profiles, runs, labels, attempt=salvage)
     origin = {label: str(run) for label, run in zip(labels, runs, strict=True)}
-    figures = write_comparison_figures(profiles, place.figures)
+    figures = write_comparison_charts(beside, place.figures)
     context = {"figures": figures, "provenance": origin, "command": command}
     document = with_losses(several_document(beside, labels, context), salvage.losses)
     write_atomically(place.markdown, to_markdown(document, place.markdown.parent))
-    write_atomically(place.page, to_html(document, [explorer], covered=covered(beside)))
+    write_atomically(place.page, to_html(document, [explorer]))
     return Reported(place.page, tuple(note for run in runs for note in never_held(run)))
 
 

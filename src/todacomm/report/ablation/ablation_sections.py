@@ -13,7 +13,6 @@ from todacomm.report.document.pieces import (
     Piece,
     Table,
     parts_of,
-    picture_parts,
     section,
 )
 from todacomm.report.layers import layer_document  # registered first: its closing sections serve every record
@@ -26,7 +25,7 @@ MOST = 8  # settings that are named one by one
 
 def write_ablation_report(directory: Path, found: Ablation, failures: Mapping[str, str], command: str) -> list[Path]:
     """``ablation.md``, ``report.html`` and ``visualizations/``; of an old record the figure that it cannot give stays as it is."""
-    from todacomm.report.ablation.ablation_plots import write_ablation_figures
+    from todacomm.report.ablation.ablation_charts import write_ablation_figures
     from todacomm.report.render import write_document
 
     place = directory / "visualizations"
@@ -133,11 +132,11 @@ def claims(found: Ablation, _: Context) -> Iterator[Piece]:
 
 
 @section("ablation-figures", title="Figures", record=Ablation, brief=False)
-def figures(found: Ablation, context: Context) -> Iterator[Piece]:  # noqa: ARG001 - a section takes both
-    """What the settings give, drawn."""
-    from todacomm.report.ablation.ablation_plots import ablation_drawings
+def figures(found: Ablation, context: Context) -> Iterator[Piece]:
+    """What the settings give, drawn; of an old record, which gives no chart of the peaks, the figure that lies there."""
+    from todacomm.report.ablation.ablation_charts import ablation_drawings
 
-    yield from picture_parts(context.get("figures", ()), ablation_drawings)
+    yield from ablation_drawings.shown(found, context.get("figures", ()))
 
 
 @section("settings", title="Settings", record=Ablation, brief=False)

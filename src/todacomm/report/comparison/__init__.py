@@ -1,3 +1,3 @@
-"""The report on several models: charts, figures and sections."""
+"""The report on several models: charts and sections."""
 
-__all__ = ["comparison_charts", "comparison_plots", "comparison_sections", "pair_plots", "several_runs"]
+__all__ = ["all_charts", "comparison_charts", "comparison_sections", "several_runs"]

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from todacomm.comparison.compare import Comparison, ModelRow, peak_of
 from todacomm.core.types import Number, Profile
+from todacomm.report.comparison.all_charts import charts_of
 from todacomm.report.document.pieces import (
     Bullets,
     Context,
@@ -15,7 +16,6 @@ from todacomm.report.document.pieces import (
     Piece,
     Table,
     parts_of,
-    picture_parts,
     section,
     together,
 )
@@ -195,12 +195,8 @@ from todacomm.report.comparison import pair_sections  # noqa: E402 -- registered
 
 @section("comparison-figures", title="Figures", record=Comparison)
 def figures(comparison: Comparison, context: Context) -> Iterator[Piece]:
-    """The figures that were drawn, each with how to read it, and the charts that a page has in their place."""
-    from todacomm.report.comparison.comparison_charts import comparison_charts
-    from todacomm.report.comparison.comparison_plots import comparison_drawings
-
-    yield from picture_parts(context.get("figures", ()), comparison_drawings)
-    yield from comparison_charts(comparison)
+    """The models along their depth, and their expansions."""
+    yield from charts_of(comparison, context, "comparison_profiles", "comparison_expansion")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,274 +2,228 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import groupby
-from typing import Any
+from itertools import count
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool
 
 from todacomm.comparison.compare import Comparison
 from todacomm.comparison.diagram_tests import DEGREE, Apart, DiagramDistance
 from todacomm.comparison.differences import Difference, Pair
 from todacomm.core.types import Number
-from todacomm.report.comparison.pair_plots import (
-    BAND,
-    FAR,
-    LINE,
-    MOST_TICKS,
-    chosen,
-    doubtful,
-    level,
-    panels_of,
-    undefined,
-)
+from todacomm.report.comparison.comparison_charts import comparison_charts
 from todacomm.report.document import style
-from todacomm.report.document.chart_parts import (
-    MARK,
-    Panel,
-    Trace,
-    cut,
-    exact,
-    faint,
-    hover,
-    key,
-    line,
-    marks,
-    plain,
-    stacked,
-    table,
-    title,
-    unshielded,
-)
-from todacomm.report.document.pieces import Chart
-from todacomm.report.document.rounding import all_rounded, rounded
+from todacomm.report.document.chart import Axis, Chart, Panel, Rule, Series, cut, exact, finite, table, ticked
+from todacomm.report.layers.series import where
 from todacomm.report.words.intervals_and_nulls import p_text
-from todacomm.report.words.pairs import relative, significant
+from todacomm.report.words.pairs import HEADLINES, relative, significant
 from todacomm.report.words.phrases import number
 
-DIFFERS = style.PALETTE[1]
-BEND = 10.0  # per cent, up to where an axis that reaches far is linear
+LINE, DIFFERS = style.PALETTE[:2]
+CROSSED = (style.GREY, "x")
+MOST_CHARTS = 8  # pairs that are drawn
+MOST_TICKS = 9
+FAR = 300  # per cent, from where the axis is a log axis beyond 10 %
 HEADER = ("layer of the first", "layer of the second", "number", "first", "second", "value", "unit", "low", "high", "p", "p, adjusted", "doubtful")  # fmt: skip
 READ = (
-    "The second model less the first, as a share of the first, layer by layer; the band is the {confidence:g} % interval, the line at 0 "
-    "is no difference. Filled orange marks are layers that differ once p-values are adjusted over the layers, hollow blue ones do not; "
-    "doubtful layers are crossed, undefined ones not drawn. Below: how far apart the diagrams of both are, each over its median "
-    "distance (Wasserstein of degree {degree:g}, and bottleneck; filled where blocks of texts show a difference, hollow where they do "
-    "not or were not asked)."
+    "The second model less the first, as a share of the first, layer by layer, with the interval as a band; the grey line is no "
+    "difference. Filled orange marks are layers that differ once p-values are adjusted over the layers, hollow blue ones do not; "
+    "doubtful layers are crossed, undefined ones not drawn. Last: how far apart the diagrams of both are, each over its median "
+    "distance ({distances}; filled where blocks of texts show a difference, hollow where they do not or were not asked){aligned}."
 )
 ALIGNED = (
-    " Last, 1 - CKA of the activations (linear, debiased): 0 where the two clouds are the same up to rotation and size, about 1 "
-    "where they have nothing in common."
+    ", and 1 - CKA of the activations (linear, debiased): 0 where the two clouds are the same up to rotation and size, about 1 "
+    "where they have nothing in common"
 )
+AGAIN = "As in the first chart of a pair: band, interval; filled orange marks, layers that differ after adjustment; last, how far apart the diagrams are."
 FREE = "/ median distance"
-AGAIN = "As in the first chart of a pair: band, interval; filled orange marks, layers that differ after adjustment; below, how far apart the diagrams are."
 
 
-def difference_charts(comparison: Comparison) -> list[Chart]:
-    """One chart for each pair that has something to draw."""
-    return [difference_chart(i, pair, apart) for i, pair, apart in chosen(comparison)]
+@comparison_charts.chart("comparison_differences")
+def difference_charts(comparison: Comparison) -> Iterator[Chart]:
+    """One chart for each of the first pairs that have something to draw: numbers on two layers or more."""
+    places = count()
+    for pair, apart in zip(comparison.pairs, comparison.apart, strict=True):
+        if panels_of(pair) and len(pair.layers) > 1 and (place := next(places)) < MOST_CHARTS:
+            yield difference_chart(place, pair, apart)
 
 
 def difference_chart(place: int, pair: Pair, apart: Apart) -> Chart:
     """The differences of two profiles, one panel a number, and below them the distances of their diagrams and CKA."""
-    panels = [
+    distances = distance_series(pair, apart)
+    panels = (
         *(difference_panel(pair, name, label) for name, label in panels_of(pair).items()),
-        *distance_panels(pair, apart),
+        *distance_panels(pair, distances),
         *cka_panels(pair, apart),
-    ]
-    panels[0] = replace(panels[0], traces=(*panels[0].traces, *legend(pair)))
-    along = layer_axis(pair)
-    placed = [replace(p, x={**along, **({"matches": "x"} if i else {})}) for i, p in enumerate(panels)]
-    placed[-1] = replace(placed[-1], x={**placed[-1].x, "title": title(axis_name(pair))})
-    traces, layout = stacked(placed)
-    read = READ.format(confidence=100 * level(pair), degree=DEGREE) + (
-        ALIGNED if any(value is not None for value in apart.cka) else ""
     )
+    aligned = ALIGNED if any(value is not None for value in apart.cka) else ""
+    read = READ.format(distances=f"Wasserstein of degree {DEGREE:g}, and bottleneck", aligned=aligned)
     return Chart(
         f"comparison_differences_{place}",
         f"{pair.labels[1]} less {pair.labels[0]}, {pair.how}",
         AGAIN if place else read,
-        traces,
-        layout,
-        table(HEADER, rows_of(pair, apart), words=3),
+        panels,
+        table(HEADER, rows_of(pair, apart)),
+        keys=(*keys_of(pair), *(Series(label=one.label, colour=one.colour, dashes=one.dashes) for one in distances)),
+        heading=f"{cut(pair.labels[1], 40)} less {cut(pair.labels[0], 40)} · {wheres(pair)} · {pair.how}",
+        columns=2,
+        tall=1.9,
     )
 
 
-def layer_axis(pair: Pair) -> dict[str, Any]:
+def panels_of(pair: Pair) -> dict[str, str]:
+    """The numbers that are drawn, with their labels."""
+    return {
+        name: label
+        for name, label in HEADLINES.items()
+        if name in pair.differences and np.isfinite(pair.along(name, "relative")[:, 0]).any()
+    }
+
+
+def wheres(pair: Pair) -> str:
+    """On which data and with which pooling both were measured, the second's first where they differ."""
+    return " less ".join(dict.fromkeys(where(profile) for profile in (pair.second, pair.first)))
+
+
+def layer_axis(pair: Pair) -> Axis:
     """The layers of the first model along the axis."""
-    places, labels = style.layer_ticks([one.first for one in pair.layers], most=MOST_TICKS)
-    names = [plain(unshielded(label)) for label in labels]
-    return {"range": [-0.4, len(pair.layers) - 0.6], "tickvals": places, "ticktext": names}
+    layers = [one.first for one in pair.layers]
+    same = layers == [one.second for one in pair.layers]
+    places, labels = style.layer_ticks(layers, most=MOST_TICKS)
+    label = "layer" if same else f"layer of {cut(pair.first.model, 24)}"
+    return Axis(label, limits=(-0.4, len(layers) - 0.6), ticks=tuple(zip(places, labels, strict=True)))
 
 
-def axis_name(pair: Pair) -> str:
-    """What the axis holds: layers of both, or of the first where they are called otherwise in the second."""
-    same = all(one.first == one.second for one in pair.layers)
-    return "layer" if same else f"layer of {cut(pair.first.model, 24)}"
+def level(pair: Pair) -> float:
+    """The confidence of the bands."""
+    return pair.first.claims.asked.confidence if pair.first.claims else 0.95
 
 
-def legend(pair: Pair) -> Iterator[Trace]:
+def keys_of(pair: Pair) -> Iterator[Series]:
     """What band and marks mean."""
-    yield key(
-        f"{100 * level(pair):g} % interval", marker={"color": BAND, "symbol": "square", "size": 10, "opacity": 0.3}
-    )
-    yield key("differs", marker=marks([DIFFERS], ["circle"], [False]))
-    yield key("no difference shown", marker=marks([LINE], ["circle"], [True]))
+    yield Series(label=f"{100 * level(pair):g} % interval", colour=LINE, marker="s", dashes="", strength=0.3)
+    yield Series(label="differs", colour=DIFFERS, dashes="")
+    yield Series(label="no difference shown", colour=LINE, dashes="", hollow=(True,))
     if doubtful(pair).any():
-        yield key("doubtful", marker=marks(["soft"], ["x-thin"], [False]))
+        yield Series(label="doubtful in either model", colour=CROSSED[0], marker=CROSSED[1], dashes="")
+
+
+def doubtful(pair: Pair) -> Bool[np.ndarray, " L"]:
+    """Which layers are doubtful in either model."""
+    return _either(pair, "doubtful")
+
+
+def _either(pair: Pair, fact: str) -> Bool[np.ndarray, " L"]:
+    both = [(pair.first.at(one.first).facts, pair.second.at(one.second).facts) for one in pair.layers]
+    return np.array([any(getattr(facts, fact) for facts in pair_of) for pair_of in both], dtype=bool)
 
 
 # Differences
 
 
 def difference_panel(pair: Pair, name: str, label: str) -> Panel:
-    """One number: a zero line, a band, and a mark a layer."""
-    found = np.where(undefined(pair)[:, None], np.nan, 100 * pair.along(name, "relative"))
-    far = bool(np.nanmax(np.abs(found[:, 0]), initial=0) > FAR)
-    y, low, high = (bent(found) if far else found).T
-    x = list(range(len(found)))
-    look = [mark_of(d, doubt=doubt) for d, doubt in zip(pair.differences[name], doubtful(pair).tolist(), strict=True)]
-    told = [difference_text(pair, i, label, d) for i, d in enumerate(pair.differences[name])]
-    down = {"zeroline": True, "zerolinecolor": "soft", "title": title("difference, %"), "nticks": 5}
-    return Panel(
-        label,
-        (
-            *band(x, low, high),
-            line(
-                x,
-                y.tolist(),
-                text=told,
-                line={"color": LINE, "width": 1.6},
-                marker=marks(*zip(*look, strict=True)),
-                showlegend=False,
-            ),
-        ),
-        {},
-        {**down, **(bent_ticks(np.concatenate([y, low, high])) if far else {})},
+    """One number: a zero line, a band, and a mark a layer; layers that are undefined in either model are not drawn."""
+    shares = np.where(_either(pair, "undefined")[:, None], np.nan, 100 * pair.along(name, "relative"))
+    y, low, high = map(finite, shares.T)
+    row = pair.differences[name]
+    marked = [mark_of(d, doubt=doubt) for d, doubt in zip(row, doubtful(pair).tolist(), strict=True)]
+    series = Series(
+        tuple(range(len(y))),
+        y,
+        colour=LINE,
+        looks=tuple(look for look, _ in marked),
+        hollow=tuple(hollow for _, hollow in marked),
+        low=low,
+        high=high,
+        told=tuple(difference_text(pair, i, label, d) for i, d in enumerate(row)),
     )
+    return Panel((series,), layer_axis(pair), difference_axis(y, (*low, *high)), label, (Rule(0.0, "y"),))
 
 
-def mark_of(found: Difference, *, doubt: bool) -> tuple[str, str, bool]:
-    """Colour, symbol and hollowness of a layer: crossed where it is doubtful, filled where it differs."""
-    if doubt:
-        return "soft", "x-thin", False
+def mark_of(found: Difference, *, doubt: bool) -> tuple[tuple[str, str], bool]:
+    """Colour and marker of a layer, and whether it is hollow: crossed where it is doubtful, filled where it differs."""
     differs = significant(found.adjusted)
-    return DIFFERS if differs else LINE, "circle", not differs
+    return (CROSSED, False) if doubt else ((DIFFERS if differs else LINE, "o"), not differs)
 
 
-def band(x: Sequence[int], low: Float[np.ndarray, " L"], high: Float[np.ndarray, " L"]) -> Iterator[Trace]:
-    """The intervals as a band, one polygon for each run of layers that have them; a bar where a run is one layer."""
-    known = np.isfinite(low) & np.isfinite(high)
-    for _, run in groupby([i for i in x if known[i]], key=lambda i: i - int(known[:i].sum())):
-        inner = list(run)
-        there, back = inner, inner[::-1]
-        one = {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "showlegend": False}
-        edge = {"color": faint(BAND), "width": 0 if len(inner) > 1 else 8}
-        shape = [*(high[i] for i in there), *(low[i] for i in back)]
-        yield {
-            **one,
-            "x": [*there, *back],
-            "y": [rounded(float(v)) for v in shape],
-            "fill": "toself",
-            "fillcolor": faint(BAND),
-            "line": edge,
-        }
+def difference_axis(values: Sequence[Number], ends: Sequence[Number]) -> Axis:
+    """Per cent; where differences reach far, linear within ten per cent and logarithmic beyond, with ticks up to the ends of intervals."""
+    known, around = ([v for v in some if v is not None] for some in (values, (*values, *ends)))
+    if max(map(abs, known), default=0.0) <= FAR:
+        return Axis("difference, %")
+    powers = [10.0**k for k in range(1, math.floor(math.log10(max(map(abs, around)))) + 1)]
+    below = [-v for v in reversed(powers) if v <= min(100.0, -min(around))]
+    return Axis("difference, %", "bent", ticks=ticked([*below, 0.0, *(v for v in powers if v <= max(around))]))
 
 
-def bent(per_cent: Float[np.ndarray, "*v"]) -> Float[np.ndarray, "*v"]:
-    """Differences where they stand on an axis that reaches far: linear up to 10 %, in logarithms beyond."""
-    size = np.abs(per_cent) / BEND
-    return np.sign(per_cent) * np.where(size > 1, 1 + np.log10(np.maximum(size, 1)), size)
-
-
-def bent_ticks(bends: Float[np.ndarray, " v"]) -> dict[str, Any]:
-    """Ticks of such an axis, at powers of ten."""
-    powers = BEND * 10.0 ** np.arange(math.ceil(float(np.nanmax(np.abs(bends)))))
-    shown = np.array([v for v in (*-powers[::-1], 0.0, *powers) if v >= -100])
-    return {"tickvals": all_rounded(bent(shown)), "ticktext": [f"{v:,g}" for v in shown]}
-
-
-def difference_text(pair: Pair, i: int, label: str, found: Difference) -> str:
+def difference_text(pair: Pair, i: int, label: str, found: Difference) -> tuple[str, ...]:
     """What is told at a mark."""
     one = pair.layers[i]
     doubts = {m.facts.doubtful for m in (pair.first.at(one.first), pair.second.at(one.second)) if m.facts.doubtful}
-    return hover(
+    verdict = "differs" if significant(found.adjusted) else "no difference shown"
+    return (
         f"{one}",
         f"{label}: {relative(found.relative)}",
         f"{number(found.first)} in {cut(pair.labels[0], 40)}",
         f"{number(found.second)} in {cut(pair.labels[1], 40)}",
-        f"p {p_text(found.p)}, adjusted {p_text(found.adjusted)}: {'differs' if significant(found.adjusted) else 'no difference shown'}",
+        f"p {p_text(found.p)}, adjusted {p_text(found.adjusted)}: {verdict}",
         *(f"doubtful: {doubt}" for doubt in sorted(doubts)),
     )
 
 
 # Distances
 
-DISTANCES = {"wasserstein": ("Wasserstein", "solid"), "bottleneck": ("bottleneck", "dot")}
+DISTANCES = {"wasserstein": ("Wasserstein", "-"), "bottleneck": ("bottleneck", ":")}
 
 
-def distance_panels(pair: Pair, apart: Apart) -> Iterator[Panel]:
-    """The distances of the diagrams, where there are any."""
+def distance_series(pair: Pair, apart: Apart) -> list[Series]:
+    """The distances of the diagrams along the layers, where there are any."""
     known = {name: row for name, row in apart.diagrams.items() if any(d.wasserstein is not None for d in row)}
-    drawn = [(k, name, row, which) for k, (name, row) in enumerate(known.items()) for which in DISTANCES]
-    if drawn:
-        lines = (distance_line(pair, row, name, which, k) for k, name, row, which in drawn)
-        entries = (
-            key(distance_name(name, which), mode="lines", line=stroke_of(which, k)) for k, name, _, which in drawn
-        )
-        down = {"rangemode": "tozero", "nticks": 5, "title": title("distance")}
-        yield Panel("distance of the diagrams / median distance", (*entries, *lines), {}, down, 150)
-
-
-def distance_name(name: str, which: str) -> str:
-    """How a distance is called in the legend."""
-    return f"{name} {DISTANCES[which][0]}"
-
-
-def stroke_of(which: str, dimension: int) -> dict[str, Any]:
-    """The line of a distance of the diagrams of one dimension."""
-    return {"color": style.HOMOLOGY[dimension], "width": 1.6, "dash": DISTANCES[which][1]}
-
-
-def distance_line(pair: Pair, row: Sequence[DiagramDistance], name: str, which: str, dimension: int) -> Trace:
-    """One distance of the diagrams of one dimension along the layers."""
-    told = [
-        hover(
-            f"{pair.layers[i]}",
-            f"{name} diagrams: Wasserstein {number(d.wasserstein)}, bottleneck {number(d.bottleneck)}",
-            f"p {p_text(d.p)}, adjusted {p_text(d.adjusted)} (blocks of texts)"
-            if d.p is not None
-            else d.note or "not tested",
-        )
-        for i, d in enumerate(row)
+    return [
+        one_distance(pair, row, name, which, k) for k, (name, row) in enumerate(known.items()) for which in DISTANCES
     ]
-    hollow, of = [not significant(d.adjusted) for d in row], style.HOMOLOGY[dimension]
-    return line(
-        range(len(row)),
-        [getattr(d, which) for d in row],
-        text=told,
-        name=distance_name(name, which),
-        showlegend=False,
-        line=stroke_of(which, dimension),
-        marker=marks([of] * len(row), ["circle"] * len(row), hollow),
+
+
+def one_distance(pair: Pair, row: Sequence[DiagramDistance], name: str, which: str, dimension: int) -> Series:
+    """One distance of the diagrams of one dimension along the layers."""
+    told, dashes = DISTANCES[which]
+    return Series(
+        tuple(range(len(row))),
+        tuple(getattr(d, which) for d in row),
+        f"{name} {told}",
+        style.HOMOLOGY[dimension],
+        dashes=dashes,
+        hollow=tuple(not significant(d.adjusted) for d in row),
+        told=tuple(distance_text(pair, i, name, d) for i, d in enumerate(row)),
     )
+
+
+def distance_text(pair: Pair, i: int, name: str, found: DiagramDistance) -> tuple[str, ...]:
+    """What is told at a mark."""
+    p = f"p {p_text(found.p)}, adjusted {p_text(found.adjusted)} (blocks of texts)"
+    both = f"Wasserstein {number(found.wasserstein)}, bottleneck {number(found.bottleneck)}"
+    return (f"{pair.layers[i]}", f"{name} diagrams: {both}", p if found.p is not None else found.note or "not tested")
+
+
+def distance_panels(pair: Pair, series: Sequence[Series]) -> Iterator[Panel]:
+    """The panel of the distances, where there are any."""
+    if series:
+        down = Axis("distance", from_zero=True)
+        yield Panel(tuple(series), layer_axis(pair), down, "distance of the diagrams / median distance", height=150)
 
 
 def cka_panels(pair: Pair, apart: Apart) -> Iterator[Panel]:
     """1 - CKA along the layers, where it is known."""
-    if all(value is None for value in apart.cka):
-        return
-    away = [None if value is None else 1 - value for value in apart.cka]
-    told = [hover(f"{pair.layers[i]}", f"CKA {number(value)}") for i, value in enumerate(apart.cka)]
-    look: dict[str, Any] = {
-        "line": {"color": "ink", "width": 1.6, "dash": "dot"},
-        "marker": {"color": "ink", "size": MARK - 1},
-    }
-    drawn = line(range(len(away)), away, text=told, showlegend=False, **look)
-    yield Panel(
-        "1 - CKA of the activations", (drawn,), {}, {"rangemode": "tozero", "nticks": 5, "title": title("1 - CKA")}
-    )
+    if any(value is not None for value in apart.cka):
+        told = tuple((f"{pair.layers[i]}", f"CKA {number(value)}") for i, value in enumerate(apart.cka))
+        x, y = tuple(range(len(told))), tuple(map(unlike, apart.cka))
+        drawn = Series(x, y, colour=style.PALETTE[6], dashes=":", told=told)
+        yield Panel((drawn,), layer_axis(pair), Axis("1 - CKA", from_zero=True), "1 - CKA of the activations")
+
+
+def unlike(cka: Number) -> Number:
+    """1 - CKA."""
+    return None if cka is None else 1 - cka
 
 
 # Data
@@ -298,9 +252,8 @@ def rows_of(pair: Pair, apart: Apart) -> Iterator[tuple[str, ...]]:
                 doubt,
             )
             yield (*layer, f"{name} diagrams, bottleneck", "", "", exact(one.bottleneck), FREE, "", "", "", "", doubt)
-    for i, value in enumerate(apart.cka):
-        away = None if value is None else 1 - value
-        yield (*layers[i], "1 - CKA", "", "", exact(away), "", "", "", "", "", crossed[i])
+    for layer, value, doubt in zip(layers, apart.cka, crossed, strict=False):
+        yield (*layer, "1 - CKA", "", "", exact(unlike(value)), "", "", "", "", "", doubt)
 
 
 def difference_cells(found: Difference) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from todacomm.comparison.compare import Comparison
 from todacomm.comparison.diagram_tests import DEGREE, Apart
 from todacomm.comparison.differences import Difference, GrowthDifference, Pair
 from todacomm.core.inference_types import ALPHA
+from todacomm.report.comparison.all_charts import charts_of
 from todacomm.report.document.pieces import Bullets, Context, Paragraph, Piece, Table, section
 from todacomm.report.words.pairs import GROWTHS, along, ends, plus, relative, verdict
 from todacomm.report.words.phrases import listed, number
@@ -148,11 +149,8 @@ def language_table(pair: Pair) -> Table:
 
 @section("comparison-pair-figures", title="Where they differ", record=Comparison)
 def pair_figures(comparison: Comparison, context: Context) -> Iterator[Piece]:
-    """The differences along the layers, drawn, and the charts that a page has in their place."""
-    from todacomm.report.comparison.pair_charts import difference_charts
-
-    yield from context.get("pairs", ())
-    yield from difference_charts(comparison)
+    """The differences along the layers, drawn."""
+    yield from charts_of(comparison, context, "comparison_differences")
 
 
 @section("comparison-likeness", title="Which models are alike", record=Comparison)
@@ -161,11 +159,8 @@ def alike(comparison: Comparison, context: Context) -> Iterator[Piece]:
     found = comparison.likeness
     if found is None:
         return
-    from todacomm.report.comparison.clustering_charts import likeness_charts
-
     yield Paragraph(extremes(found), "answer")
-    yield from context.get("likeness", ())
-    yield from likeness_charts(found)
+    yield from charts_of(comparison, context, "comparison_tree", "comparison_distances")
     told = tuple(family_sentence(one) for one in found.families)
     if told:
         yield Bullets(told)
@@ -195,10 +190,8 @@ def family_sentence(one: Family) -> str:
 
 
 @section("comparison-language", title="Topology and language", record=Comparison)
-def language(comparison: Comparison, _: Context) -> Iterator[Piece]:
+def language(comparison: Comparison, context: Context) -> Iterator[Piece]:
     """Spearman's correlations over models, or why there are none."""
-    from todacomm.report.comparison.language_charts import language_charts
-
     tested = [one for one in comparison.correlations if one.test]
     if tested:
         yield Paragraph(
@@ -206,7 +199,7 @@ def language(comparison: Comparison, _: Context) -> Iterator[Piece]:
             "all correlations here. A correlation over models says nothing about what causes what."
         )
         yield Table(("Kind", "Number", "Models", "ρ", "p", "p, adjusted"), tuple(map(correlation_row, tested)), 2)
-    yield from language_charts(comparison)
+    yield from charts_of(comparison, context, "comparison_language")
     reasons: dict[tuple[str, str], list[str]] = {}
     for one in comparison.correlations:
         if one.test is None:

@@ -1,3 +1,14 @@
-"""What all reports share: pieces of a document, the page, style, parts of figures and charts."""
+"""What all reports share: pieces of a document, the page, style, charts and their two renderers, parts of figures."""
 
-__all__ = ["chart_parts", "drawings", "figure_formats", "figure_parts", "page", "pieces", "rounding", "style"]
+__all__ = [
+    "chart",
+    "drawings",
+    "figure_formats",
+    "figure_parts",
+    "matplotlib_renderer",
+    "page",
+    "page_renderer",
+    "pieces",
+    "rounding",
+    "style",
+]

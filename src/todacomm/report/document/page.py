@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from todacomm.core.errors import InvalidInput, UnknownName
-from todacomm.report.document.pieces import Chart, Document, Part, Picture, Table
+from todacomm.report.document.chart import Chart
+from todacomm.report.document.page_renderer import page_of
+from todacomm.report.document.pieces import Document, Part, Picture, Table
 
 Explorer = Mapping[str, Any]
 
@@ -26,16 +28,16 @@ PLOTLY = "vendor/plotly-cartesian.min.js"
 SHIELDED = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
-def to_html(document: Document, explorers: Sequence[Explorer] = (), *, covered: Collection[str] = ()) -> str:
+def to_html(document: Document, explorers: Sequence[Explorer] = ()) -> str:
     """One page: what answers the question, then the explorers, then the rest of the document; all text is escaped.
 
-    ``explorers`` are payloads for the scripts in templates/, chosen by their ``kind``. Pictures whose file's stem is in
-    ``covered`` are left out, for the page draws the same. Nothing is loaded from elsewhere, and a content security policy
-    forbids it; a page without explorers, charts and sortable tables holds no script at all.
+    ``explorers`` are payloads for the scripts in templates/, chosen by their ``kind``; figures that they say they ``show`` are
+    left out. Nothing is loaded from elsewhere, and a content security policy forbids it; a page without explorers, charts
+    and sortable tables holds no script at all.
 
     Raises InvalidInput where the data hold NaN or infinity, UnknownName for an explorer that has no script.
     """
-    charts, parts = named(shown(document.parts, covered))
+    charts, parts = named(shown(document.parts, shown_by(explorers)))
     kinds = [str(explorer["kind"]) for explorer in explorers]
     drawing = scripts_of(kinds) if explorers or charts else ()
     scripts = (*drawing, *sorting(parts))
@@ -63,10 +65,15 @@ def heading_of(explorer: Explorer) -> str:
     return str(explorer.get("heading") or HEADINGS.get(explorer["kind"], explorer["kind"]))
 
 
-def shown(parts: Sequence[Part], covered: Collection[str]) -> Iterator[Part]:
-    """The parts without the pictures that are covered, and without those that are then empty."""
+def shown_by(explorers: Sequence[Explorer]) -> set[str]:
+    """The figures that explorers let be read off."""
+    return {name for explorer in explorers for name in explorer.get("shows", ())}
+
+
+def shown(parts: Sequence[Part], explored: Collection[str]) -> Iterator[Part]:
+    """The parts without the figures that an explorer shows, and without those that are then empty."""
     for part in parts:
-        left = tuple(p for p in part.pieces if not (isinstance(p, Picture) and Path(p.path).stem in covered))
+        left = tuple(p for p in part.pieces if not (isinstance(p, Picture) and Path(p.path).stem in explored))
         if left:
             yield replace(part, pieces=left)
 
@@ -90,17 +97,7 @@ def _unique(piece: Any, met: Counter[str]) -> Any:
 
 def page_data(explorers: Sequence[Explorer], charts: Mapping[str, Chart]) -> str:
     """What the scripts draw, as JSON that may stand in a script element."""
-    drawn = {
-        name: {
-            "title": chart.title,
-            "how": chart.caption,
-            "traces": chart.traces,
-            "layout": chart.layout,
-            "header": chart.data.header,
-            "rows": chart.data.rows,
-        }
-        for name, chart in charts.items()
-    }
+    drawn = {name: page_of(chart) for name, chart in charts.items()}
     try:
         text = json.dumps(
             {"explorers": list(explorers), "charts": drawn}, ensure_ascii=False, allow_nan=False, separators=(",", ":")

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from todacomm.core.registry import Registry
 from todacomm.core.types import Profile
 from todacomm.records.damaged import Loss, told
+from todacomm.report.document.chart import Chart
 
 Context = Mapping[str, Any]
 
@@ -71,22 +72,6 @@ class Picture:
     path: Path
     title: str
     caption: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A figure that the page draws and lets be read off; Markdown has a picture in its place.
-
-    ``traces`` and ``layout`` are those of plotly.js; ``data`` is what is drawn, as the page offers it for download.
-    """
-
-    kind: ClassVar[str] = "chart"
-    name: str
-    title: str
-    caption: str
-    traces: tuple[Mapping[str, Any], ...]
-    layout: Mapping[str, Any]
-    data: Table
 
 
 Piece = Paragraph | Bullets | Terms | Table | Code | Picture | Chart
@@ -229,8 +214,8 @@ def _markdown(piece: Piece, directory: Path) -> str:
             text = _fenced(piece)
         case Picture():
             text = _picture(piece, directory)
-        case Chart():
-            text = ""
+        case Chart():  # of which Markdown has the figure, where one was written
+            text = _picture(Picture(piece.picture, piece.title, piece.caption), directory) if piece.picture else ""
     return text
 
 

@@ -16,12 +16,15 @@ from todacomm.report.document.figure_formats import PNG, Figures
 # Okabe and Ito 2008, https://jfly.uni-koeln.de/color/ : distinct for every common colour vision; grey for the yellow, which is too pale for a line.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 HOMOLOGY = ("#0072B2", "#D55E00", "#009E73")  # H0, H1, H2
-GREY = "#6E6E6E"
+GREY, PALE = "#6E6E6E", "#CFCFCF"  # lines of no change; lines between rows
 DEPTH = "cividis"  # embedding dark, last layer bright; perceptually uniform
 COLUMN, WIDTH = 3.5, 7.2  # inches: one column of a journal; two, or the one of a report
 DPI = 200
 LINE_STYLES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+EQUAL = (2.0, 1.0, 0.5, 0.25, 0.2, 0.1, 0.05, 0.025, 0.02, 0.01, 0.005, 0.002, 0.001)  # steps of a short log axis
+SHORT, FEWEST_TICKS = 8.0, 3  # from one end of a log axis to the other
 
 PAPER = "todacomm.paper"  # the style file, by the name under which matplotlib finds it
 
@@ -116,16 +119,26 @@ def layer_ticks(layers: Sequence[str], *, most: int) -> tuple[list[int], list[st
     return kept, [short(layers[x]) for x in kept]
 
 
-def log_ticks(low: float, high: float) -> list[float | int]:
-    """Few ticks of a log axis around 1, with 1 among them."""
-    span = high / low
-    if span < 1.7:
-        return [0.6, 0.8, 1, 1.25, 1.5]
-    if span < 6:
-        return [0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4, 5]
+def log_ticks(low: float, high: float, *, most: int = 6) -> list[float]:
+    """At most ``most`` ticks of a log axis, 1 among them where it is there: in equal steps where the axis is short, else 1, 2, 5 or powers of ten.
+
+    >>> log_ticks(0.9, 1.1), log_ticks(0.5, 2.9), log_ticks(0.1, 20)
+    ([0.9, 1.0, 1.1], [0.5, 1.0, 1.5, 2.0, 2.5], [0.1, 0.5, 1.0, 5.0, 10.0])
+    """
+    around = low <= 1 <= high
+    unit = 10.0 ** math.floor(math.log10(high))
+    for step in EQUAL if high / low < SHORT else ():
+        first, last = math.ceil(low / (step * unit) - 1e-9), math.floor(high / (step * unit) + 1e-9)
+        found = [float(f"{i * step * unit:.10g}") for i in range(first, last + 1)] if last - first < most else []
+        if len(found) >= FEWEST_TICKS and (1.0 in found or not around):
+            return found
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps, step = ((1, 2, 5) if span < 300 else (1,)), step_of(len(decades), 7)
-    return [m * 10.0**k for k in decades if k % step == 0 for m in steps]
+    for leading in ((1, 2, 5), (1, 5), (1,)):
+        found = [tick for k in decades for lead in leading if low <= (tick := float(f"{lead}e{k}")) <= high]
+        if len(found) <= most:
+            return found
+    one, every = found.index(1.0) if around else 0, math.ceil(len(found) / most)
+    return [tick for i, tick in enumerate(found) if (i - one) % every == 0]
 
 
 def distance_unit(profile: Profile) -> str:

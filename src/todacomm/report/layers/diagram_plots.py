@@ -15,22 +15,22 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from todacomm.core.types import Measurement, Profile
 from todacomm.homology.metrics import betti_curve
 from todacomm.report.document import style
-from todacomm.report.document.figure_parts import (
-    FINAL_NOTE,
-    WORDS,
-    band_line,
-    explain,
-    figure,
-    heading,
-    legend_lines,
-    panel_grid,
-    plain_number,
-)
-from todacomm.report.layers.series import longest, loops_of, signal_bars
+from todacomm.report.document.chart import cut
+from todacomm.report.document.figure_parts import WORDS, explain
+from todacomm.report.document.matplotlib_renderer import plain_number, shielded
+from todacomm.report.layers.along_charts import drawings
+from todacomm.report.layers.series import FINAL_NOTE, band_line, heading, legend_lines, longest, loops_of, signal_bars
 from todacomm.report.words import phrases
 
 MOST_DIAGRAMS, MOST_LABELLED = 12, 2  # panels; loops of a panel with their size in words
 FILTRATION = "filtration value / median distance"
+
+
+def panel_grid(profile: Profile, rows: int, columns: int, *, height: float) -> tuple[Figure, Any]:
+    """A figure with its heading and rows × columns of panels, ``height`` inches a row."""
+    drawn = Figure(figsize=(style.width(columns), height * rows + style.words(0.65)))
+    drawn.suptitle(shielded(heading(profile)), fontsize=9)
+    return drawn, drawn.subplots(rows, columns, squeeze=False)
 
 
 def depth_colours(count: int) -> tuple[Colormap, Normalize]:
@@ -100,7 +100,7 @@ def depth_bar(drawn: FigureBase, profile: Profile, panels: Sequence[Axes], *, mo
     bar.outline.set_visible(False)
 
 
-@figure(
+@drawings.figure(
     "betti_curves",
     title="Betti curves",
     caption="How many clusters (β0), loops (β1) and voids (β2), as far as computed, the cloud has when points "
@@ -198,10 +198,10 @@ def _panel_title(profile: Profile, measurement: Measurement) -> str:
     top = phrases.peak(profile)
     word = " (peak)" if measurement is top and len(profile.measurements) > 1 else ""
     sign = " ○" if measurement.facts.doubtful else ""
-    return f"{style.elided(measurement.address.layer, 22)}{word}{sign}"
+    return f"{shielded(cut(measurement.address.layer, 22))}{word}{sign}"
 
 
-@figure(
+@drawings.figure(
     "persistence_diagrams",
     title="Persistence diagrams",
     caption="Each dot is one bar: born at the distance on the horizontal axis, dead at the one on the vertical axis, in "
@@ -215,7 +215,7 @@ def persistence_diagrams(profile: Profile) -> Figure:
     columns = min(4, max(len(layers), 1))
     rows = -(-max(len(layers), 1) // columns)
     drawn = Figure(figsize=_size(columns, rows))
-    drawn.suptitle(heading(profile), fontsize=9)
+    drawn.suptitle(shielded(heading(profile)), fontsize=9)
     panels = drawn.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     limit, ringed = diagram_limit(layers, range(profile.recipe.maxdim + 1)), False
     for axes, m in zip(panels.flat, layers, strict=False):

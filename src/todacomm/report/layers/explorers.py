@@ -1,6 +1,6 @@
-"""Profiles and the directories of their runs → the explorer of a page, and the figures that it stands for."""
+"""Profiles and the directories of their runs → the explorer of a page."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,18 +39,3 @@ def explorer_of(
         attempt(f"texts of {run.name}", partial(read_texts, run)) or UNREADABLE if run else UNKNOWN for run in runs
     ]
     return layers_explorer(profiles, clouds, texts, labels, heading=heading, look=look)
-
-
-def covered_by(explorer: Mapping[str, Any]) -> frozenset[str]:
-    """The stems of the figure files of a profile that the explorer stands for: those of which it shows the same of every profile."""
-    profiles = explorer["profiles"]
-    whole = all(not any(detail["left_out"]) for p in profiles for detail in p["details"])
-    shown = {
-        "tda_summary": True,
-        "layer_persistence": True,
-        "scale_shape": all(p["growth"] for p in profiles),
-        "against_noise": all(p["null"] for p in profiles),
-        "betti_curves": whole,
-        "persistence_diagrams": whole,
-    }
-    return frozenset(name for name, is_shown in shown.items() if is_shown)

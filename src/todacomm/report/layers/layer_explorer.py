@@ -95,21 +95,37 @@ def layers_explorer(
     )
     letters = share_of(ROOM["letters"], sum(map(count_of, texts)), FEWEST_LETTERS, MOST_LETTERS)
     metrics = names_of(max(p.recipe.maxdim for p in profiles))
+    told = [
+        {
+            "id": f"p{i}",
+            "label": label,
+            "colour": style.PALETTE[i % len(style.PALETTE)],
+            **profile_data(profile, look(profile, own, points), Shown(points, bars, letters), known),
+        }
+        for i, (profile, own, known, label) in enumerate(zip(profiles, clouds, texts, labels, strict=True))
+    ]
     return {
         "kind": "layers",
+        "shows": shows(told),
         **({"heading": heading} if heading else {}),
         "along": profiles[0].along,
         "metrics": [metric_of(name, k, entry) for name, (k, entry) in metrics.items()],
-        "profiles": [
-            {
-                "id": f"p{i}",
-                "label": label,
-                "colour": style.PALETTE[i % len(style.PALETTE)],
-                **profile_data(profile, look(profile, own, points), Shown(points, bars, letters), known),
-            }
-            for i, (profile, own, known, label) in enumerate(zip(profiles, clouds, texts, labels, strict=True))
-        ],
+        "profiles": told,
     }
+
+
+def shows(profiles: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The figures of a profile that the explorer lets be read off: those of which it shows the same of every profile."""
+    whole = all(not any(detail["left_out"]) for p in profiles for detail in p["details"])
+    shown = {
+        "tda_summary": True,
+        "layer_persistence": True,
+        "scale_shape": all(p["growth"] for p in profiles),
+        "against_noise": all(p["null"] for p in profiles),
+        "betti_curves": whole,
+        "persistence_diagrams": whole,
+    }
+    return [name for name, is_shown in shown.items() if is_shown]
 
 
 def share_of(room: int, among: int, fewest: int, most: int) -> int:

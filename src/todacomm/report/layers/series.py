@@ -3,18 +3,22 @@
 Loads no matplotlib, so that pages need none.
 """
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from todacomm.core.inference_types import LoopBar, NullTest
-from todacomm.core.types import Bars, Measurement, Profile
-from todacomm.homology.metrics import SCALED
+from todacomm.core.types import Bars, Measurement, Number, Profile
+from todacomm.homology.metrics import SCALED, metrics
+from todacomm.report.document import style
+from todacomm.report.document.chart import Axis, Data, Panel, Series, cut, exact, finite, table
 from todacomm.report.words import phrases
 
 Along = Float[np.ndarray, " L"]
-LOG_RANGE = 50  # values that span more than this factor are drawn on a log axis
+STAR = "*"
 SPREADS = 2  # standard deviations of the null that its band reaches to either side
 
 
@@ -98,3 +102,126 @@ def longest(bars: Bars, most: int, always: Bool[np.ndarray, " m"] | None = None)
     """The places of the ``most`` longest bars, ascending, and of those that are to be shown ``always``; of equal ones the first."""
     chosen = np.argsort(bars[:, 0] - bars[:, 1], kind="stable")[:most]
     return np.union1d(chosen, np.flatnonzero(always)) if always is not None else np.sort(chosen)
+
+
+# Words and axes
+
+FINAL_NOTE = "final: after the last norm, shown but no part of peaks and ratios"
+MOST_MARKERS = 24  # along the steps of a training
+
+
+def heading(profile: Profile) -> str:
+    """What every figure says on top: model, data, pooling, number of points."""
+    return f"{cut(profile.model, 48)} · {where(profile)} · n = {profile.measurements[0].facts.points}"
+
+
+def where(profile: Profile) -> str:
+    """On which data, and pooled how where it was."""
+    pooled = f" · pooling {cut(profile.recipe.pooling, 24)}" if profile.recipe.pooling else ""
+    return f"{cut(profile.data, 36)}{pooled}"
+
+
+OF_CLOUDS = {  # facts of a cloud → what an axis calls them, and whether they are distances before any rescaling
+    "points": ("points", False),
+    "dimension": ("dimensions of the activations", False),
+    "components": ("components kept", False),
+    "variance_kept": ("variance kept (share)", False),
+    "distinct_points": ("distinct points", False),
+    "scale": ("median distance", True),
+    "rms_distance": ("root mean square distance", True),
+    "largest_variance_share": ("share of the variance\nin one dimension", False),
+    "norm": ("median norm\n(activation units)", False),
+    "landmarks_of": ("points of the cloud", False),
+    "covering_radius": ("covering radius", True),
+    "bar_error": ("error of the ends of bars", True),
+    "second_variance_share": ("share of the variance\nin the next dimension", False),
+}
+
+
+def axis_label(profile: Profile, key: str) -> str:
+    """What an axis calls a number of ``profile.names``, with its unit."""
+    found = re.fullmatch(r"H(\d)_(\w+)", key)
+    if found is None:
+        label, distance = OF_CLOUDS[key]
+        return f"{label}\n({style.raw_distance_unit(profile)})" if distance else label
+    dimension, name = found.groups()
+    entry = metrics[name.removesuffix(SCALED)]
+    unit = f"({style.distance_unit(profile)})" if entry.degree else ""
+    return f"H{dimension} {entry.label}\n{'/ median distance' if name.endswith(SCALED) else unit}".strip()
+
+
+def legend_lines(profile: Profile) -> list[str]:
+    """What the hollow markers, the gaps and ``final`` mean, for the small print."""
+    hollow = [line.replace("○ doubtful", "hollow ○ doubtful", 1) for line in phrases.mark_lines(profile)]
+    shown = [line.replace("× undefined", "not drawn, undefined", 1) for line in hollow]
+    return [*shown, FINAL_NOTE if after_norm(profile) else "", band_line(profile)]
+
+
+def band_line(profile: Profile) -> str:
+    """What the bands are; empty where there are none."""
+    claims = profile.claims
+    return f"bands: {claims.asked.confidence:.0%} intervals (split-half)" if claims and claims.intervals else ""
+
+
+def after_norm(profile: Profile) -> bool:
+    """Whether the last layer is that after the final norm, which is no step of the way."""
+    return profile.along == "layer" and profile.layers[-1] == "final" and len(profile.layers) > 1
+
+
+def layer_axis(profile: Profile, *, most: int) -> Axis:
+    """The layers, their names thinned to about ``most``; along the training, a linear axis of steps."""
+    at = places(profile)
+    if profile.along == "step":
+        room = 0.02 * float(np.ptp(at)) or 0.5
+        return Axis("training step", limits=(at[0] - room, at[-1] + room), most=max(2, most // 2), whole=True)
+    ticks, labels = style.layer_ticks(phrases.positions(profile), most=most)
+    room = max(0.4, 0.025 * len(at))
+    return Axis("layer", limits=(-room, len(at) - 1 + room), ticks=tuple(zip(ticks, labels, strict=True)))
+
+
+def along(profile: Profile, values: Along, what: str, name: str = "", **look: Any) -> Series:
+    """One line along the layers: hollow where doubtful, a gap where undefined, dotted to ``final``; ``name`` is that of its intervals."""
+    y = finite(defined_only(profile, values))
+    low, high = map(finite, interval_ends(profile, name)) if name else ((), ())
+    count = len(y)
+    return Series(
+        finite(places(profile)),
+        y,
+        hollow=tuple(bool(m.facts.doubtful) for m in profile.measurements),
+        low=low,
+        high=high,
+        told=tuple(told_at(profile, i, what, value) for i, value in enumerate(y)),
+        every=-(-count // MOST_MARKERS) if profile.along == "step" else 1,
+        loose=after_norm(profile),
+        **look,
+    )
+
+
+def told_at(profile: Profile, i: int, what: str, value: Number) -> tuple[str, ...]:
+    """What a page tells at a mark."""
+    doubt = profile.measurements[i].facts.doubtful
+    return (phrases.positions(profile)[i], f"{what}: {phrases.number(value)}", f"doubtful: {doubt}" if doubt else "")
+
+
+def drawn_rows(profile: Profile, panels: Sequence[Panel]) -> Data:
+    """The numbers of panels along the layers: every line, with its intervals; the null is called noise."""
+    names = dict(zip(finite(places(profile)), phrases.positions(profile), strict=True))
+    rows = [
+        (
+            words_of(panel),
+            one.label or ("noise" if one.colour == style.GREY else ""),
+            names[x],
+            *map(exact, (y, *ends)),
+            "doubtful" if hollow else "",
+        )
+        for panel in panels
+        for one in panel.series
+        if one.marker != STAR
+        for x, y, ends, hollow in zip(one.x, one.y, one.ends, one.hollow or (False,) * len(one.x), strict=True)
+    ]
+    return table(("number", "line", profile.along, "value", "low", "high", "doubtful"), rows)
+
+
+def words_of(panel: Panel) -> str:
+    """What a panel shows, in one line."""
+    return panel.y.label.replace("\n", " ")

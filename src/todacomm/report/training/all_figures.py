@@ -5,14 +5,15 @@ from pathlib import Path
 
 from todacomm.report.training import curve_plots  # isort: skip  # importing them registers their figures, in this order
 from todacomm.report.training import clock_plots  # isort: skip
-from todacomm.report.training import signature_plots  # isort: skip
 from todacomm.records.damaged import Attempt, strictly
 from todacomm.records.training import WEIGHTS
+from todacomm.report.document.matplotlib_renderer import write_charts
 from todacomm.report.training.animation import write_animation
 from todacomm.report.training.read_experiment import Exhibit, Findings
+from todacomm.report.training.signature_charts import grok_charts
 from todacomm.report.training.training_figure_parts import write_drawings
 
-__all__ = ["absent", "cell_directory", "clock_plots", "curve_plots", "signature_plots", "write_grok_figures"]
+__all__ = ["absent", "cell_directory", "clock_plots", "curve_plots", "write_grok_figures"]
 
 MOST_OTHER_CELLS = 12  # whose curves are drawn beside those of the cell that is shown in full
 ANIMATION = (
@@ -31,8 +32,9 @@ def write_grok_figures(findings: Findings, directory: Path, attempt: Attempt = s
     animated = attempt("figure embedding", lambda: write_animation(shown, directory / "embedding.gif"))
     others = [exhibit for exhibit in findings.exhibits if exhibit is not shown][:MOST_OTHER_CELLS]
     return [
-        *signature_plots.write_sweep(findings, directory),
+        *write_charts(grok_charts.of(findings, "sweep"), directory, attempt),
         *write_drawings(shown, directory, attempt=attempt),
+        *write_charts(grok_charts.of(findings, "signature"), directory, attempt),
         *([animated] if animated else []),
         *(path for e in others for path in write_drawings(e, cell_directory(directory, e.cell), ["training_curves"])),
     ]

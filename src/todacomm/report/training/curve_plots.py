@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from todacomm.core.types import Measurement
 from todacomm.records.training import frequencies, read_profile, read_spectrum
 from todacomm.report.document import style
-from todacomm.report.document.figure_parts import plain_number
+from todacomm.report.document.matplotlib_renderer import plain_number
 from todacomm.report.training.read_experiment import Exhibit, Trained, moments, null_range, one_more
 from todacomm.report.training.training_figure_parts import (
     CONTROL,

@@ -25,6 +25,7 @@ REFERENCES = (
 def figures(findings: Findings, context: Context) -> Iterator[Piece]:
     """Every figure with how to read it, and why some are left out."""
     from todacomm.report.training.all_figures import ANIMATION, MOST_OTHER_CELLS, absent, cell_directory
+    from todacomm.report.training.signature_charts import grok_charts
     from todacomm.report.training.training_figure_parts import grok_drawings
 
     paths = [Path(path) for path in context.get("figures", ())]
@@ -32,7 +33,8 @@ def figures(findings: Findings, context: Context) -> Iterator[Piece]:
     if findings.swept:
         yield Paragraph(f"The figures are of the cell {findings.shown.cell}.")
     yield from (Paragraph(text) for text in absent(findings.shown))
-    yield from picture_parts([path for path in paths if path.parent == place], grok_drawings)
+    known = {**grok_drawings, **{chart.name: chart for chart in grok_charts.of(findings, "signature")}}
+    yield from picture_parts([path for path in paths if path.parent == place], known)
     yield from (Picture(path, *ANIMATION) for path in paths if path.suffix == ".gif")
     for exhibit in findings.exhibits:
         for path in paths:

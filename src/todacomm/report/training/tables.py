@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from todacomm.report.document.pieces import Chart, Context, Paragraph, Picture, Piece, Table, section
+from todacomm.report.document.chart import Chart, pictured
+from todacomm.report.document.pieces import Context, Paragraph, Piece, Table, section
 from todacomm.report.training.read_experiment import Exhibit, Findings, Trained, named, ratio_of, spoken_step
 from todacomm.report.words.phrases import listed, number, plural, share
 from todacomm.statistics.changepoints import Onset
@@ -72,8 +73,7 @@ def sweep(findings: Findings, context: Context) -> Iterator[Piece]:
     head = ("Cell", "Verdict", "Grokked", "Generalised at", "H1 max, after / plateau", "Null band", "Lag (steps)")
     yield Table(head, tuple(sweep_row(exhibit) for exhibit in findings.exhibits), words=2)
     yield Paragraph("Steps, ratios and lags are medians over the runs that have them; – where none has.")
-    yield from sweep_pictures(context)
-    yield from sweep_charts(findings)
+    yield from sweep_charts(findings, context)
 
 
 def sweep_row(exhibit: Exhibit) -> tuple[str, ...]:
@@ -97,20 +97,11 @@ def band_text(found: Signature | None) -> str:
     return f"{number(found.band.low, 3)} to {number(found.band.high, 3)}" if found else "–"
 
 
-def sweep_charts(findings: Findings) -> list[Chart]:
-    """The same, as the page draws it."""
-    from todacomm.report.training import sweep_cell_charts
+def sweep_charts(findings: Findings, context: Context) -> Iterator[Chart]:
+    """The same, drawn."""
+    from todacomm.report.training.signature_charts import grok_charts
 
-    return sweep_cell_charts.sweep_charts(findings)
-
-
-def sweep_pictures(context: Context) -> Iterator[Picture]:
-    """The figures of the sweep."""
-    from todacomm.report.training.signature_plots import SWEEP
-
-    for path in context.get("figures", ()):
-        if path.stem.startswith("sweep"):
-            yield Picture(path, *SWEEP)
+    return pictured(grok_charts.of(findings, "sweep"), context.get("figures", ()))
 
 
 # Runs and controls

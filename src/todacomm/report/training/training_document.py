@@ -9,7 +9,7 @@ from todacomm.report.training import tables  # isort: skip  # importing them reg
 from todacomm.report.training import glossary  # isort: skip
 from todacomm.records.damaged import Attempt, strictly
 from todacomm.records.io import write_atomically
-from todacomm.report.document.page import Explorer, to_html
+from todacomm.report.document.page import Explorer, shown_by, to_html
 from todacomm.report.document.pieces import (
     Context,
     Document,
@@ -59,10 +59,7 @@ def write_grok_report(
 
 def grok_page(findings: Findings, document: Document, explorers: Sequence[Explorer]) -> str:
     """The document as a page with its explorer; figures that are large files are named there, and not embedded."""
-    from todacomm.report.training.training_explorer import covered
-
-    drawn = covered(findings, explorers)
-    return to_html(lightened(document, findings.directory, drawn), explorers, covered=drawn)
+    return to_html(lightened(document, findings.directory, shown_by(explorers)), explorers)
 
 
 def lightened(document: Document, directory: Path, drawn: Collection[str]) -> Document:

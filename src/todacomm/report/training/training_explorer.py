@@ -1,19 +1,19 @@
 """What the page draws of an experiment of training: courses of runs and controls, the null band, the signature, frames of one run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from todacomm.report.document.rounding import all_rounded, rounded
+from todacomm.report.document.page_renderer import page_of
+from todacomm.report.document.rounding import all_rounded
 from todacomm.report.training.all_figures import MOST_OTHER_CELLS
 from todacomm.report.training.curve_plots import MOST_SPECTRA, curve_panels, dimension_panels, spectra
 from todacomm.report.training.frames import frames_of, thinned
 from todacomm.report.training.read_experiment import Exhibit, Findings, Trained, middle, named, null_range, one_more
-from todacomm.report.training.signature_plots import Measure, measures
-from todacomm.report.training.sweep_cell_charts import sweep_charts
+from todacomm.report.training.signature_charts import signature_chart
 from todacomm.report.training.training_figure_parts import (
     CONTROL,
     CONTROL_DASHES,
@@ -23,9 +23,6 @@ from todacomm.report.training.training_figure_parts import (
     coloured,
     log_from,
 )
-from todacomm.training.milestones import Rise
-from todacomm.training.signature import Signature
-from todacomm.training.verdict import is_null
 
 MOST_STEPS, FEWEST_STEPS = 400, 50  # of a course on the page
 MOST_NUMBERS = 300_000  # of all courses: about 2.5 MB of the page
@@ -101,14 +98,9 @@ def grok_explorers(findings: Findings) -> list[dict[str, Any]]:
     others = [e for e in findings.exhibits if e.shown and e is not findings.shown][:MOST_OTHER_CELLS]
     most = most_steps([findings.shown, *others])
     first, *more = (cell_of(exhibit, most) for exhibit in (findings.shown, *others))
-    return [{"kind": "grok", **first, "frames": frames_of(findings.shown), "others": more}]
-
-
-def covered(findings: Findings, explorers: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The stems of the figures that these explorers and the charts of the document stand for."""
-    charts = tuple(chart.name for chart in sweep_charts(findings))
-    moving = MOVING if any(explorer["frames"] for explorer in explorers) else ()
-    return (*charts, *(CURVES if explorers else ()), *moving)
+    frames = frames_of(findings.shown)
+    shows = [*CURVES, *(MOVING if frames else ())]
+    return [{"kind": "grok", "shows": shows, **first, "frames": frames, "others": more}]
 
 
 def most_steps(exhibits: Sequence[Exhibit]) -> int:
@@ -147,7 +139,7 @@ def cell_of(exhibit: Exhibit, most: int = MOST_STEPS) -> dict[str, Any]:
         "panels": [panel_record(panel, exhibit) for panel in panels_of(exhibit)],
         "band": band_of(exhibit, most),
         "spectra": spectra_of(exhibit, most),
-        "signature": signature_of(exhibit),
+        "signature": page_of(signature_chart(exhibit)),
     }
 
 
@@ -255,7 +247,7 @@ def clouds_of(exhibit: Exhibit) -> list[str]:
     return sorted(found, key=lambda layer: layer != exhibit.layer)
 
 
-# The null band and the signature
+# The null band and the spectra
 
 
 def band_of(exhibit: Exhibit, most: int) -> dict[str, Any] | None:
@@ -284,49 +276,3 @@ def thinned_spectrum(steps: Sequence[int], shares: Float[np.ndarray, "f T"], mos
     """The columns of a spectrum that are kept, as rows of shares."""
     kept, places = thinned_places(steps, most)
     return {"steps": kept, "shares": [all_rounded(shares[:, i]) for i in places]}
-
-
-def signature_of(exhibit: Exhibit) -> dict[str, Any]:
-    """After over plateau of every run and control, against the null band, with the verdicts; the same of cheaper numbers."""
-    found, rows = exhibit.signature, [*exhibit.shown, *exhibit.beside]
-    colours = {run.name: colour for run, colour in coloured(exhibit.shown)}
-    shown = measures(found) if found else [Measure(exhibit.followed, None)]
-    return {
-        "band": ends(shown[0]),
-        "problem": exhibit.problem,
-        "sentences": list(found.sentences) if found else [],
-        "rows": [row_record(run, colours.get(run.name, CONTROL), found) for run in rows],
-        "measures": [
-            {
-                "label": named(measure.name),
-                "band": ends(measure),
-                "ratios": [rounded(ratio_of(measure.rise(run, exhibit.followed))) for run in rows],
-            }
-            for measure in shown
-        ],
-    }
-
-
-def ends(measure: Measure) -> list[Any] | None:
-    """Between which ratios one more control would fall."""
-    return all_rounded([measure.band.low, measure.band.high]) if measure.band else None
-
-
-def ratio_of(rise: Rise | None) -> float | None:
-    """After over plateau; None without a plateau."""
-    return rise.ratio if rise else None
-
-
-def row_record(run: Trained, colour: str, found: Signature | None) -> dict[str, Any]:
-    """One run or control with its rise and its verdict; ``part_of_band`` says whether the null band rests on it."""
-    rise = run.told.rise if run.told else None
-    return {
-        "label": run.label,
-        "kind": run.kind,
-        "colour": colour,
-        "plateau": rounded(rise.plateau if rise else None),
-        "after": rounded(rise.after if rise else None),
-        "ratio": rounded(ratio_of(rise)),
-        "verdict": (run.told.said if run.told else "") or "not judged",
-        "part_of_band": found is not None and not run.is_run and run.told is not None and is_null(run.told),
-    }

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from todacomm.report.document import style
 from todacomm.report.document.drawings import Drawings
-from todacomm.report.document.figure_parts import plain_number
+from todacomm.report.document.matplotlib_renderer import plain_number
 from todacomm.report.training.read_experiment import Exhibit, Trained, middle
 
 COLOURS = style.PALETTE[:6]
