@@ -20,11 +20,17 @@ from todacomm.report.document.page_renderer import page_of, place_on
 from todacomm.report.layers.plots import drawings
 from todacomm.report.training.read_experiment import read_findings
 from todacomm.report.training.signature_charts import grok_charts
+from todacomm.report.training.training_figure_parts import grok_drawings
 
 NAMES = [
     *(f"{name}_0" if name.endswith(("differences", "language")) else name for name in comparison_charts),
     *grok_charts,
-    *(name for registry in (drawings, ablation_drawings) for name, drawn in registry.items() if drawn.describe),
+    *(
+        name
+        for registry in (drawings, ablation_drawings, grok_drawings)
+        for name, drawn in registry.items()
+        if drawn.describe
+    ),
 ]
 
 
@@ -43,6 +49,7 @@ def charts(tmp_path_factory):
     ]
     found += grok_charts.of(swept)
     found += [drawn.describe(measured()[1]) for drawn in drawings.values() if drawn.describe]
+    found += [drawn.describe(swept.shown) for drawn in grok_drawings.values() if drawn.describe]
     found += [drawn.describe(an_ablation()) for drawn in ablation_drawings.values() if drawn.describe]
     return {chart.name: chart for chart in found if chart}
 

@@ -9,18 +9,7 @@ from todacomm.ablation.judge import Ablation
 from todacomm.ablation.settings import FACTORS, WORDS, Setting, spoken
 from todacomm.core.types import layer_key
 from todacomm.report.document import style
-from todacomm.report.document.chart import (
-    Axis,
-    Chart,
-    Panel,
-    Rule,
-    Series,
-    cut,
-    exact,
-    log_axis,
-    names_axis,
-    table,
-)
+from todacomm.report.document.chart import Axis, Chart, Panel, Rule, Series, cut, exact, log_axis, names_axis, table
 from todacomm.report.document.drawings import Drawings
 from todacomm.report.words.phrases import number
 

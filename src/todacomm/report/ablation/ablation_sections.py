@@ -5,16 +5,7 @@ from pathlib import Path
 
 from todacomm.ablation.judge import Ablation, Standing
 from todacomm.ablation.settings import FACTORS, WORDS, Setting, spoken
-from todacomm.report.document.pieces import (
-    Bullets,
-    Context,
-    Document,
-    Paragraph,
-    Piece,
-    Table,
-    parts_of,
-    section,
-)
+from todacomm.report.document.pieces import Bullets, Context, Document, Paragraph, Piece, Table, parts_of, section
 from todacomm.report.layers import layer_document  # registered first: its closing sections serve every record
 from todacomm.report.words.phrases import number, plural
 

@@ -38,7 +38,6 @@ class Axis:
     whole: bool = False
     named: bool = False
     bend: float = 10.0
-    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Series:
 
     ``hollow`` says which marks are doubtful or show nothing, ``looks`` the colour and the marker of each where they differ, ``told`` what
     the page tells at each, ``notes`` the words beside each. Without a ``marker`` there is a line alone, without ``dashes`` marks alone. A
-    gap is None. ``loose`` ends on a dotted line: the last mark is no part of the way. A grey series with a band is a null.
+    gap is None. ``shade`` is how dense its band is. ``loose`` ends on a dotted line: the last mark is no part of the way. A grey series with a band is a null.
     """
 
     x: Numbers = ()
@@ -66,6 +65,7 @@ class Series:
     size: float = 1.0
     width: float = 1.0
     strength: float = 1.0
+    shade: float = 0.18
     every: int = 1
     loose: bool = False
 

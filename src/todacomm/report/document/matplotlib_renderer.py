@@ -14,15 +14,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNL
 from todacomm.core.types import Number
 from todacomm.records.damaged import Attempt, strictly
 from todacomm.report.document import style
-from todacomm.report.document.chart import (
-    Axis,
-    Chart,
-    Panel,
-    Series,
-    cut_at,
-    legend_columns,
-    runs_of,
-)
+from todacomm.report.document.chart import Axis, Chart, Panel, Series, cut_at, legend_columns, runs_of
 from todacomm.report.document.figure_parts import WORDS, explain, save
 
 MARK, LINE = 3.8, 1.2  # points
@@ -55,6 +47,7 @@ def figure_of(chart: Chart) -> Figure:
             draw_panel(axes, panel)
         name_axes(list(grid.flat), chart)
         place_legend(drawn, chart)
+        drawn.align_ylabels()
         explain(drawn, chart.notes, width=SMALL_PRINT)
         return drawn
 
@@ -172,7 +165,7 @@ def draw_intervals(axes: Axes, panel: Panel, one: Series) -> None:
     for run in runs_of(one):
         if one.reach == "band" and len(run) > 1:
             low, high = zip(*(ends[i] for i in run), strict=True)
-            look: Any = {"color": one.colour, "alpha": 0.18, "linewidth": 0, "zorder": 1}
+            look: Any = {"color": one.colour, "alpha": one.shade, "linewidth": 0, "zorder": 1}
             axes.fill_between([x[i] for i in run], low, high, **look)
             continue
         for i in run:
@@ -219,16 +212,20 @@ def set_scale(axes: Axes, axis: Axis, which: str) -> None:
 def frame(axes: Axes, panel: Panel) -> None:
     """Names, ticks and ends of both axes."""
     for axis, which in ((panel.x, "x"), (panel.y, "y")):
-        set_ticks(axes, axis, which)
-        getattr(axes, f"set_{which}label")(shielded(axis.label))
-        if axis.limits:
-            getattr(axes, f"set_{which}lim")(*axis.limits)
-        elif axis.from_zero:
+        frame_axis(axes, axis, which)
+        if axis.from_zero and not axis.limits:
             getattr(axes, f"set_{which}lim")(0, top_of(panel, which) or 1.0)
-        if axis.named:
-            axes.grid(visible=False, axis=which)  # type: ignore[arg-type]  # "x" or "y"
-            axes.tick_params(axis=which, length=0)  # type: ignore[arg-type]
-        getattr(axes, f"{which}axis").set_visible(not axis.hidden)
+
+
+def frame_axis(axes: Axes, axis: Axis, which: str) -> None:
+    """The name, the ticks and the ends of one axis; of one with a name for each row no grid."""
+    set_ticks(axes, axis, which)
+    getattr(axes, f"set_{which}label")(shielded(axis.label))
+    if axis.limits:
+        getattr(axes, f"set_{which}lim")(*axis.limits)
+    if axis.named:
+        axes.grid(visible=False, axis=which)  # type: ignore[arg-type]  # "x" or "y"
+        axes.tick_params(axis=which, length=0)  # type: ignore[arg-type]
 
 
 def set_ticks(axes: Axes, axis: Axis, which: str) -> None:

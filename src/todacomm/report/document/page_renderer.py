@@ -179,7 +179,7 @@ def axis_of(axis: Axis, *, y: str, named: bool) -> dict[str, Any]:
         }
     if axis.named:
         found |= {"showgrid": False, "ticks": ""}
-    return found | ({"visible": False} if axis.hidden else {})
+    return found
 
 
 def place_on(axis: Axis, value: float) -> float:
@@ -333,7 +333,7 @@ def bands(panel: Panel, one: Series) -> Iterator[Trace]:
     if not one.low or one.reach != "band":
         return
     group = {"legendgroup": plain(one.label)} if one.label else {}
-    fill = faint(one.colour, 0.22)
+    fill = faint(one.colour, one.shade + 0.04)
     for run in runs_of(one):
         there, back = run, run[::-1]
         shape = [*(one.high[i] for i in there), *(cut_at(panel, one.low[i]) for i in back)]

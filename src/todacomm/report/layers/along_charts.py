@@ -209,7 +209,15 @@ def null_series(profile: Profile, bounds: tuple[Along, Along, Along]) -> Series:
     if not any(v is not None for v in mean):
         return Series()
     return Series(
-        finite(places(profile)), mean, colour=style.GREY, marker="", dashes="--", low=low, high=high, width=0.8
+        finite(places(profile)),
+        mean,
+        colour=style.GREY,
+        marker="",
+        dashes="--",
+        low=low,
+        high=high,
+        width=0.8,
+        shade=0.25,
     )
 
 

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from todacomm.report.training import curve_plots  # isort: skip  # importing them registers their figures, in this order
+from todacomm.report.training import curve_charts  # isort: skip  # importing them registers their figures, in this order
+from todacomm.report.training import curve_plots  # isort: skip
 from todacomm.report.training import clock_plots  # isort: skip
 from todacomm.records.damaged import Attempt, strictly
 from todacomm.records.training import WEIGHTS
@@ -13,7 +14,7 @@ from todacomm.report.training.read_experiment import Exhibit, Findings
 from todacomm.report.training.signature_charts import grok_charts
 from todacomm.report.training.training_figure_parts import write_drawings
 
-__all__ = ["absent", "cell_directory", "clock_plots", "curve_plots", "write_grok_figures"]
+__all__ = ["absent", "cell_directory", "clock_plots", "curve_charts", "curve_plots", "write_grok_figures"]
 
 MOST_OTHER_CELLS = 12  # whose curves are drawn beside those of the cell that is shown in full
 ANIMATION = (

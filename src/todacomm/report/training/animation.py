@@ -1,7 +1,7 @@
 """The embedding as it turns into circles: a GIF of the planes of the final frequencies beside the curves, with a moving mark."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +14,11 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
-from matplotlib.ticker import MaxNLocator
 
 from todacomm.records.io import write_atomically
 from todacomm.records.training import characters_of, frequencies
 from todacomm.report.document import style
+from todacomm.report.document.matplotlib_renderer import frame_axis, set_scale, shielded
 from todacomm.report.training.clock_plots import AROUND, Clock, around, bare, clocks_at
 from todacomm.report.training.read_experiment import Exhibit, Trained
 from todacomm.report.training.training_figure_parts import heading, step_axis
@@ -104,7 +104,7 @@ def _frames(exhibit: Exhibit, run: Trained, steps: Sequence[int], seen: Sequence
     """The standing parts are drawn once; over them, for each step, what moves."""
     drawn = Figure(figsize=INCHES, dpi=PIXELS[0] / INCHES[0])
     canvas = FigureCanvasAgg(drawn)
-    drawn.suptitle(heading(exhibit, run), fontsize=9.5)
+    drawn.suptitle(shielded(heading(exhibit, run)), fontsize=9.5)
     grid = drawn.add_gridspec(2, 6, height_ratios=(1.45, 1))
     planes = [drawn.add_subplot(grid[0, 2 * i : 2 * i + 2]) for i in range(len(seen[0]))]
     curves = [drawn.add_subplot(grid[1, :3]), drawn.add_subplot(grid[1, 3:])]
@@ -174,8 +174,9 @@ def _curve(axes: Axes, exhibit: Exhibit, run: Trained, lines: Mapping[str, tuple
     for name, (word, colour) in lines.items():
         if run.course is not None and run.has(name):
             axes.plot(run.course.steps, run.course[name], color=colour, label=word)
-    step_axis(axes, exhibit)
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    steps = replace(step_axis(exhibit), most=4)
+    set_scale(axes, steps, "x")
+    frame_axis(axes, steps, "x")
     axes.set_ylim(bottom=0)
     if len(lines) > 1:
         axes.legend(loc="center right")

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from todacomm.records.training import WEIGHTS, characters_of, frequencies, read_embedding, read_weights
 from todacomm.report.document import style
+from todacomm.report.document.matplotlib_renderer import shielded
 from todacomm.report.training.read_experiment import Exhibit, Trained
 from todacomm.report.training.training_figure_parts import grok_figure, heading
 from todacomm.report.words.phrases import share
@@ -134,7 +135,7 @@ def clock(exhibit: Exhibit) -> Figure | None:
     side = style.WIDTH / 3
     drawn = Figure(figsize=(max(4.2, side * columns), (side + 0.2) * rows + 0.3))
     by_chance = f" · order of random rows {chance:.2f}"
-    drawn.suptitle(f"{heading(exhibit, run)} · step {run.last_step:,}{by_chance}", fontsize=9)
+    drawn.suptitle(f"{shielded(heading(exhibit, run))} · step {run.last_step:,}{by_chance}", fontsize=9)
     panels = drawn.subplots(rows, columns, squeeze=False)
     for axes, one in zip(panels.flat, clocks, strict=False):
         draw_clock(axes, one, characters)
@@ -261,7 +262,7 @@ def lissajous(exhibit: Exhibit) -> Figure | None:
         return None
     pairs = list(combinations(found[0][:OF_PAIRS], 2))
     drawn = Figure(figsize=(style.WIDTH if len(pairs) > 1 else 3.6, 5.3))
-    drawn.suptitle(f"{heading(exhibit, run)} · step {run.last_step:,}", fontsize=9)
+    drawn.suptitle(f"{shielded(heading(exhibit, run))} · step {run.last_step:,}", fontsize=9)
     panels = drawn.subplots(2, len(pairs), squeeze=False)
     for (above, below), (one, other) in zip(panels.T, pairs, strict=True):
         order = found[1].order
@@ -367,7 +368,7 @@ def lissajous_neurons(exhibit: Exhibit) -> Figure | None:
     columns = min(3, len(pairs))
     rows = -(-len(pairs) // columns)
     drawn = Figure(figsize=(2.4 * columns if columns > 1 else 3.6, 2.75 * rows + 0.3))
-    drawn.suptitle(f"{heading(exhibit, run)} · step {run.last_step:,}", fontsize=9)
+    drawn.suptitle(f"{shielded(heading(exhibit, run))} · step {run.last_step:,}", fontsize=9)
     panels = drawn.subplots(rows, columns, squeeze=False)
     for axes, (one, other) in zip(panels.flat, pairs, strict=False):
         stride, m, n = slowest(characters.order, one.frequency, other.frequency)

@@ -1,4 +1,4 @@
-"""The figures along the steps of training: curves with topology below them, diagrams at four moments, spectrum, dimension."""
+"""The figures along the steps of training that draw themselves: diagrams at four moments, and the spectrum."""
 
 from collections.abc import Iterable
 
@@ -12,104 +12,12 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from todacomm.core.types import Measurement
 from todacomm.records.training import frequencies, read_profile, read_spectrum
 from todacomm.report.document import style
-from todacomm.report.document.matplotlib_renderer import plain_number
-from todacomm.report.training.read_experiment import Exhibit, Trained, moments, null_range, one_more
-from todacomm.report.training.training_figure_parts import (
-    CONTROL,
-    Line,
-    Panel,
-    draw_panel,
-    grok_figure,
-    heading,
-    legend,
-    mark_milestones,
-    step_axis,
-)
+from todacomm.report.document.matplotlib_renderer import plain_number, shielded
+from todacomm.report.training.read_experiment import Exhibit, Trained, moments
+from todacomm.report.training.training_figure_parts import grok_figure, heading
 
 LEAST_SHARE = 1e-3  # of the variance; darker is not told apart
 MOST_SPECTRA = 3
-RANGE, BAND = "range of the controls*", "null band*"
-
-
-def curve_panels(exhibit: Exhibit) -> list[Panel]:
-    """The panels of the training curves that have something to show, from the top."""
-    place = f"{exhibit.layer}/sphere"
-    told = exhibit.layer.replace("_", " ")
-    panels = [
-        Panel(
-            "accuracy",
-            (Line("test_accuracy", label="test"), Line("train_accuracy", ":", "train", of_controls=False)),
-            limits=(-0.04, 1.04),
-        ),
-        Panel(
-            "loss (nats)",
-            (Line("test_loss", label="test"), Line("train_loss", ":", "train", of_controls=False)),
-            log=True,
-        ),
-        Panel(f"H1 max\n{told}", (Line(f"{place}/H1_max_lifetime"),), banded=True),
-        Panel(f"H1 total\n{told}", (Line(f"{place}/H1_total_persistence"),)),
-        Panel(f"H0 total\n{told}", (Line(f"{place}/H0_total_persistence"),)),
-        Panel(
-            "Fourier spectrum\nof embedding",
-            (Line("fourier_top5_share", label="share of\nfive"), Line("fourier_gini", ":", "Gini", of_controls=False)),
-            limits=(0.0, 1.04),
-        ),
-        Panel("norm of\nweights", (Line("weight_norm"),)),
-        Panel(
-            "loss of parts\n(nats)",
-            (Line("restricted_loss", label="restricted"), Line("excluded_loss", ":", "excluded", of_controls=False)),
-            log=True,
-        ),
-        Panel("local\ndimension", (Line("local_dimension"),)),
-    ]
-    return [panel for panel in panels if panel.known(exhibit)]
-
-
-@grok_figure(
-    "training_curves",
-    title="Training curves, and topology below them",
-    caption="All panels share the steps. One colour is one seed in every figure, thin grey lines are the controls, dotted and dashed "
-    "vertical lines are where the runs of that colour memorised and generalised. H0 and H1 are of the rows centred and put on the unit sphere "
-    "(lengths are chords there, 0 to 2). Behind H1 max, dark: the controls, each over its own plateau, least to most; pale: the null band, where the ratio of one "
-    "more control would fall at the end; * both times the median plateau of the runs. A rise out of them is what controls do not show. Fourier share: of the variance of the embedding, in its "
-    "five strongest frequencies. Restricted loss: with the five strongest frequencies of the logits alone; excluded: without them.",
-)
-def training_curves(exhibit: Exhibit) -> Figure | None:
-    """Accuracy, loss, topology and cheaper numbers on one axis of steps."""
-    panels = curve_panels(exhibit)
-    if not panels:
-        return None
-    drawn = Figure(figsize=(style.WIDTH, 1.02 * len(panels) + 1.0))
-    drawn.suptitle(heading(exhibit), fontsize=9)
-    rows = drawn.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
-    bands: list[tuple[str, float]] = []
-    for axes, panel in zip(rows, panels, strict=True):
-        if panel.banded:
-            bands = draw_null(axes, exhibit)
-        draw_panel(axes, exhibit, panel)
-        mark_milestones(axes, exhibit)
-        if not (panel.log or panel.limits):
-            axes.yaxis.set_major_locator(MaxNLocator(4))
-    step_axis(rows[-1], exhibit)
-    drawn.align_ylabels(list(rows))
-    legend(drawn, exhibit, bands=bands)
-    return drawn
-
-
-def draw_null(axes: Axes, exhibit: Exhibit) -> list[tuple[str, float]]:
-    """What controls do, in units of the plateau of the runs: their range so far, and where one more would fall; the labels and
-    how dense they are drawn.
-    """
-    drawn = []
-    found = null_range(exhibit)
-    if found is not None and found[0]:
-        axes.fill_between(found[0], found[1], found[2], color=CONTROL, alpha=0.55, linewidth=0, zorder=1.2)
-        drawn.append((RANGE, 0.55))
-    ahead = one_more(exhibit)
-    if ahead is not None:
-        axes.axhspan(*ahead, color=CONTROL, alpha=0.2, linewidth=0, zorder=1)
-        drawn.append((BAND, 0.2))
-    return drawn
 
 
 # Diagrams
@@ -132,7 +40,7 @@ def persistence_moments(exhibit: Exhibit) -> Figure | None:
     if not found:
         return None
     drawn = Figure(figsize=(style.WIDTH, 4.5))
-    drawn.suptitle(heading(exhibit, run), fontsize=9)
+    drawn.suptitle(shielded(heading(exhibit, run)), fontsize=9)
     panels = drawn.subplots(2, len(found), squeeze=False, sharex="row", sharey="row", height_ratios=(1.35, 1))
     limit = 1.05 * max(_latest(m) for _, _, m in found)
     for above, below, (step, word, m) in zip(*panels, found, strict=True):
@@ -198,7 +106,7 @@ def spectrum_over_time(exhibit: Exhibit) -> Figure | None:
     if not found:
         return None
     drawn = Figure(figsize=(style.WIDTH, 1.75 * len(found) + 0.8))
-    drawn.suptitle(heading(exhibit), fontsize=9)
+    drawn.suptitle(shielded(heading(exhibit)), fontsize=9)
     panels = drawn.subplots(len(found), 1, squeeze=False, sharex=True)[:, 0]
     scale = LogNorm(LEAST_SHARE, 1.0)
     for axes, (run, steps, table) in zip(panels, found, strict=True):
@@ -267,46 +175,3 @@ def _mark_on_map(axes: Axes, run: Trained) -> None:
     step = run.told.milestones.generalised_at if run.told else None
     if step is not None:
         axes.axvline(step, color="white", linewidth=1, linestyle=(0, (5, 3)))
-
-
-# Dimension
-
-
-def dimension_panels(exhibit: Exhibit) -> list[Panel]:
-    """The panels of dimensions that have something to show."""
-    panels = (
-        Panel("local dimension\nhidden states", (Line("local_dimension"),)),
-        Panel("dimension of the\nembedding (TwoNN)", (Line("embedding_dimension"),)),
-    )
-    return [panel for panel in panels if panel.known(exhibit)]
-
-
-@grok_figure(
-    "local_dimension",
-    title="Local dimension and accuracy",
-    caption="Local intrinsic dimension of the deepest hidden states: the mean, over neighbourhoods, of TwoNN "
-    "(Facco et al. 2017). Memorising spreads the states over many directions; a rule needs few. Below, TwoNN of the rows of the "
-    "embedding as a whole, left out where points are tied: neighbours at nearly equal distances, as on regular circles, read as a high "
-    "dimension, so that a rise there at the end is no spreading. Thin grey lines are the controls.",
-)
-def local_dimension(exhibit: Exhibit) -> Figure | None:
-    """Test accuracy over local dimension, on one axis of steps."""
-    panels = [
-        Panel(
-            "accuracy", (Line("test_accuracy", label="test"), Line("train_accuracy", ":", "train", of_controls=False))
-        )
-    ]
-    panels += dimension_panels(exhibit)
-    if len(panels) == 1:
-        return None
-    drawn = Figure(figsize=(style.WIDTH, 1.6 * len(panels) + 1.0))
-    drawn.suptitle(heading(exhibit), fontsize=9)
-    rows = drawn.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
-    for axes, panel in zip(rows, panels, strict=True):
-        draw_panel(axes, exhibit, panel)
-        axes.set_ylim(bottom=0)
-        mark_milestones(axes, exhibit)
-    step_axis(rows[-1], exhibit)
-    drawn.align_ylabels(list(rows))
-    legend(drawn, exhibit)
-    return drawn

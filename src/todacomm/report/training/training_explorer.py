@@ -10,19 +10,12 @@ from jaxtyping import Float
 from todacomm.report.document.page_renderer import page_of
 from todacomm.report.document.rounding import all_rounded
 from todacomm.report.training.all_figures import MOST_OTHER_CELLS
-from todacomm.report.training.curve_plots import MOST_SPECTRA, curve_panels, dimension_panels, spectra
+from todacomm.report.training.curve_charts import Line, Lines, curve_lines, dimension_lines
+from todacomm.report.training.curve_plots import MOST_SPECTRA, spectra
 from todacomm.report.training.frames import frames_of, thinned
 from todacomm.report.training.read_experiment import Exhibit, Findings, Trained, middle, named, null_range, one_more
 from todacomm.report.training.signature_charts import signature_chart
-from todacomm.report.training.training_figure_parts import (
-    CONTROL,
-    CONTROL_DASHES,
-    MEDIAN_FROM,
-    Line,
-    Panel,
-    coloured,
-    log_from,
-)
+from todacomm.report.training.training_figure_parts import CONTROL, CONTROL_DASHES, MEDIAN_FROM, coloured, log_from
 
 MOST_STEPS, FEWEST_STEPS = 400, 50  # of a course on the page
 MOST_NUMBERS = 300_000  # of all courses: about 2.5 MB of the page
@@ -198,12 +191,12 @@ def median_of(exhibit: Exhibit, keys: Sequence[str], most: int) -> list[dict[str
 # Panels
 
 
-def panels_of(exhibit: Exhibit) -> list[Panel]:
+def panels_of(exhibit: Exhibit) -> list[Lines]:
     """The panels of the training curves and of the dimension, each once; the norm of the embedding beside that of all weights."""
-    found = {panel.lines[0].name: panel for panel in (*curve_panels(exhibit), *dimension_panels(exhibit))}
+    found = {panel.lines[0].name: panel for panel in (*curve_lines(exhibit), *dimension_lines(exhibit))}
     if "weight_norm" in found:
         both = (Line("weight_norm", label="all weights"), Line("embedding_norm", ":", "embedding", of_controls=False))
-        found["weight_norm"] = Panel("", both)
+        found["weight_norm"] = Lines("", both)
     return [panel for panel in found.values() if panel.known(exhibit)]
 
 
@@ -216,7 +209,7 @@ def metric_of(name: str) -> str:
     return name.rsplit("/", 1)[-1]
 
 
-def panel_record(panel: Panel, exhibit: Exhibit) -> dict[str, Any]:
+def panel_record(panel: Lines, exhibit: Exhibit) -> dict[str, Any]:
     """One panel: its lines, and whether they are of a cloud that the reader chooses."""
     first = metric_of(panel.lines[0].name)
     words = WORDS.get(first) or Words(panel.label.replace("\n", " "), "", "")
