@@ -14,7 +14,7 @@ from todacomm.comparison.compare import compare
 from todacomm.core.types import ModelCard
 from todacomm.report.ablation.ablation_charts import ablation_drawings
 from todacomm.report.comparison.all_charts import comparison_charts
-from todacomm.report.document.chart import cut_at
+from todacomm.report.document.chart import Axis, Cells, Chart, Data, Panel, Series, cut_at, names_axis
 from todacomm.report.document.matplotlib_renderer import figure_of
 from todacomm.report.document.page_renderer import page_of, place_on
 from todacomm.report.layers.plots import drawings
@@ -253,3 +253,28 @@ def test_what_the_laws_speak_of_is_there(charts):
     assert any(any(one.hollow) for one in series)
     assert {one.reach for one in series if any(v is not None for v in one.low)} == {"band", "x", "y"}
     assert any(one.dashes == "--" and same_color(one.colour, "#6E6E6E") and one.low for one in series)
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_numbers_as_colours_are_written_or_have_a_scale(written):
+    """Of few models each number stands in its place; of many a scale beside them tells."""
+    cells = Cells(((None, 1.25), (1.25, None)), "distance", ((("a",),) * 2,) * 2, written=written)
+    panel = Panel((), Axis("models", named=True), names_axis(["a", "b"]), cells=cells)
+    chart = Chart("c", "Title", "Read it so.", (panel,), Data((), ()))
+    figure, (trace,) = figure_of(chart), page_of(chart)["traces"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1.25"] * 2 * written
+    assert [axes.get_ylabel() for axes in figure.axes[1:]] == [] if written else ["distance"]
+    assert trace["z"] == [[None, 1.25], [1.25, None]]
+    assert trace["showscale"] is not written
+
+
+def test_a_dollar_is_no_formula_and_a_tag_no_markup():
+    series = Series((0.0,), (1.0,), label="a$b$<i>", told=(("a$b$<i>",),))
+    chart = Chart(
+        "c", "Title", "Read it so.", (Panel((series,), Axis("x $"), Axis("y <b>")),), Data((), ()), keys=(series,)
+    )
+    figure, page = figure_of(chart), page_of(chart)
+    assert figure.axes[0].get_xlabel() == r"x \$"
+    assert figure.legends[0].get_texts()[0].get_text() == r"a\$b\$<i>"
+    assert page["traces"][0]["name"] == "a$b$&lt;i&gt;"
+    assert page["layout"]["annotations"][0]["text"] == "y &lt;b&gt;"

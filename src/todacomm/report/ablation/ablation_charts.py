@@ -9,8 +9,9 @@ from todacomm.ablation.judge import Ablation
 from todacomm.ablation.settings import FACTORS, WORDS, Setting, spoken
 from todacomm.core.types import layer_key
 from todacomm.report.document import style
-from todacomm.report.document.chart import Axis, Chart, Panel, Rule, Series, cut, exact, log_axis, names_axis, table
+from todacomm.report.document.chart import Axis, Chart, Panel, Rule, Series, exact, log_axis, names_axis, table
 from todacomm.report.document.drawings import Drawings
+from todacomm.report.document.style import cut
 from todacomm.report.words.phrases import number
 
 MOST_ROWS = 48  # settings beyond which a row stands for all settings that share a value
@@ -169,8 +170,10 @@ def growth_part(found: Ablation, part: str) -> Of:
     "ablation_growth",
     title="Expansion and shape growth under every setting",
     caption="Each row is one setting, named by what it changes of the base, the first row; each dot is a model. Dashed lines go "
-    "through the values of the base, the grey line is no growth. Both axes are logarithmic. An expansion by cosine distance or on "
-    "the sphere is in other units than that of the base; its place along the axis cannot be compared, the order of models can.",
+    "through the values of the base, the grey line is no growth. Both axes are logarithmic. An expansion by cosine "
+    "distance or on "
+    "the sphere is in other units than that of the base; its place along the axis cannot be compared, the order of "
+    "models can.",
 )
 def ablation_growth(found: Ablation) -> Chart | None:
     """Expansion and shape growth, a row a setting."""

@@ -9,7 +9,8 @@ from todacomm.comparison.clustering import Likeness
 from todacomm.comparison.compare import Comparison
 from todacomm.report.comparison.comparison_charts import comparison_charts
 from todacomm.report.document import style
-from todacomm.report.document.chart import INK, Axis, Cells, Chart, Panel, Series, cut, exact, finite, names_axis, table
+from todacomm.report.document.chart import INK, Axis, Cells, Chart, Panel, Series, exact, finite, names_axis, table
+from todacomm.report.document.style import cut
 from todacomm.report.words.phrases import listed, number
 
 AXIS = "distance of profiles (root mean square, in standard deviations)"
@@ -43,7 +44,7 @@ def joins_of(found: Likeness) -> list[Join]:
     return joins
 
 
-@comparison_charts.chart("comparison_tree")
+@comparison_charts.register("comparison_tree")
 def tree_chart(comparison: Comparison) -> Iterator[Chart]:
     """The dendrogram, models down the side, distance along the bottom."""
     found = comparison.likeness
@@ -61,8 +62,10 @@ def tree_chart(comparison: Comparison) -> Iterator[Chart]:
     yield Chart(
         "comparison_tree",
         "Which models are alike",
-        "Average linkage of the root mean square differences of scale-free numbers (H0 and H1 totals and longest H1 bar over the median "
-        "distance, entropies) on a grid of relative depth, each in its own standard deviation over models and depths. Where two branches "
+        "Average linkage of the root mean square differences of scale-free numbers (H0 and H1 totals and longest H1 "
+        "bar over the median "
+        "distance, entropies) on a grid of relative depth, each in its own standard deviation over models and "
+        "depths. Where two branches "
         "join is how far apart their models are on average."
         + (" The marks at the left are the families of a model, named below." if labels else ""),
         (Panel((branches(joins), marks(joins), *shown), across, down, height=ROW * len(names)),),
@@ -119,7 +122,7 @@ def families(found: Likeness, labels: Sequence[tuple[str, str]], widest: float) 
         )
 
 
-@comparison_charts.chart("comparison_distances")
+@comparison_charts.register("comparison_distances")
 def distances_chart(comparison: Comparison) -> Iterator[Chart]:
     """The distances of all pairs, in the order of the tree."""
     found = comparison.likeness
@@ -138,8 +141,10 @@ def distances_chart(comparison: Comparison) -> Iterator[Chart]:
     yield Chart(
         "comparison_distances",
         "All distances of profiles",
-        "How far apart the profiles of any two models lie (root mean square, in standard deviations), in the order of the tree above; "
-        "the darker, the further apart. A join of the tree is the mean over all pairs across it; here stands each pair.",
+        "How far apart the profiles of any two models lie (root mean square, in standard deviations), in the order "
+        "of the tree above; "
+        "the darker, the further apart. A join of the tree is the mean over all pairs across it; here stands each "
+        "pair.",
         (Panel((), across, down, cells=cells, height=34 * len(names)),),
         table(("model", "other model", "distance"), rows),
         tall=0.5 + 0.26 * len(names),

@@ -14,13 +14,13 @@ from todacomm.report.document.chart import (
     Panel,
     Rule,
     Series,
-    cut,
     exact,
     log_axis,
     names_axis,
     table,
     value_axis,
 )
+from todacomm.report.document.style import cut
 from todacomm.report.layers.series import where
 from todacomm.report.words.intervals_and_nulls import bracketed, growth_interval, interval_of
 from todacomm.report.words.phrases import H0_SHAPE, H1_SHAPE, doubtful_growth, listed, number, share, summary_of
@@ -84,9 +84,9 @@ NUMBERS = {
 ALONG_HEADER = ("model", "data", "pooling", "number", "layer", "relative depth", "value", "low", "high", "doubtful")
 
 
-@comparison_charts.chart("comparison_profiles")
+@comparison_charts.register("comparison_profiles")
 def profiles_chart(comparison: Comparison) -> Iterator[Chart]:
-    """Small multiples over relative depth: one panel a number, one line a profile, in the colour that it has everywhere."""
+    """Small multiples over relative depth: one panel a number, one line a profile, in its colour."""
     profiles, shown = comparison.profiles, numbers_of(comparison.profiles)
     panels = tuple(depth_panel(profiles, label, of_summary(name), name) for name, label in shown.items())
     rows = (row for name, label in shown.items() for profile in profiles for row in depth_rows(profile, name, label))
@@ -104,7 +104,7 @@ def profiles_chart(comparison: Comparison) -> Iterator[Chart]:
 
 
 def numbers_of(profiles: Sequence[Profile]) -> dict[str, str]:
-    """What is drawn over depth with its label: the scale-free numbers that any profile has, and the scale with its unit."""
+    """What is drawn over depth with its label: the scale-free numbers of any profile, and the scale with its unit."""
     units = " or ".join(dict.fromkeys(map(style.raw_distance_unit, profiles)))
     known = {name: label for name, label in NUMBERS.items() if any(name in p.names for p in profiles)}
     return {**known, SCALE: f"median distance = scale\n({units})"}
@@ -223,12 +223,12 @@ class Grown:
 
     @property
     def ends(self) -> tuple[Number, Number]:
-        """The ends of the interval as a log axis shows them: one that reaches towards 0 is cut off at a tenth of the number."""
+        """The ends of the interval as a log axis shows them: no lower than a tenth of the number."""
         low, high = ends_of(self.interval)
         return (None, None) if low is None or high is None else (max(low, self.value / 10), high)
 
 
-@comparison_charts.chart("comparison_expansion")
+@comparison_charts.register("comparison_expansion")
 def expansion_chart(comparison: Comparison) -> Iterator[Chart]:
     """Dots with intervals on log axes: expansion, its two factors, and the largest shape growth of any block."""
     profiles = comparison.profiles
@@ -240,7 +240,8 @@ def expansion_chart(comparison: Comparison) -> Iterator[Chart]:
         "Expansion and its two factors",
         "For each model: H0 total at its peak over that of the baseline (expansion), and its two exact factors, "
         "growth of the median distance (scale) and growth of the total at equal median distance (shape); last, the "
-        "largest shape growth of any block. Each panel has a log axis of its own; the line is 1, no change. Hollow dots are "
+        "largest shape growth of any block. Each panel has a log axis of its own; the line is 1, no change. Hollow "
+        "dots are "
         "doubtful: the baseline or the block of that growth is.",
         tuple(factor_panel(what, hands(profiles), of) for what, of in found.items()),
         table(GROWTH_HEADER, rows),

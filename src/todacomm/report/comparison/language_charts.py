@@ -10,7 +10,7 @@ from todacomm.report.words.intervals_and_nulls import bracketed, p_text
 from todacomm.report.words.phrases import number
 
 
-@comparison_charts.chart("comparison_language")
+@comparison_charts.register("comparison_language")
 def language_charts(comparison: Comparison) -> Iterator[Chart]:
     """One chart a kind of model, of the numbers that were held against bits per byte; none where too few models were."""
     kinds = dict.fromkeys(one.kind for one in comparison.correlations if one.test)
@@ -21,7 +21,8 @@ def language_charts(comparison: Comparison) -> Iterator[Chart]:
         yield Chart(
             f"comparison_language_{place}",
             f"Topology and language, {kind} models",
-            "One dot a model of this kind with a sound expansion: a number of its topology over the bits that it needs for one "
+            "One dot a model of this kind with a sound expansion: a number of its topology over the bits that it "
+            "needs for one "
             "byte of the texts, with intervals where there are any. Spearman's ρ is of the ranks; that two numbers go "
             "together over models does not say that one makes the other.",
             panels,

@@ -13,7 +13,8 @@ from todacomm.comparison.differences import Difference, Pair
 from todacomm.core.types import Number
 from todacomm.report.comparison.comparison_charts import comparison_charts
 from todacomm.report.document import style
-from todacomm.report.document.chart import Axis, Chart, Panel, Rule, Series, cut, exact, finite, table, ticked
+from todacomm.report.document.chart import Axis, Chart, Panel, Rule, Series, exact, finite, table, ticked
+from todacomm.report.document.style import cut
 from todacomm.report.layers.series import where
 from todacomm.report.words.intervals_and_nulls import p_text
 from todacomm.report.words.pairs import HEADLINES, relative, significant
@@ -26,20 +27,28 @@ MOST_TICKS = 9
 FAR = 300  # per cent, from where the axis is a log axis beyond 10 %
 HEADER = ("layer of the first", "layer of the second", "number", "first", "second", "value", "unit", "low", "high", "p", "p, adjusted", "doubtful")  # fmt: skip
 READ = (
-    "The second model less the first, as a share of the first, layer by layer, with the interval as a band; the grey line is no "
-    "difference. Filled orange marks are layers that differ once p-values are adjusted over the layers, hollow blue ones do not; "
-    "doubtful layers are crossed, undefined ones not drawn. Last: how far apart the diagrams of both are, each over its median "
-    "distance ({distances}; filled where blocks of texts show a difference, hollow where they do not or were not asked){aligned}."
+    "The second model less the first, as a share of the first, layer by layer, with the interval as a band; the grey "
+    "line is no "
+    "difference. Filled orange marks are layers that differ once p-values are adjusted over the layers, hollow blue "
+    "ones do not; "
+    "doubtful layers are crossed, undefined ones not drawn. Last: how far apart the diagrams of both are, each over "
+    "its median "
+    "distance ({distances}; filled where blocks of texts show a difference, hollow where they do not or were not "
+    "asked){aligned}."
 )
 ALIGNED = (
-    ", and 1 - CKA of the activations (linear, debiased): 0 where the two clouds are the same up to rotation and size, about 1 "
+    ", and 1 - CKA of the activations (linear, debiased): 0 where the two clouds are the same up to rotation and "
+    "size, about 1 "
     "where they have nothing in common"
 )
-AGAIN = "As in the first chart of a pair: band, interval; filled orange marks, layers that differ after adjustment; last, how far apart the diagrams are."
+AGAIN = (
+    "As in the first chart of a pair: band, interval; filled orange marks, layers that differ after adjustment; last, "
+    "how far apart the diagrams are."
+)
 FREE = "/ median distance"
 
 
-@comparison_charts.chart("comparison_differences")
+@comparison_charts.register("comparison_differences")
 def difference_charts(comparison: Comparison) -> Iterator[Chart]:
     """One chart for each of the first pairs that have something to draw: numbers on two layers or more."""
     places = count()
@@ -147,7 +156,7 @@ def mark_of(found: Difference, *, doubt: bool) -> tuple[tuple[str, str], bool]:
 
 
 def difference_axis(values: Sequence[Number], ends: Sequence[Number]) -> Axis:
-    """Per cent; where differences reach far, linear within ten per cent and logarithmic beyond, with ticks up to the ends of intervals."""
+    """Per cent; where differences reach far, linear within ten per cent and logarithmic beyond."""
     known, around = ([v for v in some if v is not None] for some in (values, (*values, *ends)))
     if max(map(abs, known), default=0.0) <= FAR:
         return Axis("difference, %")

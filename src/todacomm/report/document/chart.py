@@ -1,14 +1,15 @@
-"""A chart, described once: what its panels hold, in which units, how it is read, and its numbers; `matplotlib_renderer` and `page_renderer` draw it.
+"""A chart, described once: what its panels hold, in which units, how it is read, and its numbers.
 
-Texts are plain: each renderer shields what its library would read in them. Colours are those of the palette; black is the ink of a page.
-Loads no matplotlib, so that pages need none.
+`matplotlib_renderer` draws it as a figure, `page_renderer` for the page. Texts are plain: each renderer shields what
+its library would read in them. Colours are those of the palette; black is the ink of a page. Loads no matplotlib, so
+that pages need none.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from todacomm.core.registry import Registry
 from todacomm.core.types import Number
@@ -23,10 +24,10 @@ LETTERS = 110  # of a legend under a figure, in one line
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """An axis: what it holds, with its unit, and its ticks, where the renderer does not choose about ``most`` round numbers.
+    """An axis: what it holds, with its unit; its ticks, or about how many round numbers the renderer chooses.
 
-    A ``bent`` axis is linear up to ``bend`` either side of zero and logarithmic beyond. Where the first of the ``limits`` is the larger,
-    the axis is turned round. A ``named`` axis has a name for each row, and no grid.
+    A ``bent`` axis is linear up to ``bend`` either side of zero and logarithmic beyond. Where the first of the
+    ``limits`` is the larger, the axis is turned round. A ``named`` axis has a name for each row, and no grid.
     """
 
     label: str = ""
@@ -44,9 +45,10 @@ class Axis:
 class Series:
     """Marks, the line through them, and their intervals, as a band or as whiskers along ``reach``.
 
-    ``hollow`` says which marks are doubtful or show nothing, ``looks`` the colour and the marker of each where they differ, ``told`` what
-    the page tells at each, ``notes`` the words beside each. Without a ``marker`` there is a line alone, without ``dashes`` marks alone. A
-    gap is None. ``shade`` is how dense its band is. ``loose`` ends on a dotted line: the last mark is no part of the way. A grey series with a band is a null.
+    ``hollow`` says which marks are doubtful or show nothing, ``looks`` the colour and the marker of each where they
+    differ, ``told`` what the page tells at each, ``notes`` the words beside each. Without a ``marker`` there is a line
+    alone, without ``dashes`` marks alone. A gap is None. ``shade`` is how dense a band is. ``loose`` ends on a dotted
+    line: the last mark is no part of the way. A grey series with a band is a null.
     """
 
     x: Numbers = ()
@@ -139,10 +141,10 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A figure and its twin on the page. ``keys`` make the legend, ``notes`` the small print, ``heading`` the line on top of a figure.
+    """A figure and its twin on the page: ``keys`` make the legend, ``notes`` the small print, ``heading`` the top line.
 
-    A figure has ``columns`` panels side by side, each ``tall`` inches; a page has them one under the other. ``picture`` is where the figure
-    lies, once it is written.
+    A figure has ``columns`` panels side by side, each ``tall`` inches; a page has them one under the other. ``picture``
+    is where the figure lies, once it is written.
     """
 
     kind: ClassVar[str] = "chart"
@@ -175,30 +177,13 @@ T = TypeVar("T")
 Describe = Callable[[T], Iterable[Chart]]
 
 
-@dataclass(frozen=True, slots=True)
-class Described(Generic[T]):
-    """A kind of chart: its name, with which the names of its charts begin, and the function that describes them; none of what has nothing to show."""
-
-    name: str
-    describe: Describe[T]
-
-
-class Charts(Registry[Described[T]]):
-    """The charts of one kind of record."""
-
-    def chart(self, name: str) -> Callable[[Describe[T]], Describe[T]]:
-        """Register a function of a record that gives charts."""
-
-        def enrol(function: Describe[T]) -> Describe[T]:
-            self.add(name, Described(name, function))
-            return function
-
-        return enrol
+class Charts(Registry[Describe[T]]):
+    """The charts of one kind of record: names with which those of its charts begin → functions that describe them, if any."""
 
     def of(self, record: T, *names: str) -> Iterator[Chart]:
         """The charts of these names, or of all."""
         for name in names or self:
-            yield from self[name].describe(record)
+            yield from self[name](record)
 
 
 def pictured(charts: Iterable[Chart], figures: Sequence[Path]) -> Iterator[Chart]:
@@ -211,7 +196,7 @@ def pictured(charts: Iterable[Chart], figures: Sequence[Path]) -> Iterator[Chart
 
 
 def value_axis(label: str, values: Iterable[Number], *, more: Iterable[Number] = (), whole: bool = False) -> Axis:
-    """The axis of these values: from zero, or logarithmic where they span several orders; ``more`` is what is drawn around them."""
+    """The axis of these values and of ``more`` around them: from zero, or logarithmic over several orders."""
     known = [v for v in values if v is not None and math.isfinite(v)]
     if known and min(known) > 0 and max(known) / min(known) > LOG_RANGE:
         around = [v for v in more if v is not None and v > 0 and math.isfinite(v)]
@@ -220,7 +205,7 @@ def value_axis(label: str, values: Iterable[Number], *, more: Iterable[Number] =
 
 
 def log_axis(label: str, values: Sequence[float], *, room: float = 0.08, limits: bool = False, most: int = 7) -> Axis:
-    """A log axis that holds these values, with its ticks; ``limits`` fixes its ends, a share of ``room`` beyond them."""
+    """A log axis that holds these values; ``limits`` fixes its ends, a share of ``room`` beyond them."""
     low, high = min(values), max(values)
     beyond = (high / low) ** room if high > low else 1.2
     ends = low / beyond, high * beyond
@@ -238,7 +223,7 @@ def names_axis(names: Sequence[str], *, above: float = 0.5, label: str = "") -> 
 
 
 def cut_at(panel: Panel, end: Number, along: Literal["x", "y"] = "y") -> Number:
-    """The end of an interval as the panel shows it: no lower than its axis reaches, which a log axis does not to zero."""
+    """The end of an interval as the panel shows it: no lower than its axis reaches."""
     axis = panel.x if along == "x" else panel.y
     if end is None or not math.isfinite(end):
         return None
@@ -278,11 +263,6 @@ def exact(value: Number | int) -> str:
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Data:
     """The numbers of a chart, for download."""
     return Data(tuple(header), tuple(tuple(row) for row in rows))
-
-
-def cut(text: str, most: int) -> str:
-    """A text that fits, cut in the middle."""
-    return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}"
 
 
 def legend_columns(labels: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""Registered figures of anything: their files, titles and captions; most are described as a chart, some draw themselves."""
+"""Registered figures of anything, with titles and captions; most are described as a chart, some draw themselves."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,8 +25,8 @@ Describe = Callable[[T], Chart | None]
 class Drawn(Generic[T]):
     """A figure: its file name, its title and how to read it; of nothing to show there is none.
 
-    ``describe`` gives it as a chart, and is None of one that draws itself. Of one cloud alone only those ``of_one_cloud`` have something to
-    show; those ``of_a_null`` need the draws of one.
+    ``describe`` gives it as a chart, and is None of one that draws itself. Of one cloud alone only those
+    ``of_one_cloud`` have something to show; those ``of_a_null`` need the draws of one.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Drawings(Registry[Drawn[T]]):
     def figure(
         self, name: str, *, title: str, caption: str, of_one_cloud: bool = False, of_a_null: bool = False
     ) -> Callable[[Draw[T]], Draw[T]]:
-        """Register a function of a record that draws a figure, under the name of its file; it is drawn in our style wherever it is called."""
+        """Register a function of a record that draws a figure, in our style wherever it is called."""
 
         def enrol(function: Draw[T]) -> Draw[T]:
             @wraps(function)
@@ -78,7 +78,7 @@ class Drawings(Registry[Drawn[T]]):
         return enrol
 
     def shown(self, record: T, figures: Sequence[Path]) -> Iterator[Chart | Picture]:
-        """The charts of a record with their figures, and the pictures of figures that are no chart, as far as they lie there."""
+        """The charts of a record with their figures, and the pictures of figures that are no chart."""
         known = {path.stem: path for path in figures}
         for name, drawn in self.items():
             chart = drawn.describe(record) if drawn.describe else None
@@ -90,7 +90,7 @@ class Drawings(Registry[Drawn[T]]):
     def write(
         self, record: T, directory: Path, names: Sequence[str] | None = None, attempt: Attempt = strictly
     ) -> list[Path]:
-        """Every figure that has something to show, as PNG; ``names`` chooses among them, ``attempt`` may do without any."""
+        """Every figure that has something to show, as PNG; ``names`` chooses, ``attempt`` may do without any."""
         chosen = (d for d in self.values() if names is None or d.name in names)
         drawn = ((d.name, attempt(f"figure {d.name}", partial(d.draw, record))) for d in chosen)
         return [save(one, Path(directory) / f"{name}.png") for name, one in drawn if one is not None]

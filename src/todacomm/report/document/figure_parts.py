@@ -4,6 +4,7 @@ Every figure is a `matplotlib.figure.Figure`: no pyplot, no state that outlives 
 """
 
 import io
+import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def words_taken_off(drawn: Figure) -> list[str]:
 
 def explain(drawn: Figure, lines: Iterable[str], *, width: int = 132) -> None:
     """Small print under the panels."""
-    text = style.wrapped([line.replace("$", r"\$") for line in lines], width)
+    text = "\n".join(textwrap.fill(line.replace("$", r"\$"), width) for line in lines if line)
     if text:
         drawn.supxlabel(text, x=0.01, ha="left", fontsize=6.5, color="#3A3A3A", linespacing=1.35)
 
@@ -73,8 +74,3 @@ def explain(drawn: Figure, lines: Iterable[str], *, width: int = 132) -> None:
 def inches_wide(axes: Axes) -> float:
     """About how wide axes are, before the figure is laid out."""
     return float(axes.figure.figure.get_figwidth() * axes.get_position().width)
-
-
-def plain_number(value: float, _: int | None = None) -> str:
-    """A tick of a log axis without powers of ten."""
-    return f"{value:,.10g}"

@@ -63,7 +63,7 @@ def place_legend(drawn: Figure, chart: Chart) -> None:
 
 
 def name_axes(grid: Sequence[Axes], chart: Chart) -> None:
-    """The axis that all share is named under the lowest panel of each column, rows that all share beside the first; places without a panel are empty."""
+    """Name an axis that all share once, under the lowest panels or beside the first; empty places without a panel."""
     count, columns = len(chart.panels), chart.columns
     for i, axes in enumerate(grid):
         if i >= count:

@@ -14,7 +14,7 @@ import numpy as np
 
 from todacomm.core.types import Number
 from todacomm.report.document import style
-from todacomm.report.document.chart import Axis, Cells, Chart, Panel, Rule, Series, cut_at, runs_of
+from todacomm.report.document.chart import Axis, Cells, Chart, Panel, Rule, Series, Span, cut_at, runs_of
 from todacomm.report.document.rounding import all_rounded, rounded
 
 Trace = dict[str, Any]
@@ -36,9 +36,9 @@ SYMBOLS = dict(
 }
 DASHES = dict(zip(style.LINE_STYLES, ("solid", "dash", "dot", "dashdot"), strict=True))
 BREAK, WIDE = "<br>", 44  # letters in a line of hover text
-# pixels: a panel's title, a second line of it, ticks, the title of the last axis, a line of the legend; a margin, a mark, letters
+# pixels: the title of a panel, a line more of it, ticks, the name of an axis, of the last one, a line of the legend
 CAPTION, SECOND, GAP, AXIS, FOOT, ENTRY = 34, 16, 30, 20, 54, 19
-LEFT, MARK, SMALL = 56, 7, 12.5
+LEFT, MARK, SMALL = 56, 7, 12.5  # pixels: a margin, a mark, letters
 PRESS = "A press on a name under the panels hides what is drawn of it, or shows it again."
 
 
@@ -80,10 +80,8 @@ def drawn(chart: Chart) -> tuple[list[Trace], dict[str, Any]]:
         matched = {"matches": "x"} if i and chart.shares_x else {}
         layout[f"xaxis{n}"] = axis_of(panel.x, y=f"y{n}", named=named_below(chart, i)) | matched
         layout[f"yaxis{n}"] = axis_of(panel.y, y=f"x{n}", named=bool(panel.title)) | {"domain": domain}
-        layout["annotations"] += captions(panel, high / whole)
-        layout["shapes"] += [{**shape, **placed(shape, n)} for shape in shapes_of(panel)]
-        if panel.empty:
-            layout["annotations"].append(said_within(panel.empty, sum(domain) / 2))
+        layout["annotations"] += captions(panel, high / whole, sum(domain) / 2)
+        layout["shapes"] += [shape_of(span, n) for span in panel.spans]
         traces += [{**trace, "xaxis": f"x{n}", "yaxis": f"y{n}"} for trace in traces_of(panel)]
         top = high - panel.height - foot
     first = {"xaxis": "x", "yaxis": "y"}
@@ -114,28 +112,15 @@ def hover(*lines: str) -> str:
     return BREAK.join(plain(part) for one in lines if one for part in textwrap.wrap(one, WIDE))
 
 
-def captions(panel: Panel, y: float) -> Iterator[dict[str, Any]]:
-    """The title of a panel above its left end, that of its axis where it has no other."""
-    text = panel.title or panel.y.label
-    if text:
-        font = {"size": SMALL, "weight": "bold"}
-        at = {"x": 0, "xanchor": "left", "y": round(y, 5), "yanchor": "bottom", "yshift": 4}
+def captions(panel: Panel, top: float, middle: float) -> Iterator[dict[str, Any]]:
+    """The title of a panel above its left end, that of its axis where it has no other; a word in one that holds nothing."""
+    common = {"xref": "paper", "yref": "paper", "showarrow": False}
+    if text := panel.title or panel.y.label:
+        at = {"x": 0, "xanchor": "left", "y": round(top, 5), "yanchor": "bottom", "yshift": 4, "align": "left"}
         shift = 0 if panel.y.named else 6 - LEFT
-        yield {
-            "text": lined(text),
-            "xref": "paper",
-            "yref": "paper",
-            **at,
-            "xshift": shift,
-            "showarrow": False,
-            "align": "left",
-            "font": font,
-        }
-
-
-def said_within(text: str, y: float) -> dict[str, Any]:
-    """A word in the middle of a panel that holds nothing."""
-    return {"text": plain(text), "xref": "paper", "yref": "paper", "x": 0.5, "y": y, "showarrow": False}
+        yield {**common, **at, "xshift": shift, "text": lined(text), "font": {"size": SMALL, "weight": "bold"}}
+    if panel.empty:
+        yield {**common, "x": 0.5, "y": middle, "text": plain(panel.empty)}
 
 
 def lined(text: str) -> str:
@@ -188,7 +173,7 @@ def place_on(axis: Axis, value: float) -> float:
 
 
 def rounded_on(axis: Axis, value: Number) -> Number:
-    """A number as plotly is told of it: plotly knows no axis that is linear about zero and logarithmic beyond, so that is made here."""
+    """A number as plotly is told of it, which knows no axis that is linear about zero and logarithmic beyond."""
     return rounded(bent(value, axis.bend) if axis.kind == "bent" and value is not None else value)
 
 
@@ -212,28 +197,13 @@ def traces_of(panel: Panel) -> Iterator[Trace]:
         yield from series_traces(panel, one)
 
 
-def placed(shape: dict[str, Any], n: str) -> dict[str, str]:
-    """The axes of a shape; what reaches through a whole panel is placed in its domain."""
-    return {which: ref.replace("#", n) for which, ref in (("xref", shape["xref"]), ("yref", shape["yref"]))}
-
-
-def shapes_of(panel: Panel) -> Iterator[dict[str, Any]]:
-    """Shaded parts; ``#`` stands for the number of the panel."""
-    for span in panel.spans:
-        rows = (
-            {"yref": "y# domain", "y0": 0, "y1": 1}
-            if span.row is None
-            else {"yref": "y#", "y0": span.row - 0.4, "y1": span.row + 0.4}
-        )
-        ends = {"xref": "x#", "x0": rounded(span.low), "x1": rounded(span.high)}
-        yield {
-            "type": "rect",
-            **ends,
-            **rows,
-            "layer": "below",
-            "fillcolor": faint(span.colour, span.strength),
-            "line": {"width": 0},
-        }
+def shape_of(span: Span, n: str) -> dict[str, Any]:
+    """A shaded part of the panel of this number: through all of it, or along one row."""
+    through = {"yref": f"y{n} domain", "y0": 0, "y1": 1}
+    rows = through if span.row is None else {"yref": f"y{n}", "y0": span.row - 0.4, "y1": span.row + 0.4}
+    ends = {"xref": f"x{n}", "x0": rounded(span.low), "x1": rounded(span.high)}
+    look = {"layer": "below", "fillcolor": faint(span.colour, span.strength), "line": {"width": 0}}
+    return {"type": "rect", **ends, **rows, **look}
 
 
 def rule_trace(panel: Panel, rule: Rule) -> Trace:

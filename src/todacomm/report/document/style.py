@@ -5,7 +5,6 @@ The style is the file paper.mplstyle of the package, which users of matplotlib h
 
 import math
 import re
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -76,17 +75,16 @@ def words(height: float) -> float:
     return 0.1 if asked().bare else height
 
 
-def elided(text: str, most: int = 48) -> str:
-    """A name that fits: cut in the middle, its dollars shielded from mathematical typesetting."""
-    kept = text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-most // 2 :]}"
-    return kept.replace("$", r"\$")
+def cut(text: str, most: int) -> str:
+    """A text that fits, cut in the middle."""
+    return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}"
 
 
 def short(layer: str) -> str:
     """The tick label of a layer: emb, 0 … L-1, final; any other name is cut in the middle."""
     if layer == "embedding":
         return "emb"
-    return layer.removeprefix("layer_") if re.fullmatch(r"layer_\d+", layer) else elided(layer, 14)
+    return layer.removeprefix("layer_") if re.fullmatch(r"layer_\d+", layer) else cut(layer, 14)
 
 
 def step_of(count: int, most: int) -> int:
@@ -120,7 +118,9 @@ def layer_ticks(layers: Sequence[str], *, most: int) -> tuple[list[int], list[st
 
 
 def log_ticks(low: float, high: float, *, most: int = 6) -> list[float]:
-    """At most ``most`` ticks of a log axis, 1 among them where it is there: in equal steps where the axis is short, else 1, 2, 5 or powers of ten.
+    """At most ``most`` round ticks of a log axis, 1 among them where it is there.
+
+    In equal steps where the axis is short, else 1, 2, 5 or powers of ten.
 
     >>> log_ticks(0.9, 1.1), log_ticks(0.5, 2.9), log_ticks(0.1, 20)
     ([0.9, 1.0, 1.1], [0.5, 1.0, 1.5, 2.0, 2.5], [0.1, 0.5, 1.0, 5.0, 10.0])
@@ -152,8 +152,3 @@ def raw_distance_unit(profile: Profile) -> str:
     if profile.recipe.distance != "euclidean":
         return {"cosine": "1 − cosine", "precomputed": "unit of the given distances"}[profile.recipe.distance]
     return "on the unit sphere" if profile.recipe.scale == "sphere" else "activation units"
-
-
-def wrapped(lines: Sequence[str], width: int = 118) -> str:
-    """Sentences under a figure, wrapped to its width."""
-    return "\n".join(textwrap.fill(line, width) for line in lines if line)

@@ -1,4 +1,4 @@
-"""The charts along the layers: counts and lengths of bars, expansion split into scale and shape, numbers against noise."""
+"""The charts along the layers: counts and lengths of bars, expansion, scale and shape, numbers against noise."""
 
 import math
 from collections.abc import Sequence
@@ -9,8 +9,9 @@ import numpy as np
 from todacomm.core.types import Measurement, Profile
 from todacomm.homology.metrics import SCALED
 from todacomm.report.document import style
-from todacomm.report.document.chart import INK, Axis, Chart, Panel, Rule, Series, cut, finite, log_axis, value_axis
+from todacomm.report.document.chart import INK, Axis, Chart, Panel, Rule, Series, finite, log_axis, value_axis
 from todacomm.report.document.drawings import Drawings
+from todacomm.report.document.style import cut
 from todacomm.report.layers.series import (
     SPREADS,
     STAR,
@@ -60,7 +61,8 @@ def metric_panel(profile: Profile, key: str, *, most: int) -> Panel:
     "tda_summary",
     title="Topology along the layers",
     caption="Number of bars, sum of their lengths (total persistence) and longest bar, one row for each homology "
-    "dimension that was computed (H0: clusters, H1: loops, H2: voids). Lengths are in the unit on the axis: where that is "
+    "dimension that was computed (H0: clusters, H1: loops, H2: voids). Lengths are in the unit on the axis: where "
+    "that is "
     "activation units, they also follow the size of the activations.",
 )
 def tda_summary(profile: Profile) -> Chart:
@@ -93,7 +95,8 @@ def layer_persistence(profile: Profile) -> Chart:
     "scale_shape",
     title="Expansion, split into scale and shape",
     caption="H0 total persistence of each layer over that of the baseline (expansion) is exactly the product of two "
-    "factors: how much the median distance grew (scale) and how much the total grew at equal median distance (shape), all "
+    "factors: how much the median distance grew (scale) and how much the total grew at equal median distance "
+    "(shape), all "
     "before any rescaling of the clouds. The dashed line marks the block with the most H0 total.",
 )
 def scale_shape(profile: Profile) -> Chart:
@@ -158,7 +161,8 @@ def peak_title(profile: Profile) -> str:
     "against_noise",
     title="Against noise",
     caption="Each number with its interval, and in grey what Gaussian clouds with exactly the covariance of the layer give (mean and two standard deviations "
-    "of the draws). A star marks a layer that differs (family-wise p ≤ 0.05 over the layers). The last panel tells of loops: there a star is a loop, and the numbers beside it are how many points are around it, and in its group.",
+    "of the draws). A star marks a layer that differs (family-wise p ≤ 0.05 over the layers). The last panel tells "
+    "of loops: there a star is a loop, and the numbers beside it are how many points are around it, and in its group.",
     of_one_cloud=True,
     of_a_null=True,
 )
@@ -185,7 +189,10 @@ def against_panel(
     beside: Along = NOTHING,
     **look: Any,
 ) -> Panel:
-    """One number, its intervals, the band of the null and the stars, on an axis that holds the values drawn ``beside`` too; ``look`` is that of its line."""
+    """One number, its intervals, the band of the null and the stars; ``look`` is that of its line.
+
+    The axis holds the values drawn ``beside`` too.
+    """
     values, bounds = profile[name], null_band(profile, name)
     one = along(profile, values, words.replace("\n", " "), name if band else "", **look)
     tops = (
@@ -222,7 +229,7 @@ def null_series(profile: Profile, bounds: tuple[Along, Along, Along]) -> Series:
 
 
 def stars(profile: Profile, name: str, heights: Along) -> Series:
-    """A star at its height above each sound layer that differs from the null; above a loop how many points are around it, and in its group."""
+    """A star above each sound layer that differs from the null; above a loop how many points are around it, and in its group."""
     tests = tests_of(profile, LOOP if name == PROMINENCE else name)
     starred = [
         i
@@ -246,6 +253,7 @@ def null_line(profile: Profile) -> str:
     """What the grey band is."""
     draws = profile.claims.asked.null_draws if profile.claims else 0
     return (
-        f"grey: {draws} Gaussian clouds with the covariance of each layer, mean ± {SPREADS} standard deviations; ★ differs (p ≤ 0.05, "
+        f"grey: {draws} Gaussian clouds with the covariance of each layer, mean ± {SPREADS} standard deviations; ★ "
+        "differs (p ≤ 0.05, "
         "family-wise over layers)"
     )

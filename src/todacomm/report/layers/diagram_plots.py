@@ -15,9 +15,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from todacomm.core.types import Measurement, Profile
 from todacomm.homology.metrics import betti_curve
 from todacomm.report.document import style
-from todacomm.report.document.chart import cut
 from todacomm.report.document.figure_parts import WORDS, explain
 from todacomm.report.document.matplotlib_renderer import plain_number, shielded
+from todacomm.report.document.style import cut
 from todacomm.report.layers.along_charts import drawings
 from todacomm.report.layers.series import FINAL_NOTE, band_line, heading, legend_lines, longest, loops_of, signal_bars
 from todacomm.report.words import phrases
@@ -43,11 +43,10 @@ def _drawable(profile: Profile) -> list[tuple[int, Measurement]]:
     return [(i, m) for i, m in enumerate(profile.measurements) if not m.facts.undefined]
 
 
-def _longest_death(measurements: Iterable[Measurement], dimensions: Iterable[int]) -> float:
-    """The largest death of these dimensions in units of each cloud's median distance; 1 where there is no bar."""
-    pairs = [(m, k) for m in measurements for k in dimensions]
-    deaths = (m.diagrams.finite[k][:, 1].max(initial=0) / phrases.median_distance(m) for m, k in pairs)
-    return float(max(deaths, default=0.0)) or 1.0
+def _longest_death(measurements: Iterable[Measurement], dimensions: Iterable[int], *, scaled: bool = True) -> float:
+    """The largest death of these dimensions, ``scaled`` in units of each cloud's median distance; 1 where there is no bar."""
+    pairs = [(m, k, phrases.median_distance(m) if scaled else 1.0) for m in measurements for k in dimensions]
+    return float(max((m.diagrams.finite[k][:, 1].max(initial=0) / unit for m, k, unit in pairs), default=0.0)) or 1.0
 
 
 def draw_betti(axes: Axes, profile: Profile, dimension: int) -> None:
@@ -95,7 +94,7 @@ def depth_bar(drawn: FigureBase, profile: Profile, panels: Sequence[Axes], *, mo
     colours, depth = depth_colours(len(profile.measurements))
     bar = drawn.colorbar(ScalarMappable(depth, colours), ax=list(panels), pad=0.015, aspect=28)
     places, labels = style.layer_ticks(phrases.positions(profile), most=most)
-    bar.set_ticks(places, labels=labels)
+    bar.set_ticks(places, labels=list(map(shielded, labels)))
     bar.set_label("training step" if profile.along == "step" else "layer")
     bar.outline.set_visible(False)
 
@@ -134,18 +133,18 @@ def chosen_layers(profile: Profile, most: int = MOST_DIAGRAMS) -> list[Measureme
     return [layers[i] for i in sorted(places)]
 
 
-def diagram_limit(measurements: Sequence[Measurement], dimensions: Iterable[int]) -> float:
-    """Where the axes of diagrams end: beyond the last death of all, in units of each cloud's median distance."""
-    return 1.05 * _longest_death(measurements, list(dimensions))
+def diagram_limit(measurements: Sequence[Measurement], dimensions: Iterable[int], *, scaled: bool = True) -> float:
+    """Where the axes of diagrams end: beyond the last death of all, as in `draw_diagram`."""
+    return 1.05 * _longest_death(measurements, list(dimensions), scaled=scaled)
 
 
 def draw_diagram(
-    axes: Axes, measurement: Measurement, *, limit: float, dimensions: Sequence[int] | None = None
+    axes: Axes, measurement: Measurement, *, limit: float, dimensions: Sequence[int] | None = None, scaled: bool = True
 ) -> None:
-    """Birth against death of every finite bar, in units of the cloud's median distance, with the diagonal."""
+    """Birth against death of every finite bar, ``scaled`` in units of the cloud's median distance, with the diagonal."""
     axes.plot([0, limit], [0, limit], color=style.GREY, linewidth=0.7, zorder=1)
-    scaled = measurement.diagrams.scaled(1 / phrases.median_distance(measurement))
-    for dimension, bars in enumerate(scaled.finite):
+    found = measurement.diagrams.scaled(1 / phrases.median_distance(measurement)) if scaled else measurement.diagrams
+    for dimension, bars in enumerate(found.finite):
         if dimensions is not None and dimension not in dimensions:
             continue
         colour, marker, size = style.HOMOLOGY[dimension], style.MARKERS[dimension], 9 if len(bars) < 150 else 5

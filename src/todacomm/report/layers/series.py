@@ -14,7 +14,8 @@ from todacomm.core.inference_types import LoopBar, NullTest
 from todacomm.core.types import Bars, Measurement, Number, Profile
 from todacomm.homology.metrics import SCALED, metrics
 from todacomm.report.document import style
-from todacomm.report.document.chart import Axis, Data, Panel, Series, cut, exact, finite, table
+from todacomm.report.document.chart import Axis, Data, Panel, Series, exact, finite, table
+from todacomm.report.document.style import cut
 from todacomm.report.words import phrases
 
 Along = Float[np.ndarray, " L"]
@@ -180,7 +181,7 @@ def layer_axis(profile: Profile, *, most: int) -> Axis:
 
 
 def along(profile: Profile, values: Along, what: str, name: str = "", **look: Any) -> Series:
-    """One line along the layers: hollow where doubtful, a gap where undefined, dotted to ``final``; ``name`` is that of its intervals."""
+    """One line along the layers: hollow where doubtful, a gap where undefined; ``name`` is that of its intervals."""
     y = finite(defined_only(profile, values))
     low, high = map(finite, interval_ends(profile, name)) if name else ((), ())
     count = len(y)

@@ -13,8 +13,8 @@ from todacomm.core.types import Measurement, Number, Profile
 from todacomm.report.ablation.ablation_sections import answer as answer_of_ablation
 from todacomm.report.ablation.ablation_sections import claim_rows
 from todacomm.report.comparison.comparison_sections import answer as answer_of_comparison
-from todacomm.report.document.chart import cut
 from todacomm.report.document.pieces import Paragraph, Piece
+from todacomm.report.document.style import cut
 from todacomm.report.layers.layer_document import subtitle
 from todacomm.report.layers.topology_sections import answer as answer_of_profile
 from todacomm.report.terminal.sparklines import heights, sparkline

@@ -6,7 +6,7 @@ from rich.table import Table
 from todacomm.comparison.compare import Comparison, ModelRow
 from todacomm.core.types import Measurement, Profile
 from todacomm.homology.metrics import SCALED
-from todacomm.report.document.style import elided
+from todacomm.report.document.style import cut
 from todacomm.report.words import phrases
 from todacomm.report.words.phrases import (
     H0_SHAPE,
@@ -36,7 +36,7 @@ def summary_table(profile: Profile) -> Table:
     doubtful layer.
     """
     pooled = f" · pooling {profile.recipe.pooling}" if profile.recipe.pooling else ""
-    title = f"{elided(profile.model, 56)} · {elided(profile.data, 30)}{pooled}"
+    title = f"{cut(profile.model, 56)} · {cut(profile.data, 30)}{pooled}"
     table = framed(title.replace(r"\$", "$"))
     heads = SCALE_FREE if phrases.rescaled(profile.recipe) else COLUMNS
     columns = {head: key for head, key in heads.items() if key in profile.names}

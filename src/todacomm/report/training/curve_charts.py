@@ -100,10 +100,14 @@ def dimension_lines(exhibit: Exhibit) -> list[Lines]:
     "training_curves",
     title="Training curves, and topology below them",
     caption="All panels share the steps. One colour is one seed in every figure, thin grey lines are the controls, dotted and dashed "
-    "vertical lines are where the runs of that colour memorised and generalised. H0 and H1 are of the rows centred and put on the unit sphere "
-    "(lengths are chords there, 0 to 2). Behind H1 max, dark: the controls, each over its own plateau, least to most; pale: the null band, where the ratio of one "
-    "more control would fall at the end; * both times the median plateau of the runs. A rise out of them is what controls do not show. Fourier share: of the variance of the embedding, in its "
-    "five strongest frequencies. Restricted loss: with the five strongest frequencies of the logits alone; excluded: without them.",
+    "vertical lines are where the runs of that colour memorised and generalised. H0 and H1 are of the rows centred "
+    "and put on the unit sphere "
+    "(lengths are chords there, 0 to 2). Behind H1 max, dark: the controls, each over its own plateau, least to "
+    "most; pale: the null band, where the ratio of one "
+    "more control would fall at the end; * both times the median plateau of the runs. A rise out of them is what "
+    "controls do not show. Fourier share: of the variance of the embedding, in its "
+    "five strongest frequencies. Restricted loss: with the five strongest frequencies of the logits alone; excluded: "
+    "without them.",
 )
 def training_curves(exhibit: Exhibit) -> Chart | None:
     """Accuracy, loss, topology and cheaper numbers on one axis of steps."""
@@ -115,8 +119,10 @@ def training_curves(exhibit: Exhibit) -> Chart | None:
     "local_dimension",
     title="Local dimension and accuracy",
     caption="Local intrinsic dimension of the deepest hidden states: the mean, over neighbourhoods, of TwoNN "
-    "(Facco et al. 2017). Memorising spreads the states over many directions; a rule needs few. Below, TwoNN of the rows of the "
-    "embedding as a whole, left out where points are tied: neighbours at nearly equal distances, as on regular circles, read as a high "
+    "(Facco et al. 2017). Memorising spreads the states over many directions; a rule needs few. Below, TwoNN of the "
+    "rows of the "
+    "embedding as a whole, left out where points are tied: neighbours at nearly equal distances, as on regular "
+    "circles, read as a high "
     "dimension, so that a rise there at the end is no spreading. Thin grey lines are the controls.",
 )
 def local_dimension(exhibit: Exhibit) -> Chart | None:

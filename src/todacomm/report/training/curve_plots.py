@@ -13,6 +13,7 @@ from todacomm.core.types import Measurement
 from todacomm.records.training import frequencies, read_profile, read_spectrum
 from todacomm.report.document import style
 from todacomm.report.document.matplotlib_renderer import plain_number, shielded
+from todacomm.report.layers.diagram_plots import diagram_limit, draw_diagram
 from todacomm.report.training.read_experiment import Exhibit, Trained, moments
 from todacomm.report.training.training_figure_parts import grok_figure, heading
 
@@ -42,34 +43,17 @@ def persistence_moments(exhibit: Exhibit) -> Figure | None:
     drawn = Figure(figsize=(style.WIDTH, 4.5))
     drawn.suptitle(shielded(heading(exhibit, run)), fontsize=9)
     panels = drawn.subplots(2, len(found), squeeze=False, sharex="row", sharey="row", height_ratios=(1.35, 1))
-    limit = 1.05 * max(_latest(m) for _, _, m in found)
+    measurements = [m for *_, m in found]
+    limit = diagram_limit(measurements, range(measurements[0].diagrams.maxdim + 1), scaled=False)
     for above, below, (step, word, m) in zip(*panels, found, strict=True):
-        draw_bars(above, m, limit)
+        draw_diagram(above, m, limit=limit, scaled=False)
         draw_loops(below, m)
-        above.set_title(f"step {step:,}\n{word}")
+        above.set(title=f"step {step:,}\n{word}", xlabel="birth")
     panels[0][0].set_ylabel("death\n(distance on the sphere)")
     panels[1][0].set_ylabel("lifetime, H1\n(distance on the sphere)")
     panels[1][0].set_ylim(bottom=0)
     panels[0][0].legend(loc="lower right", handletextpad=0.1, borderaxespad=0.1, markerscale=1.5)
     return drawn
-
-
-def _latest(measurement: Measurement) -> float:
-    deaths = [float(bars[:, 1].max(initial=0.0)) for bars in measurement.diagrams.finite]
-    return max(deaths) or 1.0
-
-
-def draw_bars(axes: Axes, measurement: Measurement, limit: float) -> None:
-    """Birth against death of every finite bar."""
-    axes.plot([0, limit], [0, limit], color=style.GREY, linewidth=0.7, zorder=1)
-    for dimension, bars in enumerate(measurement.diagrams.finite):
-        colour, marker = style.HOMOLOGY[dimension], style.MARKERS[dimension]
-        axes.scatter(
-            bars[:, 0], bars[:, 1], s=8, c=colour, marker=marker, alpha=0.55, linewidths=0, label=f"H{dimension}"
-        )
-    axes.set(xlim=(-0.05 * limit, limit), ylim=(-0.05 * limit, limit), aspect="equal", xlabel="birth")
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.yaxis.set_major_locator(MaxNLocator(4))
 
 
 def draw_loops(axes: Axes, measurement: Measurement) -> None:

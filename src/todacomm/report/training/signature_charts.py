@@ -1,5 +1,6 @@
 """The charts that judge: how far runs and controls rise against the null band, and what the cells of a sweep gave."""
 
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,12 +15,12 @@ from todacomm.report.document.chart import (
     Rule,
     Series,
     Span,
-    cut,
     exact,
     names_axis,
     table,
     ticked,
 )
+from todacomm.report.document.style import cut
 from todacomm.report.training.read_experiment import Exhibit, Findings, Trained, named, spoken_step
 from todacomm.report.training.training_figure_parts import CONTROL, coloured, heading
 from todacomm.report.words.phrases import number, plural
@@ -48,14 +49,17 @@ ROW, TALL, LINE, LEAST_HEIGHT = (
     16,
     70,
 )  # pixels: of a row in each panel, of one with a verdict, of a line of its name, and of a panel
-LETTERS = 26  # of a line of the name of a cell
+LETTERS = 26  # of a line of the name of a cell, or of a number
 READ = (
-    "Each row is a run or a control (square): the median of its last five checkpoints over the median of its plateau, on a logarithmic axis; "
+    "Each row is a run or a control (square): the median of its last five checkpoints over the median of its "
+    "plateau, on a logarithmic axis; "
     "the grey line is no change. A row without a mark has no plateau of three checkpoints."
 )
 JUDGED = (
-    " The band is where one more control would fall (95 %, from the controls). Hollow controls are no part of it: it is made of those that "
-    "memorised only. Beside the followed number stand two that are cheaper to have: what they show as well, topology is not needed for."
+    " The band is where one more control would fall (95 %, from the controls). Hollow controls are no part of it: it "
+    "is made of those that "
+    "memorised only. Beside the followed number stand two that are cheaper to have: what they show as well, topology "
+    "is not needed for."
 )
 # A colour and a marker for each verdict: told apart in grey as well.
 VERDICT_LOOKS = {
@@ -105,7 +109,7 @@ def measures(found: Signature) -> list[Measure]:
     return [Measure(found.followed, found.band), *(Measure(name, band) for name, band in found.baseline_bands.items())]
 
 
-@grok_charts.chart("signature")
+@grok_charts.register("signature")
 def signature_charts(findings: Findings) -> Iterator[Chart]:
     """That of the shown cell, where there is a null band."""
     if findings.shown.signature is not None and findings.shown.shown:
@@ -113,7 +117,7 @@ def signature_charts(findings: Findings) -> Iterator[Chart]:
 
 
 def signature_chart(exhibit: Exhibit) -> Chart:
-    """After over plateau of one cell: a panel for each number, a row for each run and control; without a null band the followed number alone."""
+    """After over plateau of one cell: a panel a number, a row a run; without a null band the followed number alone."""
     found, rows = exhibit.signature, [*exhibit.shown, *exhibit.beside]
     shown = measures(found) if found else [Measure(exhibit.followed, None)]
     return Chart(
@@ -176,8 +180,8 @@ def measure_panel(measure: Measure, rows: Sequence[Trained], exhibit: Exhibit) -
     return Panel(
         (dots,),
         ratio_axis("after / plateau", [*(x for x, *_ in known), *(end for ends in band for end in ends)]),
-        names_axis([f"{run.label}\n{cut(verdict_of(run), 36)}" for run in rows]),
-        named(measure.name).replace(", ", ",\n"),
+        names_axis([f"{run.label}\n{verdict_of(run).split(' (')[0]}" for run in rows]),
+        textwrap.fill(named(measure.name), LETTERS),
         (Rule(1.0), Rule(runs - 0.5, "y", style.PALE)),
         tuple(Span(low, high, colour=CONTROL) for low, high in band),
         height=max(LEAST_HEIGHT, TALL * len(rows)),
@@ -189,7 +193,7 @@ def measure_panel(measure: Measure, rows: Sequence[Trained], exhibit: Exhibit) -
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One run of a sweep: its cell, its place on the axis of cells, and its verdict; empty where there was no null band."""
+    """One run of a sweep: its cell, its place on the axis of cells, and its verdict, empty without a null band."""
 
     exhibit: Exhibit
     run: Trained
@@ -212,7 +216,7 @@ class Mark:
         return found
 
 
-@grok_charts.chart("sweep")
+@grok_charts.register("sweep")
 def sweep_charts(findings: Findings) -> Iterator[Chart]:
     """What each cell of a sweep gave, up to `MOST_CELLS` cells a chart; none without a sweep."""
     for i in range(0, len(findings.exhibits) if findings.swept else 0, MOST_CELLS):
@@ -225,9 +229,12 @@ def sweep_chart(exhibits: Sequence[Exhibit], name: str) -> Chart:
     return Chart(
         name,
         "What each cell of the sweep gave",
-        "A row for each cell, a mark for each of its runs; the mark is the verdict on the run. First: the step at which it generalised (in "
-        "the margin where it did not by the end of the run), with a short grey line where it memorised. Second: H1 max after over H1 max "
-        "on the plateau, on a logarithmic axis, over the null band of the controls of that cell. Third: how many steps H1 max comes "
+        "A row for each cell, a mark for each of its runs; the mark is the verdict on the run. First: the step at "
+        "which it generalised (in "
+        "the margin where it did not by the end of the run), with a short grey line where it memorised. Second: H1 "
+        "max after over H1 max "
+        "on the plateau, on a logarithmic axis, over the null band of the controls of that cell. Third: how many "
+        "steps H1 max comes "
         "after test accuracy, by the cross-correlation of their changes (left of zero: before).",
         (step_panel(exhibits, marks), ratio_panel(exhibits, marks), lag_panel(exhibits, marks)),
         table(HEADER, map(row_of, marks)),

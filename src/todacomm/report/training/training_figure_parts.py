@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from todacomm.report.document.chart import Axis, cut, ticked
+from todacomm.report.document.chart import Axis, ticked
 from todacomm.report.document.drawings import Drawings
-from todacomm.report.document.style import PALETTE
+from todacomm.report.document.style import PALETTE, cut
 from todacomm.report.training.read_experiment import Exhibit, Trained
 
 COLOURS = PALETTE[:6]
