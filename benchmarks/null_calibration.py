@@ -10,6 +10,7 @@ none       populations without a loop
 like       populations like layers (groups, duplicates, tails); those that Rips sees as loops; small loops in a cloud
 layers     family-wise error over correlated layers
 bars       family-wise error of the universal null of Bobrowski and Skraba against that of the bars of this package
+columns    rejections at 0.05 by shuffled features, where features are independent and where they are not
 
 Populations: null_populations.py. Seeds are fixed; one process.
 """
@@ -38,6 +39,7 @@ from todacomm.profiles.measure import measure_prepared
 from todacomm.statistics.gaussian_null import alternative_of, gaussian_null, joint, null_tests, tested_names
 from todacomm.statistics.loop_test import LOOP, PROMINENCE, RATIO, against_layers, loop_tests
 from todacomm.statistics.loop_test_in_groups import loop_bars
+from todacomm.statistics.null_models import given_layers, null_models, null_values
 from todacomm.statistics.pvalues import smallest
 
 RECIPE = td.Recipe()
@@ -122,6 +124,45 @@ def table_bars(arguments):
             line(d, n, rate(p[LOOP]), rate(p["universal"]))
 
 
+def by_columns(points, seed, draws):
+    """Name → p-value against clouds whose features are shuffled."""
+    recipe = td.Recipe(seed=seed)
+    cloud = td.PointCloud(points, td.Address("", "", "layer_0"))
+    ready = prepare(cloud, recipe)
+    values = null_values(given_layers([cloud], [ready], recipe), null_models["columns"], recipe, range(draws))
+    [tests] = null_tests([measure_prepared(ready, recipe).summary], values, NAMES, null="columns")
+    return {name: 1.0 if test.p is None else test.p for name, test in tests.items()}
+
+
+FEATURES = {
+    "uniform": lambda rng, shape: rng.uniform(size=shape),
+    "exponential": lambda rng, shape: rng.exponential(size=shape),
+    "Laplace": lambda rng, shape: rng.laplace(size=shape),
+    "Student, 3 degrees of freedom": lambda rng, shape: rng.standard_t(3, size=shape),
+    "uniform, of scales 1, 1/2, 1/3 …": lambda rng, shape: rng.uniform(size=shape) / np.arange(1, shape[1] + 1),
+    "a circle in two of the features": lambda rng, shape: in_two(rng, shape, np.cos, np.sin),
+    "Gaussian, correlated 0.5": lambda rng, shape: rng.normal(size=shape) + rng.normal(size=(shape[0], 1)),
+}
+
+
+def in_two(rng, shape, *functions):
+    points, angle = rng.normal(size=shape), rng.uniform(0, 2 * np.pi, shape[0])
+    points[:, :2] += np.column_stack([5 * function(angle) for function in functions])
+    return points
+
+
+def table_columns(arguments):
+    header("features", "d", "n", *SHORT, "H1_prominence")
+    for n in arguments.points:
+        for d in arguments.dimensions:
+            for case, (name, features) in enumerate(FEATURES.items(), start=3000):
+                rows = [
+                    by_columns(features(np.random.default_rng([SEED, case, n, cloud]), (n, d)), cloud, arguments.draws)
+                    for cloud in range(arguments.clouds)
+                ]
+                line(name, d, n, *(rate(np.array([row[c] for row in rows])) for c in (*SHORT, "H1_prominence")))
+
+
 COLUMNS = (LOOP, ALONE, PROMINENCE, RATIO, "H1_max_lifetime", "H1_total_persistence", "H1_count", "universal")
 
 
@@ -192,6 +233,7 @@ TABLES = {
     "none": table_none,
     "like": table_like,
     "layers": table_layers,
+    "columns": table_columns,
 }
 
 

@@ -35,7 +35,7 @@ def test_every_field_of_a_study_is_an_option_with_its_sentence_and_default(comma
 
 def test_measure_has_what_says_something_of_arrays():
     marked = {key for key, told in OPTIONS.items() if told.bears_on & {MEASURING, INFERENCE}}
-    assert marked - set(OF_ARRAYS) == {"pooling", "site", "max_length", "nulls", "null_runs"}
+    assert marked - set(OF_ARRAYS) == {"pooling", "site", "max_length", "null_runs"}
     assert set(OF_ARRAYS) <= set(options_of("measure"))
     changed = {key for key in OF_ARRAYS if options_of("measure")[key].help != f"{OPTIONS[key].help}."}
     assert changed == {"distance", "jobs", "cache"}

@@ -50,16 +50,30 @@ def plugin(tmp_path, monkeypatch):
         monkeypatch.syspath_prepend(tmp_path)
         importlib.invalidate_caches()
 
-    registry.load_plugins.cache_clear()
+    def forget():
+        registry.load_plugins.cache_clear()
+        registry.warn_of_broken.cache_clear()
+
+    forget()
     yield install
     engines._entries.pop("lent", None)
     sys.modules.pop("lent_plugin", None)
-    registry.load_plugins.cache_clear()
+    forget()
 
 
 def test_a_plugin_registers_when_a_name_is_not_known(plugin):
     plugin("from todacomm.homology.engines import engines\nengines.add('lent', engines['ripser'])\n")
     assert engines["lent"] is engines["ripser"]
+
+
+def test_a_plugin_registers_when_all_entries_are_looked_at_also_by_itself(plugin):
+    plugin(
+        "from todacomm.homology.engines import engines\n"
+        "before = sorted(engines)\n"
+        "engines.add('lent', engines['ripser'])\n"
+    )
+    assert "lent" in list(engines)
+    assert "lent" not in sys.modules["lent_plugin"].before
 
 
 BROKEN = [
@@ -82,6 +96,15 @@ def test_a_broken_plugin_is_named_where_a_name_is_not_known_and_costs_nobody_els
     for lookup in (lambda: engines["lent"], lambda: texts("lent")):
         with pytest.raises(UnknownName, match="The plugin 'lent' cannot be imported, so what it adds is not known"):
             lookup()
+
+
+@pytest.mark.parametrize("source", BROKEN)
+def test_a_broken_plugin_is_a_warning_once_where_all_entries_are_looked_at(plugin, caplog, source):
+    plugin(source)
+    assert "ripser" in list(engines)
+    assert len(engines) == len(list(engines))
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said.startswith("The plugin 'lent' cannot be imported, so what it adds is not known")
 
 
 def test_a_plugin_adds_a_dataset_that_is_called_like_a_directory(plugin, tmp_path, monkeypatch):

@@ -169,7 +169,7 @@ def test_what_cannot_be_asked_is_refused(settings, message):
 
 def test_a_null_that_there_is_not_is_refused():
     with pytest.raises(UnknownName, match="Did you mean 'text'"):
-        Asked(nulls=("texts",))
+        Study(models=(DECODER,), nulls=("texts",))
 
 
 def test_a_study_says_which_key_is_wrong():

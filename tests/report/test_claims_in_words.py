@@ -101,9 +101,9 @@ def test_without_a_null_h1_is_no_evidence(claimed):
 
 
 def test_a_null_model_of_another_version_is_shown_under_its_name(claimed):
-    tests = {**claimed.claims.tests, "columns": claimed.claims.tests["gaussian"]}
+    tests = {**claimed.claims.tests, "seasons": claimed.claims.tests["gaussian"]}
     text = to_markdown(document(replace(claimed, claims=replace(claimed.claims, tests=tests)), {}), Path())
-    assert "Each layer is tested against the null model columns (39 draws)" in text
+    assert "Each layer is tested against the null model seasons (39 draws)" in text
 
 
 def test_a_growth_whose_interval_holds_one_is_not_claimed(claimed):

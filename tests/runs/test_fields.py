@@ -157,7 +157,7 @@ def test_run_and_measure_show_each_of_their_keywords():
     assert set(RunSettings.__annotations__) == set(OPTIONS) - {"tokenizer", *keys_of(fields.STUDY, fields.OUTPUT)}
     assert set(RecipeSettings.__annotations__) == set(Recipe.__dataclass_fields__)
     assert set(shown["run"]) == {"model", "texts", "tokenizer", "track", *RunSettings.__annotations__}
-    own = {"data", "name", "recipe", "confidence", "resamples", "null_draws", "groups", "track"}
+    own = {"data", "name", "recipe", "confidence", "resamples", "null_draws", "nulls", "groups", "track"}
     assert set(shown["measure"]) == own | set(RecipeSettings.__annotations__)
     assert {key: shown["run"][key].default for key in RunSettings.__annotations__} == {
         key: OPTIONS[key].default for key in RunSettings.__annotations__
@@ -170,5 +170,5 @@ def test_run_and_measure_show_each_of_their_keywords():
 def test_defaults_are_the_same_for_arrays_and_for_models():
     shown = signature(measure).parameters
     shared = set(shown) & set(OPTIONS) - {"name", "pooling", "max_length"}
-    assert len(shared) == 12
+    assert len(shared) == 13
     assert {key: shown[key].default for key in shared} == {key: OPTIONS[key].default for key in shared}

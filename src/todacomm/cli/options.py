@@ -14,7 +14,7 @@ from todacomm.runs.fields import INFERENCE, MEASURING, Kind, Option
 
 LONG = 4  # defaults of so many values are told by the sentence
 GIVEN = "given"  # the parameter by which a command gets what was typed of a study
-OF_MODELS_ALONE = {"pooling", "site", "max_length", "nulls", "null_runs"}
+OF_MODELS_ALONE = {"pooling", "site", "max_length", "null_runs"}
 OF_ARRAYS = tuple(  # the fields that say something of arrays
     key
     for key, told in OPTIONS.items()

@@ -17,15 +17,15 @@ Alternative = Literal["greater", "two-sided"]
 ALPHA = 0.05  # of every test
 FEWEST_RESAMPLES, FEWEST_DRAWS, FEWEST_RUNS = 20, 19, 2
 MOST = {"resamples": 100_000, "null_draws": 1_000_000, "null_runs": 10_000}  # more could not be held, nor waited for
-MODEL_NULLS = ("text", "untrained")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What is asked of the numbers of a profile.
 
-    ``resamples`` are runs on random halves, two a split; ``null_draws`` those of the Gaussian null. 0 leaves them out. ``nulls`` are
-    those that need the model: ``text`` (tokens shuffled within each text) and ``untrained`` (random weights), ``null_runs`` of each.
+    ``resamples`` are runs on random halves, two a split; ``null_draws`` those of the Gaussian null, and of each null model that is drawn
+    from points. 0 leaves them out. ``nulls`` are names of null models (`todacomm.statistics.null_models`); ``null_runs`` are the forward
+    passes of each that takes some.
     """
 
     confidence: float = 0.95
@@ -47,14 +47,9 @@ class Asked:
             )
         if 0 < self.null_draws < FEWEST_DRAWS or self.null_draws < 0:
             raise InvalidInput(
-                f"{self.null_draws} null draws; expected at least {FEWEST_DRAWS}, with which 0.05 is the least p-value "
+                f"{self.null_draws} null draws; expected at least {FEWEST_DRAWS}, with which 0.05 is the least one-sided p-value "
                 "(199 is the default), or 0 for no null"
             )
-        for name in self.nulls:
-            if name not in MODEL_NULLS:
-                raise UnknownName(
-                    "null", name, MODEL_NULLS, hint="The Gaussian one is always drawn: --null-draws 0 leaves it out."
-                )
         if self.null_runs < FEWEST_RUNS:
             raise InvalidInput(
                 f"{self.null_runs} runs of a null; expected at least {FEWEST_RUNS}, to see how far they spread"

@@ -1,5 +1,7 @@
 """The one mechanism behind every extension point: a mapping from names to functions, filled by a decorator."""
 
+import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -11,8 +13,16 @@ T = TypeVar("T")
 PLUGINS = "todacomm.plugins"  # the entry-point group of third parties; each entry is a module that registers
 
 
+log = logging.getLogger("todacomm")
+_HERE = threading.local()  # whether this thread imports plugins at the moment
+
+
 class Registry(Mapping[str, T]):
-    """Names to entries of one kind; a name that is unknown raises `UnknownName` with a suggestion."""
+    """Names to entries of one kind; a name that is unknown raises `UnknownName` with a suggestion.
+
+    Plugins are imported where all entries are looked at, and where a name is not known: a metric of a plugin is measured like any other,
+    and who asks for an entry by its name pays for no plugin.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -39,21 +49,41 @@ class Registry(Mapping[str, T]):
             load_plugins()
         return name in self._entries
 
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """The names that are registered by now, no plugin being imported for it: for help texts."""
+        return tuple(self._entries)
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        with_plugins()
+        return iter(tuple(self._entries))
 
     def __len__(self) -> int:
+        with_plugins()
         return len(self._entries)
 
 
 @cache
 def load_plugins() -> Mapping[str, str]:
-    """Import every module of the entry-point group, once, so that it registers; gives by name what is wrong with it, or nothing.
+    """Import every module of the entry-point group, once, so that it registers; gives by name what is wrong with it, or nothing."""
+    _HERE.importing = True
+    try:
+        return {entry.name: _fault_of(entry) for entry in entry_points(group=PLUGINS)}
+    finally:
+        _HERE.importing = False
 
-    Called when a name is not known, so that third parties cost nothing to those who use none, and a broken one
-    nothing to those who do not use it.
-    """
-    return {entry.name: _fault_of(entry) for entry in entry_points(group=PLUGINS)}
+
+def with_plugins() -> None:
+    """Import the plugins, but not while one is imported that looks at a registry itself; a broken one is a warning."""
+    if not getattr(_HERE, "importing", False):
+        warn_of_broken()
+
+
+@cache
+def warn_of_broken() -> None:
+    """Say once of each plugin that could not be imported."""
+    for sentence in broken_plugins():
+        log.warning(sentence)
 
 
 def _fault_of(entry: EntryPoint) -> str:

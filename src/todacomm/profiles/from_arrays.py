@@ -16,11 +16,12 @@ from todacomm.core.threads import one_thread
 from todacomm.core.types import Activations, PointCloud, Profile
 from todacomm.profiles.infer import Map, with_claims
 from todacomm.profiles.measure import Checked, Each, as_clouds, measure_profile, one_by_one
+from todacomm.statistics.null_models import checked_nulls
 
 
 @with_keywords(RecipeSettings, asdict(Recipe()))
 @one_thread
-def measure(
+def measure(  # noqa: PLR0913 - the keywords that a user gives
     data: np.ndarray | PointCloud | Activations | Mapping[str, np.ndarray],
     *,
     name: str = "array",
@@ -28,6 +29,7 @@ def measure(
     confidence: float = 0.95,
     resamples: int = 100,
     null_draws: int = 199,
+    nulls: Sequence[str] = (),
     groups: Sequence[str] | None = None,
     track: Track = silent,
     **settings: Unpack[RecipeSettings],
@@ -48,7 +50,7 @@ def measure(
     """
     if recipe is not None and settings:
         raise InvalidInput(f"give a recipe or its settings, not both; found both, settings {', '.join(settings)}")
-    asked = Asked(confidence, resamples, null_draws)
+    asked = Asked(confidence, resamples, null_draws, (nulls,) if isinstance(nulls, str) else tuple(nulls))
     found = recipe or recipe_of(settings)
     return measure_arrays(data, name=name, recipe=found, asked=asked, groups=groups, track=track)[0]
 
@@ -65,6 +67,7 @@ def measure_arrays(
     spread: Map = map,
 ) -> tuple[Profile, Checked]:
     """`measure`, and which layers the reference engine has confirmed."""
+    checked_nulls(asked.nulls, of_points=True)
     if groups is None and isinstance(data, Activations) and data.pooling != "tokens":
         groups = data.texts.groups
     clouds = list(as_clouds(data, name))

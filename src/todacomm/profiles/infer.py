@@ -13,16 +13,18 @@ import numpy as np
 
 from todacomm.clouds.duplicates import told_apart
 from todacomm.clouds.prepare import Indices, PreparedCloud, copies_of, prepare, subsample
+from todacomm.core.errors import InvalidInput
 from todacomm.core.inference_types import Asked, Claims, Halves, Interval, LoopBar, NullTest
 from todacomm.core.progress import Track, silent
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Expansion, Measurement, PointCloud, Profile
 from todacomm.profiles.expansion import SHAPE
-from todacomm.statistics.gaussian_null import JointLayers, gaussian_null, joint, null_tests, tested_names
+from todacomm.statistics.gaussian_null import gaussian_null, joint, null_tests, tested_names
 from todacomm.statistics.intervals import intervals, peak_shares, ratio_interval
 from todacomm.statistics.loop_test import LOOP, PROMINENCE, RATIO, against_layers, loop_tests
 from todacomm.statistics.loop_test_in_groups import loop_bars
 from todacomm.statistics.metrics_on_halves import SCALE, TREE, halves_of, unsuited
+from todacomm.statistics.null_models import given_layers, null_models, null_values
 from todacomm.statistics.random_halves import FEWEST, Splits, refusal, splits
 
 T = TypeVar("T")
@@ -67,13 +69,16 @@ def with_claims(
     halves = {layer: look.halves for layer, look in looks.items() if look.halves}
     singly = {layer: look.one_by_one for layer, look in looks.items() if look.one_by_one}
     tests, loops = gaussian(profile, looks, cloud, asked, track=track, spread=spread)
+    others = {
+        null: against(null, profile, looks, cloud, asked, track=track, spread=spread) for null in of_points(asked)
+    }
     claims = Claims(
         asked=asked,
         intervals={layer: intervals(found, confidence=asked.confidence) for layer, found in halves.items()},
         one_by_one={layer: intervals(found, confidence=asked.confidence) for layer, found in singly.items()},
         growths=growths_of(profile.expansions, halves, asked),
         peaks=peak_shares(halves) if comparable(halves) else {},
-        tests={"gaussian": tests} if tests else {},
+        tests={"gaussian": tests, **others} if tests else others,
         loops=loops,
         halves=halves,
         missing={layer: look.missing for layer, look in looks.items() if look.missing},
@@ -194,7 +199,9 @@ def gaussian(
         ready = [looks[layer].cloud for layer in layers]
         raw = [cloud(layer) for layer in layers] if profile.recipe.scale == "sphere" else ()
         together = joint(ready, profile.recipe, raw=raw)
-        values = drawn(together, profile.recipe, asked.null_draws, track=track, spread=spread)
+        values = in_blocks(
+            partial(gaussian_null, together, profile.recipe), asked.null_draws, "null draws", track, spread
+        )
         names = tested_names(profile.recipe)
         tested = null_tests([m.summary for m in found], values, names, reasons=together.reasons)
         tests |= dict(zip(layers, tested, strict=True))
@@ -209,14 +216,51 @@ def gaussian(
     return {layer: tests[layer] for layer in profile.layers}, loops
 
 
+def of_points(asked: Asked) -> list[str]:
+    """The null models that are asked for and drawn from points; the others take forward passes."""
+    found = [null for null in asked.nulls if null_models[null].draw]
+    if found and not asked.null_draws:
+        raise InvalidInput(f"0 null draws leave nothing of the null model '{found[0]}'; give some, or leave it out")
+    return found
+
+
+def against(
+    null: str,
+    profile: Profile,
+    looks: Mapping[str, Look],
+    cloud: Callable[[str], PointCloud],
+    asked: Asked,
+    *,
+    track: Track,
+    spread: Map,
+) -> dict[str, Mapping[str, NullTest]]:
+    """Layer → its tests against another null model of points."""
+    tests: dict[str, Mapping[str, NullTest]] = {}
+    for found in by_points(profile.measurements):
+        layers = [m.address.layer for m in found]
+        together = given_layers([cloud(layer) for layer in layers], [looks[x].cloud for x in layers], profile.recipe)
+        values = in_blocks(
+            partial(null_values, together, null_models[null], profile.recipe),
+            asked.null_draws,
+            f"null: {null}",
+            track,
+            spread,
+        )
+        summaries = [m.summary for m in found]
+        tested = null_tests(summaries, values, tested_names(profile.recipe), reasons=together.reasons, null=null)
+        tests |= dict(zip(layers, tested, strict=True))
+    return {layer: tests[layer] for layer in profile.layers}
+
+
 def by_points(measurements: Sequence[Measurement]) -> Iterable[list[Measurement]]:
     """The measurements by their number of points."""
     sizes = dict.fromkeys(m.facts.points for m in measurements)
     return [[m for m in measurements if m.facts.points == size] for size in sizes]
 
 
-def drawn(layers: JointLayers, recipe: Recipe, draws: int, *, track: Track, spread: Map) -> np.ndarray:
+def in_blocks(
+    values: Callable[[Sequence[int]], np.ndarray], draws: int, what: str, track: Track, spread: Map
+) -> np.ndarray:
     """The values of all draws, block by block."""
     blocks = [range(start, min(start + BLOCK, draws)) for start in range(0, draws, BLOCK)]
-    found = spread(partial(gaussian_null, layers, recipe), blocks)
-    return np.concatenate(list(track(found, "null draws", len(blocks))))
+    return np.concatenate(list(track(spread(values, blocks), what, len(blocks))))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, Self, TypedDict
 
 from todacomm.core.errors import InvalidInput, InvalidStudy, UnknownName
-from todacomm.core.inference_types import MODEL_NULLS, Asked
+from todacomm.core.inference_types import Asked
 from todacomm.core.memory import size_of
 from todacomm.core.recipe import DISTANCES, FEWEST_POINTS, SCALES, Recipe
 from todacomm.homology.engines import DEFAULT, engines
@@ -107,7 +107,11 @@ def _asked(key: str) -> Callable[[Any], Any]:
 
 def _nulls(value: Any) -> Any:
     found = listed(value)
-    return () if found in (None, (NONE,), ()) else names().then(_asked("nulls")).check(found)
+    if found in (None, (NONE,), ()):
+        return ()
+    from todacomm.statistics.null_models import checked_nulls
+
+    return names().then(checked_nulls).check(found)
 
 
 def _formats(found: tuple[str, ...]) -> tuple[str, ...]:
@@ -190,11 +194,11 @@ class Study:
         "against; 0 leaves "
         "it out", NULLS, INFERENCE)
     nulls: tuple[str, ...] = option(
-        _ASKED.nulls, Kind(_nulls, "text,untrained|none", choices=MODEL_NULLS), "Test against nulls with "
-        "forward passes of "
-        "their own, too: text shuffles the tokens of each text, untrained draws random weights", NULLS, INFERENCE)
+        _ASKED.nulls, Kind(_nulls, "text,untrained,columns|none", choices=("text", "untrained", "columns")), "Test against these null "
+        "models, too: text shuffles the tokens of each text, untrained draws random weights, columns shuffles each feature", NULLS,
+        INFERENCE)
     null_runs: int = option(
-        _ASKED.null_runs, ASKED["null_runs"], "Forward passes of each of these nulls", NULLS, INFERENCE)
+        _ASKED.null_runs, ASKED["null_runs"], "Forward passes of each null model that takes some", NULLS, INFERENCE)
     seed: int = option(
         _RECIPE.seed, whole(0), "Seed of every random choice", MEASUREMENT, READING, MEASURING)
     device: str = option(

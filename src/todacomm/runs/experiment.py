@@ -19,7 +19,7 @@ from todacomm.profiles.infer import with_claims
 from todacomm.profiles.measure import Checked, measure_profile, measure_task
 from todacomm.runs.config import RunSettings, Study, by_key, keys_of
 from todacomm.runs.fields import LOADING, OUTPUT, STUDY
-from todacomm.runs.model_nulls import with_model_nulls
+from todacomm.runs.model_nulls import of_passes, with_model_nulls
 
 if TYPE_CHECKING:
     from todacomm.models.checkpoints.loading import LoadedModel
@@ -201,7 +201,7 @@ def claimed(
         track=track,
         spread=partial(in_threads, number=number),
     )
-    if study.nulls:
+    if of_passes(study):
         profile = with_model_nulls(profile, model(), activations, study, track=track)
     seconds = {**result.seconds, "intervals and nulls": time.perf_counter() - begun}
     return replace(result, profile=profile, seconds=seconds)

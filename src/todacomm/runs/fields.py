@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from todacomm.core.errors import UnknownName
+from todacomm.core.registry import Registry
 
 NONE = "none"  # how the absence of a value is written
 # What a field bears on
@@ -147,7 +148,8 @@ def named(kind: str, known: Collection[str]) -> Kind:
             raise UnknownName(kind, value, known)
         return str(value)
 
-    return Kind(check, "|".join(known), choices=tuple(known))
+    shown = known.ours if isinstance(known, Registry) else tuple(known)
+    return Kind(check, "|".join(shown), choices=shown)
 
 
 def one_of(*words: str) -> Kind:

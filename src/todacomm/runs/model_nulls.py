@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 def with_model_nulls(
     profile: Profile, model: "LoadedModel", texts: Activations, study: Study, *, track: Track = silent
 ) -> Profile:
-    """The profile with a test against each null of the study; ``texts`` are the activations that it was measured on."""
+    """The profile with a test against each null of the study that takes passes; ``texts`` are the activations that it was measured on."""
     claims, names = profile.claims, tested_names(profile.recipe)
     if claims is None:
         return profile
     summaries, tests = [m.summary for m in profile.measurements], dict(claims.tests)
     growths = dict(claims.null_growths)
-    for null in study.nulls:
+    for null in of_passes(study):
         passes = track(PASSES[null](model, texts, study), f"null: {null}", study.null_runs)
         measured = [measured_layers(found, profile) for found in passes]
         values = np.array([[[m.summary[name] for name in names] for m in one] for one in measured], dtype=np.float64)
@@ -41,6 +41,11 @@ def with_model_nulls(
         bases = dict.fromkeys(e.baseline for e in profile.expansions if e.growth)
         growths[null] = {base: tuple(grown_from(base, one) for one in measured) for base in bases}
     return replace(profile, claims=replace(claims, tests=tests, null_growths=growths))
+
+
+def of_passes(study: Study) -> list[str]:
+    """The null models of a study that take forward passes."""
+    return [null for null in study.nulls if null in PASSES]
 
 
 def measured_layers(found: Activations, profile: Profile) -> list[Measurement]:

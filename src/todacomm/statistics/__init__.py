@@ -7,6 +7,7 @@ __all__ = [
     "loop_test",
     "loop_test_in_groups",
     "metrics_on_halves",
+    "null_models",
     "permutations",
     "pvalues",
     "random_halves",

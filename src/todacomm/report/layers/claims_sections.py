@@ -19,6 +19,7 @@ from todacomm.report.words.intervals_and_nulls import (
 from todacomm.report.words.loops import distances
 from todacomm.report.words.phrases import H0_SHAPE, H0_TOTAL, H1_SHAPE, H1_TOTAL, layer_list, number, plural, share
 from todacomm.statistics.loop_test import LOOP
+from todacomm.statistics.null_models import null_models
 
 SHOWN = {
     H0_SHAPE: "H0 total / scale",
@@ -34,11 +35,6 @@ TESTED = {
     LOOP: "loop",
 }
 MOST_ROWS, MOST_NAMED = 40, 12  # loops in the table, points named of each
-NULLS = {
-    "gaussian": "Gaussian clouds with exactly the covariance of the layer",
-    "text": "the same model on texts whose tokens were shuffled",
-    "untrained": "the same architecture before any training",
-}
 
 
 @section("intervals", title="Intervals")
@@ -105,7 +101,7 @@ def none_tested(layers: Mapping[str, Mapping[str, NullTest]]) -> str:
 
 def described(null: str) -> str:
     """What a null model is; one that this version does not know goes by its name."""
-    return NULLS.get(null, f"the null model {null}")
+    return null_models[null].sentence if null in null_models else f"the null model {null}"
 
 
 def draws_of(profile: Profile, null: str) -> int:

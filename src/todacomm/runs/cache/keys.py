@@ -27,6 +27,7 @@ from todacomm.models.pooling import poolings
 from todacomm.runs.cache.store import Cache, digest_of
 from todacomm.runs.config import Study
 from todacomm.runs.fields import READING
+from todacomm.statistics.null_models import null_models
 
 OF_A_READING = ("torch", "transformers", "tokenizers", "gguf", "numpy")
 OF_A_MEASUREMENT = ("numpy", "scipy", "redzed-tda", "ripser", "numba")
@@ -188,6 +189,13 @@ def reading_key(checkpoint: Checkpoint, texts: Texts, study: Study, pooling: str
     )
 
 
+def _foreign_nulls(asked: Asked) -> dict[str, dict[str, str]]:
+    """The digests of the files of null models that are not ours; nothing where there are none, so that keys stay."""
+    draws = tuple(null.draw for name in asked.nulls if (null := null_models[name]).draw is not None)
+    found = _foreign(draws) if draws else {}
+    return {"foreign": found} if found else {}
+
+
 def claims_key(clouds: Mapping[str, str], recipe: Recipe, asked: Asked, groups: Sequence[str] | None) -> str:
     """The key of what is claimed of clouds with these digests, by layer."""
     return digest_of(
@@ -196,6 +204,7 @@ def claims_key(clouds: Mapping[str, str], recipe: Recipe, asked: Asked, groups: 
             "asked": asdict(asked),
             "groups": list(groups) if groups else None,
             "code": code_digest("profiles.infer"),
+            **_foreign_nulls(asked),
         }
     )
 

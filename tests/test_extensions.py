@@ -1,0 +1,118 @@
+"""What a package of others adds, in one file each, is found in the command line, the records and the report."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+PLUGIN = '''
+"""One of each."""
+
+import numpy as np
+
+from todacomm.homology.engines import engines, ripser
+from todacomm.homology.metrics import lifetimes, metric
+from todacomm.models.datasets import Texts, sources
+from todacomm.models.pooling import pooling
+from todacomm.report.document.pieces import Paragraph, section
+from todacomm.statistics.null_models import null_model
+
+
+@metric("middle_lifetime", degree=1, label="median lifetime")
+def middle_lifetime(bars):
+    """The median finite lifetime; undefined for an empty diagram."""
+    return float(np.median(lifetimes(bars))) if len(bars) else None
+
+
+@engines.register("lent")
+def lent(condensed, *, maxdim, threshold):
+    return ripser(condensed, maxdim=maxdim, threshold=threshold)
+
+
+@null_model("mirrored", "clouds in which each value has a random sign")
+def mirrored(layers, rng):
+    return [points * rng.choice([-1, 1], size=points.shape) for points in layers]
+
+
+@section("greeting", title="A word of others")
+def greeting(profile, _context):
+    yield Paragraph(f"Greetings to {profile.model}.")
+
+
+@pooling("second")
+def second(hidden, mask):
+    return hidden[:, 1]
+
+
+@sources.register("counting")
+def counting():
+    return Texts("counting", tuple(f"The {i} texts of a long list are counted." for i in range(40)))
+'''
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run the command line in a new process in which the plugin is installed."""
+    (tmp_path / "lent").mkdir()
+    (tmp_path / "lent" / "lent_plugin.py").write_text(PLUGIN, encoding="utf-8")
+    about = tmp_path / "lent" / "lent-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Name: lent\nVersion: 1.0\n", encoding="utf-8")
+    (about / "entry_points.txt").write_text("[todacomm.plugins]\nlent = lent_plugin\n", encoding="utf-8")
+    place = os.pathsep.join([str(tmp_path / "lent"), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+    def command(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", "todacomm", *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": place, "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return command
+
+
+def test_a_metric_an_engine_a_null_model_and_a_section_are_found(run, tmp_path, rng):
+    import numpy as np
+
+    np.save(tmp_path / "cloud.npy", rng.normal(size=(40, 4)))
+    run(
+        "measure",
+        "cloud.npy",
+        "--engine",
+        "lent",
+        "--nulls",
+        "mirrored",
+        "--null-draws",
+        39,
+        "--resamples",
+        0,
+        "--output",
+        "out",
+    )
+    summaries = json.loads((tmp_path / "out" / "tda_summaries.json").read_text(encoding="utf-8"))
+    [layer] = summaries.values()
+    assert layer["H1_middle_lifetime"] > 0
+    claims = json.loads((tmp_path / "out" / "tda_claims.json").read_text(encoding="utf-8"))
+    assert claims["layers"]["cloud"]["tests"]["mirrored"]["H1_middle_lifetime"]["draws"] == 39
+    said = " ".join((tmp_path / "out" / "tda_interpretation.md").read_text(encoding="utf-8").split())
+    assert "Greetings to cloud." in said
+    assert "tested against clouds in which each value has a random sign (39 draws)" in said
+
+
+@pytest.mark.slow
+def test_a_pooling_and_a_dataset_are_found(run, tmp_path):
+    run("run", "--model", "tiny-preln-decoder", "--dataset", "counting", "--samples", 40, "--pool", "second", "--nulls", "mirrored",
+        "--null-draws", 19, "--resamples", 0, "--no-language", "--output", "mine")  # fmt: skip
+    [manifest] = tmp_path.glob("experiments/mine_*/runs/run_0/manifest.json")
+    found = json.loads(manifest.read_text(encoding="utf-8"))
+    assert (found["data"], found["recipe"]["pooling"]) == ("counting", "second")
+    page = next(tmp_path.glob("experiments/mine_*/reports/report.html")).read_text(encoding="utf-8")
+    assert "Greetings to tiny-preln-decoder." in page
+    assert "clouds in which each value has a random sign" in page
