@@ -25,12 +25,51 @@ def _alike(where: str, *, default: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a cloud is made and measured; equal recipes on equal data give comparable numbers.
+    """How a cloud is prepared and measured; equal recipes on equal data give comparable numbers.
 
-    The order is: subsample, copies of a point as one, centre, sphere (if asked), project, landmarks (if asked), then median or rms
-    (if asked). ``distance`` "precomputed": the array holds the distances themselves, and nothing is centred or projected.
-    ``components`` None keeps every dimension; ``threshold`` None stops at the enclosing radius, after which no
-    homology changes; ``pooling`` None means that the arrays were given.
+    Steps are applied in this order: subsample, merge duplicates, centre, project on the sphere (if asked), project on
+    principal components, choose landmarks (if asked), divide by the median or root mean square distance (if asked).
+
+    Attributes
+    ----------
+    pooling : str, optional
+        How tokens became one point; None where arrays were given.
+    site : str
+        Where a block was read, ``"block"`` for its output.
+    max_length : int, optional
+        Tokens after which a text is cut.
+    centre : bool
+        Subtract the mean.
+    scale : {"none", "median", "rms", "sphere"}
+        What the cloud is normalised by; ``"sphere"`` divides each point by its norm.
+    components : int, optional
+        Principal components that are kept; None keeps every dimension.
+    distance : {"euclidean", "cosine", "precomputed"}
+        Distance between points. ``"precomputed"``: the array holds distances, and nothing is centred or projected.
+    subsample : int, optional
+        Measure a random subsample of so many points.
+    seed : int
+        Seed of every random choice.
+    engine : str
+        Engine of persistent homology.
+    maxdim : {0, 1, 2}
+        Highest homology dimension.
+    threshold : float, optional
+        Longest edge of the filtration; None stops at the enclosing radius, after which no homology changes.
+    landmarks : int, optional
+        Measure so many maxmin landmarks.
+
+    Raises
+    ------
+    UnknownName, InvalidInput
+        For a setting that is not one of those above.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> td.Recipe(components=None, maxdim=2).digest == td.Recipe(components=None, maxdim=2).digest
+    True
+
     """
 
     pooling: str | None = _alike(GATE, default=None)

@@ -91,11 +91,41 @@ def run(
     track: Track = silent,
     **settings: Unpack[RunSettings],
 ) -> Profile:
-    """The profile of a model: its layers measured on texts.
+    """Measure the layers of a model on texts; nothing is written to disk.
 
-    ``model`` is a name as of ``todacomm list-models``, a hub id, a directory, or a network that you hold, then with its
-    ``tokenizer``: one that you hold, or where it is. ``texts`` are `Texts` (all of them are used) or the name of a dataset. Settings are the options of
-    ``todacomm run``: ``run("tiny-preln-decoder", pooling="mean", components=20)``. Nothing is written to disk.
+    Parameters
+    ----------
+    model : str, Path or network
+        A name from ``todacomm list-models``, a hub id, a directory, or a network that you hold.
+    texts : Texts, iterable of str, or str, optional
+        What the model reads: all texts of a list, or a dataset by name; WikiText-2 by default.
+    tokenizer : tokenizer or str, optional
+        Of a network that you hold: the object, or where it is.
+    track : callable, optional
+        Wraps an iterable with a progress bar.
+    **settings
+        Options of ``todacomm run``: ``run("tiny-preln-decoder", pooling="mean", components=20)``.
+
+    Returns
+    -------
+    Profile
+        Along the layers, with language metrics and ``claims``.
+
+    Raises
+    ------
+    ModelUnavailable, UnsafeModel, ModelFailed
+        For a model that cannot be had, would run code of others, or stops.
+    InvalidTexts, InvalidStudy
+        For texts or settings that cannot be used.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> texts = td.texts("wikitext2", samples=12)
+    >>> profile = td.run("tiny-preln-decoder", texts=texts, layers=["layer_0"], resamples=0, null_draws=0, language=False)
+    >>> profile.layers
+    ('layer_0',)
+
     """
     own = texts if texts is None or isinstance(texts, Texts | str | Path) else Texts("texts", strings_of(texts, "text"))
     study = Study(**_study_settings(model, own, settings))
