@@ -29,10 +29,10 @@ HEADS = (
 
 def row(directory):
     """One run as cells."""
-    from todacomm.records.training import is_done, read_course
+    from todacomm.records.training import is_done, read_run
     from todacomm.training.signature import plateau_of, rise, tell
 
-    course = read_course(directory)
+    course = read_run(directory).course
     followed = json.loads((directory / "run.json").read_text())["followed"]
     place = followed.removesuffix("H1_max_lifetime")
     told = tell(course, followed)

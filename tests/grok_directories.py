@@ -6,7 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from todacomm.records.io import to_json, write_arrays
-from todacomm.records.training import WEIGHTS, read_course, write_about, write_done, write_observation
+from todacomm.records.training import (
+    ABOUT_RECORD,
+    WEIGHTS,
+    About,
+    Cyclic,
+    Done,
+    read_run,
+    write_done,
+    write_observation,
+)
 from todacomm.training.fourier import PairTask, additive_characters, places_of
 from todacomm.training.observe import watch
 from todacomm.training.signature import signature
@@ -70,22 +79,23 @@ def write_run(directory, name, kind, seed, *, grokked, count=COUNT, complaint=""
     place.mkdir(parents=True)
     why = "" if fourier else "no characters diagonalise it"
     steps = EVERY * ((COUNT if complaint else count) - 1)
-    about = {"name": name, "kind": kind, "seed": seed, "settings": {"network": "mlp", "steps": steps}}
-    about |= {"model": f"mlp, seed {seed}", "data": f"add_p{P}, 0.3", "task": f"add mod {P}", "without_fourier": why}
+    settings, model, data = {"network": "mlp", "steps": steps}, f"mlp, seed {seed}", f"add_p{P}, 0.3"
     followed = FOLLOWED if embedded else "layer_0/sphere/H1_max_lifetime"
-    about |= {"characters": {"of": "residue", "prime": P} if fourier else None, "followed": followed}
-    write_about(place, {**about, "warnings": [f"{P} points are few"]})
+    characters = Cyclic("residue", P) if fourier else None
+    beside = {"task": f"add mod {P}", "warnings": [f"{P} points are few"]}
+    about = About(name, kind, seed, settings, model, data, followed, characters, why, beside)
+    ABOUT_RECORD.write(place, about)
     noise, ideal = rng.normal(size=(P, WIDTH)), circles(rng)
     for i in range(count):
         turned = 1 / (1 + math.exp(-(i - TURN) / 0.8)) if grokked else 0.0
         rows = (1 - turned) * noise + turned * ideal + 0.01 * rng.normal(size=noise.shape)
         seen = checkpoint(i, rng, turned, rows, fourier=fourier, embedded=embedded)
-        write_observation(place, watch(seen, model=about["model"], data=about["data"]))
+        write_observation(place, watch(seen, model=model, data=data))
     if not complaint:
         first = np.concatenate([rng.normal(size=(12, WIDTH)), np.zeros((12, WIDTH))], axis=1)
         write_arrays(place / WEIGHTS, {"weight/embed.weight": ideal, "weight/layers.0.weight": first}, {})
-    write_done(place, {"complaint": complaint, "seconds": 1.5})
-    return {"name": name, "kind": kind, "seed": seed, "settings": about["settings"]}
+    write_done(place, Done(complaint, 1.5))
+    return {"name": name, "kind": kind, "seed": seed, "settings": settings}
 
 
 def write_cell(directory, cell="", *, grokked=True, **how):
@@ -105,7 +115,7 @@ def write_plan(directory, rows):
 
 def judged(directory, rows):
     """The signature of runs that are all on disk."""
-    courses = [read_course(directory / "runs" / row["name"]) for row in rows]
+    courses = [read_run(directory / "runs" / row["name"]).course for row in rows]
     return signature(
         [c for c in courses if c.kind == "run"], controls=[c for c in courses if c.kind != "run"], follow=FOLLOWED
     )

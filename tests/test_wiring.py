@@ -22,9 +22,10 @@ from todacomm.comparison.compare import compare
 from todacomm.comparison.expressions import RULES
 from todacomm.comparison.gate import judge
 from todacomm.core.types import PointCloud
+from todacomm.records.codec import plain
 from todacomm.records.comparisons import pair_record
 from todacomm.records.inference import CLAIMS, read_claims, write_claims
-from todacomm.records.training import read_course
+from todacomm.records.training import read_run
 from todacomm.report.comparison.comparison_sections import factors_of
 from todacomm.report.comparison.pair_charts import HEADER, panels_of, rows_of
 from todacomm.report.comparison.pair_sections import growth_table
@@ -257,7 +258,7 @@ def pair(comparison):
 
 def test_the_record_of_a_pair_is_in_the_columns_of_its_csv(comparison, pair):
     (apart,) = comparison.apart
-    layers = {(one["first"], one["second"]): one for one in pair_record(pair, apart, "")["layers"]}
+    layers = {(one["first"], one["second"]): one for one in plain(pair_record(pair, apart, ""))["layers"]}
     cells = {(row[:2], row[2]): dict(zip(HEADER[3:], row[3:], strict=True)) for row in rows_of(pair, apart)}
     for where, found in layers.items():
         for name, label in panels_of(pair).items():
@@ -352,7 +353,7 @@ def test_the_table_of_runs_has_plateau_after_and_ratio_of_their_records(tmp_path
     table = next(iter(runs_section(findings, {})))
     place = {head: i for i, head in enumerate(table.header)}
     for told, row in zip((*signature.runs, *signature.controls), table.rows, strict=True):
-        course = read_course(tmp_path / "runs" / told.name)
+        course = read_run(tmp_path / "runs" / told.name).course
         shown = [float(re.sub("[^0-9.]", "", row[place[head]])) for head in ("Plateau", "After", "Ratio")]
         assert shown == pytest.approx([told.rise.plateau, told.rise.after, told.rise.ratio], rel=0.01)
         assert told.rise.after == pytest.approx(np.median(course[signature.followed][-5:]))

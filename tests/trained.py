@@ -48,7 +48,7 @@ def main(directory, moment):
         return before
 
     if where == "line":
-        training.row_of = killing(training.row_of)
+        training.line_of = killing(training.line_of)
     elif where == "state":
         training_runs.write_state = killing(training_runs.write_state)
     else:

@@ -17,6 +17,7 @@ from todacomm.comparison.expressions import RULES, SIZES, Statement, claim_of
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address
+from todacomm.records.ablations import rows_of
 
 BASE = Setting(pooling="mean", max_length=128)
 
@@ -233,7 +234,7 @@ def test_a_setting_that_could_not_be_measured_is_counted_apart():
     gone = Rerun(GRID[1], "a", None, "2 points stand at the centre")
     found = ablation(GRID[:2], [Rerun(GRID[0], "a", chain("a", (1, 3))), gone])
     assert stands(found, "a: expansion").verdicts[GRID[1]].reason == "2 points stand at the centre"
-    assert [row["doubt"] for row in found.rows()] == ["", "2 points stand at the centre"]
+    assert [row.numbers.doubt for row in rows_of(found)] == ["", "2 points stand at the centre"]
 
 
 def test_fewer_points_than_components_are_told_apart_from_a_projection():

@@ -12,8 +12,7 @@ import pytest
 import stored
 from report_profiles import a_profile
 from todacomm.comparison.compare import compare
-from todacomm.records.comparisons import COMPARISON, comparison_record
-from todacomm.records.io import to_json, write_atomically
+from todacomm.records.comparisons import COMPARISON, COMPARISON_RECORD, Compared, Failed, group_of
 from todacomm.records.runs import Record, write_record
 from todacomm.report.ablation import ablation_charts
 from todacomm.report.terminal import sparklines
@@ -50,9 +49,8 @@ def comparison(tmp_path):
     names = ("distilbert-base-multilingual-cased", "b", "c", "d")
     found = compare([a_profile(3, n=20, seed=i, model=name) for i, name in enumerate(names)])
     directory = tmp_path / "comparison_four_20260101_000000"
-    groups = {"wikitext2_last": comparison_record(found, verdicts(found))}
-    record = {"schema": 1, "groups": groups, "failures": {"e": {"message": "it had no weights", "details": ""}}}
-    write_atomically(directory / COMPARISON, to_json(record))
+    groups = {"wikitext2_last": group_of(found, verdicts(found))}
+    COMPARISON_RECORD.write(directory, Compared(groups=groups, failures={"e": Failed("it had no weights")}, beside={}))
     return directory
 
 

@@ -116,7 +116,7 @@ PLANTED = {
     "deaths before births": (arrays(deaths_first), "die before they are born"),
     "a death that is no number": (arrays(lambda a: a["layer_0/H1"].__setitem__((0, 1), np.nan)), "not finite"),
     "diagrams exchanged": (arrays(exchanged), "of its bars"),
-    "a diagram that is missing": (arrays(lambda a: a.pop("layer_1/H1")), "do not fit together"),
+    "a diagram that is missing": (arrays(lambda a: a.pop("layer_1/H1")), "lacks layer_1/H1; expected float of shape"),
     "another model": (manifest(lambda m: m.update(model="gpt5")), None),
     "another recipe": (manifest(lambda m: m["recipe"].update(scale="median")), None),
     "a recipe that there is not": (manifest(lambda m: m["recipe"].update(maxdim=9)), "maxdim is 9"),

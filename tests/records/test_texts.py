@@ -6,33 +6,33 @@ import pytest
 
 from todacomm.core.errors import InvalidRecord
 from todacomm.core.types import Texts
-from todacomm.records.texts import NONE_KEPT, TEXTS, kept, read_texts, write_texts
+from todacomm.records.texts import NONE_KEPT, TEXTS, TEXTS_RECORD, kept, read_texts
 
 WORDS = Texts("notes", ("first <b>text</b>", "zweiter\u2028Text", "🙂 third"), ("Moss", "Fern", "Moss"))
 
 
 def test_texts_are_read_as_they_were_written(tmp_path):
-    write_texts(tmp_path, kept(WORDS, whole=True))
+    TEXTS_RECORD.write(tmp_path, kept(WORDS, whole=True))
     found = read_texts(tmp_path)
     assert (found.name, found.sha256, found.items) == ("notes", WORDS.sha256, WORDS.items)
     assert found.lengths == (17, 12, 7)
-    assert [found.names[group] for group in found.groups] == list(WORDS.groups)
+    assert [found.group_names[group] for group in found.groups] == list(WORDS.groups)
     assert len(found) == 3
     record = json.loads((tmp_path / TEXTS).read_text(encoding="utf-8"))
     assert list(record) == ["schema", "name", "sha256", "lengths", "groups", "group_names", "items"]
 
 
 def test_of_texts_that_are_left_out_lengths_and_numbers_of_groups_remain(tmp_path):
-    path = write_texts(tmp_path, kept(WORDS, whole=False))
+    path = TEXTS_RECORD.write(tmp_path, kept(WORDS, whole=False))
     found = read_texts(tmp_path)
-    assert (found.lengths, found.groups, found.names, found.items) == ((17, 12, 7), (0, 1, 0), None, None)
+    assert (found.lengths, found.groups, found.group_names, found.items) == ((17, 12, 7), (0, 1, 0), None, None)
     written = path.read_text(encoding="utf-8")
     assert not [word for word in ("first", "Text", "third", "Moss", "Fern") if word in written]
 
 
 def test_texts_of_no_known_group_have_none(tmp_path):
-    write_texts(tmp_path, kept(Texts("notes", ("a", "b", "c")), whole=True))
-    assert (read_texts(tmp_path).groups, read_texts(tmp_path).names) == (None, None)
+    TEXTS_RECORD.write(tmp_path, kept(Texts("notes", ("a", "b", "c")), whole=True))
+    assert (read_texts(tmp_path).groups, read_texts(tmp_path).group_names) == (None, None)
 
 
 def test_a_run_without_the_file_keeps_no_texts(tmp_path):
@@ -45,16 +45,16 @@ def test_a_run_without_the_file_keeps_no_texts(tmp_path):
         ({"schema": 2}, "has schema 2"),
         ({"items": ["a"]}, "as many lengths, groups and items"),
         ({"groups": [0, 1]}, "as many lengths, groups and items"),
-        ({"groups": [0, 1, 2]}, "a group without a name"),
-        ({"groups": [0, -1, 0]}, "a group without a name"),
-        ({"items": ["a", 2, "c"]}, "items: expected a list of str"),
-        ({"lengths": "abc"}, "lengths: expected a list of int"),
-        ({"lengths": None}, "lengths: expected a list of int"),
-        ({"items": 7}, "items: expected a list of str"),
+        ({"groups": [0, 1, 2]}, "a group has no name"),
+        ({"groups": [0, -1, 0]}, "a group has no name"),
+        ({"items": ["a", 2, "c"]}, "items.1 is 2; expected a text"),
+        ({"lengths": "abc"}, "lengths is 'abc'; expected a list"),
+        ({"lengths": None}, "lengths is None; expected a list"),
+        ({"items": 7}, "items is 7; expected a list"),
     ],
 )
 def test_a_damaged_file_is_told_of(tmp_path, change, said):
-    path = write_texts(tmp_path, kept(WORDS, whole=True))
+    path = TEXTS_RECORD.write(tmp_path, kept(WORDS, whole=True))
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
     with pytest.raises(InvalidRecord, match=said):
         read_texts(tmp_path)

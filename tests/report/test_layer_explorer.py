@@ -17,7 +17,7 @@ from todacomm.core.types import PointCloud, Texts
 from todacomm.homology.diagram_distances import wasserstein
 from todacomm.profiles.from_arrays import measure_arrays
 from todacomm.records.damaged import Salvage
-from todacomm.records.texts import LEFT_OUT, NONE_KEPT, TEXTS, kept, write_texts
+from todacomm.records.texts import LEFT_OUT, NONE_KEPT, TEXTS, TEXTS_RECORD, kept
 from todacomm.report.document.style import PALETTE
 from todacomm.report.layers import layer_explorer
 from todacomm.report.layers.diagram_plots import signal_bars
@@ -374,7 +374,7 @@ def test_texts_and_clouds_are_read_from_the_run(measured, tmp_path):
     profile, _ = measured
     run = tmp_path / "run_0"
     run.mkdir()
-    write_texts(run, kept(WORDS, whole=True))
+    TEXTS_RECORD.write(run, kept(WORDS, whole=True))
     one = explorer_of([profile], [run], ["ring"])["profiles"][0]
     assert one["texts"]["items"] == [""] * N
     assert "no activations" in one["no_views"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from grok_directories import COUNT, EVERY, FOLLOWED, FREQUENCIES, GROUP, P, judged, write_cell, write_plan
-from todacomm.records.training import read_embedding, read_profile
+from todacomm.records.training import read_checkpoint, read_profile
 from todacomm.report.document import page_renderer, rounding
 from todacomm.report.document.page import to_html
 from todacomm.report.document.pieces import Document, Paragraph, Part, Picture
@@ -158,7 +158,7 @@ def test_the_last_planes_are_clocks_of_the_frequencies_of_the_embedding(findings
     frames, run = payload["frames"], findings.shown.chosen
     assert {p["frequency"] for p in frames["planes"][:2]} == set(FREQUENCIES)
     first = frames["planes"][0]
-    rows = read_embedding(run.directory, run.last_step)
+    rows = read_checkpoint(run.directory, run.last_step).embedding_rows
     by_hand = plane(rows, GROUP, first["frequency"])
     np.testing.assert_allclose(np.column_stack([first["x"][-1], first["y"][-1]]), by_hand, atol=1e-4)
     joined = first["joined"]

@@ -13,14 +13,14 @@ import trained
 from todacomm.core.errors import CannotWrite, InvalidRecord, TooLarge
 from todacomm.records.locks import alone_in
 from todacomm.records.training import (
+    PLAN,
     arrays_path,
     characters_of,
     frequencies,
     planned,
-    read_course,
-    read_embedding,
+    read_checkpoint,
     read_profile,
-    read_spectrum,
+    read_run,
     read_weights,
     rows,
     sound_rows,
@@ -70,7 +70,7 @@ def test_processes_give_the_bytes_of_one(whole, tmp_path):
 
 def test_what_was_written_is_read_again(whole):
     directory = whole / "runs" / "seed_46"
-    course = read_course(directory)
+    course = read_run(directory).course
     assert course.steps == tuple(range(0, 301, 20))
     assert (course.kind, course.seed) == ("run", 46)
     assert course["train_accuracy"][-1] > course["train_accuracy"][0]
@@ -78,9 +78,11 @@ def test_what_was_written_is_read_again(whole):
     assert profile.along == "step"
     assert [m.address.step for m in profile.measurements] == list(course.steps)
     np.testing.assert_array_equal(profile["H1_max_lifetime"], course["embedding/sphere/H1_max_lifetime"])
-    assert read_embedding(directory, 300).shape == (23, 16)
-    np.testing.assert_array_equal(read_embedding(directory, 300), read_weights(directory)["embed.weight"])
-    assert read_spectrum(directory, 0).sum() == pytest.approx(1)
+    assert read_checkpoint(directory, 300).embedding_rows.shape == (23, 16)
+    np.testing.assert_array_equal(
+        read_checkpoint(directory, 300).embedding_rows, read_weights(directory)["embed.weight"]
+    )
+    assert read_checkpoint(directory, 0).spectrum.sum() == pytest.approx(1)
     assert len(frequencies(directory)[300]) == 5
     assert characters_of(directory)[0].order == 23
 
@@ -90,7 +92,7 @@ def test_measured_is_what_measure_gives(whole):
     import todacomm as td
 
     directory = whole / "runs" / "seed_46"
-    rows_ = read_embedding(directory, 300)
+    rows_ = read_checkpoint(directory, 300).embedding_rows
     expected = td.measure(rows_, scale="sphere", components=None, resamples=0, null_draws=0)
     for name in ("H0_total_persistence", "H1_max_lifetime", "H1_count"):
         assert read_profile(directory)[name][-1] == expected[name][0]
@@ -140,9 +142,9 @@ def test_records_that_are_not_sound_are_refused_and_say_up_to_where_they_are(dam
     shutil.copytree(whole / "runs" / "seed_46", place)
     lines = (place / "records.jsonl").read_text().splitlines(keepends=True)
     (place / "records.jsonl").write_text("".join(damage(lines)))
-    with pytest.raises(InvalidRecord, match=rf"checkpoints to step {sound} are sound.*the same `todacomm grok`"):
-        read_course(place)
-    assert [row["step"] for row in sound_rows(place)][-1] == sound
+    with pytest.raises(InvalidRecord, match=rf"the same `todacomm grok`.*checkpoints to step {sound} are sound"):
+        read_run(place)
+    assert [row.step for row in sound_rows(place)][-1] == sound
 
 
 @pytest.mark.parametrize("damage", [doubled, interleaved, cut])
@@ -182,10 +184,10 @@ def test_a_finished_run_that_was_changed_is_not_shown_and_is_made_again(change, 
     place = tmp_path / "runs" / "seed_46"
     change(place)
     with pytest.raises(InvalidRecord, match="is not as it was written"):
-        (read_course(place), read_profile(place))
+        (read_run(place).course, read_profile(place))
     trained.make(tmp_path)
     assert content(tmp_path) == content(whole)
-    read_course(place)
+    read_run(place)
 
 
 def test_a_run_goes_on_from_a_state_only_where_every_checkpoint_up_to_it_is_there(whole, tmp_path):
@@ -218,9 +220,9 @@ def test_a_damaged_plan_in_another_directory_blocks_no_experiment(damaged, tmp_p
     other = tmp_path / "grok_add_p23_20250101_000000"
     other.mkdir()
     if damaged is None:
-        (other / training_runs.PLAN).mkdir()
+        (other / PLAN).mkdir()
     else:
-        (other / training_runs.PLAN).write_text(damaged)
+        (other / PLAN).write_text(damaged)
     (tmp_path / "grok_add_p23_20250101_000001").write_text("a file of that name")
     made = trained.experiment()
     first, resumed = training_runs.directory_of(made, tmp_path, "grok_add_p23", new)
@@ -260,7 +262,7 @@ def test_a_loss_that_is_not_finite_keeps_what_was_measured(tmp_path):
     (done, *_) = training_runs.perform_all(tmp_path, made.plans, number=1)
     assert "no finite number any more by step 20" in done.complaint
     assert not done.failed
-    assert read_course(tmp_path / "runs" / "seed_46").steps == (0,)
+    assert read_run(tmp_path / "runs" / "seed_46").course.steps == (0,)
     assert training_runs.perform(tmp_path, made.plans[0]) == done.complaint  # finished: not made again
 
 
@@ -301,7 +303,7 @@ print(memory.peak() - before)
 def test_the_plan_is_read_again(whole):
     (cell,) = planned(whole).values()
     assert [RunPlan(run.name, run.kind, run.seed, run.settings) for run in cell] == trained.experiment().plans
-    record = json.loads((whole / training_runs.PLAN).read_text())
+    record = json.loads((whole / PLAN).read_text())
     assert record["digest"] == trained.experiment().digest
 
 
@@ -320,7 +322,7 @@ def test_the_library_gives_a_course_and_its_signature(whole):
     task = grokking.Task(prime=23, train_fraction=0.5)
     training = grokking.Training(shape=shape, steps=300, batch=64, every=20, learning_rate=1e-2)
     found = grokking.course(task, training, grokking.Measured(40, 100, 46))
-    expected = read_course(whole / "runs" / "seed_46")
+    expected = read_run(whole / "runs" / "seed_46").course
     for name in ("test_accuracy", "embedding/sphere/H1_max_lifetime", "local_dimension"):
         np.testing.assert_array_equal(found[name], expected[name])
     controls = [grokking.course(task, training, kind="control", weight_decay=0.0, seed=seed) for seed in (1, 2)]

@@ -1,7 +1,7 @@
 """Profiles under many settings → Ablation: for each claim, in which settings it stands, fails or cannot be judged."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from todacomm.ablation.claims import (
@@ -105,18 +105,6 @@ class Ablation:
     @property
     def models(self) -> tuple[str, ...]:
         return tuple(self.numbers[self.base])
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """One flat row a setting and model."""
-        for setting in self.settings:
-            for model, found in self.numbers[setting].items():
-                yield {
-                    "factor": setting.factor(self.base),
-                    "setting": setting.label(self.base),
-                    **asdict(setting),
-                    "model": model,
-                    **asdict(found),
-                }
 
 
 def numbers_of(rerun: Rerun, baseline: str) -> Numbers:

@@ -69,15 +69,19 @@ def items_of(directory: Path, kind: "Kind", salvage: "Salvage") -> "Iterable[Ren
 
     width = console.out.width
     if kind == "comparison":
-        from todacomm.records.comparisons import read_rows
+        from todacomm.comparison.compare import Comparison
+        from todacomm.records.comparisons import COMPARISON_RECORD, messages_of
 
-        for stored in read_rows(directory).values():
-            yield from overview.overview_of_comparison(stored.comparison, stored.verdicts)
+        stored = COMPARISON_RECORD.read(directory)
+        for group in stored.groups.values():
+            alone = Comparison((), group.rows, group.warnings, messages_of(stored.failures))
+            yield from overview.overview_of_comparison(alone, [pair["verdict"] for pair in group.pairs])
     elif kind == "ablation":
-        from todacomm.records.ablations import read_ablation
+        from todacomm.records.ablations import ABLATION_RECORD
+        from todacomm.records.comparisons import messages_of
 
-        ablated = read_ablation(directory)
-        yield from overview.overview_of_ablation(ablated.ablation, ablated.failures)
+        ablated = ABLATION_RECORD.read(directory)
+        yield from overview.overview_of_ablation(ablated.ablation, messages_of(ablated.failures))
     elif kind == "training":
         from todacomm.runs.training_results import findings_of
 
@@ -94,6 +98,7 @@ def record_of(directory: Path, kind: "Kind", salvage: "Salvage") -> Any:
     from todacomm.cli.tables import as_json
     from todacomm.records.ablations import ABLATION
     from todacomm.records.comparisons import COMPARISON
+    from todacomm.records.fault_messages import Spot
     from todacomm.records.io import check_schema, read_json
     from todacomm.records.training import SCHEMA, SIGNATURE
     from todacomm.runs.locate import legible_runs
@@ -102,7 +107,7 @@ def record_of(directory: Path, kind: "Kind", salvage: "Salvage") -> Any:
         return [as_json(record.profile) for record in legible_runs(directory, salvage).values()]
     path = directory / {"comparison": COMPARISON, "ablation": ABLATION, "training": SIGNATURE}[kind]
     found = read_json(path)
-    check_schema(path, found, SCHEMA)
+    check_schema(Spot(path), found, SCHEMA)
     return found
 
 

@@ -28,12 +28,12 @@ def show(profiles: Sequence[Profile], *, csv: bool, json: bool, quiet: bool) -> 
 
 def as_json(profile: Profile) -> dict[str, object]:
     """The model, the data and one record a layer."""
-    from todacomm.records.inference import claims_record
+    from todacomm.records.inference import CLAIMS_RECORD, record_of
     from todacomm.records.runs import summaries
 
     where = {"model": profile.model, "data": profile.data, "pooling": profile.recipe.pooling}
     expansions = [asdict(expansion) for expansion in profile.expansions]
-    claims = claims_record(profile.claims) if profile.claims else None
+    claims = CLAIMS_RECORD.row(record_of(profile.claims)) if profile.claims else None
     return {
         **where,
         "expansions": expansions,

@@ -3,8 +3,10 @@
 __all__ = [
     "ablations",
     "clouds",
+    "codec",
     "comparisons",
     "damaged",
+    "fault_messages",
     "inference",
     "io",
     "locks",
@@ -12,6 +14,5 @@ __all__ = [
     "runs",
     "texts",
     "training",
-    "typed_json",
     "unfinished",
 ]

@@ -1,87 +1,106 @@
 """An Ablation as JSON, and read again: its numbers and verdicts, which is all that its report is made of."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from todacomm.ablation.claims import Verdict
 from todacomm.ablation.judge import Ablation, Numbers, Standing
-from todacomm.ablation.settings import FACTORS, Setting
-from todacomm.core.errors import InvalidRecord
+from todacomm.ablation.settings import Setting
+from todacomm.core.errors import InvalidInput
 from todacomm.core.recipe import Recipe
-from todacomm.records.io import check_schema, read_json
-from todacomm.records.typed_json import made, texts
+from todacomm.records.codec import Flat, Format, Whole
+from todacomm.records.comparisons import Failed
 
-SCHEMA = 1
 ABLATION = "ablation.json"
 
 
-def ablation_record(found: Ablation) -> dict[str, Any]:
-    """Settings, numbers, claims and verdicts, ready for JSON."""
-    return {
-        "base": asdict(found.base),
-        "recipe": asdict(found.recipe),
-        "baselines": dict(found.baselines),
-        "depths": None if found.depths is None else dict(found.depths),
-        "rows": list(found.rows()),
-        "claims": [standing_record(found, s) for s in found.standings],
-    }
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model under one setting, which ``factor`` and ``setting`` tell in words."""
+
+    factor: str
+    setting: str
+    changed: Flat[Whole[Setting]]
+    model: str
+    numbers: Flat[Numbers]
 
 
-def standing_record(found: Ablation, standing: Standing) -> dict[str, Any]:
+def rows_of(found: Ablation) -> tuple[Row, ...]:
+    """One row a setting and model, those of the base first."""
+    return tuple(
+        Row(setting.factor(found.base), setting.label(found.base), setting, model, numbers)
+        for setting in found.settings
+        for model, numbers in found.numbers[setting].items()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict under the setting of this label."""
+
+    setting: str
+    verdict: Flat[Whole[Verdict]]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
     """One claim with its verdicts."""
-    return {
-        "claim": standing.text,
-        "models": list(standing.models),
-        "stands": standing.stands,
-        "judged": standing.judged,
-        "base": asdict(standing.base),
-        "settings": [{"setting": s.label(found.base), **asdict(v)} for s, v in standing.verdicts.items()],
-    }
+
+    claim: str
+    models: tuple[str, ...]
+    stands: int
+    judged: int
+    base: Whole[Verdict]
+    settings: tuple[Judged, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stored:
-    """An ablation with what else its record holds: the models that failed, with the message, and the command."""
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Ablated:
+    """All of ``ablation.json``."""
 
-    ablation: Ablation
-    failures: Mapping[str, str]
     command: str
+    base: Setting
+    recipe: Recipe
+    baselines: Mapping[str, str]
+    depths: Mapping[str, int] | None = None
+    rows: tuple[Row, ...]
+    claims: tuple[Statement, ...]
+    failures: Mapping[str, Failed]
+    versions: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        labels = {row.changed.label(self.rows[0].changed) for row in self.rows}
+        if not labels or not {one.setting for claim in self.claims for one in claim.settings} <= labels:
+            raise InvalidInput("expected one row or more, and a row under the setting of each verdict")
+
+    @property
+    def ablation(self) -> Ablation:
+        """The ablation; of earlier records the depths are not known."""
+        numbers: dict[Setting, dict[str, Numbers]] = {}
+        for row in self.rows:
+            numbers.setdefault(row.changed, {})[row.model] = row.numbers
+        settings = tuple(numbers)
+        named = {setting.label(settings[0]): setting for setting in settings}
+        standings = tuple(
+            Standing(one.claim, one.models, one.base, {named[of.setting]: of.verdict for of in one.settings})
+            for one in self.claims
+        )
+        return Ablation(settings, numbers, self.baselines, standings, self.recipe, self.depths)
 
 
-def read_ablation(directory: Path) -> Stored:
-    """The ablation in ``directory``. InvalidRecord says what is wrong with its record."""
-    path = directory / ABLATION
-    found = read_json(path)
-    check_schema(path, found, SCHEMA)
-    try:
-        failures = {model: failed["message"] for model, failed in found["failures"].items()}
-        command, *_ = texts([found["command"], *failures.values()], "command and failures")
-        return Stored(ablation_from(found), failures, command)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as problem:
-        raise InvalidRecord(f"{path} is not what todacomm writes ({problem!r}); make the ablation again") from problem
+ABLATION_RECORD = Format(Ablated, 1, "make the ablation again: todacomm ablate …", ABLATION, sealed=True)
 
 
-def ablation_from(found: Mapping[str, Any]) -> Ablation:
-    """The ablation that `ablation_record` wrote; of earlier records the depths are not known."""
-    numbers: dict[Setting, dict[str, Numbers]] = {}
-    for row in found["rows"]:
-        setting = made(Setting, {name: row[name] for name in FACTORS}, "a setting")
-        given = {f.name: row[f.name] for f in fields(Numbers) if f.name in row}
-        numbers.setdefault(setting, {})[row["model"]] = made(Numbers, given, f"a row of {row['model']}")
-    settings = tuple(numbers)
-    named = {setting.label(settings[0]): setting for setting in settings[1:]}
-    standings = tuple(standing_from(row, named) for row in found["claims"])
-    recipe = made(Recipe, found["recipe"], "recipe")
-    return Ablation(settings, numbers, found["baselines"], standings, recipe, found.get("depths"))
+def record_of(found: Ablation, failures: Mapping[str, Failed], command: str, versions: Mapping[str, Any]) -> Ablated:
+    """Settings, numbers, claims and verdicts."""
+    alike = {name: getattr(found, name) for name in ("base", "recipe", "baselines", "depths")}
+    claims = tuple(statement(one, found.base) for one in found.standings)
+    beside: dict[str, Any] = {"failures": failures, "versions": versions}
+    return Ablated(command=command, rows=rows_of(found), claims=claims, **alike, **beside)
 
 
-def standing_from(row: Mapping[str, Any], named: Mapping[str, Setting]) -> Standing:
-    """One claim; ``named`` are the settings by their labels."""
-    verdicts = {
-        named[one["setting"]]: made(Verdict, {f.name: one[f.name] for f in fields(Verdict)}, row["claim"])
-        for one in row["settings"]
-    }
-    claim, *models = texts([row["claim"], *row["models"]], "a claim")
-    return Standing(claim, tuple(models), made(Verdict, row["base"], claim), verdicts)
+def statement(found: Standing, base: Setting) -> Statement:
+    """One claim."""
+    verdicts = tuple(Judged(setting.label(base), verdict) for setting, verdict in found.verdicts.items())
+    return Statement(found.text, found.models, found.stands, found.judged, found.base, verdicts)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from todacomm.clouds.array_files import read_layers
 from todacomm.comparison.diagram_tests import Clouds
-from todacomm.core.errors import InvalidRecord
 from todacomm.core.types import PointCloud, Profile
-from todacomm.records.io import names_of
+from todacomm.records.fault_messages import Spot
+from todacomm.records.io import RUN_AGAIN, names_of
 from todacomm.records.runs import check_file
 
 SCHEMA = 1
@@ -23,9 +23,8 @@ def clouds_of(run: Path, profile: Profile) -> Clouds | str:
     if not files:
         return GONE.format(profile.model)
     there = names_of(files[0], schema=SCHEMA)
-    missing = [layer for layer in profile.layers if layer not in there]
-    if missing:
-        raise InvalidRecord(f"{files[0]} holds no activations of {', '.join(missing)}; run the model again")
+    if missing := [layer for layer in profile.layers if layer not in there]:
+        raise Spot(files[0], RUN_AGAIN).lacks(missing, profile.layers)
     check_file(run, files[0])
     return partial(cloud_of, files[0], profile)
 

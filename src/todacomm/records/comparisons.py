@@ -1,8 +1,8 @@
 """A Comparison as JSON: rows, pairs layer by layer, distances, likeness, correlations, the rules of a gate."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +11,75 @@ from todacomm.comparison.compare import Comparison, How, ModelRow
 from todacomm.comparison.diagram_tests import Apart
 from todacomm.comparison.differences import Pair
 from todacomm.comparison.gate import Judgement
-from todacomm.core.errors import InvalidRecord
-from todacomm.records.inference import interval_from
-from todacomm.records.io import check_schema, read_json
-from todacomm.records.typed_json import made, texts
+from todacomm.core.errors import InvalidInput
+from todacomm.records.codec import Format, Rest
+from todacomm.records.fault_messages import Spot
 
-SCHEMA = 1
 COMPARISON = "comparison.json"
 DIGITS = 10  # of distances and trees: what is beyond is rounding
 
 
-def comparison_record(comparison: Comparison, verdicts: Sequence[str]) -> dict[str, Any]:
-    """One comparison ready for JSON; ``verdicts`` is a sentence a pair."""
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why a model gave nothing."""
+
+    message: str
+    details: str = ""
+
+
+def messages_of(failures: Mapping[str, Failed]) -> dict[str, str]:
+    """Model → why it gave nothing."""
+    return {model: failed.message for model, failed in failures.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Group:
+    """One comparison; its ``likeness``, its ``correlations`` and what its ``pairs`` hold besides a verdict are for other readers."""
+
+    how: How = field(default_factory=How)
+    rows: tuple[ModelRow, ...]
+    warnings: tuple[str, ...]
+    pairs: tuple[Mapping[str, Any], ...] = ()
+    likeness: Mapping[str, Any] | None = None
+    correlations: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.rows or not all(isinstance(pair.get("verdict"), str) for pair in self.pairs):
+            raise InvalidInput("expected one row or more, and a verdict, which is a text, of each pair")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Compared:
+    """All of ``comparison.json``; ``experiments``: the run of each row, None in older records; ``beside``: a ``gate`` where there are rules."""
+
+    experiments: tuple[str, ...] | None = None
+    groups: Mapping[str, Group]
+    failures: Mapping[str, Failed]
+    beside: Rest[Mapping[str, Any]]
+
+    def __post_init__(self) -> None:
+        count = sum(len(group.rows) for group in self.groups.values())
+        if self.experiments is not None and len(self.experiments) != count:
+            raise InvalidInput(f"{len(self.experiments)} experiments; expected {count}, one a row")
+
+    def runs(self, directory: Path) -> dict[str, tuple[tuple[str, Path], ...]]:
+        """Group → the model and the run of each row, of the record in ``directory``. Raises InvalidRecord."""
+        if self.experiments is None:
+            spot = Spot(directory / COMPARISON, COMPARISON_RECORD.remedy)
+            raise spot.fault("does not name the runs that it is of; expected experiments")
+        places = iter([directory / place for place in self.experiments])
+        return {name: tuple((row.model, next(places)) for row in of.rows) for name, of in self.groups.items()}
+
+
+COMPARISON_RECORD = Format(Compared, 1, "compare the runs again: todacomm compare RUN RUN …", COMPARISON, sealed=True)
+
+
+def group_of(comparison: Comparison, verdicts: Sequence[str]) -> Group:
+    """One comparison; ``verdicts`` is a sentence a pair."""
     pairs = zip(comparison.pairs, comparison.apart, verdicts, strict=True)
-    return {
-        "how": asdict(comparison.how),
-        "rows": [asdict(row) for row in comparison.rows],
-        "warnings": list(comparison.warnings),
-        "pairs": [pair_record(pair, apart, verdict) for pair, apart, verdict in pairs],
-        "likeness": likeness_record(comparison.likeness) if comparison.likeness else None,
-        "correlations": [asdict(one) for one in comparison.correlations],
-    }
+    alike = {name: getattr(comparison, name) for name in ("how", "rows", "warnings", "correlations")}
+    likeness = likeness_record(comparison.likeness) if comparison.likeness else None
+    return Group(pairs=tuple(starmap(pair_record, pairs)), likeness=likeness, **alike)
 
 
 def pair_record(pair: Pair, apart: Apart, verdict: str) -> dict[str, Any]:
@@ -43,11 +91,11 @@ def pair_record(pair: Pair, apart: Apart, verdict: str) -> dict[str, Any]:
         "verdict": verdict,
         "how": pair.how,
         "because": pair.refused or pair.unpaired,
-        "notes": list(pair.notes),
-        "growths": {part: asdict(found) for part, found in pair.growths.items()},
+        "notes": pair.notes,
+        "growths": pair.growths,
         "no_growths": pair.ungrown,
-        "grown": [asdict(growth) if growth else None for growth in pair.grown],
-        "language": {name: list(both) for name, both in pair.language.items()},
+        "grown": pair.grown,
+        "language": pair.language,
         "blocks": {"number": apart.blocks[0], "texts": apart.blocks[1], "because": apart.untested},
         "no_cka": apart.missing,
         "layers": [layer_record(pair, apart, i) for i in range(len(pair.layers))],
@@ -59,8 +107,8 @@ def layer_record(pair: Pair, apart: Apart, i: int) -> dict[str, Any]:
     return {
         "first": pair.layers[i].first,
         "second": pair.layers[i].second,
-        "differences": {name: asdict(row[i]) for name, row in pair.differences.items()},
-        "diagrams": {name: asdict(row[i]) for name, row in apart.diagrams.items()},
+        "differences": {name: row[i] for name, row in pair.differences.items()},
+        "diagrams": {name: row[i] for name, row in apart.diagrams.items()},
         "cka": apart.cka[i] if apart.cka else None,
     }
 
@@ -68,12 +116,12 @@ def layer_record(pair: Pair, apart: Apart, i: int) -> dict[str, Any]:
 def likeness_record(found: Likeness) -> dict[str, Any]:
     """The distances, the tree and the families."""
     return {
-        "models": list(found.models),
-        "names": list(found.names),
+        "models": found.models,
+        "names": found.names,
         "distances": found.distances.round(DIGITS).tolist(),
         "tree": found.tree.round(DIGITS).tolist(),
-        "order": list(found.order),
-        "families": [asdict(one) for one in found.families],
+        "order": found.order,
+        "families": found.families,
     }
 
 
@@ -87,84 +135,8 @@ def rule_record(found: Judgement) -> dict[str, Any]:
     return {
         "rule": found.rule.text,
         "fired": bool(found.fired),
-        "found": [asdict(one) for one in found.fired],
-        "nearest": asdict(found.nearest),
+        "found": found.fired,
+        "nearest": found.nearest,
         "values": found.looked_at,
-        "undefined": list(found.undefined),
+        "undefined": found.undefined,
     }
-
-
-# Read again
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredComparison:
-    """What a record tells of a comparison by itself: its rows, what to bear in mind, what failed, a verdict a pair; no profiles."""
-
-    comparison: Comparison
-    verdicts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sources:
-    """What a comparison was made of: group → the model and the run of each profile, and how; which models had failed."""
-
-    runs: Mapping[str, tuple[tuple[str, Path], ...]]
-    how: Mapping[str, How]
-    failures: Mapping[str, str]
-
-
-def read_rows(directory: Path) -> dict[str, StoredComparison]:
-    """Group → its rows and verdicts. InvalidRecord says what is wrong with the record."""
-    with read(directory) as found:
-        return {group: rows_from(row, failures_of(found)) for group, row in found["groups"].items()}
-
-
-def read_sources(directory: Path) -> Sources:
-    """What the comparison in ``directory`` can be made of again. InvalidRecord says what is wrong with the record."""
-    with read(directory) as found:
-        if "experiments" not in found:
-            raise InvalidRecord(
-                f"{directory / COMPARISON} does not name the runs that it is of: an earlier todacomm wrote it. "
-                "Compare them again: todacomm compare RUN RUN …"
-            )
-        places = iter([directory / place for place in found["experiments"]])
-        runs = {
-            group: tuple((model, next(places)) for model in texts([row["model"] for row in part["rows"]], "models"))
-            for group, part in found["groups"].items()
-        }
-        how = {group: made(How, part.get("how", {}), f"how of {group}") for group, part in found["groups"].items()}
-        return Sources(runs, how, failures_of(found))
-
-
-@contextmanager
-def read(directory: Path) -> Iterator[Mapping[str, Any]]:
-    """``comparison.json``; whatever is not as it should be is an InvalidRecord."""
-    path = directory / COMPARISON
-    found = read_json(path)
-    check_schema(path, found, SCHEMA)
-    try:
-        yield found
-    except (KeyError, TypeError, AttributeError, ValueError, StopIteration) as problem:
-        raise InvalidRecord(f"{path} is not what todacomm writes ({problem!r}); compare the runs again") from problem
-
-
-def failures_of(found: Mapping[str, Any]) -> dict[str, str]:
-    """Model → why it gave no profile."""
-    failures = {model: failed["message"] for model, failed in found["failures"].items()}
-    return dict(zip(failures, texts(list(failures.values()), "failures"), strict=True))
-
-
-def rows_from(found: Mapping[str, Any], failures: Mapping[str, str]) -> StoredComparison:
-    """One group."""
-    if not (rows := tuple(map(row_from, found["rows"]))):
-        raise InvalidRecord("a comparison without a row")
-    verdicts = texts([pair["verdict"] for pair in found.get("pairs", ())], "verdicts")
-    return StoredComparison(Comparison((), rows, texts(found["warnings"], "warnings"), failures), verdicts)
-
-
-def row_from(row: Mapping[str, Any]) -> ModelRow:
-    """One profile in one line."""
-    made_row = made(ModelRow, {name: value for name, value in row.items() if name != "intervals"}, "a row")
-    intervals = {name: interval_from(one, name) for name, one in row.get("intervals", {}).items()}
-    return replace(made_row, intervals=intervals)

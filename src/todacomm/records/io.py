@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from todacomm.core.errors import CannotWrite, InvalidRecord
+from todacomm.core.errors import CannotWrite
+from todacomm.records.fault_messages import Spot
 from todacomm.records.unfinished import hold, unfinished
 
 SEAL = "seal"  # the key of the digest of a record
+RUN_AGAIN = "run the model again"
 
 
 def write_atomically(path: Path, content: bytes | str) -> Path:
@@ -42,14 +44,14 @@ def to_json(content: object) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file, or an InvalidRecord that says what is wrong with it."""
+def read_json(path: Path, remedy: str = RUN_AGAIN) -> Any:
+    """The content of a JSON file. Raises InvalidRecord; ``remedy`` says what makes the file again."""
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=no_number)
     except FileNotFoundError:
-        raise InvalidRecord(f"{path} is missing: is {path.parent} the directory of a finished run?") from None
+        raise Spot(path, remedy).missing() from None
     except (OSError, ValueError, RecursionError) as problem:  # ValueError: neither UTF-8 nor JSON, or a number too long
-        raise InvalidRecord(f"{path} cannot be read: {problem}. Run the model again to replace it") from problem
+        raise Spot(path, remedy).unreadable(problem) from problem
 
 
 def no_number(name: str) -> None:
@@ -57,20 +59,18 @@ def no_number(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def check_schema(where: object, found: Any, *expected: int) -> None:
-    """Raise InvalidRecord unless ``found``, the JSON of a record that lies at ``where``, is an object of an ``expected`` schema
-    that is as it was written, where it has a seal.
+def check_schema(spot: Spot, found: Any, *expected: int) -> int:
+    """The schema of a record. Raises InvalidRecord unless it is an object of an ``expected`` one that is as it was written, where it
+    has a seal.
     """
-    schema = found.get("schema") if isinstance(found, Mapping) else None
-    if schema not in expected:
-        newer = isinstance(schema, int) and schema > max(expected)
-        hint = ". A newer one wrote it: update todacomm" if newer else ""
-        known = " and ".join(map(str, expected))
-        raise InvalidRecord(f"{where} has schema {schema}; this todacomm reads schema {known}{hint}")
+    if not isinstance(found, Mapping):
+        raise spot.wrong(found, "an object")
+    schema = found.get("schema")
+    if not isinstance(schema, int) or schema not in expected:
+        raise spot.of_schema(schema, expected)
     if SEAL in found and found[SEAL] != seal_of(found):
-        raise InvalidRecord(
-            f"{where} is not as it was written: its content does not fit its {SEAL}. Run it again to replace it"
-        )
+        raise spot.changed(SEAL)
+    return schema
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,12 +89,12 @@ def digests_of(directory: Path, files: Iterable[Path]) -> dict[str, str]:
     return {path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def check_digest(directory: Path, path: Path, digests: Any) -> None:
+def check_digest(directory: Path, path: Path, digests: Any, remedy: str = RUN_AGAIN) -> None:
     """Raise InvalidRecord where a file of a directory is not the one whose digest was written; one without a digest passes."""
     name = path.relative_to(directory).as_posix()
     expected = digests.get(name) if isinstance(digests, Mapping) else None
     if expected is not None and path.exists() and digests_of(directory, [path])[name] != expected:
-        raise InvalidRecord(f"{path} is not as it was written: its SHA-256 is another. Run it again to replace it")
+        raise Spot(path, remedy).changed("SHA-256")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Path:
@@ -105,37 +105,29 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping
     return write_atomically(path, save(packed, metadata={"todacomm": json.dumps(metadata, sort_keys=True)}))
 
 
-def read_arrays(path: Path, *, schema: int | None = None) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, *, schema: int | None = None, remedy: str = RUN_AGAIN) -> dict[str, np.ndarray]:
     """The arrays of a safetensors file by name, or an InvalidRecord; with ``schema``, only of a file that has that one."""
-    with opened(path, schema) as file:
+    with opened(Spot(path, remedy), schema) as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
 
 
-def names_of(path: Path, *, schema: int | None = None) -> list[str]:
+def names_of(path: Path, *, schema: int | None = None, remedy: str = RUN_AGAIN) -> list[str]:
     """The names of the arrays of a safetensors file that is whole, without reading them, or an InvalidRecord."""
-    with opened(path, schema) as file:
+    with opened(Spot(path, remedy), schema) as file:
         return list(file.keys())
 
 
 @contextmanager
-def opened(path: Path, schema: int | None) -> Iterator[Any]:
+def opened(spot: Spot, schema: int | None) -> Iterator[Any]:
     """A safetensors file; whatever is wrong with it is an InvalidRecord."""
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="numpy") as file:
+        with safe_open(spot.file, framework="numpy") as file:
             if schema is not None:
-                check_schema(path, metadata_of(path, file.metadata()), schema)
+                check_schema(spot, json.loads((file.metadata() or {}).get("todacomm", "{}")), schema)
             yield file
     except FileNotFoundError:
-        raise InvalidRecord(f"{path} is missing") from None
-    except (OSError, SafetensorError) as problem:
-        raise InvalidRecord(f"{path} cannot be read as safetensors: {problem}") from problem
-
-
-def metadata_of(path: Path, metadata: Mapping[str, str] | None) -> Any:
-    """What stands under ``todacomm`` in the metadata of a safetensors file; an empty object where nothing does."""
-    try:
-        return json.loads((metadata or {}).get("todacomm", "{}"))
-    except json.JSONDecodeError as problem:
-        raise InvalidRecord(f"{path} has metadata that cannot be read: {problem}") from problem
+        raise spot.missing() from None
+    except (OSError, SafetensorError, json.JSONDecodeError) as problem:
+        raise spot.unreadable(problem, "safetensors") from problem

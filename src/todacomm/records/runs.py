@@ -3,42 +3,24 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
-from todacomm.core.errors import InvalidInput, InvalidRecord
-from todacomm.core.inference_types import Claims
+from todacomm.core.errors import InvalidRecord
+from todacomm.core.inference_types import Claims, Number
 from todacomm.core.recipe import Recipe
-from todacomm.core.types import (
-    Activations,
-    Address,
-    CloudFacts,
-    Diagrams,
-    Expansion,
-    Growth,
-    Measurement,
-    ModelCard,
-    Profile,
-)
+from todacomm.core.types import Activations, Address, CloudFacts, Diagrams, Expansion, Measurement, ModelCard, Profile
 from todacomm.core.value_types import by_value
+from todacomm.records.codec import ROUNDING, Arrays, Flat, Format, Rest, Whole, decoded, mapping
 from todacomm.records.damaged import Attempt, strictly
+from todacomm.records.fault_messages import Spot
 from todacomm.records.inference import CLAIMS, HALVES, read_claims, write_claims
-from todacomm.records.io import (
-    check_digest,
-    check_schema,
-    digests_of,
-    read_arrays,
-    read_json,
-    sealed,
-    to_json,
-    write_arrays,
-    write_atomically,
-)
-from todacomm.records.typed_json import bars_from, brief, made, mapping, numbers, texts
+from todacomm.records.io import RUN_AGAIN, check_digest, digests_of, read_json, to_json, write_arrays, write_atomically
 
 SCHEMA = 1
 SUMMARIES, METRICS, DIAGRAMS, MANIFEST = "tda_summaries.json", "metrics.json", "diagrams.safetensors", "manifest.json"
@@ -56,18 +38,55 @@ class Record:
     manifest: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerRow:
+    """One layer: its metrics, the facts of its cloud, and the marks that a reader must see, which follow from these."""
+
+    summary: Rest[Mapping[str, Number]]
+    facts: Flat[CloudFacts]
+    doubt: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Manifest:
+    """Everything of a profile that the other files do not hold, and ``made``: how it was made."""
+
+    model: str
+    data: str
+    layers: tuple[str, ...]
+    recipe: Recipe
+    recipe_digest: str
+    card: ModelCard | None
+    expansions: Whole[tuple[Expansion, ...]]
+    notes: tuple[str, ...]
+    texts_sha256: str
+    made: Rest[Mapping[str, Any]]
+
+
+LAYER_RECORD = Format(LayerRow, SCHEMA, RUN_AGAIN)
+MANIFEST_RECORD = Format(Manifest, SCHEMA, RUN_AGAIN, MANIFEST, sealed=True)
+
+
 def write_record(directory: Path, record: Record, activations: Activations | None) -> None:
     """Write a run: summaries, metrics, diagrams, activations where given, and the manifest last."""
     profile = record.profile
     write_atomically(directory / SUMMARIES, to_json(summaries(profile)))
     write_atomically(directory / METRICS, to_json(profile.language or {"reason": "not measured"}))
-    write_arrays(directory / DIAGRAMS, packed_diagrams(profile), {"schema": SCHEMA})
+    bars = {f"{m.address.layer}/{k}": found for m in profile.measurements for k, found in bars_of(m.diagrams).items()}
+    write_arrays(directory / DIAGRAMS, bars, {"schema": SCHEMA})
     if profile.claims is not None:
         write_claims(directory, profile.claims)
     if activations is not None:
         write_activations(directory / "activations", activations)
-    digests = digests_of(directory, written_files(directory))
-    write_atomically(directory / MANIFEST, to_json(sealed({**manifest_of(record), "files": digests})))
+    made = {**record.manifest, "files": digests_of(directory, written_files(directory))}
+    MANIFEST_RECORD.write(directory, manifest_of(profile, made))
+
+
+def manifest_of(profile: Profile, made: Mapping[str, Any]) -> Manifest:
+    """The manifest of a profile."""
+    what = (profile.model, profile.data, profile.layers, profile.recipe, profile.recipe.digest, profile.card)
+    return Manifest(*what, profile.expansions, profile.notes, profile.texts_sha256, made)
 
 
 def written_files(directory: Path) -> list[Path]:
@@ -90,43 +109,15 @@ def summaries(profile: Profile) -> dict[str, dict[str, Any]]:
 
 
 def layer_record(measurement: Measurement) -> dict[str, Any]:
-    """One layer as JSON: schema, metrics, facts, and the marks that a reader must see."""
-    marks = {"doubt": measurement.facts.doubtful, "note": measurement.facts.note}
-    return {"schema": SCHEMA, **measurement.summary, **asdict(measurement.facts), **marks}
-
-
-def packed_diagrams(profile: Profile) -> dict[str, np.ndarray]:
-    """``layer/H1`` → (m, 2) bars and ``layer/H1_essential`` → (e,) births, float64."""
-    return {
-        f"{m.address.layer}/{name}": bars for m in profile.measurements for name, bars in bars_of(m.diagrams).items()
-    }
+    """One layer as JSON."""
+    facts = measurement.facts
+    return LAYER_RECORD.row(LayerRow(measurement.summary, facts, facts.doubtful, facts.note))
 
 
 def bars_of(diagrams: Diagrams) -> dict[str, np.ndarray]:
     """``H1`` → (m, 2) bars and ``H1_essential`` → (e,) births, float64."""
-    packed = {}
-    for k, (bars, births) in enumerate(zip(diagrams.finite, diagrams.essential, strict=True)):
-        packed[f"H{k}"] = bars
-        packed[f"H{k}_essential"] = births
-    return packed
-
-
-def manifest_of(record: Record) -> dict[str, Any]:
-    """Everything of a profile that the other files do not hold, and how it was made."""
-    profile = record.profile
-    return {
-        "schema": SCHEMA,
-        "model": profile.model,
-        "data": profile.data,
-        "layers": list(profile.layers),
-        "recipe": asdict(profile.recipe),
-        "recipe_digest": profile.recipe.digest,
-        "card": asdict(profile.card) if profile.card else None,
-        "expansions": [asdict(e) for e in profile.expansions],
-        "notes": list(profile.notes),
-        "texts_sha256": profile.texts_sha256,
-        **record.manifest,
-    }
+    finite = {f"H{k}": bars for k, bars in enumerate(diagrams.finite)}
+    return finite | {f"H{k}_essential": births for k, births in enumerate(diagrams.essential)}
 
 
 def read_record(directory: Path, attempt: Attempt = strictly) -> Record:
@@ -134,53 +125,42 @@ def read_record(directory: Path, attempt: Attempt = strictly) -> Record:
 
     ``attempt`` may do without the language metrics and the claims; manifest, summaries and diagrams are what a run is.
     """
-    manifest = read_manifest(directory)
-    layers, arrays = read_summaries(directory / SUMMARIES), read_arrays(directory / DIAGRAMS, schema=SCHEMA)
+    found = read_json(directory / MANIFEST)
+    manifest = MANIFEST_RECORD.parsed(found, Spot(directory / MANIFEST, RUN_AGAIN))
+    layers = read_summaries(directory / SUMMARIES)
+    arrays = Arrays.read(directory / DIAGRAMS, SCHEMA, RUN_AGAIN)
     language = attempt(f"language metrics of {directory.name}", lambda: read_language(directory, manifest))
-    try:
-        profile = profile_from(manifest, layers, language, arrays, directory)
-    except (KeyError, InvalidInput) as problem:
-        raise InvalidRecord(f"{directory}: its files do not fit together ({problem}); run the model again") from problem
+    profile = profile_from(manifest, layers, language, arrays, directory)
     for name in (SUMMARIES, DIAGRAMS):
         check_file(directory, directory / name, manifest)
     claims = attempt(f"intervals and nulls of {directory.name}", lambda: claims_of(directory, manifest))
-    return Record(replace(profile, claims=claims), manifest)
+    return Record(replace(profile, claims=claims), found)
 
 
-def read_manifest(directory: Path) -> Mapping[str, Any]:
-    """``manifest.json`` of a run."""
-    manifest = read_json(directory / MANIFEST)
-    check_schema(directory / MANIFEST, manifest, SCHEMA)
-    return mapping(manifest, directory / MANIFEST)
-
-
-def check_file(directory: Path, path: Path, manifest: Mapping[str, Any] | None = None) -> None:
+def check_file(directory: Path, path: Path, manifest: Manifest | None = None) -> None:
     """Raise InvalidRecord where a file of a run is not the one that its manifest was written with."""
     if manifest is None and (directory / MANIFEST).exists():
-        manifest = read_manifest(directory)
-    check_digest(directory, path, (manifest or {}).get("files"))
+        manifest = MANIFEST_RECORD.read(directory)
+    check_digest(directory, path, manifest and manifest.made.get("files"))
 
 
-def read_summaries(path: Path) -> Mapping[str, Any]:
-    """Layer → its record, each of our schema."""
-    layers = read_json(path)
-    if not isinstance(layers, dict):
-        raise InvalidRecord(f"{path} holds no object of layers; run the model again to replace it")
-    for layer, row in layers.items():
-        check_schema(f"{layer} in {path}", row, SCHEMA)
-    return layers
+def read_summaries(path: Path) -> dict[str, LayerRow]:
+    """Layer → its row."""
+    layers = mapping(read_json(path), Spot(path, RUN_AGAIN))
+    return {layer: LAYER_RECORD.parsed(row, Spot(f"{layer} in {path}", RUN_AGAIN)) for layer, row in layers.items()}
 
 
-def read_language(directory: Path, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+def read_language(directory: Path, manifest: Manifest) -> Mapping[str, Any]:
     """The language metrics: numbers, or a reason why there are none."""
     path = directory / METRICS
-    found = mapping(read_json(path), path)
-    numbers({name: found[name] for name in LANGUAGE if name in found}, path)
+    spot = Spot(path, RUN_AGAIN)
+    found = mapping(read_json(path), spot)
+    decoded(Mapping[str, Number], {name: found[name] for name in LANGUAGE if name in found}, spot)
     check_file(directory, path, manifest)
     return found
 
 
-def claims_of(directory: Path, manifest: Mapping[str, Any]) -> Claims | None:
+def claims_of(directory: Path, manifest: Manifest) -> Claims | None:
     """The claims of a run."""
     found = read_claims(directory)
     for name in (CLAIMS, HALVES):
@@ -188,51 +168,36 @@ def claims_of(directory: Path, manifest: Mapping[str, Any]) -> Claims | None:
     return found
 
 
-def profile_from(
-    manifest: Mapping[str, Any],
-    layers: Mapping[str, Any],
-    language: Any,
-    arrays: Mapping[str, np.ndarray],
-    where: object,
-) -> Profile:
+def profile_from(made: Manifest, layers: Mapping[str, LayerRow], language: Any, arrays: Arrays, where: Path) -> Profile:
     """The profile that `write_record` wrote."""
-    recipe = made(Recipe, manifest["recipe"], f"{where}: recipe")
-    model, data, sha256 = texts(
-        [manifest[key] for key in ("model", "data", "texts_sha256")], f"{where}: model, data, texts_sha256"
-    )
-    if list(layers) != list(texts(manifest["layers"], f"{where}: layers")):
-        raise InvalidRecord(f"{where}: {SUMMARIES} and {MANIFEST} name different layers")
+    if tuple(layers) != made.layers or not layers:
+        what = f"has a {SUMMARIES} and a {MANIFEST} that name different layers or none; expected the same, one or more"
+        raise Spot(where, RUN_AGAIN).fault(what)
     measurements = tuple(
-        measurement_from(Address(model, data, layer), recipe, row, arrays, prefix=f"{layer}/")
+        measurement_from(Address(made.model, made.data, layer), made.recipe, row, arrays, f"{layer}/")
         for layer, row in layers.items()
     )
-    if not isinstance(expansions := manifest["expansions"], list):
-        raise InvalidRecord(f"{where}: expansions is {brief(expansions)}; expected a list")
-    return Profile(
-        measurements,
-        expansions=tuple(expansion_from(row, f"{where}: expansions") for row in expansions),
-        language=language,
-        notes=texts(manifest["notes"], f"{where}: notes"),
-        card=made(ModelCard, manifest["card"], f"{where}: card") if manifest["card"] else None,
-        texts_sha256=sha256,
-    )
+    known = {"language": language, "notes": made.notes, "card": made.card, "texts_sha256": made.texts_sha256}
+    return Profile(measurements, expansions=made.expansions, **known)
 
 
-def measurement_from(
-    address: Address, recipe: Recipe, row: Mapping[str, Any], arrays: Mapping[str, np.ndarray], *, prefix: str = ""
-) -> Measurement:
+def measurement_from(address: Address, recipe: Recipe, row: LayerRow, arrays: Arrays, prefix: str = "") -> Measurement:
     """A measurement out of what `layer_record` and `bars_of` made; ``prefix`` stands before the names of the arrays."""
-    facts = CloudFacts.__dataclass_fields__
-    outside = {*facts, "schema", "doubt", "note"}
-    dimensions = range(recipe.maxdim + 1)
-    finite = tuple(bars_from(arrays[f"{prefix}H{k}"], f"{address}: H{k}") for k in dimensions)
-    essential = tuple(
-        bars_from(arrays[f"{prefix}H{k}_essential"], f"{address}: H{k}_essential", essential=True) for k in dimensions
-    )
-    summary = numbers({name: value for name, value in row.items() if name not in outside}, address)
-    check_summary(summary, finite, address)
-    given = {name: row[name] for name in facts if name in row}
-    return Measurement(address, recipe, made(CloudFacts, given, address), Diagrams(finite, essential), summary)
+    names = [f"{prefix}H{k}" for k in range(recipe.maxdim + 1)]
+    finite = tuple(ends_of(arrays, name, Float[np.ndarray, "m 2"]) for name in names)
+    births = tuple(ends_of(arrays, f"{name}_essential", Float[np.ndarray, " e"]) for name in names)
+    check_summary(row.summary, finite, address)
+    return Measurement(address, recipe, row.facts, Diagrams(finite, births), row.summary)
+
+
+def ends_of(arrays: Arrays, name: str, kind: Any) -> np.ndarray:
+    """Bars (m, 2), born before they die, or (e,) births of those that never do: finite and not below 0."""
+    found, spot = arrays.take(name, kind), arrays.spot.at(name)
+    if not np.isfinite(found).all() or (found < -ROUNDING * found.max(initial=0)).any():
+        raise spot.fault("holds distances that are not finite or below 0; expected the ends of bars")
+    if found.ndim == 2 and (found[:, 1] < found[:, 0]).any():
+        raise spot.fault("holds bars that die before they are born; expected births, then deaths")
+    return found
 
 
 def check_summary(summary: Mapping[str, float | None], finite: Sequence[np.ndarray], where: object) -> None:
@@ -243,18 +208,11 @@ def check_summary(summary: Mapping[str, float | None], finite: Sequence[np.ndarr
         for name, value in expected.items():
             stored = summary.get(f"H{k}_{name}", value)
             if stored is None or abs(stored - value) > CLOSE * max(abs(value), lengths.sum()):
-                raise InvalidRecord(f"{where}: H{k}_{name} is {stored}, of its bars it is {value:g}")
-
-
-def expansion_from(row: Any, where: object) -> Expansion:
-    """An Expansion out of its JSON."""
-    given = mapping(row, where)
-    growths = {
-        key: made(Growth, given[key], f"{where}: {key}") if given[key] is not None else None
-        for key in ("growth", "largest_shape", "matched")
-    }
-    baseline, reason, doubt = texts([given[key] for key in ("baseline", "reason", "doubt")], where)
-    return Expansion(baseline=baseline, reason=reason, doubt=doubt, **growths)
+                raise (
+                    Spot(where, RUN_AGAIN)
+                    .at(f"H{k}_{name}")
+                    .fault(f"is {stored}; expected {value:g}, that of its bars")
+                )
 
 
 def safe(name: str) -> str:

@@ -7,39 +7,110 @@ that was not. docs/format.md has the contract.
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from todacomm.core.errors import CannotWrite, InvalidRecord
+from todacomm.core.inference_types import Number
 from todacomm.core.types import Address, Profile
+from todacomm.records.codec import Arrays, Format, Rest, arrays_of, decoded, plain
 from todacomm.records.damaged import Attempt, strictly
-from todacomm.records.io import (
-    check_digest,
-    check_schema,
-    digests_of,
-    names_of,
-    read_arrays,
-    read_json,
-    sealed,
-    to_json,
-    write_arrays,
-    write_atomically,
-)
-from todacomm.records.runs import bars_of, layer_record, measurement_from
-from todacomm.records.typed_json import made, mapping, numbers
+from todacomm.records.fault_messages import Spot
+from todacomm.records.io import check_digest, digests_of, names_of, read_arrays, write_arrays, write_atomically
+from todacomm.records.runs import LAYER_RECORD, bars_of, layer_record, measurement_from
 from todacomm.training.fourier import Characters, additive_characters, multiplicative_characters
 from todacomm.training.observe import VIEWS, Course, Observation, course_of
 
 SCHEMA = 1
 RECORDS, STATE, ABOUT, DONE = "records.jsonl", "state.safetensors", "run.json", "finished.json"
 WEIGHTS = "weights.safetensors"  # of the last step
-OF_A_RUN = ("name", "kind", "seed", "settings", "model", "data", "followed")  # what run.json must say
 THE_PLAN = "plan, settings and versions"
 PLAN, SIGNATURE = "experiment.json", "signature.json"  # of all runs, beside them
+AGAIN = f"give the same `todacomm grok` again, with {SIGNATURE} removed where there is one: what was stopped goes on"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """One checkpoint: its numbers, and view → layer → the row of the layer."""
+
+    step: int
+    numbers: Mapping[str, Number]
+    frequencies: tuple[int, ...]
+    complaints: tuple[str, ...]
+    clouds: Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """The arrays of a checkpoint besides its bars: the rows of the embedding, and its spectrum where the task has a Fourier basis."""
+
+    embedding_rows: Float[np.ndarray, "c d"] | None = None
+    spectrum: Float[np.ndarray, " f"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cyclic:
+    """The characters of a task: ``of`` residues or logarithms modulo ``prime``."""
+
+    of: str
+    prime: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class About:
+    """What a run is; without ``characters`` ``without_fourier`` says why."""
+
+    name: str
+    kind: str
+    seed: int
+    settings: Mapping[str, Any]
+    model: str
+    data: str
+    followed: str
+    characters: Cyclic | None
+    without_fourier: str
+    beside: Rest[Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Done:
+    """How a run ended, which is empty while it has not."""
+
+    complaint: str = ""
+    seconds: float | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One run as the plan of its experiment has it; ``cell`` is that of a sweep, empty without one."""
+
+    cell: str
+    name: str
+    kind: str
+    seed: int
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """All of ``experiment.json``."""
+
+    base: Mapping[str, Any]
+    runs: tuple[Planned, ...]
+    digest: str = ""
+    versions: Mapping[str, Any] = field(default_factory=dict)
+
+
+LINE_RECORD = Format(Line, SCHEMA, AGAIN)
+ABOUT_RECORD = Format(About, SCHEMA, AGAIN, ABOUT)
+DONE_RECORD = Format(Done, SCHEMA, AGAIN, DONE, sealed=True)
+PLAN_RECORD = Format(Plan, SCHEMA, AGAIN, PLAN)
 
 
 def write_observation(directory: Path, seen: Observation) -> None:
@@ -50,13 +121,12 @@ def write_observation(directory: Path, seen: Observation) -> None:
         for m in found
         for name, bars in bars_of(m.diagrams).items()
     }
-    extra = {"embedding_rows": seen.embedding, "spectrum": seen.spectrum}
-    arrays |= {name: array for name, array in extra.items() if array is not None}
+    arrays |= arrays_of(Checkpoint(seen.embedding, seen.spectrum))
     write_arrays(arrays_path(directory, seen.step), arrays, {"schema": SCHEMA, "step": seen.step})
-    line = json.dumps(row_of(seen), ensure_ascii=False, allow_nan=False)
+    line = text_of(line_of(seen))
     try:
         with (directory / RECORDS).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write(line)
     except OSError as problem:
         raise CannotWrite(f"cannot write {directory / RECORDS}: {problem.strerror}. Choose another place") from problem
 
@@ -66,59 +136,49 @@ def arrays_path(directory: Path, step: int) -> Path:
     return directory / "checkpoints" / f"step_{step:08d}.safetensors"
 
 
-def row_of(seen: Observation) -> dict[str, Any]:
-    """One checkpoint as JSON."""
-    return {
-        "schema": SCHEMA,
-        "step": seen.step,
-        "numbers": {name: finite(value) for name, value in seen.numbers.items()},
-        "frequencies": list(seen.frequencies),
-        "complaints": list(seen.complaints),
-        "clouds": {
-            view: {m.address.layer: layer_record(m) for m in found} for view, found in seen.measurements.items()
-        },
-    }
+def line_of(seen: Observation) -> Line:
+    """A checkpoint as its line has it; numbers that are not finite are null."""
+    clouds = {view: {m.address.layer: layer_record(m) for m in found} for view, found in seen.measurements.items()}
+    return Line(seen.step, plain(seen.numbers, nulls=True), seen.frequencies, seen.complaints, clouds)
 
 
-def finite(value: float | None) -> float | None:
-    """A number as JSON has it."""
-    return value if value is not None and np.isfinite(value) else None
+def text_of(line: Line) -> str:
+    """A line as it is written."""
+    return json.dumps(LINE_RECORD.row(line), ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def rows(directory: Path) -> Iterator[dict[str, Any]]:
+def rows(directory: Path) -> Iterator[Line]:
     """The checkpoints of a run, in order; a last line that was cut off is left out. Raises InvalidRecord, also for a step that does not rise."""
-    path = directory / RECORDS
+    spot = Spot(directory / RECORDS, AGAIN)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = (directory / RECORDS).read_text(encoding="utf-8").splitlines(keepends=True)
     except FileNotFoundError:
-        raise InvalidRecord(f"{path} is missing: is {directory} a run of `todacomm grok`?") from None
+        raise spot.missing() from None
     except (OSError, UnicodeDecodeError) as problem:
-        raise InvalidRecord(f"{path} cannot be read: {problem}") from problem
+        raise spot.unreadable(problem) from problem
     last = -1
-    for number, line in enumerate(lines, 1):
-        if not line.endswith("\n"):
+    for number, text in enumerate(lines, 1):
+        if not text.endswith("\n"):
             return
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as problem:
-            raise InvalidRecord(f"{path}, line {number} cannot be read: {problem}. {again(last)}") from problem
-        check_schema(f"{path}, line {number}", row, SCHEMA)
-        if (step := row.get("step")).__class__ is not int or step <= last:
-            raise InvalidRecord(
-                f"{path}, line {number} has step {step!r}{f' after step {last}' if number > 1 else ''}; steps are whole numbers that rise. "
-                f"{again(last)}"
-            )
-        last = step
-        yield row
+        remedy = f"{AGAIN}; the checkpoints to step {last} are sound" if last >= 0 else AGAIN
+        line = line_from(text, Spot(f"{spot.file}, line {number}", remedy), after=last)
+        last = line.step
+        yield line
 
 
-def again(last: int) -> str:
-    """What to do about records that are sound up to step ``last``."""
-    where = f"The checkpoints to step {last} are sound. To make the rest" if last >= 0 else "To make the run"
-    return f"{where} again, give the same `todacomm grok` (where there is a {SIGNATURE}, remove it first)"
+def line_from(text: str, spot: Spot, *, after: int) -> Line:
+    """A line whose step is ``after`` that of the line before it. Raises InvalidRecord."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as problem:
+        raise spot.unreadable(problem) from problem
+    line = LINE_RECORD.parsed(found, spot)
+    if line.step <= after:
+        raise spot.at("step").wrong(line.step, f"a whole number above {after}, as steps rise")
+    return line
 
 
-def sound_rows(directory: Path) -> list[dict[str, Any]]:
+def sound_rows(directory: Path) -> list[Line]:
     """The checkpoints before the first line that is damaged, doubled or out of order."""
     found = []
     with suppress(InvalidRecord):
@@ -131,8 +191,7 @@ def cut_back(directory: Path, step: int) -> None:
     """Leave out the checkpoints after ``step``, what follows a line that is not sound, and a line that was not finished."""
     path = directory / RECORDS
     if path.exists():
-        kept = [json.dumps(row, ensure_ascii=False) + "\n" for row in sound_rows(directory) if row["step"] <= step]
-        write_atomically(path, "".join(kept))
+        write_atomically(path, "".join(text_of(row) for row in sound_rows(directory) if row.step <= step))
 
 
 def write_state(directory: Path, step: int, tensors: Mapping[str, np.ndarray]) -> None:
@@ -150,65 +209,28 @@ def read_state(directory: Path) -> tuple[int, dict[str, np.ndarray]] | None:
     return step, {name: array.reshape(()) if name.endswith("/step") else array for name, array in arrays.items()}
 
 
-def write_about(directory: Path, about: Mapping[str, Any]) -> None:
-    """What the run is: name, kind, seed, settings."""
-    write_atomically(directory / ABOUT, to_json({"schema": SCHEMA, **about}))
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One run as the plan of its experiment has it; ``cell`` is that of a sweep, empty without one."""
-
-    cell: str
-    name: str
-    kind: str
-    seed: int
-    settings: Mapping[str, Any]
-
-
-def read_plan(directory: Path) -> Mapping[str, Any]:
-    """``experiment.json``. Raises InvalidRecord."""
-    found = read_json(directory / PLAN)
-    check_schema(directory / PLAN, found, SCHEMA)
-    return found
-
-
 def planned(directory: Path, attempt: Attempt = strictly) -> dict[str, list[Planned]]:
     """Cell → every run that was planned of it; where ``attempt`` does without the plan, those that lie there."""
-    plans = attempt(THE_PLAN, lambda: plans_of(directory))
+    plans = attempt(THE_PLAN, lambda: PLAN_RECORD.read(directory).runs)
     if plans is None:
         there = sorted((directory / "runs").glob(f"**/{ABOUT}"))
-        found = (attempt(path.parent.name, partial(plan_of, path)) for path in there)
-        plans = sorted((plan for plan in found if plan is not None), key=lambda plan: plan.kind != "run")
+        found = (attempt(path.parent.name, partial(plan_of, path.parent)) for path in there)
+        plans = tuple(sorted((plan for plan in found if plan is not None), key=lambda plan: plan.kind != "run"))
     cells: dict[str, list[Planned]] = {}
     for plan in plans:
         cells.setdefault(plan.cell, []).append(plan)
     return cells
 
 
-def plans_of(directory: Path) -> list[Planned]:
-    """Every run that was planned. Raises InvalidRecord."""
-    try:
-        rows_ = [{f.name: row[f.name] for f in fields(Planned)} for row in read_plan(directory)["runs"]]
-    except (KeyError, TypeError) as problem:
-        raise InvalidRecord(f"{directory / PLAN} lacks what a plan has ({problem!r})") from problem
-    return [made(Planned, row, f"{directory / PLAN}: a run") for row in rows_]
+def plan_of(run: Path) -> Planned:
+    """What a run says of its plan; the cell stands in its name. Raises InvalidRecord."""
+    about = ABOUT_RECORD.read(run)
+    return Planned(about.name.rpartition("/")[0], about.name, about.kind, about.seed, about.settings)
 
 
-def plan_of(path: Path) -> Planned:
-    """What ``run.json`` says of the plan of its run; the cell stands in its name. Raises InvalidRecord."""
-    about = read_json(path)
-    check_schema(path, about, SCHEMA)
-    try:
-        return Planned(about["name"].rpartition("/")[0], *(about[key] for key in ("name", "kind", "seed", "settings")))
-    except (KeyError, AttributeError) as problem:
-        raise InvalidRecord(f"{path} lacks what it must say of its run ({problem!r})") from problem
-
-
-def write_done(directory: Path, about: Mapping[str, Any]) -> None:
+def write_done(directory: Path, done: Done) -> None:
     """That nothing is left to do, what there is to say of it, and the digests of the records, by which a change is noticed."""
-    digests = digests_of(directory, written_files(directory))
-    write_atomically(directory / DONE, to_json(sealed({"schema": SCHEMA, **about, "files": digests})))
+    DONE_RECORD.write(directory, replace(done, files=digests_of(directory, written_files(directory))))
 
 
 def written_files(directory: Path) -> list[Path]:
@@ -217,19 +239,15 @@ def written_files(directory: Path) -> list[Path]:
     return [*(path for path in named if path.exists()), *sorted(directory.glob("checkpoints/*.safetensors"))]
 
 
-def check_files(directory: Path, done: Mapping[str, Any]) -> None:
+def check_files(directory: Path, done: Done) -> None:
     """Raise InvalidRecord where a file of a run is not as it was when the run came to its end, which ``done`` is of."""
     for path in written_files(directory):
-        check_digest(directory, path, done.get("files"))
+        check_digest(directory, path, done.files, AGAIN)
 
 
-def read_done(directory: Path) -> Mapping[str, Any]:
+def read_done(directory: Path) -> Done:
     """``finished.json``; empty for a run that has not come to its end. Raises InvalidRecord."""
-    if not is_done(directory):
-        return {}
-    found = read_json(directory / DONE)
-    check_schema(directory / DONE, found, SCHEMA)
-    return mapping(found, directory / DONE)
+    return DONE_RECORD.read(directory) if is_done(directory) else Done()
 
 
 def has_begun(directory: Path) -> bool:
@@ -250,124 +268,92 @@ def has_records(directory: Path) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ran:
-    """What a run has left: what it is, its numbers along the steps (None without a checkpoint), and what it ended with (empty: it did not)."""
+    """What a run has left: what it is, its numbers along the steps (None without a checkpoint), and what it ended with."""
 
-    about: Mapping[str, Any]
+    about: About
     course: Course | None
-    done: Mapping[str, Any]
+    done: Done
 
 
 def read_run(directory: Path) -> Ran:
     """The run in ``directory``. InvalidRecord names the file that is missing, damaged, cut off or of a newer schema."""
-    about = mapping(read_json(directory / ABOUT), directory / ABOUT)
-    check_schema(directory / ABOUT, about, SCHEMA)
-    done = read_done(directory)
-    check_digest(directory, directory / ABOUT, done.get("files"))
-    try:
-        _ = [about[key] for key in OF_A_RUN]
-        course = course_from(directory, about, done)
-    except (KeyError, TypeError, AttributeError) as problem:
-        raise InvalidRecord(f"{directory}: {ABOUT} and {RECORDS} do not fit together ({problem!r})") from problem
-    return Ran(about, course, done)
+    about, done = ABOUT_RECORD.read(directory), read_done(directory)
+    check_digest(directory, directory / ABOUT, done.files, AGAIN)
+    return Ran(about, course_from(directory, about, done), done)
 
 
-def course_from(directory: Path, about: Mapping[str, Any], done: Mapping[str, Any]) -> Course | None:
+def course_from(directory: Path, about: About, done: Done) -> Course | None:
     """The numbers of a run along its steps; None where it left none and says why."""
-    complaint = done.get("complaint", "")
+    spot, ended = Spot(directory / RECORDS, AGAIN), is_done(directory) and not done.complaint
     if not has_records(directory):
-        if done and not complaint:
-            raise InvalidRecord(f"{directory / RECORDS} is missing or empty, though the run came to its end")
+        if ended:
+            raise spot.fault("is missing or empty; expected checkpoints, as the run came to its end")
         return None
-    seen = [
-        (row["step"], numbers(row["numbers"], f"{directory / RECORDS}, step {row['step']}")) for row in rows(directory)
-    ]
-    last = seen[-1][0] if seen else None
-    steps = about["settings"]["steps"]
-    if done and not complaint and (last is None or last < steps):
-        where = "before the first checkpoint" if last is None else f"after step {last}"
-        raise InvalidRecord(
-            f"{directory / RECORDS} is cut off {where} of {steps} steps, though the run came to its end"
-        )
-    check_digest(directory, directory / RECORDS, done.get("files"))
-    return course_of(
-        seen,
-        name=about["name"],
-        kind=about["kind"],
-        seed=about["seed"],
-        settings=about["settings"],
-        complaint=complaint,
-    )
-
-
-def read_course(directory: Path) -> Course:
-    """The numbers of a run along its steps. Raises InvalidRecord, also where there are none."""
-    course = read_run(directory).course
-    if course is None:
-        raise InvalidRecord(f"{directory / RECORDS} holds no checkpoint")
-    return course
+    seen = [(row.step, row.numbers) for row in rows(directory)]
+    steps = decoded(int, about.settings.get("steps"), Spot(directory / ABOUT, AGAIN, ("settings", "steps")))
+    if ended and (not seen or seen[-1][0] < steps):
+        where = f"after step {seen[-1][0]}" if seen else "before the first checkpoint"
+        raise spot.fault(f"is cut off {where}; expected {steps} steps, as the run came to its end")
+    check_digest(directory, directory / RECORDS, done.files, AGAIN)
+    known = {"kind": about.kind, "seed": about.seed, "settings": about.settings, "complaint": done.complaint}
+    return course_of(seen, name=about.name, **known)
 
 
 def has_arrays(directory: Path, course: Course) -> bool:
     """That the arrays of every checkpoint are there. Raises InvalidRecord where one is missing or damaged; headers are read, no more."""
-    return all(names_of(arrays_path(directory, step), schema=SCHEMA) for step in course.steps)
+    return all(names_of(arrays_path(directory, step), schema=SCHEMA, remedy=AGAIN) for step in course.steps)
 
 
 def check_weights(directory: Path, course: Course) -> None:
     """The same of the weights that a run leaves which comes to its end."""
     if is_done(directory) and not course.complaint:
-        names_of(directory / WEIGHTS)
+        names_of(directory / WEIGHTS, remedy=AGAIN)
 
 
 def characters_of(directory: Path) -> tuple[Characters | None, str]:
     """The characters of the task of a run, or None and why there are none. Raises InvalidRecord."""
-    about = read_json(directory / ABOUT)
-    try:
-        if (given := about["characters"]) is None:
-            return None, str(about["without_fourier"])
-        make = additive_characters if given["of"] == "residue" else multiplicative_characters
-        return make(given["prime"]), ""
-    except (KeyError, TypeError) as problem:
-        raise InvalidRecord(
-            f"{directory / ABOUT} does not say what the characters of its task are ({problem!r})"
-        ) from problem
+    about = ABOUT_RECORD.read(directory)
+    if about.characters is None:
+        return None, about.without_fourier
+    make = additive_characters if about.characters.of == "residue" else multiplicative_characters
+    return make(about.characters.prime), ""
 
 
 def frequencies(directory: Path) -> dict[int, tuple[int, ...]]:
     """The dominant frequencies of the embedding at each step, the strongest first."""
-    return {row["step"]: tuple(row["frequencies"]) for row in rows(directory)}
+    return {row.step: row.frequencies for row in rows(directory)}
 
 
 def read_weights(directory: Path) -> dict[str, np.ndarray]:
     """The weights of the last step by their names in the network (``embed.weight``, ``layers.0.weight`` …)."""
-    check_digest(directory, directory / WEIGHTS, read_done(directory).get("files"))
-    return {name.removeprefix("weight/"): array for name, array in read_arrays(directory / WEIGHTS).items()}
+    check_digest(directory, directory / WEIGHTS, read_done(directory).files, AGAIN)
+    found = read_arrays(directory / WEIGHTS, remedy=AGAIN)
+    return {name.removeprefix("weight/"): array for name, array in found.items()}
 
 
 def read_profile(directory: Path, layer: str = "embedding", view: str = "sphere") -> Profile:
     """One layer of a run along its steps, with every diagram."""
-    about, recipe, done = read_json(directory / ABOUT), VIEWS[view], read_done(directory)
+    about, recipe, done = ABOUT_RECORD.read(directory), VIEWS[view], read_done(directory)
     found = []
     for row in rows(directory):
-        if layer in row["clouds"][view]:
-            address = Address(about["model"], about["data"], layer, row["step"])
-            arrays = arrays_of(directory, row["step"], done)
-            measured = row["clouds"][view][layer]
-            found.append(measurement_from(address, recipe, measured, arrays, prefix=f"{layer}/{view}/"))
+        if layer in (layers := row.clouds.get(view, {})):
+            address = Address(about.model, about.data, layer, row.step)
+            arrays = checkpoint_arrays(directory, row.step, done)
+            measured = LAYER_RECORD.parsed(
+                layers[layer], Spot(f"{directory / RECORDS}, step {row.step}, {layer}", AGAIN)
+            )
+            found.append(measurement_from(address, recipe, measured, arrays, f"{layer}/{view}/"))
     return Profile(tuple(found), along="step")
 
 
-def read_embedding(directory: Path, step: int) -> np.ndarray | None:
-    """The rows of the embedding at one step, (c, d) float32; None where the run has none."""
-    return arrays_of(directory, step, read_done(directory)).get("embedding_rows")
+def read_checkpoint(directory: Path, step: int) -> Checkpoint:
+    """The arrays of one step besides the bars. Raises InvalidRecord."""
+    arrays = checkpoint_arrays(directory, step, read_done(directory))
+    return decoded(Checkpoint, {}, arrays.spot, arrays)
 
 
-def read_spectrum(directory: Path, step: int) -> np.ndarray | None:
-    """The shares of the frequencies of the embedding at one step, (f,); None where the task has no Fourier basis."""
-    return arrays_of(directory, step, read_done(directory)).get("spectrum")
-
-
-def arrays_of(directory: Path, step: int, done: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def checkpoint_arrays(directory: Path, step: int, done: Done) -> Arrays:
     """The arrays of one checkpoint of a run that ended with ``done``. Raises InvalidRecord."""
     path = arrays_path(directory, step)
-    check_digest(directory, path, done.get("files"))
-    return read_arrays(path)
+    check_digest(directory, path, done.files, AGAIN)
+    return Arrays.read(path, None, AGAIN)

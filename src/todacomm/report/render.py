@@ -6,10 +6,11 @@ from typing import Any
 
 from todacomm.comparison.compare import Comparison
 from todacomm.core.types import Profile
+from todacomm.records.codec import decoded, mapping
 from todacomm.records.damaged import Attempt, strictly
-from todacomm.records.io import read_json, write_atomically
+from todacomm.records.fault_messages import Spot
+from todacomm.records.io import RUN_AGAIN, read_json, write_atomically
 from todacomm.records.runs import MANIFEST
-from todacomm.records.typed_json import mapping, texts
 from todacomm.report.comparison.comparison_sections import comparison_document
 from todacomm.report.document.page import Explorer, to_html
 from todacomm.report.document.pieces import Context, Document, to_markdown, with_losses
@@ -100,26 +101,27 @@ def context_of(run: Path, *, config: str = "") -> Context:
     """What a stored run tells of itself: its figures, how it was made, and with what."""
     from todacomm.report.layers.plots import drawings
 
-    manifest = mapping(read_json(run / MANIFEST), run / MANIFEST) if (run / MANIFEST).exists() else {}
+    spot = Spot(run / MANIFEST, RUN_AGAIN)
+    made = mapping(read_json(run / MANIFEST), spot) if (run / MANIFEST).exists() else {}
     figures = [run / "visualizations" / f"{name}.png" for name in drawings]
-    versions = mapping(manifest.get("versions", {}), f"{run / MANIFEST}: versions")
+    versions = decoded(Mapping[str, Any], made.get("versions", {}), spot.at("versions"))
     return {
         "figures": [path for path in figures if path.exists()],
-        "checked": texts(manifest.get("cross_checked", []), f"{run / MANIFEST}: cross_checked"),
-        "provenance": provenance_of(manifest),
+        "checked": decoded(tuple[str, ...], made.get("cross_checked", []), spot.at("cross_checked")),
+        "provenance": provenance_of(made, spot),
         "versions": {name: str(found) for name, found in versions.items() if found},
-        "command": str(manifest.get("command", "")),
+        "command": str(made.get("command", "")),
         "config": config,
     }
 
 
-def provenance_of(manifest: Mapping[str, Any]) -> dict[str, str]:
+def provenance_of(made: Mapping[str, Any], spot: Spot) -> dict[str, str]:
     """What identifies the texts and the machine of a run."""
-    of_texts = mapping(manifest.get("texts", {}), "texts")
+    of_texts = decoded(Mapping[str, Any], made.get("texts", {}), spot.at("texts"))
     told = {
         "texts": f"{of_texts.get('count')} of {of_texts.get('name')}" if of_texts else None,
         "texts (SHA-256)": of_texts.get("sha256"),
-        **{name: manifest.get(name) for name in ("dataset", "source", "device", "dtype", "created")},
+        **{name: made.get(name) for name in ("dataset", "source", "device", "dtype", "created")},
     }
     return {name: str(value) for name, value in told.items() if value}
 

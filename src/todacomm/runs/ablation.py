@@ -5,7 +5,6 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,8 +13,9 @@ from todacomm.ablation.settings import Setting
 from todacomm.comparison.expressions import Statement
 from todacomm.core.recipe import Recipe
 from todacomm.core.versions import versions
-from todacomm.records.ablations import ABLATION, SCHEMA, ablation_record
-from todacomm.records.io import sealed, to_json, write_atomically
+from todacomm.records.ablations import ABLATION_RECORD, record_of, rows_of
+from todacomm.records.codec import plain
+from todacomm.records.io import write_atomically
 from todacomm.records.result_directories import check_name, in_part, new_directory, reserved, writable
 from todacomm.records.runs import safe
 from todacomm.report.ablation.ablation_sections import write_ablation_report
@@ -27,7 +27,7 @@ from todacomm.runs.experiment import Job
 from todacomm.runs.jobs import Failure
 from todacomm.runs.plan.estimate import rates_of
 from todacomm.runs.plan.memory_limit import check_arrays, fitted, shapes_of
-from todacomm.runs.study import told_of
+from todacomm.runs.study import failed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +108,7 @@ def write(found: Ablation, parent: Path, name: str, failures: Mapping[str, Failu
     """``ablation_<name>_<timestamp>/``, whole or not at all."""
     directory = new_directory(parent, stem_of(name))
     with reserved(directory), in_part(directory) as part:
-        write_atomically(part / ABLATION, to_json(sealed(record_of(found, failures, command))))
+        ABLATION_RECORD.write(part, record_of(found, failed(failures), command, versions()))
         write_atomically(part / "ablation.csv", csv_of(found))
         write_ablation_report(part, found, {m: f.message for m, f in failures.items()}, command)
     return directory
@@ -116,19 +116,8 @@ def write(found: Ablation, parent: Path, name: str, failures: Mapping[str, Failu
 
 def csv_of(found: Ablation) -> str:
     """One row a setting and model; what is undefined is an empty cell."""
-    rows, text = list(found.rows()), io.StringIO()
+    rows, text = [plain(row) for row in rows_of(found)], io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
-
-
-def record_of(found: Ablation, failures: Mapping[str, Failure], command: str) -> dict[str, Any]:
-    """The whole of ablation.json."""
-    return {
-        "schema": SCHEMA,
-        "command": command,
-        **ablation_record(found),
-        "failures": {model: told_of(failed) for model, failed in failures.items()},
-        "versions": versions(),
-    }

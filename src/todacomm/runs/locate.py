@@ -12,8 +12,18 @@ from todacomm.models.names import resolve
 from todacomm.records.ablations import ABLATION
 from todacomm.records.comparisons import COMPARISON
 from todacomm.records.damaged import Salvage
-from todacomm.records.io import read_json
-from todacomm.records.runs import MANIFEST, Record, gone, is_run, read_runs, runs_of, safe, stamp_of, stem_of
+from todacomm.records.runs import (
+    MANIFEST_RECORD,
+    Manifest,
+    Record,
+    gone,
+    is_run,
+    read_runs,
+    runs_of,
+    safe,
+    stamp_of,
+    stem_of,
+)
 from todacomm.records.training import ABOUT, PLAN, RECORDS, SIGNATURE
 from todacomm.runs.cache.keys import checkpoint_of
 from todacomm.runs.cache.store import Cache, default_place
@@ -89,7 +99,11 @@ def _candidates(name: str, output_dir: Path, *, runs: bool) -> list[Path]:
 def _of_model(given: Path, known: Sequence[Path], output_dir: Path) -> list[Path]:
     """The experiments that measured the weights which a model has now, those that are called like it first."""
     checkpoint = checkpoint_of(resolve(str(given)), Cache(default_place()))
-    found = [p for p in known if checkpoint and any(m.weights == checkpoint.weights_sha256 for m in _marks(p))]
+    found = [
+        p
+        for p in known
+        if checkpoint and any(m.card and m.card.weights_sha256 == checkpoint.weights_sha256 for m in _manifests(p))
+    ]
     called = [p for p in known if stem_of(p) in (given.resolve().name, f"{given.resolve().name}_tda")]
     if not found:
         others = f" (those called {given.resolve().name} there measured other weights)" if called else ""
@@ -100,33 +114,20 @@ def _of_model(given: Path, known: Sequence[Path], output_dir: Path) -> list[Path
     return [p for p in found if p in called] or found
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What a run was made of."""
-
-    texts: str
-    data: str
-    recipe: str
-    weights: str
-
-
-def _marks(directory: Path) -> set[Mark]:
+def _manifests(directory: Path) -> list[Manifest]:
     """What the runs of a directory were made of; nothing of runs that cannot be read."""
-    found = set()
+    found = []
     for run in runs_of(directory):
-        with suppress(InvalidRecord, AttributeError):
-            manifest = read_json(run / MANIFEST)
-            weights = (manifest.get("card") or {}).get("weights_sha256")
-            texts, data, recipe = (str(manifest.get(key)) for key in ("texts_sha256", "data", "recipe_digest"))
-            found.add(Mark(texts, data, recipe, str(weights)))
+        with suppress(InvalidRecord):
+            found.append(MANIFEST_RECORD.read(run))
     return found
 
 
 def _alike(candidates: Sequence[Sequence[Path]]) -> list[Path]:
     """One of the candidates of each name: those with the same texts and recipe, else with the same texts, else the newest."""
     if any(len(several) > 1 for several in candidates) and len(candidates) > 1:
-        for keys in (lambda m: (m.texts, m.data, m.recipe), lambda m: (m.texts, m.data)):
-            having = [{p: set(map(keys, _marks(p))) for p in several} for several in candidates]
+        for keys in (lambda m: (m.texts_sha256, m.data, m.recipe_digest), lambda m: (m.texts_sha256, m.data)):
+            having = [{p: set(map(keys, _manifests(p))) for p in several} for several in candidates]
             shared = set.intersection(*(set().union(*marks.values()) for marks in having))
             sets = [[next(p for p, marks in of_one.items() if key in marks) for of_one in having] for key in shared]
             if sets:

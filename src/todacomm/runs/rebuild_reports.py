@@ -13,9 +13,9 @@ from todacomm.comparison.diagram_tests import Clouds
 from todacomm.core.errors import InvalidInput, InvalidRecord
 from todacomm.core.parallel import one_thread
 from todacomm.core.types import Profile
-from todacomm.records.ablations import ABLATION, read_ablation
+from todacomm.records.ablations import ABLATION, ABLATION_RECORD
 from todacomm.records.clouds import clouds_of
-from todacomm.records.comparisons import read_sources
+from todacomm.records.comparisons import COMPARISON_RECORD, messages_of
 from todacomm.records.damaged import Salvage
 from todacomm.records.io import write_atomically
 from todacomm.records.result_directories import new_directory, writable
@@ -104,13 +104,13 @@ def never_held(run: Path) -> list[str]:
 
 def report_comparison(directory: Path, salvage: Salvage) -> Reported:
     """The comparison made again of the runs that it names, those that are gone left out."""
-    sources, runs = read_sources(directory), Runs(salvage)
+    stored, runs = COMPARISON_RECORD.read(directory), Runs(salvage)
     found: dict[str, Comparison] = {}
-    for group, members in sources.runs.items():
+    for group, members in stored.runs(directory).items():
         profiles = runs.read(members)
         if profiles:
-            how = of_those(sources.how[group], [model for model, _ in members], profiles, salvage)
-            found[group] = compare(profiles, failures=sources.failures, clouds=runs.clouds, how=how)
+            how = of_those(stored.groups[group].how, [model for model, _ in members], profiles, salvage)
+            found[group] = compare(profiles, failures=messages_of(stored.failures), clouds=runs.clouds, how=how)
     salvage.need(found, directory)
     _, page = write_comparison_reports(directory, found, run_of=runs.run_of, attempt=salvage)
     return Reported(page)
@@ -156,10 +156,10 @@ def of_those(how: How, models: Sequence[str], left: Sequence[Profile], salvage: 
 
 def report_ablation(directory: Path, salvage: Salvage) -> Reported:  # noqa: ARG001 - what every maker takes
     """The report on an ablation from its one record, so that there is nothing to do without."""
-    stored = read_ablation(directory)
-    _, page = write_ablation_report(directory, stored.ablation, stored.failures, stored.command)
+    stored = ABLATION_RECORD.read(directory)
+    _, page = write_ablation_report(directory, stored.ablation, messages_of(stored.failures), stored.command)
     old = f"{ABLATION} was written by an earlier todacomm, which did not say how deep models are: the figure of the peaks stays as it was"
-    return Reported(page, () if stored.ablation.depths is not None else (old,))
+    return Reported(page, () if stored.depths is not None else (old,))
 
 
 def report_training(directory: Path, salvage: Salvage) -> Reported:

@@ -26,11 +26,11 @@ from todacomm.core.types import Profile
 from todacomm.core.versions import versions
 from todacomm.profiles.measure import Checked
 from todacomm.records.clouds import clouds_of
-from todacomm.records.comparisons import comparison_record, gate_record
-from todacomm.records.io import sealed, to_json, write_atomically
+from todacomm.records.comparisons import COMPARISON_RECORD, Compared, Failed, gate_record, group_of
+from todacomm.records.io import write_atomically
 from todacomm.records.result_directories import check_name, check_new, in_part, new_directory, reserved, writable
 from todacomm.records.runs import Record, safe, write_record
-from todacomm.records.texts import kept, write_texts
+from todacomm.records.texts import TEXTS_RECORD, kept
 from todacomm.records.unfinished import own_directory
 from todacomm.report.document.figure_formats import PNG, Figures
 from todacomm.report.document.style import drawn_as
@@ -217,7 +217,7 @@ def write_run(directory: Path, result: Result, job: Job, written: Written) -> No
             "peak_memory": peak(),
         }
         record = Record(result.profile, manifest_of(result, about, seconds))
-        write_texts(part, kept(result.activations.texts, whole=job.study.keep_texts))
+        TEXTS_RECORD.write(part, kept(result.activations.texts, whole=job.study.keep_texts))
         apart = written.cache is not None and not linked(part / "activations", result.reading, written.cache)
         write_record(part, record, result.activations if apart else None)
 
@@ -296,15 +296,14 @@ def write_compared(
     stem = name or (all_names if len(models) < 4 and len(all_names) <= LONGEST_NAME else f"{len(models)}_models")
     directory = new_directory(output_dir, f"comparison_{stem}")
     runs = [run_of(p) for comparison in comparisons.values() for p in comparison.profiles]
-    record = {
-        "schema": 1,
-        "experiments": [relative(run, directory) for run in runs],
-        "groups": {group: comparison_record(found, verdicts(found)) for group, found in comparisons.items()},
-        "failures": {model: told_of(failure) for model, failure in (failures or {}).items()},
-        **({"gate": gate_record(gate)} if gate else {}),
-    }
+    record = Compared(
+        experiments=tuple(relative(run, directory) for run in runs),
+        groups={name: group_of(found, verdicts(found)) for name, found in comparisons.items()},
+        failures=failed(failures or {}),
+        beside={"gate": gate_record(gate)} if gate else {},
+    )
     with reserved(directory), in_part(directory) as part, drawn_as(figures):
-        write_atomically(part / "comparison.json", to_json(sealed(record)))
+        COMPARISON_RECORD.write(part, record)
         write_comparison_reports(part, comparisons, run_of=run_of, look=look)
     return directory
 
@@ -317,9 +316,9 @@ def relative(run: Path, directory: Path) -> str:
         return run.resolve().as_posix()
 
 
-def told_of(failed: Failure) -> dict[str, str]:
-    """A failure ready for JSON."""
-    return {"message": failed.message, "details": failed.details}
+def failed(failures: Mapping[str, Failure]) -> dict[str, Failed]:
+    """Failures as a record has them."""
+    return {model: Failed(one.message, one.details) for model, one in failures.items()}
 
 
 def write_measured(

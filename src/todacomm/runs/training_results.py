@@ -1,24 +1,21 @@
 """The records of an experiment of training → its signature, figures and reports; neither torch nor a network is needed."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from todacomm.core.errors import InvalidInput, InvalidRecord
+from todacomm.core.errors import InvalidInput
+from todacomm.records.codec import Format, plain
 from todacomm.records.damaged import Attempt, Salvage, strictly
-from todacomm.records.io import check_schema, read_json, to_json, write_atomically
-from todacomm.records.training import SIGNATURE, Planned, Ran, has_begun, planned, read_run
+from todacomm.records.training import AGAIN, SIGNATURE, Planned, Ran, has_begun, planned, read_run
 from todacomm.report.training.read_experiment import Findings, read_findings
 from todacomm.report.training.training_document import write_grok_report
 from todacomm.report.words.phrases import share
 from todacomm.training.milestones import GENERALISED, LOW, MEMORISED, PLATEAU_END
 from todacomm.training.signature import Signature, signature, tell
 from todacomm.training.verdict import LAG, LEVEL, RULES, Told
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,20 +31,33 @@ class Grokked:
     told: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Concluded:
+    """All of ``signature.json``."""
+
+    command: str
+    cells: Mapping[str, Any]
+    problems: Mapping[str, str]
+    without_signature: Mapping[str, Any]
+    failures: Mapping[str, str]
+
+
+SIGNATURE_RECORD = Format(Concluded, 1, AGAIN, SIGNATURE)
+
+
 def concluded(directory: Path, failures: Mapping[str, str], *, command: str = "") -> Grokked:
     """Signature, figures and reports from the records of a directory; signature.json is written last."""
     signatures, problems = judged(directory)
     told = {cell: told_of(directory, plans) for cell, plans in planned(directory).items() if cell in problems}
     write_grok_report(directory, signatures, problems, command=command)
-    record = {
-        "schema": SCHEMA,
-        "command": command,
-        "cells": {cell: signature_record(found) for cell, found in signatures.items()},
-        "problems": problems,
-        "without_signature": {cell: [_plain(asdict(one)) for one in found] for cell, found in told.items()},
-        "failures": dict(failures),
-    }
-    write_atomically(directory / SIGNATURE, to_json(record))
+    record = Concluded(
+        command,
+        {cell: signature_record(found) for cell, found in signatures.items()},
+        problems,
+        plain(told, nulls=True),
+        failures,
+    )
+    SIGNATURE_RECORD.write(directory, record)
     return Grokked(directory, signatures, problems, failures, told)
 
 
@@ -68,32 +78,21 @@ def reread(directory: Path, salvage: Salvage) -> tuple[Grokked, str]:
 
     Raises NothingLegible where no run has left a checkpoint that can be read.
     """
-    stored = salvage("command and failures", lambda: read_signature(directory)) or {}
+    stored = salvage("command and failures", lambda: SIGNATURE_RECORD.read(directory)) or Concluded("", {}, {}, {}, {})
     signatures, problems = judged(directory, salvage)
-    failures = stored.get("failures", {})
     places = {plan.name: directory / "runs" / plan.name for of in planned(directory, salvage).values() for plan in of}
     for name, place in places.items():
-        if not has_begun(place) and name not in failures:
+        if not has_begun(place) and name not in stored.failures:
             salvage.lose(name, f"{place} is missing")
     lost = {loss.what for loss in salvage.losses}
     salvage.need([name for name, place in places.items() if has_begun(place) and name not in lost], directory)
-    return Grokked(directory, signatures, problems, failures), stored.get("command", "")
+    return Grokked(directory, signatures, problems, stored.failures), stored.command
 
 
 def findings_of(directory: Path, salvage: Salvage) -> Findings:
     """All that a report or a terminal tells of an experiment; what cannot be read is noted. Raises InvalidRecord as `reread`."""
     found, command = reread(directory, salvage)
     return read_findings(directory, found.signatures, command=command, problems=found.problems, attempt=salvage)
-
-
-def read_signature(directory: Path) -> Mapping[str, Any]:
-    """``signature.json``. Raises InvalidRecord."""
-    path = directory / SIGNATURE
-    if not path.exists():
-        raise InvalidRecord(f"{path} is missing: the experiment was stopped; the same `todacomm grok` goes on with it")
-    found = read_json(path)
-    check_schema(path, found, SCHEMA)
-    return found
 
 
 def signature_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strictly) -> Signature:
@@ -121,12 +120,12 @@ def left_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strict
 
 def followed(ran: Sequence[Ran]) -> str:
     """The number whose rise is the signature, as the runs have it; that of no run where there is none."""
-    return next((str(one.about["followed"]) for one in ran), "")
+    return next((one.about.followed for one in ran), "")
 
 
 def signature_record(found: Signature) -> dict[str, Any]:
     """A signature ready for JSON, with the definitions that it rests on."""
-    return {**_plain(asdict(found)), "definitions": DEFINITIONS}
+    return {**plain(found, nulls=True), "definitions": DEFINITIONS}
 
 
 DEFINITIONS: dict[str, Any] = {
@@ -142,14 +141,3 @@ DEFINITIONS: dict[str, Any] = {
     "lag": f"{LAG}; positive: topology is later",
     "verdicts": RULES,
 }
-
-
-def _plain(value: Any) -> Any:
-    """NaN and infinity, which JSON does not have, as null."""
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,23 +18,28 @@ from todacomm.core.memory import spoken
 from todacomm.core.parallel import Lost, Number, pool
 from todacomm.core.progress import Track, silent
 from todacomm.core.versions import versions
-from todacomm.records.io import to_json, write_arrays, write_atomically
+from todacomm.records.codec import plain
+from todacomm.records.io import write_arrays
 from todacomm.records.locks import alone_in
 from todacomm.records.training import (
+    ABOUT_RECORD,
     DONE,
-    PLAN,
+    PLAN_RECORD,
     SIGNATURE,
     STATE,
     WEIGHTS,
+    About,
+    Cyclic,
+    Done,
+    Plan,
+    Planned,
     check_files,
     cut_back,
     is_done,
-    read_plan,
     read_run,
     read_state,
     rows,
     sound_rows,
-    write_about,
     write_done,
     write_observation,
     write_state,
@@ -65,15 +70,17 @@ class Experiment:
         """All runs, in the order in which they are made."""
         return [plan for _, plans in self.runs for plan in plans]
 
-    def record(self) -> dict[str, Any]:
-        """What decides every byte of the records."""
-        runs = [{"cell": cell.name, **asdict(plan)} for cell, plans in self.runs for plan in plans]
-        return {"schema": SCHEMA, "base": dict(self.base), "runs": runs}
+    @property
+    def planned(self) -> tuple[Planned, ...]:
+        """What decides, with ``base``, every byte of the records."""
+        runs = [(cell.name, plan) for cell, plans in self.runs for plan in plans]
+        return tuple(Planned(cell, plan.name, plan.kind, plan.seed, plan.settings) for cell, plan in runs)
 
     @property
     def digest(self) -> str:
         """Equal for equal experiments."""
-        return hashlib.sha256(json.dumps(self.record(), sort_keys=True).encode()).hexdigest()[:16]
+        record = {"schema": SCHEMA, "base": dict(self.base), "runs": plain(self.planned)}
+        return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def experiment_of(
@@ -140,30 +147,28 @@ def _performed_alone(place: Path, plan: RunPlan, device: str) -> str:
         with suppress(InvalidRecord):  # else it is made again
             done = read_run(place).done
             check_files(place, done)
-            return str(done.get("complaint", ""))
+            return done.complaint
         (place / DONE).unlink()
     model, data = run_name(plan)
-    write_about(place, {**asdict(plan), "model": model, "data": data, "followed": plan.followed, **_fourier(plan)})
+    ABOUT_RECORD.write(place, about_of(plan, model, data))
     begun = time.perf_counter()
     complaint = ""
     try:
         _train(place, plan, device)
     except TrainingFailed as problem:
         complaint = str(problem)
-    write_done(place, {"complaint": complaint, "seconds": round(time.perf_counter() - begun, 2)})
+    write_done(place, Done(complaint, round(time.perf_counter() - begun, 2)))
     (place / STATE).unlink(missing_ok=True)
     return complaint
 
 
-def _fourier(plan: RunPlan) -> dict[str, Any]:
-    """In which characters the task is diagonal, or why in none, as the figures need it."""
+def about_of(plan: RunPlan, model: str, data: str) -> About:
+    """What a run is, and in which characters its task is diagonal, or why in none, as the figures need it."""
     task = plan.task
-    return {
-        "characters": None if task.argument is None else {"of": task.argument[0], "prime": plan.settings["prime"]},
-        "without_fourier": task.without_fourier,
-        "task": str(task),
-        "warnings": list(task.warnings),
-    }
+    characters = None if task.argument is None else Cyclic(task.argument[0], plan.settings["prime"])
+    beside = {"task": str(task), "warnings": task.warnings}
+    names = (plan.name, plan.kind, plan.seed, plan.settings)
+    return About(*names, model, data, plan.followed, characters, task.without_fourier, beside)
 
 
 def _train(place: Path, plan: RunPlan, device: str) -> None:
@@ -192,7 +197,7 @@ def state_of(place: Path, plan: RunPlan) -> tuple[int, dict[str, np.ndarray]] | 
     if found is None:
         return None
     wanted = [step for step in plan.training.checkpoints if step <= found[0]]
-    return found if [row["step"] for row in sound_rows(place) if row["step"] <= found[0]] == wanted else None
+    return found if [row.step for row in sound_rows(place) if row.step <= found[0]] == wanted else None
 
 
 def course(
@@ -267,15 +272,14 @@ def directory_of(
 def digest_in(directory: Path) -> str | None:
     """The digest of the experiment that a directory is of; None where that cannot be read: it is not the one that is looked for."""
     try:
-        return str(read_plan(directory)["digest"])
-    except (InvalidRecord, KeyError):
+        return PLAN_RECORD.read(directory).digest
+    except InvalidRecord:
         return None
 
 
 def write_plan(directory: Path, experiment: Experiment) -> None:
     """``experiment.json``: what is to be done."""
-    record = {**experiment.record(), "digest": experiment.digest, "versions": versions()}
-    write_atomically(directory / PLAN, to_json(record))
+    PLAN_RECORD.write(directory, Plan(experiment.base, experiment.planned, experiment.digest, versions()))
 
 
 @dataclass(frozen=True, slots=True)

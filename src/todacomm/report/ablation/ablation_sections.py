@@ -5,6 +5,7 @@ from pathlib import Path
 
 from todacomm.ablation.judge import Ablation, Standing
 from todacomm.ablation.settings import FACTORS, WORDS, Setting, spoken
+from todacomm.records.ablations import rows_of
 from todacomm.report.document.pieces import Bullets, Context, Document, Paragraph, Piece, Table, parts_of, section
 from todacomm.report.layers import layer_document  # registered first: its closing sections serve every record
 from todacomm.report.words.phrases import number, plural
@@ -140,13 +141,13 @@ def settings(found: Ablation, _: Context) -> Iterator[Piece]:
     head = ("Setting", "Model", "Points", "Expansion", "Scale growth", "Shape growth", "Peak", "Doubt")
     rows = tuple(
         (
-            str(row["setting"]),
-            str(row["model"]),
-            number(row["points_measured"]),
-            *(number(row[name], 3) for name in ("expansion", "scale_growth", "shape_growth")),
-            row["peak_layer"] or "–",
-            row["doubt"] or "",
+            row.setting,
+            row.model,
+            number(row.numbers.points_measured),
+            *(number(one, 3) for one in (row.numbers.expansion, row.numbers.scale_growth, row.numbers.shape_growth)),
+            row.numbers.peak_layer or "–",
+            row.numbers.doubt,
         )
-        for row in found.rows()
+        for row in rows_of(found)
     )
     yield Table(head, rows, words=2)

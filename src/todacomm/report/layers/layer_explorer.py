@@ -272,7 +272,7 @@ def texts_data(texts: KeptTexts | str, views: Mapping[str, Views], letters: int)
         "count": len(texts),
         "length": list(texts.lengths),
         "group": None if texts.groups is None else list(texts.groups),
-        "groups": None if texts.names is None else list(texts.names),
+        "groups": None if texts.group_names is None else list(texts.group_names),
         "items": items and [snippet(item, letters) if i in shown else "" for i, item in enumerate(items)],
         "why_not": "" if items else LEFT_OUT,
     }

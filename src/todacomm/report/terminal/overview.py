@@ -33,7 +33,7 @@ TRENDS = {
     "H0 total": H0_TOTAL, "H0 / scale": H0_SHAPE, "H1 total": H1_TOTAL, "H1 / scale": H1_SHAPE,
     "H1 max / scale": "H1_max_lifetime_scaled", "H2 / scale": "H2_total_persistence_scaled",
 }  # fmt: skip
-OF_A_LAYER = {"H0 / scale": H0_SHAPE, "H1 / scale": H1_SHAPE}
+LAYER_RECORD = {"H0 / scale": H0_SHAPE, "H1 / scale": H1_SHAPE}
 
 
 def heading(text: str) -> Text:
@@ -112,7 +112,7 @@ def marks(profile: Profile, most: int) -> str:
 def layer_table(profile: Profile) -> Table:
     """One row a layer: how large the cloud is, what of H0 and H1 is free of that, with intervals, and whether a loop stands out."""
     table = framed()
-    columns = {head: key for head, key in OF_A_LAYER.items() if key in profile.names}
+    columns = {head: key for head, key in LAYER_RECORD.items() if key in profile.names}
     loops = any(the_test(m, profile, LOOP) for m in profile.measurements)
     table.add_column(profile.along, overflow="fold", max_width=20, min_width=9)
     for head in ("distinct", "scale", *columns, *(["loop p"] if loops else [])):

@@ -13,7 +13,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from todacomm.records.training import WEIGHTS, characters_of, frequencies, read_embedding, read_weights
+from todacomm.records.training import WEIGHTS, characters_of, frequencies, read_checkpoint, read_weights
 from todacomm.report.document import style
 from todacomm.report.document.matplotlib_renderer import shielded
 from todacomm.report.training.read_experiment import Exhibit, Trained
@@ -85,7 +85,7 @@ def elements(characters: Characters) -> Int[np.ndarray, " order"]:
 
 def clocks_at(run: Trained, step: int, chosen: tuple[int, ...], characters: Characters) -> list[Clock]:
     """The clocks of these frequencies at one step; none where the run has no embedding."""
-    rows = read_embedding(run.directory, step)
+    rows = read_checkpoint(run.directory, step).embedding_rows
     if rows is None:
         return []
     table = coefficients(rows, characters)
@@ -106,7 +106,7 @@ def final_clocks(run: Trained) -> tuple[list[Clock], Characters, float] | None:
     loops = [float(run.course[name][-1]) if run.has(name) else None for name in names]
     found = clocks_at(run, run.last_step, chosen, characters)
     told = [Clock(c.frequency, c.points, c.share, c.order, h) for c, h in zip(found, loops, strict=False)]
-    rows = read_embedding(run.directory, run.last_step)
+    rows = read_checkpoint(run.directory, run.last_step).embedding_rows
     return None if rows is None else (told, characters, order_by_chance(characters.order, rows.shape[1]))
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from todacomm.core.types import Measurement
-from todacomm.records.training import frequencies, read_profile, read_spectrum
+from todacomm.records.training import frequencies, read_checkpoint, read_profile
 from todacomm.report.document import style
 from todacomm.report.document.matplotlib_renderer import plain_number, shielded
 from todacomm.report.layers.diagram_plots import diagram_limit, draw_diagram
@@ -120,7 +120,7 @@ def spectrum_over_time(exhibit: Exhibit) -> Figure | None:
 def spectra(run: Trained) -> tuple[list[int], np.ndarray] | None:
     """The steps of a run and its shares (f, T); None where it has no spectrum."""
     steps = list(run.course.steps) if run.course else []
-    found = [(step, read_spectrum(run.directory, step)) for step in steps]
+    found = [(step, read_checkpoint(run.directory, step).spectrum) for step in steps]
     known = [(step, shares) for step, shares in found if shares is not None]
     if not known:
         return None

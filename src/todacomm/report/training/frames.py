@@ -9,7 +9,7 @@ from jaxtyping import Float
 from matplotlib.colors import to_hex
 
 from todacomm.core.types import Measurement
-from todacomm.records.training import characters_of, frequencies, read_embedding, read_profile
+from todacomm.records.training import characters_of, frequencies, read_checkpoint, read_profile
 from todacomm.report.document.rounding import all_rounded, rounded
 from todacomm.report.training.clock_plots import (
     AROUND,
@@ -122,7 +122,7 @@ def circles_of(run: Trained, steps: Sequence[int], chosen: tuple[int, ...], char
     seen = [clocks_at(run, step, chosen, characters) for step in steps]
     if not all(seen):
         return {"why_not": "the network has no embedding that could be laid on circles"}
-    rows = read_embedding(run.directory, run.last_step)
+    rows = read_checkpoint(run.directory, run.last_step).embedding_rows
     width = 0 if rows is None else rows.shape[1]
     return {
         "planes": [plane_record(run, [clocks[i] for clocks in seen], steps, characters) for i in range(len(chosen))],

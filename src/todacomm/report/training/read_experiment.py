@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from todacomm.records.codec import plain
 from todacomm.records.damaged import Attempt, strictly
 from todacomm.records.training import (
+    PLAN_RECORD,
     THE_PLAN,
+    Plan,
     Planned,
     check_weights,
     has_arrays,
     has_begun,
     planned,
-    read_plan,
     read_run,
 )
 from todacomm.report.words.phrases import number
@@ -134,7 +136,7 @@ class Findings:
 
     directory: Path
     exhibits: tuple[Exhibit, ...]
-    plan: Mapping[str, Any]
+    plan: Plan
     command: str
 
     @cached_property
@@ -185,7 +187,7 @@ def read_findings(
         )
         for cell, found in cells.items()
     )
-    plan = attempt(THE_PLAN, lambda: read_plan(directory)) or {}
+    plan = attempt(THE_PLAN, lambda: PLAN_RECORD.read(directory)) or Plan({}, ())
     return Findings(directory, exhibits, plan, command)
 
 
@@ -197,17 +199,16 @@ def read_trained(directory: Path, plan: Planned, judged: Signature | None, attem
     if ran is None:
         why = UNREADABLE if begun else LEFT_NOTHING
         return Trained(plan.name, plan.kind, plan.seed, place, asdict(plan), None, None, None, why)
-    course, about = ran.course, ran.about
-    complaint = str(ran.done.get("complaint", ""))
+    course, complaint = ran.course, ran.done.complaint
     return Trained(
         name=plan.name,
         kind=plan.kind,
         seed=plan.seed,
         directory=place,
-        about=about,
+        about=plain(ran.about),
         course=course,
-        told=told_of(course, str(about.get("followed", "")), judged),
-        seconds=ran.done.get("seconds"),
+        told=told_of(course, ran.about.followed, judged),
+        seconds=ran.done.seconds,
         complaint=complaint if course is not None else complaint or LEFT_NOTHING,
         whole=course is None or is_whole(place, course, plan, attempt),
     )

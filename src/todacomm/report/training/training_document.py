@@ -89,15 +89,11 @@ def provenance(findings: Findings) -> dict[str, dict[str, str]]:
     """The settings and versions that made the runs, and how long they took."""
     seconds = [run.seconds for run in findings.trained if run.seconds is not None]
     told = {
-        **{
-            name.replace("_", " "): str(value)
-            for name, value in findings.plan.get("base", {}).items()
-            if value is not None
-        },
-        "digest of the experiment": str(findings.plan.get("digest", "")),
+        **{name.replace("_", " "): str(value) for name, value in findings.plan.base.items() if value is not None},
+        "digest of the experiment": findings.plan.digest,
         "seconds of training and measuring": f"{sum(seconds):,.0f} over {plural(len(seconds), 'run')} (wall clock of each, summed)"
         if seconds
         else "",
     }
-    versions = {name: str(found) for name, found in findings.plan.get("versions", {}).items() if found}
+    versions = {name: str(found) for name, found in findings.plan.versions.items() if found}
     return {"provenance": {name: value for name, value in told.items() if value}, "versions": versions}

@@ -1,7 +1,7 @@
 """Readings and measurements as entries of the cache: what is written of them, and what is found again without a model."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +13,18 @@ from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Address, ModelCard, Points, Profile, Texts, layer_key
 from todacomm.models.checkpoints import checkpoint_files
 from todacomm.profiles.measure import Measured
-from todacomm.records.inference import claims_from, claims_record, packed
-from todacomm.records.runs import bars_of, layer_record, measurement_from
+from todacomm.records.codec import Arrays, arrays_of
+from todacomm.records.fault_messages import Spot
+from todacomm.records.inference import CLAIMS_RECORD, claims_from, record_of
+from todacomm.records.runs import LAYER_RECORD, bars_of, layer_record, measurement_from
 from todacomm.runs.cache.keys import checkpoint_of, measurement_key, model_key, reading_key
 from todacomm.runs.cache.store import Cache, array_digest
 from todacomm.runs.config import ALL, Study
 from todacomm.runs.experiment import Job, Reading
 
 BY_KIND = {"causal": "last", "masked": "cls"}  # extraction.DEFAULT_POOLING, without torch
-OF_A_CARD = (
-    "kind",
-    "norm_place",
-    "parameters",
-    "blocks",
-    "width",
-    "weights_sha256",
-    "adapter",
-    "tokenizer_from",
-    "probe",
-)
+OF_A_CARD = tuple(f.name for f in fields(ModelCard) if f.name not in ("name", "revision"))
+BESIDE_CLAIMS = ("model", "data", "pooling", "recipe", "entry", "digests")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,15 +144,19 @@ def _places(given: Texts, chosen: Texts) -> list[int]:
 
 def find_claims(key: str, cache: Cache) -> Claims | None:
     """The claims that were kept under a key; None where there are none."""
-    found = cache.get("claims", key)
-    return claims_from(*found) if found else None
+    if not (found := cache.get("claims", key)):
+        return None
+    facts, arrays = found[0], Arrays(Spot(cache.path("claims", key)), found[1])
+    own = {name: facts[name] for name in facts if name not in BESIDE_CLAIMS}
+    return claims_from(CLAIMS_RECORD.parsed(own, arrays.spot, arrays), arrays.spot)
 
 
 def keep_claims(claims: Claims, key: str, profile: Profile, cache: Cache) -> None:
     """Write the claims on a profile."""
     recipe = profile.recipe
     facts = {"model": profile.model, "data": profile.data, "pooling": recipe.pooling, "recipe": recipe.digest}
-    cache.keep("claims", key, {**facts, **claims_record(claims)}, packed(claims))
+    record = record_of(claims)
+    cache.keep("claims", key, {**facts, **CLAIMS_RECORD.row(record)}, arrays_of(record))
 
 
 # Measurements
@@ -170,8 +167,9 @@ def find_measured(cloud: str, address: Address, recipe: Recipe, cache: Cache, *,
     found = cache.get("measurements", measurement_key(cloud, recipe))
     if found is None or (check and not found[0]["confirmed"]):
         return None
-    facts, arrays = found
-    return Measured(measurement_from(address, recipe, facts["row"], arrays), facts["confirmed"])
+    facts, arrays = found[0], Arrays(Spot(f"{address} in the cache at {cache.root}"), found[1])
+    row = LAYER_RECORD.parsed(facts["row"], arrays.spot)
+    return Measured(measurement_from(address, recipe, row, arrays), facts["confirmed"])
 
 
 def keep_measured(found: Measured, cloud: str, cache: Cache) -> None:
