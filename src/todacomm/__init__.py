@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from todacomm.models.datasets import texts
     from todacomm.profiles.from_arrays import measure
     from todacomm.runs.experiment import run
+    from todacomm.runs.locate import load
 
 _PLACES = {
     "texts": "models.datasets",
@@ -44,6 +45,7 @@ _PLACES = {
     "measure": "profiles.from_arrays",
     "Measurement": "core.types",
     "run": "runs.experiment",
+    "load": "runs.locate",
     "Profile": "core.types",
     "Expansion": "core.types",
     "compare": "comparison.compare",
@@ -71,6 +73,7 @@ __all__ = [
     "compare",
     "generators",
     "grokking",
+    "load",
     "measure",
     "persistence",
     "plots",

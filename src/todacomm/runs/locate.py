@@ -1,17 +1,20 @@
 """What lies in a directory that todacomm has written, and which directory a name means."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from todacomm.ablation.judge import Ablation
+from todacomm.comparison.compare import Comparison
 from todacomm.core.errors import InvalidRecord, UnknownName
+from todacomm.core.types import Profile
 from todacomm.models.checkpoints.checkpoint_files import OF_A_MODEL
 from todacomm.models.names import resolve
-from todacomm.records.ablations import ABLATION
+from todacomm.records.ablations import ABLATION, ABLATION_RECORD
 from todacomm.records.comparisons import COMPARISON
-from todacomm.records.damaged import Salvage
+from todacomm.records.damaged import Salvage, told
 from todacomm.records.runs import (
     MANIFEST_RECORD,
     Manifest,
@@ -24,9 +27,10 @@ from todacomm.records.runs import (
     stamp_of,
     stem_of,
 )
-from todacomm.records.training import ABOUT, PLAN, RECORDS, SIGNATURE
+from todacomm.records.training import ABOUT, PLAN, RECORDS, SIGNATURE, planned, read_run
 from todacomm.runs.cache.keys import checkpoint_of
 from todacomm.runs.cache.store import Cache, default_place
+from todacomm.training.observe import Course
 
 Kind = Literal["runs", "comparison", "ablation", "training"]
 WANTED = "a directory that `todacomm run`, `compare`, `ablate`, `grok` or `measure --output` has written"
@@ -154,3 +158,81 @@ def legible_runs(directory: Path, salvage: Salvage) -> dict[Path, Record]:
         salvage.lose(run.name, f"{run} is missing")
     salvage.need(found, directory)
     return found
+
+
+# Read again
+
+
+def load(directory: str | Path, *, output_dir: str | Path = "experiments") -> Any:
+    """Read back what todacomm has written into a directory, checked against its digests.
+
+    A run of a model gives its profile, so that it can be compared, drawn and tested again without the model.
+
+    Parameters
+    ----------
+    directory : str or Path
+        What `todacomm run`, `measure --output`, `compare`, `ablate` or `grok` wrote; or a name, of which the newest is read.
+    output_dir : str or Path, default "experiments"
+        Where names are looked for.
+
+    Returns
+    -------
+    Profile, Comparison, Ablation or Course, or a tuple of them
+        A `Profile` for each run; a `Comparison` for each group of runs, made again of the runs that it names; the `Ablation`; a `Course`
+        for each training run and control. One of them by itself where there is one.
+
+    Raises
+    ------
+    InvalidRecord
+        For a directory that holds no records, and for a record that is missing, damaged or of a newer schema.
+    UnknownName
+        For a name of which there is nothing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import todacomm as td
+    >>> with tempfile.TemporaryDirectory() as empty:
+    ...     td.load(empty)
+    Traceback (most recent call last):
+    ...
+    todacomm.core.errors.InvalidRecord: ... holds no records; expected ...
+
+    """
+    [place] = find([str(directory)], Path(output_dir))
+    found = READERS[place.kind](place.directory)
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+def _profiles(directory: Path) -> list[Profile]:
+    return [record.profile for record in read_runs(directory).values()]
+
+
+def _comparisons(directory: Path) -> list[Comparison]:
+    from todacomm.runs.rebuild_reports import Runs, compared_again
+
+    salvage = Salvage()
+    found = compared_again(directory, Runs(salvage), salvage)
+    if salvage.losses:
+        raise InvalidRecord("\n".join([f"{directory} cannot be made again in full", *told(salvage.losses)]))
+    return list(found.values())
+
+
+def _ablations(directory: Path) -> list[Ablation]:
+    return [ABLATION_RECORD.read(directory).ablation]
+
+
+def _courses(directory: Path) -> list[Course]:
+    runs = [directory / "runs" / plan.name for plans in planned(directory).values() for plan in plans]
+    found = {run: read_run(run).course for run in runs}
+    if empty := [str(run) for run, course in found.items() if course is None]:
+        raise InvalidRecord(f"no checkpoint in {', '.join(empty)}; give the same `todacomm grok` again")
+    return [course for course in found.values() if course is not None]
+
+
+READERS: Mapping[Kind, Callable[[Path], Sequence[Any]]] = {
+    "runs": _profiles,
+    "comparison": _comparisons,
+    "ablation": _ablations,
+    "training": _courses,
+}

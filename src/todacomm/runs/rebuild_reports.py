@@ -103,8 +103,16 @@ def never_held(run: Path) -> list[str]:
 
 
 def report_comparison(directory: Path, salvage: Salvage) -> Reported:
-    """The comparison made again of the runs that it names, those that are gone left out."""
-    stored, runs = COMPARISON_RECORD.read(directory), Runs(salvage)
+    """The comparison made again, and its reports."""
+    runs = Runs(salvage)
+    found = compared_again(directory, runs, salvage)
+    _, page = write_comparison_reports(directory, found, run_of=runs.run_of, attempt=salvage)
+    return Reported(page)
+
+
+def compared_again(directory: Path, runs: "Runs", salvage: Salvage) -> dict[str, Comparison]:
+    """Group → its comparison, made again of the runs that the record names, those that are gone left out."""
+    stored = COMPARISON_RECORD.read(directory)
     found: dict[str, Comparison] = {}
     for group, members in stored.runs(directory).items():
         profiles = runs.read(members)
@@ -112,8 +120,7 @@ def report_comparison(directory: Path, salvage: Salvage) -> Reported:
             how = of_those(stored.groups[group].how, [model for model, _ in members], profiles, salvage)
             found[group] = compare(profiles, failures=messages_of(stored.failures), clouds=runs.clouds, how=how)
     salvage.need(found, directory)
-    _, page = write_comparison_reports(directory, found, run_of=runs.run_of, attempt=salvage)
-    return Reported(page)
+    return found
 
 
 @dataclass(slots=True, eq=False)
