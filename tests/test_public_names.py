@@ -4,7 +4,6 @@ import dataclasses
 import doctest
 import inspect
 import re
-import warnings
 from pathlib import Path
 
 import pytest
@@ -59,9 +58,7 @@ def test_the_example_of_a_public_name_runs(name, cache_place):
     thing = PUBLIC[name]
     globs = dict(vars(inspect.getmodule(inspect.unwrap(thing))))
     [test] = doctest.DocTestFinder(recurse=False).find(thing, name, globs=globs, module=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        failed, tried = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.FAIL_FAST).run(test)
+    failed, tried = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.FAIL_FAST).run(test)
     assert tried
     assert not failed
 

@@ -6,6 +6,7 @@ with a default may be missing, as older records lack it, unless it is `Whole`. W
 """
 
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -63,7 +64,7 @@ class Arrays:
     def take(self, name: str, kind: Any, sizes: dict[str, int] | None = None) -> np.ndarray:
         """The array of a name, of the type and axes of ``kind``; ``sizes`` are those of axes that are known, and grow. Raises InvalidRecord."""
         known, axes = {} if sizes is None else sizes, kind.dim_str.split()
-        expected = f"{kind.dtype.__name__.lower()} of shape ({', '.join(str(known.get(axis, axis)) for axis in axes)})"
+        expected = f"{dtype_of(kind)} of shape ({', '.join(str(known.get(axis, axis)) for axis in axes)})"
         if (array := self.found.get(name)) is None:
             raise self.spot.lacks([name], [expected])
         fit = len(axes) == array.ndim and all(
@@ -258,3 +259,9 @@ def mapping(found: Any, spot: Spot) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise spot.wrong(found, "an object")
     return found
+
+
+def dtype_of(kind: Any) -> str:
+    """The type of an array that is declared, such as float64, or float where it may be of any size."""
+    found = kind.dtypes
+    return found[0] if len(found) == 1 else min((re.sub(r"[0-9_].*", "", name) for name in found), key=len)
