@@ -53,8 +53,8 @@ def counting():
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Run the command line in a new process in which the plugin is installed."""
+def environment(tmp_path):
+    """The environment of a new process in which the plugin is installed."""
     (tmp_path / "lent").mkdir()
     (tmp_path / "lent" / "lent_plugin.py").write_text(PLUGIN, encoding="utf-8")
     about = tmp_path / "lent" / "lent-1.0.dist-info"
@@ -62,12 +62,24 @@ def run(tmp_path):
     (about / "METADATA").write_text("Name: lent\nVersion: 1.0\n", encoding="utf-8")
     (about / "entry_points.txt").write_text("[todacomm.plugins]\nlent = lent_plugin\n", encoding="utf-8")
     place = os.pathsep.join([str(tmp_path / "lent"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": place, "COLUMNS": "200"}
+
+
+def test_no_plugin_is_imported_for_a_command_that_needs_none(environment):
+    code = "import sys, todacomm.cli, todacomm.runs.config; print('lent_plugin' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.fixture
+def run(tmp_path, environment):
+    """Run the command line in that process."""
 
     def command(*arguments):
         done = subprocess.run(
             [sys.executable, "-m", "todacomm", *map(str, arguments)],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": place, "COLUMNS": "200"},
+            env=environment,
             capture_output=True,
             text=True,
             check=False,

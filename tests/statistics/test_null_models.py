@@ -9,6 +9,7 @@ from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address, PointCloud
 from todacomm.report.layers.layer_document import interpretation
+from todacomm.runs.config import OPTIONS
 from todacomm.statistics import gaussian_null
 from todacomm.statistics.null_models import NullModel, columns, given_layers, null_models, null_values
 
@@ -102,3 +103,8 @@ def test_a_relation_between_features_is_found_and_none_is_not():
 def test_a_null_that_arrays_cannot_have_is_refused(name, error):
     with pytest.raises(error, match="columns"):
         td.measure(np.eye(8), nulls=[name])
+
+
+def test_the_option_offers_every_null_model_of_ours_but_the_one_that_is_always_drawn():
+    assert set(OPTIONS["nulls"].kind.choices) == set(null_models.ours) - {"gaussian"}
+    assert OPTIONS["nulls"].kind.shape == "text,untrained,columns|none"

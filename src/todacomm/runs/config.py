@@ -118,6 +118,7 @@ def _formats(found: tuple[str, ...]) -> tuple[str, ...]:
     return Figures(found).formats
 
 
+OUR_NULLS = ("text", "untrained", "columns")  # the module that has them is loaded when one is asked for
 COUNT = whole(1)
 POINTS = maybe(whole(FEWEST_POINTS))
 AUTO = word_or("auto", COUNT)
@@ -140,7 +141,7 @@ class Study:
         single={"model": ("NAME", "Measure one model: a name of todacomm list-models"),
                 "hf_model": ("ID|DIR", "Measure one model: a hub id or a directory")})
     datasets: tuple[str, ...] = option(
-        ("wikitext2",), names(), f"Datasets, one run each: {', '.join(sources)}, path.txt, path.jsonl[:field] or "
+        ("wikitext2",), names(), f"Datasets, one run each: {', '.join(sources.ours)}, path.txt, path.jsonl[:field] or "
         f"{HUB_FORM}", OF_TEXTS, CHOICE, STUDY, single={"dataset": ("NAME|FILE|hf:…", "Measure on one dataset")})
     samples: int = option(
         500, whole(FEWEST_POINTS), "Number of texts of each dataset", OF_TEXTS, READING)
@@ -194,7 +195,7 @@ class Study:
         "against; 0 leaves "
         "it out", NULLS, INFERENCE)
     nulls: tuple[str, ...] = option(
-        _ASKED.nulls, Kind(_nulls, "text,untrained,columns|none", choices=("text", "untrained", "columns")), "Test against these null "
+        _ASKED.nulls, Kind(_nulls, f"{','.join(OUR_NULLS)}|none", choices=OUR_NULLS), "Test against these null "
         "models, too: text shuffles the tokens of each text, untrained draws random weights, columns shuffles each feature", NULLS,
         INFERENCE)
     null_runs: int = option(
