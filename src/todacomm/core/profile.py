@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -11,7 +11,6 @@ from jaxtyping import Float
 from todacomm.core.diagrams import Diagrams
 from todacomm.core.errors import InvalidInput, MissingExtra, UnknownName
 from todacomm.core.inference_types import Claims, Interval, NullTest, Number
-from todacomm.core.model_card import ModelCard
 from todacomm.core.point_cloud import Address, CloudFacts
 from todacomm.core.recipe import Recipe
 from todacomm.core.value_types import ReadOnly, by_value
@@ -121,6 +120,28 @@ class Expansion:
     def carries_conclusion(self) -> bool:
         """Whether there is a growth, and no doubt about it."""
         return self.growth is not None and not self.doubt
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model is, read from the model itself: ``kind`` is causal (no token sees those after it) or masked (each
+    token sees all), ``norm_place`` pre-LN (a norm reads the stream before a sublayer), post-LN (after it), or other
+    (only what a sublayer adds is normalised). ``probe`` is how it read a short text when it was loaded: whether it is
+    causal, which texts may share a batch, and the changes that say so. ``adapter`` was merged into the weights;
+    ``tokenizer_from`` is set where it is not the model's own.
+    """
+
+    name: str
+    kind: Literal["causal", "masked"]
+    norm_place: Literal["pre-LN", "post-LN", "other"]
+    parameters: int
+    blocks: int
+    width: int
+    revision: str
+    weights_sha256: str
+    adapter: str = ""
+    tokenizer_from: str = ""
+    probe: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @by_value

@@ -16,7 +16,6 @@ from todacomm.core.diagrams import Bars as Bars  # noqa: PLC0414
 from todacomm.core.diagrams import Diagrams as Diagrams  # noqa: PLC0414
 from todacomm.core.errors import InvalidTexts
 from todacomm.core.inference_types import Number as Number  # noqa: PLC0414
-from todacomm.core.model_card import ModelCard as ModelCard  # noqa: PLC0414
 from todacomm.core.point_cloud import Address as Address  # noqa: PLC0414
 from todacomm.core.point_cloud import CloudFacts as CloudFacts  # noqa: PLC0414
 from todacomm.core.point_cloud import PointCloud as PointCloud  # noqa: PLC0414
@@ -26,6 +25,7 @@ from todacomm.core.point_cloud import layer_key as layer_key  # noqa: PLC0414
 from todacomm.core.profile import Expansion as Expansion  # noqa: PLC0414
 from todacomm.core.profile import Growth as Growth  # noqa: PLC0414
 from todacomm.core.profile import Measurement as Measurement  # noqa: PLC0414
+from todacomm.core.profile import ModelCard as ModelCard  # noqa: PLC0414
 from todacomm.core.profile import Profile as Profile  # noqa: PLC0414
 from todacomm.core.value_types import by_value
 
