@@ -113,6 +113,13 @@ def write_plan(directory, rows):
     (directory / "experiment.json").write_text(to_json(plan))
 
 
+def write_training(directory, **how):
+    """Two runs that grok and two controls under one plan; its rows."""
+    rows = write_cell(directory, **how)
+    write_plan(directory, rows)
+    return rows
+
+
 def judged(directory, rows):
     """The signature of runs that are all on disk."""
     courses = [read_run(directory / "runs" / row["name"]).course for row in rows]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grok_directories import write_cell, write_plan
+from grok_directories import write_training
 from todacomm.ablation.judge import Ablation, Rerun, ablation
 from todacomm.ablation.settings import Setting
 from todacomm.core.inference_types import Asked
@@ -76,7 +76,7 @@ def a_training() -> Path:
         patch.setattr(all_figures, "write_grok_figures", lambda *_: [])
         directory = Path(KEPT.name) / "grok_add_p19_20260101_000000"
         directory.mkdir()
-        write_plan(directory, write_cell(directory))
+        write_training(directory)
         concluded(directory, {}, command="todacomm grok --prime 19")
     return directory
 

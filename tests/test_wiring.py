@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import todacomm as td
-from grok_directories import judged, write_cell, write_plan
+from grok_directories import judged, write_training
 from report_profiles import four
 from shapes import circle
 from todacomm.cli.tables import growth_line, write_csv
@@ -346,8 +346,7 @@ def test_doubtful_rows_take_no_part_in_correlations():
 
 def test_the_table_of_runs_has_plateau_after_and_ratio_of_their_records(tmp_path, monkeypatch):
     monkeypatch.setattr("todacomm.statistics.changepoints.DRAWS", 20)
-    rows = write_cell(tmp_path)
-    write_plan(tmp_path, rows)
+    rows = write_training(tmp_path)
     signature = judged(tmp_path, rows)
     findings = reading.read_findings(tmp_path, {"": signature}, command="", problems={})
     table = next(iter(runs_section(findings, {})))

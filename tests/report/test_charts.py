@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import same_color
 
-from grok_directories import judged, write_cell, write_plan
+from grok_directories import judged, write_training
 from stored import an_ablation
 from todacomm import measure
 from todacomm.comparison.compare import compare
@@ -56,8 +56,7 @@ def charts(tmp_path_factory):
 
 def grokked(directory):
     """Two runs that grok and two controls."""
-    rows = write_cell(directory)
-    write_plan(directory, rows)
+    rows = write_training(directory)
     return read_findings(directory, {"": judged(directory, rows)}, command="", problems={})
 
 

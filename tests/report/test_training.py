@@ -24,6 +24,7 @@ from grok_directories import (
     write_cell,
     write_plan,
     write_run,
+    write_training,
 )
 from todacomm.report.training import clock_plots as clocks
 from todacomm.report.training import read_experiment as reading
@@ -47,8 +48,7 @@ def quickly():
 def cell(tmp_path_factory, quickly):
     """A directory with two runs that grok and two controls, and its rows."""
     directory = tmp_path_factory.mktemp("cell")
-    rows = write_cell(directory)
-    write_plan(directory, rows)
+    rows = write_training(directory)
     return directory, rows
 
 
@@ -292,8 +292,7 @@ def test_moments_are_start_plateau_generalised_and_end(cell):
 
 @pytest.mark.slow
 def test_a_task_without_characters_has_no_clock_and_the_report_says_why(tmp_path):
-    rows = write_cell(tmp_path, fourier=False, count=10)
-    write_plan(tmp_path, rows)
+    write_training(tmp_path, fourier=False, count=10)
     names = {path.name for path in write_grok_report(tmp_path, {}, {"": "2 controls needed"}, command="x")}
     assert names == {
         "training_curves.png",
@@ -309,8 +308,7 @@ def test_a_task_without_characters_has_no_clock_and_the_report_says_why(tmp_path
 
 @pytest.mark.slow
 def test_a_task_without_an_embedding_is_followed_in_its_deepest_layer(tmp_path):
-    rows = write_cell(tmp_path, fourier=False, embedded=False, count=10)
-    write_plan(tmp_path, rows)
+    write_training(tmp_path, fourier=False, embedded=False, count=10)
     write_grok_report(tmp_path, {}, {"": "too short"}, command="x")
     assert "H1 max of layer 0, unit sphere" in (tmp_path / "reports" / "report.md").read_text()
 

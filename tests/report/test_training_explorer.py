@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from grok_directories import COUNT, EVERY, FOLLOWED, FREQUENCIES, GROUP, P, judged, write_cell, write_plan
+from grok_directories import COUNT, EVERY, FOLLOWED, FREQUENCIES, GROUP, P, judged, write_training
 from todacomm.records.training import read_checkpoint, read_profile
 from todacomm.report.document import page_renderer, rounding
 from todacomm.report.document.page import to_html
@@ -38,8 +38,7 @@ def quickly():
 def findings(tmp_path_factory, quickly):
     """Two runs that grok and two controls."""
     directory = tmp_path_factory.mktemp("grokked")
-    rows = write_cell(directory)
-    write_plan(directory, rows)
+    rows = write_training(directory)
     return read_findings(directory, {"": judged(directory, rows)}, command="", problems={})
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import todacomm as td
-from grok_directories import FOLLOWED, write_cell, write_plan
+from grok_directories import FOLLOWED, write_training
 from todacomm.ablation.judge import Ablation
 from todacomm.core.errors import InvalidRecord
 
@@ -49,7 +49,7 @@ def test_an_ablation_is_read_back(measured, todacomm):
 
 
 def test_training_runs_are_read_back_with_their_controls(tmp_path):
-    write_plan(tmp_path, write_cell(tmp_path))
+    write_training(tmp_path)
     found = td.load(tmp_path)
     assert {course.kind == "run" for course in found} == {True, False}
     assert all(isinstance(course, td.grokking.Course) for course in found)
