@@ -10,6 +10,7 @@ import typer
 from todacomm.cli import console, options, streams
 from todacomm.cli import run as running
 from todacomm.core.errors import InvalidInput
+from todacomm.core.progress import unsaid
 from todacomm.core.recipe import FEWEST_POINTS
 from todacomm.runs.config import OPTIONS, OUTPUT_PANEL, Study
 from todacomm.runs.fields import Kind, Option, listed, maybe, named
@@ -146,7 +147,7 @@ def ablate(
     bounds = bounds_of(claim or [], recipe, null_draws)
     silent = quiet or json
     with console.tracker(quiet=silent) as track:
-        means = means_of(study, null_draws, track, console.unsaid if silent else console.say)
+        means = means_of(study, null_draws, track, unsaid if silent else console.say)
         if path is None:
             found = ablate_models(study, settings, bounds, means, command=running.command_line())
         else:

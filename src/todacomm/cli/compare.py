@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from todacomm.cli import console, options, streams, tables
+from todacomm.core.progress import unsaid
 from todacomm.runs.config import Study
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def compare(
         check_name(f"comparison_{study.name}")
     how = how_of(against, group or [], blocks)
     output_dir = Path(study.output_dir)
-    profiles, runs = read(names, output_dir, say=console.unsaid if quiet else console.say)
+    profiles, runs = read(names, output_dir, say=unsaid if quiet else console.say)
     with console.tracker(quiet=quiet or json) as track:
         found = compared(profiles, clouds=lambda p: clouds_of(runs[id(p)], p), how=how, track=track)
     outcomes = judge(rules, found) if rules else []

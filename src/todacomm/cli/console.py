@@ -112,7 +112,3 @@ def warnings_told() -> Iterator[None]:
         yield
     for message in dict.fromkeys(str(one.message) for one in seen if one.category is UserWarning):
         warn(message)
-
-
-def unsaid(message: str) -> None:
-    """`say` with ``--quiet``."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from todacomm.cli import console, options, streams
 from todacomm.cli import run as running
 from todacomm.core.errors import InvalidInput
+from todacomm.core.progress import unsaid
 from todacomm.runs.config import OPTIONS, OUTPUT_PANEL, Study
 from todacomm.runs.fields import Kind, Option, named
 
@@ -114,7 +115,7 @@ def grok(
     study = Study(**{"device": "cpu", **{key: given[key] for key in SHARED if key in given}})
     experiment = experiment_of(preset, settings, seeds_of(seeds), sweep=sweep_of(sweep or []), controls=controls)
     silent = quiet or json
-    say = console.unsaid if silent else console.say
+    say = unsaid if silent else console.say
     if hint := hint_of(preset, settings):
         say(hint)
     with console.tracker(quiet=silent) as track:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from todacomm.cli import console, options, tables
+from todacomm.core.progress import unsaid
 from todacomm.runs.config import DEFAULT_STUDY, OF_MODELS, OPTIONS, Study
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def run(
     study = study_of(config, given)
     silent = quiet or csv or json
     with console.tracker(quiet=silent) as track:
-        say = console.unsaid if silent else console.say
+        say = unsaid if silent else console.say
         outcome = execute(study, command=command_line(), track=track, say=say, warn=console.warn)
     show(outcome, csv=csv, json=json, quiet=quiet)
     if outcome.failures:

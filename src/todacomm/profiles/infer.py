@@ -57,6 +57,7 @@ def with_claims(
     """
     if not asked.anything:
         return profile
+    further = of_points(asked)
     labels = None if groups is None else chosen(groups, profile.recipe)
     ungrouped = without_groups(asked, labels)
     sizes = dict.fromkeys(m.facts.points for m in profile.measurements)
@@ -69,9 +70,7 @@ def with_claims(
     halves = {layer: look.halves for layer, look in looks.items() if look.halves}
     singly = {layer: look.one_by_one for layer, look in looks.items() if look.one_by_one}
     tests, loops = gaussian(profile, looks, cloud, asked, track=track, spread=spread)
-    others = {
-        null: against(null, profile, looks, cloud, asked, track=track, spread=spread) for null in of_points(asked)
-    }
+    others = {null: against(null, profile, looks, cloud, asked, track=track, spread=spread) for null in further}
     claims = Claims(
         asked=asked,
         intervals={layer: intervals(found, confidence=asked.confidence) for layer, found in halves.items()},

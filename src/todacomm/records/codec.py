@@ -261,6 +261,7 @@ def mapping(found: Any, spot: Spot) -> Mapping[str, Any]:
     return found
 
 
+@cache
 def dtype_of(kind: Any) -> str:
     """The type of an array that is declared, such as float64, or float where it may be of any size."""
     found = kind.dtypes

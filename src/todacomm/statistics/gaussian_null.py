@@ -176,11 +176,16 @@ def gaussian_null(
 def condensed_of(points: Points, recipe: Recipe, address: Address) -> Condensed:
     """The distances of rotated points as the recipe wants them, each draw in its own unit."""
     if recipe.scale == "sphere":
-        return prepare(PointCloud(points, address), replace(recipe, subsample=None)).condensed
+        return prepared_again(points, recipe, address)
     condensed = pairwise(points, recipe.distance)
     if recipe.scale != "none":
         condensed /= {"median": median, "rms": rms}[recipe.scale](condensed) or 1.0
     return condensed
+
+
+def prepared_again(points: Points, recipe: Recipe, address: Address) -> Condensed:
+    """The distances of a draw of a cloud as it came, prepared as the cloud was; its subsample has been taken."""
+    return prepare(PointCloud(points, address), replace(recipe, subsample=None)).condensed
 
 
 def numbers_of(condensed: Condensed, recipe: Recipe, names: Sequence[str]) -> list[float]:

@@ -10,17 +10,17 @@ the rows of a cloud are exchangeable with those of a draw.
 
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from todacomm.clouds.duplicates import told_apart
-from todacomm.clouds.prepare import PreparedCloud, prepare, subsample
+from todacomm.clouds.prepare import PreparedCloud, subsample
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.recipe import Recipe
 from todacomm.core.registry import Registry
 from todacomm.core.types import Address, PointCloud, Points
-from todacomm.statistics.gaussian_null import Values, numbers_of, tested_names, without_null
+from todacomm.statistics.gaussian_null import Values, numbers_of, prepared_again, tested_names, without_null
 
 Draw = Callable[[Sequence[Points], np.random.Generator], Sequence[Points]]
 STREAM = 3  # keeps these random numbers apart from others of the same seed
@@ -112,14 +112,13 @@ def _of_draw(
     layers: GivenLayers, null: NullModel, recipe: Recipe, number: int, names: Sequence[str]
 ) -> Iterable[list[float]]:
     """One draw of every layer, measured."""
-    alone = replace(recipe, subsample=None)
     for address, points, reason in zip(
         layers.addresses, _drawn(layers, null, recipe.seed, number), layers.reasons, strict=True
     ):
         if reason:
             yield [np.nan] * len(names)
         else:
-            yield numbers_of(prepare(PointCloud(points, address), alone).condensed, recipe, names)
+            yield numbers_of(prepared_again(points, recipe, address), recipe, names)
 
 
 def _drawn(layers: GivenLayers, null: NullModel, seed: int, number: int) -> Sequence[Points]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from todacomm.report.document.pieces import Bullets, Context, Paragraph, Picture, Piece, Terms, picture_parts, section
 from todacomm.report.training.read_experiment import Findings
+from todacomm.report.words.glossary import GLOSSARY
 from todacomm.report.words.phrases import plural, share
 from todacomm.training.milestones import DELAY, GENERALISED, LAST, LOW, MEMORISED, PLATEAU_END
 from todacomm.training.verdict import LAG, LEVEL, RULES
@@ -70,7 +71,7 @@ def definitions(findings: Findings, _: Context) -> Iterator[Piece]:
             ),
             *((verdict.capitalize(), f"{rule}.") for verdict, rule in RULES.items()),
             ("Controls", "the same training with the answers permuted among the training pairs, or without weight decay: they can memorise, and nothing more."),
-            ("Bar", "a feature of the cloud that appears at one distance (birth) and goes at a larger one (death); its lifetime is the difference."),
+            ("Bar", GLOSSARY["Bar"]),
             ("H0, H1", "bars of clusters, and of loops; total: the sum of their lifetimes, max: the longest."),
             ("H1 max", f"the longest bar of H1 of the cloud {findings.shown.layer.replace('_', ' ')}: rows centred, each then put on the unit sphere; lengths are chords."),
             ("Onset", "where a level and a straight rise that join fit the course best, up to nine tenths of the way to its highest."),
