@@ -12,7 +12,7 @@ PLUGIN = '''
 
 import numpy as np
 
-from todacomm.homology.engines import engines, ripser
+from todacomm.homology.engines import engine, ripser
 from todacomm.homology.metrics import lifetimes, metric
 from todacomm.models.datasets import Texts, sources
 from todacomm.models.pooling import pooling
@@ -26,7 +26,7 @@ def middle_lifetime(bars):
     return float(np.median(lifetimes(bars))) if len(bars) else None
 
 
-@engines.register("lent")
+@engine("lent", "lent")
 def lent(condensed, *, maxdim, threshold):
     return ripser(condensed, maxdim=maxdim, threshold=threshold)
 

@@ -436,7 +436,19 @@ def test_a_metric_or_an_engine_of_others_is_known_by_its_file(tmp_path, monkeypa
         del metrics._entries[added.name]
         keys._foreign.cache_clear()
     assert measurement_key("cloud", Recipe()) == before
-    assert all(engine.__module__.startswith("todacomm") for engine in engines.values())
+    assert all(engine.compute.__module__.startswith("todacomm") for engine in engines.values())
+
+
+def test_the_key_of_a_measurement_has_the_versions_of_the_libraries_of_its_engine_alone(monkeypatch):
+    def keys_with(changed):
+        monkeypatch.setattr(keys, "_versions", lambda names: {name: name == changed for name in names})
+        return {name: measurement_key("cloud", Recipe(engine=name)) for name in engines}
+
+    before = keys_with("")
+    for name, engine in engines.items():
+        for library in engine.libraries:
+            assert keys_with(library)[name] != before[name]
+    assert keys_with("ripser")["redzed"] == before["redzed"]
 
 
 def test_an_entry_that_vanishes_while_runs_are_compared_is_no_matter(tmp_path, cache_place):

@@ -9,10 +9,11 @@ from scipy.stats import t as student
 
 from todacomm.clouds.prepare import prepare
 from todacomm.core.errors import InvalidInput, UnknownName
+from todacomm.core.inference_types import UNTRIED, IntervalRule
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address, PointCloud
 from todacomm.homology.engines import among, persistence, restriction, subsampler
-from todacomm.homology.metrics import metrics
+from todacomm.homology.metrics import metric, metrics
 from todacomm.profiles.measure import measure_prepared
 from todacomm.statistics.intervals import (
     difference_interval,
@@ -372,6 +373,19 @@ def test_every_metric_has_a_rule_of_its_own(halves):
     assert [name for name in halves.names if "no simulation" in rule_of(name).note] == []
     assert rule_of("H2_total_persistence_scaled") == rule_of("H1_total_persistence")
     assert "no simulation" in rule_of("H1_of_somebody").note
+
+
+def test_a_metric_brings_its_rule_and_one_without_has_that_of_the_untried():
+    own = IntervalRule(0.5, "log")
+    added = [metric("own_rule", degree=1, label="own", rules=(own,)), metric("no_rule", degree=0, label="none")]
+    try:
+        for register in added:
+            register(lambda bars: float(len(bars)))
+        assert rule_of("H0_own_rule") == rule_of("H2_own_rule_scaled") == own
+        assert rule_of("H1_no_rule") == UNTRIED
+    finally:
+        for name in ("own_rule", "no_rule"):
+            metrics._entries.pop(name, None)
 
 
 @pytest.mark.slow

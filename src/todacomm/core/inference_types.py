@@ -87,6 +87,38 @@ class Interval:
         return Interval(estimate, low, high, self.confidence, self.method, self.note)
 
 
+@dataclass(frozen=True, slots=True)
+class IntervalRule:
+    """How a metric becomes a confidence interval (`todacomm.statistics.intervals`).
+
+    ``power`` is c in (1/2)^c, by which the variance falls from half the points to all of them. ``form`` is what the
+    halves are compared by: the value *in proportion*, times T / mean of all halves; times its *root*, as things that
+    are counted vary; the *log*; or the *deficit*, log(log(points - 1) - value). ``steadied``: the variance is averaged
+    with twice that of all half values. ``skewed``: the ends are as far from the number in its square root, for sums of
+    few bars. ``quarters``: quarters in place of halves, and no shrinking. ``grouped`` is c where whole groups are
+    drawn, None for the same. ``least`` is the least value there can be. ``steepest``: in unpaired comparisons the power
+    is measured on quarters against halves, of the values as they are, and is this at most; None keeps the rule there
+    too.
+    """
+
+    power: float = 1.0
+    form: Literal["in proportion", "root", "log", "deficit"] = "in proportion"
+    steadied: bool = False
+    skewed: bool = False
+    quarters: bool = False
+    least: float = 0.0
+    steepest: float | None = None
+    note: str = ""
+    grouped: float | None = None
+
+    def power_of(self, halves: "Halves") -> float:
+        """How the variance falls from halves to the whole."""
+        return self.grouped if halves.groups and self.grouped is not None else self.power
+
+
+UNTRIED = IntervalRule(0.5, steadied=True, note="no simulation stands behind the rule of this metric")
+
+
 def at_most_alpha(p: float) -> bool:
     """Whether a p-value is at most 0.05; one of 10 in 200 is, whatever the last bit of the quotient says."""
     return p <= ALPHA * (1 + 1e-9)

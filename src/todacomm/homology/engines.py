@@ -7,6 +7,7 @@ registered.
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,14 +22,35 @@ from todacomm.homology import bitlink
 from todacomm.homology.bitlink.edge_order import LARGEST, encoded, points_of
 
 Condensed = Float[np.ndarray, " pairs"]  # float32; own() keeps the precision of float64
-Engine = Callable[..., Diagrams]  # (condensed, *, maxdim: int, threshold: float) -> Diagrams
+Compute = Callable[..., Diagrams]  # (condensed, *, maxdim: int, threshold: float) -> Diagrams
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A function that computes diagrams, and the ``libraries``, as PyPI calls them, whose versions decide the result."""
+
+    name: str
+    compute: Compute
+    libraries: tuple[str, ...] = ()
+
+    def __call__(self, condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
+        """The diagrams of dimensions 0 to ``maxdim``, up to ``threshold``."""
+        return self.compute(condensed, maxdim=maxdim, threshold=threshold)
+
 
 engines: Registry[Engine] = Registry("engine")
+
+
+def engine(name: str, *libraries: str) -> Callable[[Compute], Engine]:
+    """Register a function as an engine; the versions of its ``libraries`` go into the cache key of what it computes."""
+    return lambda compute: engines.add(name, Engine(name, compute, libraries))
+
+
 DEFAULT, REFERENCE = "bitlink", "ripser"
 SINGLE = np.dtype(np.float32)
 
 
-@engines.register("bitlink")
+@engine("bitlink", "numba", "redzed-tda")
 def own(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
     """Our own: `todacomm.homology.bitlink`. H2, and a Python that numba does not serve yet, are left to RedZeD."""
     if maxdim > 1 or not bitlink.available():
@@ -45,7 +67,7 @@ def engine_ready() -> None:
         bitlink.ready()
 
 
-@engines.register("redzed")
+@engine("redzed", "redzed-tda")
 def redzed(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
     """RedZeD, active enumeration: Kapulkin and Kershaw 2026, https://arxiv.org/abs/2606.06310."""
     import redzed_tda as library
@@ -55,7 +77,7 @@ def redzed(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
     return Diagrams.from_arrays(found).scaled(square.unit)
 
 
-@engines.register("ripser")
+@engine("ripser", "ripser")
 def ripser(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
     """Ripser, the reference: Bauer 2021, https://doi.org/10.1007/s41468-021-00071-5."""
     import ripser as library

@@ -6,13 +6,14 @@ median pairwise distance.
 """
 
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from todacomm.core.inference_types import Alternative
+from todacomm.core.inference_types import UNTRIED, Alternative
+from todacomm.core.inference_types import IntervalRule as Rule
 from todacomm.core.registry import Registry
 from todacomm.core.types import Bars, Diagrams, Number
 
@@ -25,6 +26,8 @@ class Metric:
     """A number of one diagram: ``of(bars)``, its ``degree``, a ``label`` for axes, the lowest dimension it speaks of.
 
     ``alternative`` is what a test against a null asks: whether the number is ``greater``, or different (``two-sided``).
+    ``rules`` say how it becomes an interval: the first in its lowest dimension, the next one dimension higher, the last
+    in all above.
     """
 
     name: str
@@ -33,16 +36,27 @@ class Metric:
     from_dimension: int
     of: Callable[[Bars], Number]
     alternative: Alternative = "two-sided"
+    rules: Sequence[Rule] = (UNTRIED,)
+
+    def rule(self, dimension: int) -> Rule:
+        """How the number becomes an interval in this dimension."""
+        return self.rules[min(dimension - self.from_dimension, len(self.rules) - 1)]
 
 
 metrics: Registry[Metric] = Registry("metric")
 
 
 def metric(
-    name: str, *, degree: int, label: str, from_dimension: int = 0, alternative: Alternative = "two-sided"
+    name: str,
+    *,
+    degree: int,
+    label: str,
+    from_dimension: int = 0,
+    alternative: Alternative = "two-sided",
+    rules: Sequence[Rule] = (UNTRIED,),
 ) -> Callable[[Callable[[Bars], Number]], Metric]:
     """Register a function of (m, 2) bars under ``H{k}_{name}`` for every dimension k from ``from_dimension`` on."""
-    return lambda function: metrics.add(name, Metric(name, degree, label, from_dimension, function, alternative))
+    return lambda of: metrics.add(name, Metric(name, degree, label, from_dimension, of, alternative, rules))
 
 
 def lifetimes(bars: Bars) -> Float[np.ndarray, " m"]:
@@ -50,13 +64,18 @@ def lifetimes(bars: Bars) -> Float[np.ndarray, " m"]:
     return bars[:, 1] - bars[:, 0]
 
 
-@metric("count", degree=0, label="bars")
+@metric("count", degree=0, label="bars", rules=(Rule(0.0), Rule(-0.5, "root", steepest=-1.25)))
 def count(bars: Bars) -> Number:
     """The number of finite bars; 0 for an empty diagram. H0 has one bar less than distinct points."""
     return float(len(bars))
 
 
-@metric("total_persistence", degree=1, label="total persistence")
+@metric(
+    "total_persistence",
+    degree=1,
+    label="total persistence",
+    rules=(Rule(), Rule(steadied=True, skewed=True, steepest=-1.0)),
+)
 def total_persistence(bars: Bars) -> Number:
     """The sum of the lifetimes, of the finite bars only; 0 for an empty diagram.
 
@@ -66,19 +85,28 @@ def total_persistence(bars: Bars) -> Number:
     return float(lifetimes(bars).sum())
 
 
-@metric("max_lifetime", degree=1, label="longest bar", alternative="greater")
+@metric(
+    "max_lifetime",
+    degree=1,
+    label="longest bar",
+    alternative="greater",
+    rules=(
+        Rule(0.0, "log", quarters=True, steepest=1.0, note="one point decides it"),
+        Rule(0.25, steepest=1.0, grouped=0.0),
+    ),
+)
 def max_lifetime(bars: Bars) -> Number:
     """The longest finite lifetime; 0 for an empty diagram."""
     return float(lifetimes(bars).max(initial=0.0))
 
 
-@metric("mean_lifetime", degree=1, label="mean lifetime")
+@metric("mean_lifetime", degree=1, label="mean lifetime", rules=(Rule(), Rule(steepest=2.0)))
 def mean_lifetime(bars: Bars) -> Number:
     """The mean finite lifetime; undefined for an empty diagram."""
     return float(lifetimes(bars).mean()) if len(bars) else None
 
 
-@metric("persistence_norm", degree=1, label="2-norm of lifetimes")
+@metric("persistence_norm", degree=1, label="2-norm of lifetimes", rules=(Rule(), Rule(steepest=0.5)))
 def persistence_norm(bars: Bars) -> Number:
     """The Euclidean norm of the vector of lifetimes; 0 for an empty diagram."""
     lives = lifetimes(bars)
@@ -86,7 +114,12 @@ def persistence_norm(bars: Bars) -> Number:
     return float(np.linalg.norm(lives / longest)) * longest if longest else 0.0  # squares of any size
 
 
-@metric("entropy", degree=0, label="persistence entropy (nats)")
+@metric(
+    "entropy",
+    degree=0,
+    label="persistence entropy (nats)",
+    rules=(Rule(0.75, "deficit", steepest=1.25), Rule(1.5, "root", steepest=1.5)),
+)
 def entropy(bars: Bars) -> Number:
     """Shannon entropy of the normalised lifetimes, in nats; 0 for fewer than two bars.
 
@@ -99,14 +132,27 @@ def entropy(bars: Bars) -> Number:
     return float(-(shares * np.log(shares)).sum())
 
 
-@metric("birth_of_longest", degree=1, label="birth of the longest bar", from_dimension=1)
+@metric(
+    "birth_of_longest",
+    degree=1,
+    label="birth of the longest bar",
+    from_dimension=1,
+    rules=(Rule(0.0, steepest=1.0, note="it jumps where another bar is nearly as long"),),
+)
 def birth_of_longest(bars: Bars) -> Number:
     """The birth of the longest bar, of several the earliest; undefined for an empty diagram."""
     lives = lifetimes(bars)
     return float(bars[lives == lives.max(), 0].min()) if len(bars) else None
 
 
-@metric("death_birth_ratio", degree=0, label="largest death / birth", from_dimension=1, alternative="greater")
+@metric(
+    "death_birth_ratio",
+    degree=0,
+    label="largest death / birth",
+    from_dimension=1,
+    alternative="greater",
+    rules=(Rule(0.5, "root", least=1.0, steepest=0.75, grouped=0.0),),
+)
 def death_birth_ratio(bars: Bars) -> Number:
     """The largest ratio of death to birth, a measure of prominence that no unit enters; undefined for an empty diagram.
 
@@ -115,7 +161,14 @@ def death_birth_ratio(bars: Bars) -> Number:
     return float((bars[:, 1] / bars[:, 0]).max()) if len(bars) else None
 
 
-@metric("prominence", degree=0, label="prominence", from_dimension=1, alternative="greater")
+@metric(
+    "prominence",
+    degree=0,
+    label="prominence",
+    from_dimension=1,
+    alternative="greater",
+    rules=(Rule(0.5, "root", steepest=0.75, grouped=0.0),),
+)
 def prominence(bars: Bars) -> Number:
     """The largest log(death / birth) over the usual one; 0 for an empty diagram.
 

@@ -20,6 +20,7 @@ from todacomm.core.progress import Say, Track, silent, unsaid
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Address, PointCloud, Points, Profile, layer_key
 from todacomm.core.versions import installed
+from todacomm.homology.engines import engines
 from todacomm.profiles.measure import Measured, Task, assembled, drawn_for_check, measure_task
 from todacomm.runs.cache.entries import Stored, find_measured, find_reading, keep_measured, keep_reading
 from todacomm.runs.cache.keys import OF_A_MEASUREMENT, OF_A_READING, code_digest
@@ -66,7 +67,8 @@ class Place:
 def numbers_from() -> dict[str, str]:
     """What numbers depend on: todacomm by the digest of its code, the libraries by their versions."""
     code = digest_of([code_digest("models.extraction"), code_digest("profiles.measure")])
-    libraries = {name: str(installed(name)) for name in sorted({*OF_A_READING, *OF_A_MEASUREMENT})}
+    of_engines = {library for engine in engines.values() for library in engine.libraries}
+    libraries = {name: str(installed(name)) for name in sorted({*OF_A_READING, *OF_A_MEASUREMENT, *of_engines})}
     return {"todacomm": f"{__version__}, code {code[:12]}", **libraries}
 
 

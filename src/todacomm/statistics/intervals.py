@@ -12,19 +12,18 @@ not, a rule that covers on the worst population would be wide twice: there the p
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.special import stdtr, stdtrit
 
 from todacomm.core.errors import InvalidInput
-from todacomm.core.inference_types import Halves, Interval
+from todacomm.core.inference_types import UNTRIED, Halves, Interval, IntervalRule
 from todacomm.core.types import is_block
-from todacomm.statistics.metrics_on_halves import TREE
+from todacomm.homology.metrics import SCALED, metrics
+from todacomm.statistics.metrics_on_halves import SCALE, TREE
 from todacomm.statistics.random_halves import QUARTERED_GROUPS
 
 FREEDOM = 10.0  # degrees of freedom of t
@@ -39,57 +38,12 @@ NEVER = "0 here and in every half: that other clouds have none is not shown"
 Series = Float64[np.ndarray, "s _"]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """How a metric becomes an interval.
-
-    ``power`` is c. ``form`` is what the halves are compared by: the value *in proportion*, times T / mean of all halves; times its
-    *root*, as things that are counted vary; the *log*; or the *deficit*, log(log(points - 1) - value). ``steadied``: the variance is averaged with twice that
-    of all half values. ``skewed``: the ends are as far from the number in its square root, for sums of few bars. ``quarters``:
-    quarters in place of halves, and no shrinking. ``grouped`` is c where whole groups are drawn, None for the same. ``least`` is the least value there can be. ``steepest``: in unpaired comparisons the
-    power is measured on quarters against halves, of the values as they are, and is this at most; None keeps the rule there too.
-    """
-
-    power: float = 1.0
-    form: Literal["in proportion", "root", "log", "deficit"] = "in proportion"
-    steadied: bool = False
-    skewed: bool = False
-    quarters: bool = False
-    least: float = 0.0
-    steepest: float | None = None
-    note: str = ""
-    grouped: float | None = None
-
-    def power_of(self, halves: Halves) -> float:
-        """How the variance falls from halves to the whole."""
-        return self.grouped if halves.groups and self.grouped is not None else self.power
-
-
-RULES = {
-    "scale": Rule(),
-    "tree_length": Rule(),
-    "H0_count": Rule(0.0),
-    "H0_total_persistence": Rule(),
-    "H0_max_lifetime": Rule(0.0, "log", quarters=True, steepest=1.0, note="one point decides it"),
-    "H0_mean_lifetime": Rule(),
-    "H0_persistence_norm": Rule(),
-    "H0_entropy": Rule(0.75, "deficit", steepest=1.25),
-    "H1_count": Rule(-0.5, "root", steepest=-1.25),
-    "H1_total_persistence": Rule(steadied=True, skewed=True, steepest=-1.0),
-    "H1_max_lifetime": Rule(0.25, steepest=1.0, grouped=0.0),
-    "H1_mean_lifetime": Rule(steepest=2.0),
-    "H1_persistence_norm": Rule(steepest=0.5),
-    "H1_entropy": Rule(1.5, "root", steepest=1.5),
-    "H1_birth_of_longest": Rule(0.0, steepest=1.0, note="it jumps where another bar is nearly as long"),
-    "H1_death_birth_ratio": Rule(0.5, "root", least=1.0, steepest=0.75, grouped=0.0),
-    "H1_prominence": Rule(0.5, "root", steepest=0.75, grouped=0.0),
-}
-UNTRIED = Rule(0.5, steadied=True, note="no simulation stands behind the rule of this metric")
-
-
-def rule_of(name: str) -> Rule:
-    """The rule of a number; twins over the scale have that of the metric, and dimension 2 that of dimension 1."""
-    return RULES.get(re.sub(r"^H[2-9]_", "H1_", name.removesuffix("_scaled")), UNTRIED)
+def rule_of(name: str) -> IntervalRule:
+    """The rule of a number: that of its metric, for its twin over the scale too; `UNTRIED` where no metric is known."""
+    if name in (SCALE, TREE):
+        return IntervalRule()
+    dimension, _, metric = name.removeprefix("H").removesuffix(SCALED).partition("_")
+    return metrics[metric].rule(int(dimension)) if metric in metrics else UNTRIED
 
 
 # Intervals of one number
@@ -148,12 +102,12 @@ def spread_of(name: str, halves: Halves) -> Spread:
     return replace(found, note=NEVER) if estimate == 0 and not (found.undefined or series.any()) else found
 
 
-def by_quarters(rule: Rule, halves: Halves) -> bool:
+def by_quarters(rule: IntervalRule, halves: Halves) -> bool:
     """Whether a number is taken on quarters; few groups have none, there halves must do."""
     return rule.quarters and not 0 < halves.groups < QUARTERED_GROUPS
 
 
-def _in_unit(given: Series, estimate: float, rule: Rule, halves: Halves) -> Series:
+def _in_unit(given: Series, estimate: float, rule: IntervalRule, halves: Halves) -> Series:
     """The values in the rule's form, times the slope of the number over the form."""
     if estimate == 0 and not np.nan_to_num(given, nan=1.0).any():
         return given
@@ -180,7 +134,7 @@ def _mean(given: Series) -> np.float64:
     return there.mean() if there.size else np.float64(np.nan)
 
 
-def _spread(series: Series, rule: Rule, halves: Halves, why: str) -> Spread:
+def _spread(series: Series, rule: IntervalRule, halves: Halves, why: str) -> Spread:
     """The spread of values in the unit of the number; undefined where ``why`` says so, or where too many are."""
     usable = np.isfinite(series).all(axis=1)
     missing = int((~usable).sum())
@@ -194,7 +148,7 @@ def _spread(series: Series, rule: Rule, halves: Halves, why: str) -> Spread:
     return Spread(series, found, freedom, method, why, note)
 
 
-def deviation(series: Series, rule: Rule, halves: Halves) -> float:
+def deviation(series: Series, rule: IntervalRule, halves: Halves) -> float:
     """The standard deviation of the whole cloud's number, from pairs of parts; in the unit of the largest, so that no square is beyond floats."""
     unit = float(np.abs(series).max()) or 1.0
     pairs = series / unit
@@ -218,7 +172,7 @@ def _quantile(freedom: float, confidence: float) -> float:
     return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
-def _ends(rule: Rule, estimate: float, reach: float, ceiling: float) -> tuple[float, float]:
+def _ends(rule: IntervalRule, estimate: float, reach: float, ceiling: float) -> tuple[float, float]:
     """The ends of the interval, transformed back from the rule's form."""
     if rule.form == "log" and estimate > 0:
         factor = math.exp(reach / estimate)
@@ -233,7 +187,9 @@ def _ends(rule: Rule, estimate: float, reach: float, ceiling: float) -> tuple[fl
     return estimate - reach, estimate + reach
 
 
-def _made(estimate: float, ends: tuple[float, float] | None, confidence: float, rule: Rule, spread: Spread) -> Interval:
+def _made(
+    estimate: float, ends: tuple[float, float] | None, confidence: float, rule: IntervalRule, spread: Spread
+) -> Interval:
     """The interval, which holds its estimate whatever rounding does; without ends, and with the reason, for None."""
     if ends is None:
         number = estimate if math.isfinite(estimate) else None
@@ -333,7 +289,14 @@ def _combined(name: str, first: Halves, second: Halves, *, paired: bool) -> Spre
 
 
 def summed(
-    a: Spread, b: Spread, factors: tuple[float, float], rule: Rule, halves: Halves, *, paired: bool, why: str = ""
+    a: Spread,
+    b: Spread,
+    factors: tuple[float, float],
+    rule: IntervalRule,
+    halves: Halves,
+    *,
+    paired: bool,
+    why: str = "",
 ) -> Spread:
     """The spread of a sum of two numbers, each times a factor, by the rule; ``halves`` are those of either."""
     if paired:

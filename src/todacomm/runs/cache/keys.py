@@ -30,7 +30,7 @@ from todacomm.runs.fields import READING
 from todacomm.statistics.null_models import null_models
 
 OF_A_READING = ("torch", "transformers", "tokenizers", "gguf", "numpy")
-OF_A_MEASUREMENT = ("numpy", "scipy", "redzed-tda", "ripser", "numba")
+OF_A_MEASUREMENT = ("numpy", "scipy", "numba")  # and the libraries of the engine
 DESCRIBES = {
     ".json",
     ".txt",
@@ -211,13 +211,14 @@ def claims_key(clouds: Mapping[str, str], recipe: Recipe, asked: Asked, groups: 
 
 def measurement_key(cloud: str, recipe: Recipe) -> str:
     """The key of what was measured of a cloud with this digest."""
+    engine = engines[recipe.engine]
     return digest_of(
         {
             "cloud": cloud,
             "recipe": asdict(recipe),
             "code": code_digest("profiles.measure"),
             "metrics": list(metrics),
-            "foreign": _foreign((engines[recipe.engine], *(metric.of for metric in metrics.values()))),
-            "versions": _versions(OF_A_MEASUREMENT),
+            "foreign": _foreign((engine.compute, *(metric.of for metric in metrics.values()))),
+            "versions": _versions((*OF_A_MEASUREMENT, *engine.libraries)),
         }
     )
