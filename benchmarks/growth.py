@@ -61,7 +61,7 @@ def extraction(place, **size):
 
 
 def run(place, **size):
-    from todacomm.runs.study import execute
+    from todacomm.runs.run_study import execute
 
     size = {**MODEL, **size}
     execute(study(saved(place, size), WARM))

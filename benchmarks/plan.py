@@ -45,7 +45,7 @@ def once(settings, clock):
 
 def of_study(settings, clock):
     from todacomm.core import memory
-    from todacomm.runs import study as execution
+    from todacomm.runs import run_study as execution
     from todacomm.runs.config import Study
     from todacomm.runs.config_files import load_shipped
     from todacomm.runs.plan.machine_rates import Rates

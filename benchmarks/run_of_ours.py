@@ -29,7 +29,7 @@ def run(model, texts, pooling, directory):
         from todacomm.homology import bitlink
         from todacomm.models.extraction import extract
         from todacomm.records.runs import Record, write_record
-        from todacomm.report.layers.plots import write_figures
+        from todacomm.report.layers.all_figures import write_figures
         from todacomm.report.render import interpretation_markdown, write_experiment_reports
         from todacomm.runs.config import Study
         from todacomm.runs.experiment import load

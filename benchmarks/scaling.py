@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from todacomm.profiles.measure import Task, measure_task
 from todacomm.runs import jobs
-from todacomm.runs import study as execution
+from todacomm.runs import run_study as execution
 from todacomm.runs.cache.entries import find_reading, keep_measured, keep_reading
 from todacomm.runs.cache.keys import checkpoint_of
 from todacomm.runs.cache.store import Cache

@@ -14,7 +14,7 @@ import real_weights
 from todacomm.report.document.pieces import to_markdown
 from todacomm.report.layers.layer_document import document
 from todacomm.runs.config import Study
-from todacomm.runs.study import execute
+from todacomm.runs.run_study import execute
 
 PARTS = ("answer", "layers", "intervals", "interval_table", "nulls", "loops", "expansion", "language", "notes")
 HEAD = """# Two real models

@@ -20,7 +20,7 @@ from tiny_models import END, PAD, SENTENCES, START, VOCABULARY, tokenizer
 from todacomm.core.errors import InvalidInput
 from todacomm.core.types import Texts
 from todacomm.models import size_and_flops
-from todacomm.models.architecture.anatomy import anatomy
+from todacomm.models.architecture.blocks_and_norms import anatomy
 from todacomm.models.architecture.causal_or_masked import decided, kind_of
 from todacomm.models.architecture.forward_inputs import FOREIGN
 from todacomm.models.architecture.probing import probe

@@ -31,7 +31,7 @@ def cache_place(monkeypatch):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Most of the time of a small run is spent on figures; for tests that ask for everything else."""
-    monkeypatch.setattr("todacomm.runs.study.write_figures", lambda *_: [])
+    monkeypatch.setattr("todacomm.runs.run_study.write_figures", lambda *_: [])
     monkeypatch.setattr("todacomm.report.document.drawings.save", lambda _, path: path)
 
 

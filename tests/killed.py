@@ -75,7 +75,7 @@ def preload(victim):
 
 def main(path, layer=None):
     """Run a study file without figures."""
-    from todacomm.runs import jobs, study
+    from todacomm.runs import jobs, run_study
     from todacomm.runs.config_files import load_study
 
     measure = jobs.measure_task
@@ -86,8 +86,8 @@ def main(path, layer=None):
         return measure(task)
 
     jobs.measure_task = standing
-    study.write_figures = lambda *_: []
-    failures = study.execute(load_study(path)).failures
+    run_study.write_figures = lambda *_: []
+    failures = run_study.execute(load_study(path)).failures
     sys.exit("\n".join(f"{name}: {failure.message}" for name, failure in failures.items()) or 0)
 
 

@@ -41,7 +41,7 @@ def browser():
 def make_pages(place):
     """The paths of the pages by kind; texts and file names are hostile."""
     from todacomm.runs.config import Study
-    from todacomm.runs.study import execute
+    from todacomm.runs.run_study import execute
     from todacomm.runs.training_experiment import concluded
     from trained import make
 

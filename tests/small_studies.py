@@ -3,7 +3,7 @@
 import json
 
 from todacomm.runs.config import Study
-from todacomm.runs.study import execute
+from todacomm.runs.run_study import execute
 
 DECODER, ENCODER = "tiny-preln-decoder", "tiny-postln-encoder"
 RECORDS = ("tda_summaries.json", "metrics.json", "diagrams.safetensors", "tda_claims.json", "claims.safetensors")
@@ -45,5 +45,5 @@ def manifests(outcome):
 
 def made_by_one_process(place, patch):
     """The records of SEVERAL as one process alone makes them, without a cache and without figures."""
-    patch.setattr("todacomm.runs.study.write_figures", lambda *_: [])
+    patch.setattr("todacomm.runs.run_study.write_figures", lambda *_: [])
     return records(execute(SEVERAL.but(cache=False, output_dir=str(place))))

@@ -102,7 +102,7 @@ def studies(monkeypatch):
         seen.append(study)
         raise InvalidInput("seen")
 
-    monkeypatch.setattr("todacomm.runs.study.execute", execute)
+    monkeypatch.setattr("todacomm.runs.run_study.execute", execute)
     return seen
 
 

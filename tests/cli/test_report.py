@@ -16,7 +16,7 @@ from todacomm.report.ablation import ablation_charts
 from todacomm.report.comparison import all_charts
 from todacomm.report.training import all_figures
 from todacomm.runs.ablation import write as write_ablation
-from todacomm.runs.study import compared, write_compared
+from todacomm.runs.run_study import compared, write_compared
 
 ONE_LINE = " ".join
 LEFT_OUT = "What is left out"

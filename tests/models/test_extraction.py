@@ -9,7 +9,7 @@ from forward_by_hand import stream
 from tiny_models import BARE, CAUSAL, FAMILIES, POST_NORM, PRE_NORM, SENTENCES, TEXTS, tiny
 from todacomm.core.errors import InvalidCloud, InvalidInput, InvalidTexts, UnknownName
 from todacomm.core.types import Texts
-from todacomm.models import batching, language
+from todacomm.models import batching, perplexity
 from todacomm.models.architecture.hooks import evaluating
 from todacomm.models.batching import choose, pad
 from todacomm.models.extraction import extract
@@ -283,8 +283,8 @@ def test_neither_hidden_states_nor_attention_maps_nor_a_cache_are_made(watched):
 
 def test_the_logits_of_few_positions_are_held_at_a_time(monkeypatch, watched):
     whole = extract(tiny("gpt2"), TEXTS, max_length=30)
-    monkeypatch.setattr(language, "PIECE_ROWS", 7)
-    monkeypatch.setattr(language, "PIECE_BYTES", 0)
+    monkeypatch.setattr(perplexity, "PIECE_ROWS", 7)
+    monkeypatch.setattr(perplexity, "PIECE_BYTES", 0)
     watched[0].clear()
     pieces = extract(tiny("gpt2"), TEXTS, max_length=30)
     tried, *pieces_seen = watched[0]  # a short text first, to see what comes after the head

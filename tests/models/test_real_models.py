@@ -12,7 +12,7 @@ from todacomm.clouds.prepare import prepare
 from todacomm.homology.engines import assert_agreement, persistence
 from todacomm.models.architecture.hooks import evaluating
 from todacomm.models.batching import Encoded, pad, pad_id
-from todacomm.models.language import Tally, logits_at, predicted, scored
+from todacomm.models.perplexity import Tally, logits_at, predicted, scored
 from todacomm.runs.config import Study
 from todacomm.runs.experiment import load, profile_of
 

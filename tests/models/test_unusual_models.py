@@ -13,8 +13,8 @@ from todacomm.core.errors import InvalidInput, ModelFailed
 from todacomm.core.types import Texts
 from todacomm.models.checkpoints.loading import adopt, load_model
 from todacomm.models.extraction import extract
-from todacomm.models.language import MASK_UNKNOWN
 from todacomm.models.names import resolve
+from todacomm.models.perplexity import MASK_UNKNOWN
 from todacomm.models.size_and_flops import skeleton
 from todacomm.runs.jobs import told
 

@@ -40,7 +40,7 @@ from todacomm.records.training import (
     Plan,
     Planned,
 )
-from todacomm.runs.study import compared
+from todacomm.runs.run_study import compared
 from todacomm.runs.training_results import SIGNATURE_RECORD, Concluded
 
 # A record of everything that can be declared

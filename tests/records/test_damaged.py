@@ -12,7 +12,7 @@ from stored import an_ablation, profile_of, write_experiment
 from todacomm.records.io import SEAL, write_arrays
 from todacomm.records.runs import runs_of
 from todacomm.runs.ablation import write
-from todacomm.runs.study import compared, write_compared
+from todacomm.runs.run_study import compared, write_compared
 
 RUN = "one/runs/run_0"
 

@@ -80,11 +80,11 @@ SECRET = ("Plinthe zwölf", "the bursar's anemone", "<i>quorum of weasels</i>")
 @pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize(("options", "expected"), [((), {TEXTS, "report.html"}), (("--no-texts",), set())])
 def test_no_texts_keeps_every_text_out_of_records_and_page(todacomm, tmp_path, monkeypatch, options, expected):
-    monkeypatch.setattr("todacomm.runs.study.write_figures", lambda *_: [])
+    monkeypatch.setattr("todacomm.runs.run_study.write_figures", lambda *_: [])
     monkeypatch.setattr(
         "todacomm.models.datasets.sources", {"memoir": lambda: Texts("memoir", SECRET * 4, ("Zimt",) * 12)}
     )
-    monkeypatch.setattr("todacomm.runs.study.jobs_of", jobs_of_memoir)
+    monkeypatch.setattr("todacomm.runs.run_study.jobs_of", jobs_of_memoir)
     chosen = ("--layers", "layer_5", "--samples", "12", "--resamples", "0", "--null-draws", "0", "--no-language")
     code, _, err = todacomm("run", "--model", "tiny-preln-decoder", "--pool", "mean", *chosen, *options, "-q")
     assert (code, err) == (0, "")

@@ -17,7 +17,7 @@ from todacomm.report.comparison.all_charts import comparison_charts
 from todacomm.report.document.chart import Axis, Cells, Chart, Data, Panel, Series, cut_at, names_axis
 from todacomm.report.document.matplotlib_renderer import figure_of
 from todacomm.report.document.page_renderer import page_of, place_on
-from todacomm.report.layers.plots import drawings
+from todacomm.report.layers.all_figures import drawings
 from todacomm.report.training.read_experiment import read_findings
 from todacomm.report.training.signature_charts import grok_charts
 from todacomm.report.training.training_figure_parts import grok_drawings

@@ -14,8 +14,8 @@ from todacomm.comparison.compare import Comparison
 from todacomm.core.inference_types import Interval
 from todacomm.core.types import Profile
 from todacomm.report.document.pieces import sections, to_markdown
+from todacomm.report.layers.all_figures import drawings, write_figures
 from todacomm.report.layers.layer_document import document, interpretation
-from todacomm.report.layers.plots import drawings, write_figures
 from todacomm.report.layers.series import signal_bars
 from todacomm.report.words.expansion import which_factor
 from todacomm.report.words.intervals_and_nulls import bracketed, digits_of, growth_interval, peak_sentence

@@ -28,8 +28,8 @@ from todacomm.report.document.pieces import (
     sections,
     to_markdown,
 )
+from todacomm.report.layers.all_figures import write_figures
 from todacomm.report.layers.layer_document import document
-from todacomm.report.layers.plots import write_figures
 from todacomm.report.render import (
     interpretation_markdown,
     write_comparison_reports,

@@ -17,8 +17,8 @@ from todacomm.report.comparison.comparison_sections import answer as answer_of_c
 from todacomm.report.comparison.comparison_sections import loops
 from todacomm.report.document.matplotlib_renderer import figure_of
 from todacomm.report.document.pieces import to_markdown
+from todacomm.report.layers.all_figures import drawings
 from todacomm.report.layers.layer_document import document
-from todacomm.report.layers.plots import drawings
 from todacomm.report.layers.topology_sections import answer
 from todacomm.report.words.expansion import null_sentences, which_factor
 from todacomm.report.words.intervals_and_nulls import bracketed

@@ -18,7 +18,7 @@ from todacomm.core.inference_types import Asked, Claims, LoopBar, NullTest
 from todacomm.core.types import Address, Measurement, Profile
 from todacomm.report.document import style
 from todacomm.report.document.figure_formats import FORMATS
-from todacomm.report.layers.plots import drawings
+from todacomm.report.layers.all_figures import drawings
 from todacomm.training.fourier import multiplicative_characters
 
 

@@ -26,13 +26,13 @@ from todacomm.core.inference_types import Asked
 from todacomm.report.document import figure_parts, style
 from todacomm.report.document.figure_formats import FORMATS, PNG, Figures
 from todacomm.report.document.figure_parts import save
-from todacomm.report.layers.plots import drawings
+from todacomm.report.layers.all_figures import drawings
 from todacomm.runs import ablation, training_experiment
-from todacomm.runs import study as execution
+from todacomm.runs import run_study as execution
 from todacomm.runs.ablation_measurements import Means
 from todacomm.runs.config import Study
 from todacomm.runs.config_files import dump_study, load_study
-from todacomm.runs.study import drawn
+from todacomm.runs.run_study import drawn
 from todacomm.runs.training_runs import Finished
 from trained import experiment
 
@@ -240,7 +240,7 @@ def test_a_study_is_asked_for_figures_by_options(monkeypatch, command):
         seen.append(study.drawn_as())
         raise InvalidInput("seen")
 
-    monkeypatch.setattr("todacomm.runs.study.execute", stop)
+    monkeypatch.setattr("todacomm.runs.run_study.execute", stop)
     monkeypatch.setattr("todacomm.runs.ablation.ablate_models", stop)
     CliRunner().invoke(app, [command, "--model", "tiny-preln-decoder", "--figures", "pdf", "--figures-bare"])
     assert seen == [ASKED]

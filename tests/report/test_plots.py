@@ -17,7 +17,7 @@ from todacomm.report.comparison.comparison_charts import chosen_expansions, dept
 from todacomm.report.document import style
 from todacomm.report.document.matplotlib_renderer import figure_of
 from todacomm.report.layers import diagram_plots
-from todacomm.report.layers.plots import drawings, write_figures
+from todacomm.report.layers.all_figures import drawings, write_figures
 from todacomm.report.words import phrases
 
 NAMES = {"tda_summary", "layer_persistence", "scale_shape", "betti_curves", "persistence_diagrams"}

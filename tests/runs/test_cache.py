@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from small_studies import DECODER, ENCODER, one_job, one_line
 from todacomm.runs.cache import store as caching
 from todacomm.runs.cache.store import Cache, default_place, rows
-from todacomm.runs.study import execute
+from todacomm.runs.run_study import execute
 
 # Entries
 
@@ -75,7 +75,7 @@ def test_a_kill_after_the_activations_were_kept_costs_no_pass(tmp_path, monkeypa
             raise KeyboardInterrupt
 
     study = one_job(output_dir=str(tmp_path))
-    monkeypatch.setattr("todacomm.runs.study.write_figures", lambda *_: [])
+    monkeypatch.setattr("todacomm.runs.run_study.write_figures", lambda *_: [])
     with monkeypatch.context() as patch:
         patch.setattr(Cache, "keep", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -198,7 +198,7 @@ def once(tmp_path_factory):
     place = tmp_path_factory.mktemp("once")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TODACOMM_CACHE", str(place / "cache"))
-        patch.setattr("todacomm.runs.study.write_figures", lambda *_: [])
+        patch.setattr("todacomm.runs.run_study.write_figures", lambda *_: [])
         for model, layers in ((DECODER, ("layer_1", "layer_2")), (ENCODER, ("layer_1",))):
             study = one_job(models=(model,), layers=layers, language=False, resamples=20)
             execute(study.but(output_dir=str(place / "experiments")))

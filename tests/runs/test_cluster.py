@@ -17,7 +17,7 @@ from small_studies import DECODER, SEVERAL, made_by_one_process, manifests, one_
 from todacomm.core.errors import ClusterUnavailable
 from todacomm.core.parallel import Lost, pool
 from todacomm.runs.config_files import dump_study
-from todacomm.runs.study import execute
+from todacomm.runs.run_study import execute
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_figures")]  # of this process; workers draw theirs
 TESTS = str(Path(__file__).parents[1])
@@ -99,7 +99,7 @@ def test_workers_that_do_not_see_the_cache_send_their_arrays(tmp_path, local, mo
             assert not workers.sees(str(tmp_path / "nowhere"))
             yield replace(workers, sees=lambda _: False)
 
-    monkeypatch.setattr("todacomm.runs.study.pool", blind)
+    monkeypatch.setattr("todacomm.runs.run_study.pool", blind)
     said = []
     with cluster(tmp_path) as (file, _, _):
         study = SEVERAL.but(scheduler=str(file), output_dir=str(tmp_path / "out"))

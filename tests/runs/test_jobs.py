@@ -16,7 +16,7 @@ from todacomm.core.parallel import Lost, Pool, in_threads, one_thread, pool
 from todacomm.records.runs import summaries, to_json
 from todacomm.runs import distributed, jobs
 from todacomm.runs.cache.store import Cache
-from todacomm.runs.study import execute
+from todacomm.runs.run_study import execute
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 

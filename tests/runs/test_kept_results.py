@@ -25,7 +25,7 @@ from todacomm.runs.cache import keys
 from todacomm.runs.cache.entries import find_reading
 from todacomm.runs.cache.keys import checkpoint_of, code_digest, measurement_key
 from todacomm.runs.cache.store import Cache
-from todacomm.runs.study import execute
+from todacomm.runs.run_study import execute
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
@@ -414,8 +414,8 @@ def test_the_code_of_a_number_is_all_that_its_module_imports():
         "models.extraction",
         "models.pooling",
         "models.batching",
-        "models.architecture.anatomy",
-        "models.language",
+        "models.architecture.blocks_and_norms",
+        "models.perplexity",
     } <= set(keys._closure("models.extraction"))
     assert not [
         name for name in keys._closure("profiles.measure") if name.startswith(("report", "cli", "runs", "models"))

@@ -22,7 +22,7 @@ from todacomm.models.batching import choose
 from todacomm.models.blockwise import STRETCH, decoder_of
 from todacomm.models.names import ModelSource, resolve
 from todacomm.models.size_and_flops import skeleton
-from todacomm.profiles.infer import cuts_of
+from todacomm.profiles.intervals_and_nulls import cuts_of
 from todacomm.runs.config import Study
 from todacomm.runs.jobs import cache_of, jobs_of
 from todacomm.runs.plan import memory_limit, model_rates
@@ -31,7 +31,7 @@ from todacomm.runs.plan.machine_rates import Rates, growing
 from todacomm.runs.plan.memory_limit import fewer_at_once, fitted, largest, refusal, smaller_batch
 from todacomm.runs.plan.model_rates import ModelRate, _trial
 from todacomm.runs.plan.plan import JobPlan, Plan, Stage, duration
-from todacomm.runs.study import execute
+from todacomm.runs.run_study import execute
 
 MEBI = 2**20
 DECODER, ENCODER = "tiny-preln-decoder", "tiny-postln-encoder"
@@ -52,7 +52,7 @@ def manifest_of(directory, model, **settings):
 @pytest.fixture(scope="module")
 def of_decoder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("todacomm.runs.study.write_figures", lambda *_: [])
+        patch.setattr("todacomm.runs.run_study.write_figures", lambda *_: [])
         settings = {"layers": ("embedding", "layer_1"), "language": False, "resamples": 0, "null_draws": 0}
         return manifest_of(tmp_path_factory.mktemp("decoder"), DECODER, **settings)
 
@@ -431,7 +431,7 @@ def test_the_tokens_of_a_stretch_and_the_matrices_of_a_block_are_counted_in_its_
 
 
 def test_layers_are_halved_twice_where_whole_articles_are_drawn_too():
-    """The splits of `todacomm.profiles.infer`: by points, and by articles unless they are too few or one holds most texts."""
+    """The splits of `todacomm.profiles.intervals_and_nulls`: by points, and by articles unless they are too few or one holds most texts."""
     asked = Asked()
     assert halved(asked, None) == 1
     assert halved(asked, ("one", "two") * 10) == 1  # refused: two articles are too few

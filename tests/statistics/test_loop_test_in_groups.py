@@ -14,7 +14,7 @@ from todacomm.clouds.prepare import prepare
 from todacomm.core.types import Address
 from todacomm.homology import bitlink
 from todacomm.profiles.measure import measure_prepared
-from todacomm.statistics.filled_null import ball_of
+from todacomm.statistics.evenly_filled_null import ball_of
 from todacomm.statistics.loop_test import LayerTest
 from todacomm.statistics.loop_test_in_groups import birth_edge, loop_bars, places_of, shortest_cycle
 

@@ -83,7 +83,7 @@ def compare(
     from todacomm.records.clouds import clouds_of
     from todacomm.records.io import read_json
     from todacomm.records.result_directories import check_name
-    from todacomm.runs.study import compared, write_compared
+    from todacomm.runs.run_study import compared, write_compared
 
     rules = [RULES.read(text) for text in fail_if or []]
     study = Study(**given)

@@ -88,7 +88,7 @@ def measure(
     for complaint in cache.told() if cache else ():
         console.warn(complaint)
     if output is not None:
-        from todacomm.runs.study import write_measured
+        from todacomm.runs.run_study import write_measured
 
         write_measured(output, profile, checked, source=path, figures=written)
     tables.show([profile], csv=csv, json=json, quiet=quiet)

@@ -10,7 +10,7 @@ from todacomm.core.progress import unsaid
 from todacomm.runs.config import DEFAULT_STUDY, OF_MODELS, OPTIONS, Study
 
 if TYPE_CHECKING:
-    from todacomm.runs.study import Outcome
+    from todacomm.runs.run_study import Outcome
 
 Config = Annotated[
     str | None,
@@ -42,7 +42,7 @@ def run(
       todacomm run --hf-model microsoft/phi-1_5 --dataset notes.txt
 
     """
-    from todacomm.runs.study import execute
+    from todacomm.runs.run_study import execute
 
     study = study_of(config, given)
     silent = quiet or csv or json

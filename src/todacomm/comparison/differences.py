@@ -16,7 +16,7 @@ from todacomm.core.inference_types import Claims, Halves, Interval
 from todacomm.core.recipe import NUMBERS, alike
 from todacomm.core.types import Expansion, Growth, Number, Profile, is_block, layer_key
 from todacomm.core.value_types import by_value
-from todacomm.profiles.infer import GROWTHS
+from todacomm.profiles.intervals_and_nulls import GROWTHS
 from todacomm.statistics.intervals import (
     Spread,
     difference_interval,

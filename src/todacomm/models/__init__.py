@@ -7,8 +7,8 @@ __all__ = [
     "collector",
     "datasets",
     "extraction",
-    "language",
     "names",
+    "perplexity",
     "pooling",
     "size_and_flops",
 ]

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from todacomm.core.types import Mask, layer_key
-from todacomm.models.architecture.anatomy import Anatomy
+from todacomm.models.architecture.blocks_and_norms import Anatomy
 from todacomm.models.architecture.hooks import evaluating, hooked
 from todacomm.models.batching import Batch, Encoded
 

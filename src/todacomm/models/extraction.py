@@ -23,7 +23,7 @@ try:
 except ModuleNotFoundError:
     raise MissingExtra("torch", "models", "Extracting activations") from None
 
-from todacomm.models.architecture.anatomy import Anatomy
+from todacomm.models.architecture.blocks_and_norms import Anatomy
 from todacomm.models.architecture.causal_or_masked import BOTH_WAYS
 from todacomm.models.architecture.forward_inputs import reading
 from todacomm.models.architecture.hooks import Tap, evaluating, hooked
@@ -45,7 +45,7 @@ from todacomm.models.batching import (
 from todacomm.models.blockwise import Decoder, Seen, decoder_of, stretches_of
 from todacomm.models.checkpoints.loading import LoadedModel
 from todacomm.models.collector import Collector, Plan, Read, plan_of_points
-from todacomm.models.language import (
+from todacomm.models.perplexity import (
     LanguageMetrics,
     Tally,
     causal_metrics,

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from todacomm.core.errors import InvalidInput
 from todacomm.core.types import layer_key
-from todacomm.models.architecture.anatomy import DEPTHS, anatomy, number_of_blocks
 from todacomm.models.architecture.block_chains import lists_of
+from todacomm.models.architecture.blocks_and_norms import DEPTHS, anatomy, number_of_blocks
 from todacomm.models.architecture.causal_or_masked import decided, head_class
 from todacomm.models.architecture.forward_inputs import base_of, text_config, vocabulary_of
 from todacomm.models.architecture.probing import probe

@@ -14,7 +14,7 @@ from todacomm.core.progress import Track, silent
 from todacomm.core.recipe import FEWEST_POINTS, Recipe, RecipeSettings, with_keywords
 from todacomm.core.threads import one_thread
 from todacomm.core.types import Activations, PointCloud, Profile
-from todacomm.profiles.infer import Map, with_claims
+from todacomm.profiles.intervals_and_nulls import Map, with_claims
 from todacomm.profiles.measure import Checked, Each, as_clouds, measure_profile, one_by_one
 from todacomm.statistics.null_models import checked_nulls
 

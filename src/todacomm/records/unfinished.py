@@ -19,7 +19,7 @@ except ImportError:  # on Windows nothing is swept
 
 PART = ".part"
 OURS = re.compile(r".*\.[0-9a-f]{32}\.part")
-STAMPED = "*_[0-9]*_[0-9]*"  # directories that `todacomm.runs.study.new_directory` makes
+STAMPED = "*_[0-9]*_[0-9]*"  # directories that `todacomm.runs.run_study.new_directory` makes
 KEPT_CHARACTERS = 50  # of a name, as file systems take 255 bytes
 
 

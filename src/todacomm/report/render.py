@@ -99,7 +99,7 @@ def where(comparison: Comparison) -> str:
 
 def context_of(run: Path, *, config: str = "") -> Context:
     """What a stored run tells of itself: its figures, how it was made, and with what."""
-    from todacomm.report.layers.plots import drawings
+    from todacomm.report.layers.all_figures import drawings
 
     spot = Spot(run / MANIFEST, RUN_AGAIN)
     made = mapping(read_json(run / MANIFEST), spot) if (run / MANIFEST).exists() else {}

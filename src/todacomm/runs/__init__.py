@@ -10,7 +10,7 @@ __all__ = [
     "jobs",
     "locate",
     "rebuild_reports",
-    "study",
+    "run_study",
     "training_experiment",
     "training_results",
     "training_runs",

@@ -27,7 +27,7 @@ from todacomm.runs.experiment import Job
 from todacomm.runs.jobs import Failure
 from todacomm.runs.plan.estimate import rates_of
 from todacomm.runs.plan.memory_limit import check_arrays, fitted, shapes_of
-from todacomm.runs.study import failed
+from todacomm.runs.run_study import failed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ from todacomm.core.parallel import Number, in_threads, one_thread
 from todacomm.core.progress import Say, Track, silent, unsaid
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import PointCloud, Profile, Texts
-from todacomm.profiles.infer import with_claims
+from todacomm.profiles.intervals_and_nulls import with_claims
 from todacomm.profiles.measure import as_clouds, measure_profile
 from todacomm.runs.cache.entries import find_reading
 from todacomm.runs.cache.store import Cache

@@ -15,7 +15,7 @@ from todacomm.core.recipe import Recipe, with_keywords
 from todacomm.core.types import Activations, ModelCard, PointCloud, Profile, Texts, strings_of
 from todacomm.models import datasets
 from todacomm.models.names import ModelSource, resolve
-from todacomm.profiles.infer import with_claims
+from todacomm.profiles.intervals_and_nulls import with_claims
 from todacomm.profiles.measure import Checked, measure_profile, measure_task
 from todacomm.runs.config import RunSettings, Study, by_key, keys_of
 from todacomm.runs.fields import LOADING, OUTPUT, STUDY

@@ -26,8 +26,8 @@ from todacomm.report.comparison.all_charts import write_comparison_charts
 from todacomm.report.comparison.several_runs import several_document, side_by_side
 from todacomm.report.document.page import to_html
 from todacomm.report.document.pieces import to_markdown, with_losses
+from todacomm.report.layers.all_figures import write_figures
 from todacomm.report.layers.explorers import UNREADABLE, explorer_of
-from todacomm.report.layers.plots import write_figures
 from todacomm.report.render import (
     interpretation_markdown,
     labels_of,
@@ -36,7 +36,7 @@ from todacomm.report.render import (
 )
 from todacomm.report.training.training_document import write_grok_report
 from todacomm.runs.locate import Kind, kind_of, legible_runs
-from todacomm.runs.study import LONGEST_NAME
+from todacomm.runs.run_study import LONGEST_NAME
 from todacomm.runs.training_results import reread
 
 CONFIGURATION = "experiment_config.yaml"

@@ -4,7 +4,7 @@ A bar of a Vietoris–Rips filtration lives in one connected component: the one 
 it dies. Up to that distance the component knows nothing of other points, so that the bar is a bar of the component alone, and
 is held against Gaussian clouds of as many points with the mean and covariance of the component. A component leaves out the
 outskirts of its group, so that the bar is also held against the component at twice that distance. Nor are points always Gaussian: each
-group, the whole layer too, is a second time rotated and filled evenly (`todacomm.statistics.filled_null`), for a disc has larger gaps than a Gaussian
+group, the whole layer too, is a second time rotated and filled evenly (`todacomm.statistics.evenly_filled_null`), for a disc has larger gaps than a Gaussian
 cloud of its covariance, and no loop. Points that coincide count once in the geometry, and each by itself in what is told.
 """
 
@@ -26,7 +26,7 @@ from todacomm.core.inference_types import ALPHA, LoopBar, at_most_alpha
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address, Bars, Distances, Points
 from todacomm.homology.engines import persistence
-from todacomm.statistics.filled_null import ball_of
+from todacomm.statistics.evenly_filled_null import ball_of
 from todacomm.statistics.gaussian_null import JointLayers, as_drawn, gaussian_null, in_common
 from todacomm.statistics.loop_test import PROMINENCE, RATIO, LayerTest, bar_p_values
 

@@ -14,7 +14,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from todacomm.core.errors import InvalidInput
-from todacomm.models.architecture.anatomy import PROBE, Anatomy
+from todacomm.models.architecture.blocks_and_norms import PROBE, Anatomy
 from todacomm.models.architecture.forward_inputs import FOREIGN, padding_id, plain_ids, reading, window_of
 from todacomm.models.architecture.hooks import trace, upright
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from todacomm.core.errors import ModelUnavailable
-from todacomm.models.architecture.anatomy import number_of_blocks
+from todacomm.models.architecture.blocks_and_norms import number_of_blocks
 from todacomm.models.names import ModelSource
 
 NOT_IN_STREAM = ("pooler", "contact_head")  # parts of a base model that no hidden state passes through

@@ -28,7 +28,7 @@ try:
 except ModuleNotFoundError:
     raise MissingExtra("torch and transformers", "models", "Loading a model") from None
 
-from todacomm.models.architecture.anatomy import Anatomy, anatomy, number_of_blocks
+from todacomm.models.architecture.blocks_and_norms import Anatomy, anatomy, number_of_blocks
 from todacomm.models.architecture.causal_or_masked import Kind, decided, head_class, kind_of
 from todacomm.models.architecture.forward_inputs import base_of
 from todacomm.models.architecture.probing import Probe, probe

@@ -143,7 +143,7 @@ def figures(_: Profile, context: Context) -> Iterable[Piece]:
     """The figures that were drawn, each with how to read it."""
     if not context.get("figures"):
         return ()
-    from todacomm.report.layers.plots import drawings
+    from todacomm.report.layers.all_figures import drawings
 
     return picture_parts(context["figures"], drawings)
 

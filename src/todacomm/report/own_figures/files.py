@@ -10,7 +10,7 @@ from todacomm.core.errors import InvalidInput
 from todacomm.core.types import Profile
 from todacomm.report.document import figure_parts, style
 from todacomm.report.document.figure_formats import FORMATS, Figures
-from todacomm.report.layers import plots
+from todacomm.report.layers import all_figures
 
 
 def save(drawn: Figure | Axes, path: str | Path) -> Path:
@@ -93,4 +93,4 @@ def write_figures(
     """
     names = formats.split(",") if isinstance(formats, str) else formats
     with style.drawn_as(Figures(tuple(name.strip() for name in names), bare)):
-        return plots.write_figures(profile, Path(directory))
+        return all_figures.write_figures(profile, Path(directory))

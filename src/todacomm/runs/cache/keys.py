@@ -203,7 +203,7 @@ def claims_key(clouds: Mapping[str, str], recipe: Recipe, asked: Asked, groups: 
             "measured": {layer: measurement_key(cloud, recipe) for layer, cloud in clouds.items()},
             "asked": asdict(asked),
             "groups": list(groups) if groups else None,
-            "code": code_digest("profiles.infer"),
+            "code": code_digest("profiles.intervals_and_nulls"),
             **_foreign_nulls(asked),
         }
     )

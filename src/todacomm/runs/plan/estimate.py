@@ -16,7 +16,7 @@ from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address
 from todacomm.models.checkpoints import checkpoint_files
 from todacomm.models.checkpoints.base_and_adapter import parts_of
-from todacomm.profiles.infer import without_groups
+from todacomm.profiles.intervals_and_nulls import without_groups
 from todacomm.profiles.measure import CHECKED_SHARE, drawn_for_check
 from todacomm.runs.cache.entries import find_measured, find_reading
 from todacomm.runs.cache.keys import claims_key
@@ -344,7 +344,7 @@ def weight_bytes(model: "Skeleton") -> int:
 
 def batch_bytes(model: "Skeleton", batches: "Sequence[Batch]", decoder: "Decoder | None", *, language: bool) -> int:
     """Of the largest batch within a block or of the tokens that go through it together, and of the logits held at a time."""
-    from todacomm.models.language import comes_in_pieces, piece_rows
+    from todacomm.models.perplexity import comes_in_pieces, piece_rows
 
     tokens = max(b.ids.size for b in batches)
     inner = max(6 * model.width, 3 * model.block // (3 * model.width))

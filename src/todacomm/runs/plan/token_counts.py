@@ -35,7 +35,7 @@ def count(model: "Skeleton", job: Job, clock: Clock) -> Counted:
     from todacomm.models.batching import Batching, choose, pad_id, token_budget
     from todacomm.models.collector import TOKENS_DRAWN
     from todacomm.models.extraction import DEFAULT_POOLING
-    from todacomm.models.language import comes_in_pieces
+    from todacomm.models.perplexity import comes_in_pieces
 
     study, cut = job.study, model.cut
     many = study.samples > SAMPLED

@@ -17,12 +17,12 @@ from todacomm.core.types import Activations
 from todacomm.models.batching import choose, with_tokens_shuffled
 from todacomm.models.checkpoints.loading import load_model
 from todacomm.models.names import resolve
-from todacomm.profiles.infer import with_claims
+from todacomm.profiles.intervals_and_nulls import with_claims
 from todacomm.records.inference import read_claims, write_claims
 from todacomm.runs import experiment, jobs
 from todacomm.runs.config import Study
 from todacomm.runs.model_nulls import untrained
-from todacomm.runs.study import execute
+from todacomm.runs.run_study import execute
 
 FEW = {"resamples": 20, "null_draws": 19}
 
@@ -204,7 +204,7 @@ def against_models(tmp_path_factory):
     settings = {"layers": ("layer_1", "layer_4"), "language": False, "cache": False, "null_draws": 0, "resamples": 0}
     study = one_job(**settings, samples=24, nulls=("text", "untrained"), null_runs=3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("todacomm.runs.study.write_figures", lambda *_: [])
+        patch.setattr("todacomm.runs.run_study.write_figures", lambda *_: [])
         return execute(study.but(output_dir=str(tmp_path_factory.mktemp("nulls")))).profiles[0]
 
 

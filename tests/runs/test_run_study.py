@@ -23,7 +23,7 @@ from todacomm.records.runs import read_experiment
 from todacomm.report.words.pairs import verdict
 from todacomm.runs.config import Study
 from todacomm.runs.config_files import load_study
-from todacomm.runs.study import compared, execute, write_compared
+from todacomm.runs.run_study import compared, execute, write_compared
 
 ENCODER, DECODER = "tiny-postln-encoder", "tiny-preln-decoder"
 FIGURES = {
@@ -264,7 +264,7 @@ def test_a_fault_of_ours_is_not_taken_for_a_failed_job(monkeypatch, tmp_path):
 
 
 def test_a_report_that_cannot_be_written_does_not_take_the_run_with_it(tmp_path, monkeypatch):
-    from todacomm.runs import study as execution
+    from todacomm.runs import run_study as execution
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")

@@ -8,11 +8,11 @@ import torch
 
 from tiny_models import BARE, CAUSAL, MASKED, SENTENCES, TEXTS, tiny, tokenizer
 from todacomm.core.types import Texts
-from todacomm.models import language
+from todacomm.models import perplexity
 from todacomm.models.architecture.hooks import evaluating
 from todacomm.models.batching import choose
 from todacomm.models.extraction import extract
-from todacomm.models.language import LanguageMetrics
+from todacomm.models.perplexity import LanguageMetrics
 
 
 def metrics(name, texts=TEXTS, **options):
@@ -90,7 +90,7 @@ def test_bytes_beyond_the_window_do_not_count():
 
 def masked_by_hand(name, chosen, *, alone):
     """Nats and hits of the drawn tokens of each text: all drawn masked together, or one after the other."""
-    together, singles = language._drawn(chosen.encoded, 42)
+    together, singles = perplexity._drawn(chosen.encoded, 42)
     nats, hits = [], []
     for masked in singles if alone else together:
         ids = masked.encoded.ids.copy()
@@ -118,7 +118,7 @@ def test_masked_loss_and_pseudo_perplexity_equal_a_computation_one_text_at_a_tim
 
 def test_fifteen_per_cent_of_the_content_is_masked_and_at_least_one_token():
     chosen = choose(tiny("bert"), TEXTS, samples=None, min_tokens=1, max_length=60)
-    together, alone = language._drawn(chosen.encoded, 0)
+    together, alone = perplexity._drawn(chosen.encoded, 0)
     for masked in together:
         content = masked.encoded.content
         assert len(masked.places) == max(1, round(0.15 * len(content)))
@@ -132,7 +132,7 @@ def test_the_pseudo_perplexity_estimates_that_of_all_tokens(monkeypatch):
     """Two tokens a text, over many seeds, average to the mean over all tokens; scoring all of them gives it exactly."""
     texts = TEXTS.take([1, 5, 6, 7, 9])
     estimates = [math.log(metrics("esm", texts, seed=seed).pseudo_perplexity) for seed in range(40)]
-    monkeypatch.setattr(language, "SCORED", 10**6)
+    monkeypatch.setattr(perplexity, "SCORED", 10**6)
     exact = [metrics("esm", texts, seed=seed) for seed in (0, 1)]
     assert exact[0].scored_tokens == exact[0].content_tokens
     truth = math.log(exact[0].pseudo_perplexity)
@@ -152,10 +152,10 @@ def test_neither_batches_nor_padding_nor_order_change_a_number(name):
 
 @pytest.mark.parametrize("name", [*CAUSAL, *MASKED])
 def test_the_head_called_in_pieces_gives_the_numbers_of_the_whole(name, monkeypatch):
-    monkeypatch.setattr(language, "PIECE_ROWS", 5)
-    monkeypatch.setattr(language, "PIECE_BYTES", 0)
+    monkeypatch.setattr(perplexity, "PIECE_ROWS", 5)
+    monkeypatch.setattr(perplexity, "PIECE_BYTES", 0)
     pieces = numbers(metrics(name))
-    for module in ("language", "extraction"):
+    for module in ("perplexity", "extraction"):
         monkeypatch.setattr(f"todacomm.models.{module}.comes_in_pieces", lambda model: False)
     assert pieces == pytest.approx(numbers(metrics(name)), rel=1e-6)
 
@@ -163,7 +163,7 @@ def test_the_head_called_in_pieces_gives_the_numbers_of_the_whole(name, monkeypa
 @pytest.mark.parametrize("name", [*CAUSAL, *MASKED])
 def test_the_head_comes_in_pieces_unless_something_follows_it(name):
     """Gemma 2 caps its logits after the head and ESM adds a bias, which pieces of the head alone would miss."""
-    assert language.comes_in_pieces(tiny(name)) == (name not in ("gemma2", "esm", "esm-decoder"))
+    assert perplexity.comes_in_pieces(tiny(name)) == (name not in ("gemma2", "esm", "esm-decoder"))
 
 
 @pytest.mark.parametrize("name", ["gpt2", "bert"])
@@ -197,7 +197,7 @@ def test_texts_of_one_token_leave_nothing_to_predict():
 
 
 def test_records_are_strict_json_even_where_a_perplexity_overflows():
-    assert language._exp(1e4) == math.inf
+    assert perplexity._exp(1e4) == math.inf
     record = LanguageMetrics("causal", loss=1e4, perplexity=math.inf).as_dict()
     assert record["perplexity"] is None
     json.dumps(record, allow_nan=False)

@@ -5,7 +5,7 @@ from torch import nn
 
 from tiny_models import FAMILIES, POST_NORM, PRE_NORM, tiny
 from todacomm.core.errors import InvalidInput
-from todacomm.models.architecture.anatomy import anatomy
+from todacomm.models.architecture.blocks_and_norms import anatomy
 from todacomm.models.architecture.hooks import entering, evaluating, hooked
 
 

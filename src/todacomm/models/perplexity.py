@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from todacomm.core.errors import InvalidInput
-from todacomm.models.architecture.anatomy import probe_ids
+from todacomm.models.architecture.blocks_and_norms import probe_ids
 from todacomm.models.architecture.forward_inputs import arguments, reading
 from todacomm.models.architecture.hooks import evaluating, hooked
 from todacomm.models.batching import Batch, Batching, Encoded, inputs, pad_id, token_budget, vocabulary

@@ -34,8 +34,8 @@ from todacomm.records.texts import TEXTS_RECORD, kept
 from todacomm.records.unfinished import own_directory
 from todacomm.report.document.figure_formats import PNG, Figures
 from todacomm.report.document.style import drawn_as
+from todacomm.report.layers.all_figures import write_figures
 from todacomm.report.layers.layer_explorer import Look, Looks, look
-from todacomm.report.layers.plots import write_figures
 from todacomm.report.render import interpretation_markdown, write_comparison_reports, write_experiment_reports
 from todacomm.report.words.pairs import verdicts
 from todacomm.runs.cache.store import Cache
