@@ -1,4 +1,4 @@
-"""What is handed over as an array, whatever holds it → a NumPy array, or an InvalidInput that says why there is none."""
+"""Convert lists, tables, tensors, sparse and masked arrays to NumPy arrays, or raise InvalidInput."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ NUMBERS = "fiub"  # kinds of dtypes that can be measured
 
 
 def array_of(given: Any, *, absent: float = 0.0) -> np.ndarray:
-    """The array that lists, tables, tensors, sparse and masked arrays hold, for the caller to check its shape and kind.
+    """Convert an object to an array, whose shape and kind the caller checks.
 
-    float32 stays, narrower floats become float32, all other numbers but complex ones float64. Tensors are taken without their
-    gradients; ``absent`` is what a sparse array does not store. Raises InvalidInput for what holds no array, and for
+    float32 stays, narrower floats become float32, all other real numbers float64. Tensors lose their gradients;
+    ``absent`` stands for what a sparse array does not store. Raises InvalidInput for what holds no array, and for
     masked entries.
     """
     if isinstance(given, np.ma.MaskedArray):
@@ -29,27 +29,27 @@ def array_of(given: Any, *, absent: float = 0.0) -> np.ndarray:
 
 
 def is_of(given: Any, library: str) -> bool:
-    """Whether an object is of a library, which is not imported for it."""
+    """Whether an object is of a library, without importing the library."""
     return type(given).__module__.partition(".")[0] == library
 
 
 def named(given: Any) -> str:
-    """What an object is, for a message."""
+    """Name the type of an object in a message."""
     return f"{type(given).__module__}.{type(given).__qualname__}".removeprefix("builtins.")
 
 
 def unmasked(given: Any) -> np.ndarray:
-    """The data of a masked array of which nothing is masked."""
+    """Return the data of a masked array in which nothing is masked."""
     if missing := int(np.ma.getmaskarray(given).sum()):
         raise InvalidInput(
-            f"{missing} of {given.size} numbers are masked; remove these rows, or say what stands there with .filled(…), "
+            f"{missing} of {given.size} numbers are masked; remove these rows, or fill them with .filled(…), "
             "in distances .filled(np.inf) for no edge"
         )
     return np.asarray(given.data)
 
 
 def of_tensor(given: Any) -> np.ndarray:
-    """The numbers of a torch tensor on whatever device, in whatever precision."""
+    """Copy a torch tensor from its device, in a precision that NumPy has."""
     try:
         plain = given.detach()
         plain = plain.to_dense() if plain.layout != given_layout() else plain
@@ -61,14 +61,14 @@ def of_tensor(given: Any) -> np.ndarray:
 
 
 def given_layout() -> Any:
-    """The layout of ordinary tensors; torch is there already where a tensor is."""
+    """Return the layout of dense tensors; torch is loaded where a tensor is."""
     import torch
 
     return torch.strided
 
 
 def of_sparse(given: Any, absent: float) -> np.ndarray:
-    """All numbers of a sparse array of SciPy; of a triangle of distances that is stored alone, both sides."""
+    """Fill a sparse array of SciPy; a single triangle of distances is mirrored."""
     if not absent:
         return given.toarray()
     stored = given.tocoo(copy=True)
@@ -86,7 +86,7 @@ def of_sparse(given: Any, absent: float) -> np.ndarray:
 
 
 def as_float(array: np.ndarray) -> np.ndarray:
-    """Real numbers as float32 or float64; any other array as it is, for the message that says what it is."""
+    """Convert real numbers to float32 or float64; leave other arrays, which an error message names."""
     if array.dtype == object:
         array = of_objects(array)
     if array.dtype.kind not in NUMBERS or array.dtype in (np.float32, np.float64):
@@ -96,7 +96,7 @@ def as_float(array: np.ndarray) -> np.ndarray:
 
 
 def of_objects(array: np.ndarray) -> np.ndarray:
-    """Python numbers, fractions, missing values of tables: as float64."""
+    """Convert Python numbers, fractions and missing values of tables to float64."""
     if wrong := next((item for item in array.flat if isinstance(item, (complex, str, bytes))), None):
         raise InvalidInput(f"the array holds {wrong!r:.40}; expected real numbers")
     try:
@@ -106,5 +106,5 @@ def of_objects(array: np.ndarray) -> np.ndarray:
 
 
 def missing(item: Any) -> bool:
-    """Whether a value of a table is not there."""
+    """Whether a value of a table is missing."""
     return item is None or is_of(item, "pandas")

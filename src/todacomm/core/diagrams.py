@@ -16,15 +16,15 @@ Bars = Float[np.ndarray, "m 2"]
 class Diagrams:
     """The persistence diagrams of one cloud, over Z/2, in the diameter convention.
 
-    Births and deaths are distances between points, in the unit of the cloud. Classes that never die are kept apart from the
-    finite bars, so that no death is invented for them.
+    Births and deaths are distances between points, in the unit of the cloud. Classes that never die are kept apart
+    from the finite bars, so that no death is invented for them.
 
     Attributes
     ----------
     finite : tuple of (m, 2) float64 arrays
-        ``finite[k]`` holds birth and death of the bars of dimension k, sorted by birth and death, without bars of length 0.
+        ``finite[k]``: birth and death of the bars of dimension k, sorted by birth and death, none of length 0.
     essential : tuple of (e,) float64 arrays
-        ``essential[k]`` holds the births of the classes of dimension k that never die.
+        ``essential[k]``: births of the classes of dimension k that never die.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class Diagrams:
 
     @classmethod
     def from_arrays(cls, arrays: Sequence[np.ndarray]) -> "Diagrams":
-        """Split (m, 2) arrays, one a dimension, deaths of infinity marking the essential classes."""
+        """Split (m, 2) arrays, one a dimension; a death of infinity marks an essential class."""
         finite, essential = zip(*(parted(np.asarray(a, dtype=np.float64).reshape(-1, 2)) for a in arrays), strict=True)
         return cls(finite, essential)
 
@@ -64,12 +64,12 @@ class Diagrams:
         return len(self.finite) - 1
 
     def scaled(self, factor: float) -> "Diagrams":
-        """The diagrams of the cloud with every distance multiplied by ``factor``."""
+        """Multiply every birth and death by ``factor``."""
         return Diagrams(tuple(a * factor for a in self.finite), tuple(a * factor for a in self.essential))
 
 
 def parted(bars: Float[np.ndarray, "m 2"]) -> tuple[Float[np.ndarray, "k 2"], Float[np.ndarray, " e"]]:
-    """The bars of positive length that die, by birth and death, and the births of those that never do, ascending."""
+    """Split bars into finite ones of positive length, sorted, and the births of essential ones."""
     births, deaths = bars.T
     die = np.isfinite(deaths)
     finite = bars[die & (deaths > births)]
@@ -77,7 +77,7 @@ def parted(bars: Float[np.ndarray, "m 2"]) -> tuple[Float[np.ndarray, "k 2"], Fl
 
 
 def by_birth_and_death(bars: Float[np.ndarray, "m 2"]) -> Int[np.ndarray, " m"]:
-    """The order of bars by birth and death; of bars that come by birth only those of one birth are sorted."""
+    """Argsort by birth and death; where births are sorted, only ties are."""
     births, deaths = bars.T
     found, same = np.arange(len(bars)), births[1:] == births[:-1]
     if ((births[1:] > births[:-1]) | (same & (deaths[1:] >= deaths[:-1]))).all():

@@ -23,7 +23,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-FOREIGN = (  # what the code of others raises where it is broken; all of Python's own errors
+FOREIGN = (  # what third-party code raises where it is broken; all of Python's own errors
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -48,8 +48,8 @@ FOREIGN = (  # what the code of others raises where it is broken; all of Python'
 class TodacommError(Exception):
     """The base class of every error that todacomm raises on purpose.
 
-    Each message says what was wrong, where, what was expected and what to do. Catch this class to tell a mistake in an
-    option, a text, a model or a record from a fault in the program; the command line ends with exit code 2 for each of them.
+    Each message says what was wrong, where, what was expected and what to do. Catch this class to tell a mistake in
+    an option, a text, a model or a record from a fault in the program; the command line ends with exit code 2.
 
     Examples
     --------
@@ -63,19 +63,19 @@ class TodacommError(Exception):
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the message and what stands beside it: a process that has failed tells another why."""
+        """Pickle the message with its attributes, so that a process can report why it failed."""
         return _raised, (type(self), self.args, vars(self))
 
 
 def _raised(kind: type[TodacommError], arguments: tuple[Any, ...], beside: dict[str, Any]) -> TodacommError:
-    """The error as it was raised."""
+    """Rebuild an error from its pickle."""
     error = kind.__new__(kind, *arguments)
     vars(error).update(beside)
     return error
 
 
 class UnknownName(TodacommError, LookupError):
-    """A name that is not among the known ones; ``key`` is that of the study whose value it is."""
+    """A name that is not registered; ``key`` is the study option whose value it is."""
 
     key = ""
 
@@ -87,7 +87,8 @@ class UnknownName(TodacommError, LookupError):
         suggestion = f" Did you mean '{meant}'?" if meant else ""
         listed = ", ".join(self.known) or "none"
         super().__init__(
-            f"'{name}' is not {article} {kind} that todacomm knows.{suggestion} Known: {listed}.{' ' if hint else ''}{hint}"
+            f"'{name}' is not {article} {kind} that todacomm knows.{suggestion} Known: {listed}."
+            f"{' ' if hint else ''}{hint}"
         )
 
 
@@ -104,11 +105,11 @@ class InvalidTexts(InvalidInput):
 
 
 class InvalidStudy(InvalidInput):
-    """A study file that does not say what to do."""
+    """A study file with an unknown or mistyped key."""
 
 
 class TooLarge(InvalidInput):
-    """What does not fit into the memory there is, told before anything is computed."""
+    """A computation that does not fit into memory, refused before it starts."""
 
 
 class ModelUnavailable(TodacommError):
@@ -150,7 +151,7 @@ class InvalidRecord(TodacommError):
 
 
 class NothingLegible(InvalidRecord):
-    """A directory of which no record can be read; the message tells of each what is wrong with it."""
+    """A directory of which no record can be read; the message lists the fault of each."""
 
 
 class CannotWrite(TodacommError, OSError):
@@ -161,5 +162,5 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate", "cannot allocate", "failed t
 
 
 def ran_out(problem: BaseException) -> bool:
-    """Whether an error says that memory ran out; torch tells of it as a RuntimeError."""
+    """Whether an error means that memory ran out; torch raises RuntimeError for it."""
     return isinstance(problem, MemoryError) or any(sign in str(problem).lower() for sign in OUT_OF_MEMORY)

@@ -1,4 +1,4 @@
-"""The frozen types of claims: what a number is believed to be, and what it is held against."""
+"""Results of inference: confidence intervals, null tests, loop bars, and the settings behind them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,18 +21,13 @@ MOST = {"resamples": 100_000, "null_draws": 1_000_000, "null_runs": 10_000}  # m
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked of the numbers of a profile.
-
-    ``resamples`` are runs on random halves, two a split; ``null_draws`` those of the Gaussian null, and of each null model that is drawn
-    from points. 0 leaves them out. ``nulls`` are names of null models (`todacomm.statistics.null_models`); ``null_runs`` are the forward
-    passes of each that takes some.
-    """
+    """Settings of inference; 0 resamples or draws leave their part out."""
 
     confidence: float = 0.95
-    resamples: int = 100
-    null_draws: int = 199
-    nulls: tuple[str, ...] = ()
-    null_runs: int = 5
+    resamples: int = 100  # random half-samples, two a split
+    null_draws: int = 199  # of the Gaussian null, and of each null model that is drawn from points
+    nulls: tuple[str, ...] = ()  # names in `todacomm.statistics.null_models`
+    null_runs: int = 5  # forward passes of each null model that takes some
 
     def __post_init__(self) -> None:
         for name, most in MOST.items():
@@ -42,13 +37,13 @@ class Asked:
             raise InvalidInput(f"a confidence of {self.confidence}; expected a number between 0 and 1, such as 0.95")
         if self.resamples % 2 or self.resamples < 0 or 0 < self.resamples < FEWEST_RESAMPLES:
             raise InvalidInput(
-                f"{self.resamples} resamples; expected an even number of at least {FEWEST_RESAMPLES}, two for each split "
-                "(50 is fast, 100 is the default), or 0 for no intervals"
+                f"{self.resamples} resamples; expected an even number of at least {FEWEST_RESAMPLES}, "
+                "two for each split (50 is fast, 100 is the default), or 0 for no intervals"
             )
         if 0 < self.null_draws < FEWEST_DRAWS or self.null_draws < 0:
             raise InvalidInput(
-                f"{self.null_draws} null draws; expected at least {FEWEST_DRAWS}, with which 0.05 is the least one-sided p-value "
-                "(199 is the default), or 0 for no null"
+                f"{self.null_draws} null draws; expected at least {FEWEST_DRAWS}, with which 0.05 is the least "
+                "one-sided p-value (199 is the default), or 0 for no null"
             )
         if self.null_runs < FEWEST_RUNS:
             raise InvalidInput(
@@ -57,7 +52,7 @@ class Asked:
 
     @property
     def anything(self) -> bool:
-        """Whether there is something to do."""
+        """Whether any inference is asked for."""
         return bool(self.resamples or self.null_draws or self.nulls)
 
 
@@ -65,8 +60,8 @@ class Asked:
 class Interval:
     """A confidence interval of the mean of a statistic over fresh clouds of the same size.
 
-    ``low`` ≤ ``estimate`` ≤ ``high``, in the unit of the estimate. ``low`` and ``high`` are None where no interval can be given, then
-    ``note`` says why; otherwise ``note`` says what to know of it, such as that it is wider than it needs to be.
+    ``low`` ≤ ``estimate`` ≤ ``high``, in the unit of the estimate. Where ``low`` and ``high`` are None, ``note`` says
+    why; otherwise it says what to know of the interval, such as that it is conservative.
     """
 
     estimate: Number
@@ -82,37 +77,31 @@ class Interval:
         return self.low is not None and self.high is not None
 
     def shifted(self, by: float) -> "Interval":
-        """The interval of the statistic plus a constant."""
+        """Shift the interval by a constant."""
         estimate, low, high = (None if x is None else x + by for x in (self.estimate, self.low, self.high))
         return Interval(estimate, low, high, self.confidence, self.method, self.note)
 
 
 @dataclass(frozen=True, slots=True)
 class IntervalRule:
-    """How a metric becomes a confidence interval (`todacomm.statistics.intervals`).
+    """How to compute the confidence interval of a metric (`todacomm.statistics.intervals`).
 
-    ``power`` is c in (1/2)^c, by which the variance falls from half the points to all of them. ``form`` is what the
-    halves are compared by: the value *in proportion*, times T / mean of all halves; times its *root*, as things that
-    are counted vary; the *log*; or the *deficit*, log(log(points - 1) - value). ``steadied``: the variance is averaged
-    with twice that of all half values. ``skewed``: the ends are as far from the number in its square root, for sums of
-    few bars. ``quarters``: quarters in place of halves, and no shrinking. ``grouped`` is c where whole groups are
-    drawn, None for the same. ``least`` is the least value there can be. ``steepest``: in unpaired comparisons the power
-    is measured on quarters against halves, of the values as they are, and is this at most; None keeps the rule there
-    too.
+    ``form`` is how half-samples are compared: *in proportion*, value × T / mean of all halves; *root*, its square root,
+    for counts; *log*; or *deficit*, log(log(points - 1) - value).
     """
 
-    power: float = 1.0
+    power: float = 1.0  # c: variance at n points = variance at n/2 × (1/2)^c
     form: Literal["in proportion", "root", "log", "deficit"] = "in proportion"
-    steadied: bool = False
-    skewed: bool = False
-    quarters: bool = False
-    least: float = 0.0
-    steepest: float | None = None
+    steadied: bool = False  # average the split-half variance with the pooled variance (weights 1 : 2)
+    skewed: bool = False  # symmetric in the square root, for sums of few bars
+    quarters: bool = False  # quarter-samples in place of halves, without shrinkage
+    least: float = 0.0  # the least possible value
+    steepest: float | None = None  # unpaired comparisons estimate c from quarters, at most this; None: `power`
     note: str = ""
-    grouped: float | None = None
+    grouped: float | None = None  # c where whole groups are drawn; None: `power`
 
     def power_of(self, halves: "Halves") -> float:
-        """How the variance falls from halves to the whole."""
+        """Return c for these half-samples."""
         return self.grouped if halves.groups and self.grouped is not None else self.power
 
 
@@ -120,72 +109,63 @@ UNTRIED = IntervalRule(0.5, steadied=True, note="no simulation stands behind the
 
 
 def at_most_alpha(p: float) -> bool:
-    """Whether a p-value is at most 0.05; one of 10 in 200 is, whatever the last bit of the quotient says."""
+    """Whether p ≤ 0.05, up to rounding: 10 of 200 is."""
     return p <= ALPHA * (1 + 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
 class NullTest:
-    """One number held against its distribution under a null model.
-
-    ``mean`` and ``spread`` (standard deviation) are those of the draws. ``p`` is of this layer alone. ``family_wise`` is against the
-    most extreme of the ``layers`` layers in each draw: it alone decides, by `found`. ``adjusted``, after Benjamini and Hochberg, stands
-    beside it for whoever wants a false discovery rate. ``smallest`` is the least ``p`` that so many ``draws`` can give. Numbers
-    that cannot be had are None, then ``note`` says why.
-    """
+    """One number tested against its distribution under a null model; ``note`` says why a value is None."""
 
     metric: str
     observed: Number
-    mean: Number
-    spread: Number
-    p: Number
-    adjusted: Number
-    family_wise: Number
+    mean: Number  # of the draws
+    spread: Number  # standard deviation of the draws
+    p: Number  # of this layer alone
+    adjusted: Number  # false discovery rate (Benjamini and Hochberg)
+    family_wise: Number  # against the most extreme of ``layers`` layers in each draw; decides `found`
     alternative: Alternative
     draws: int
-    smallest: float
+    smallest: float  # the least attainable ``p``
     null: str
     layers: int = 1
     note: str = ""
 
     @property
     def effect(self) -> Number:
-        """(Observed − mean) / spread of the draws; None where one is undefined or the draws have no spread."""
+        """(Observed − mean) / standard deviation of the draws; None where undefined or without spread."""
         if self.observed is None or self.mean is None or not self.spread:
             return None
         return (self.observed - self.mean) / self.spread
 
     @property
     def found(self) -> bool:
-        """Whether the number differs from its null: the family-wise p-value over all layers is at most 0.05."""
+        """Whether the family-wise p-value is at most 0.05."""
         return self.family_wise is not None and at_most_alpha(self.family_wise)
 
 
 @dataclass(frozen=True, slots=True)
 class LoopBar:
-    """A bar of H1 that no Gaussian cloud of its layer has, and what it is in the group of points that it lies in.
+    """A bar of H1 that exceeds those of the Gaussian null, and its test within its own group of points.
 
-    ``birth`` and ``death`` are in the unit of the diagram, ``median`` is the median distance of the layer in that unit. ``cycle`` are
-    the points of the shortest cycle through the edge that bears the bar, one after the other around the loop; ``group`` are
-    the points of its group, the connected component at the distance at which it dies; both are rows of the cloud as it came, so that row i is text i.
-    ``p_layer`` is against the rotations of the layer, family-wise over the layers. ``p_group`` is against ``draws`` rotations of the group
-    alone and as many that are filled evenly (the largest of these, and of both for the component at twice the distance), times the ``groups`` of all
-    layers that were tested (Bonferroni). ``draws`` and ``p_group`` are 0 in records that held no bar of a whole layer against filled ones.
+    Its group is the connected component at the distance at which it dies. ``p_group`` is against ``draws`` rotations of
+    the group and as many evenly filled balls (the larger, also of the component at twice the distance), times
+    ``groups`` (Bonferroni). Older records that skipped the ball for a whole layer have ``draws`` and ``p_group`` 0.
     """
 
-    birth: float
+    birth: float  # in the unit of the diagram
     death: float
-    median: float
-    cycle: tuple[int, ...]
-    group: tuple[int, ...]
-    p_layer: float
+    median: float  # median distance of the layer, in the same unit
+    cycle: tuple[int, ...]  # shortest cycle through the birth edge: rows of the raw cloud, in order around the loop
+    group: tuple[int, ...]  # rows of the raw cloud: row i is text i
+    p_layer: float  # against rotations of the layer, family-wise over the layers
     p_group: float
     draws: int
-    groups: int
+    groups: int  # tested in all layers
 
     @property
     def p(self) -> float:
-        """The larger of both: a loop must stand out of its layer and of its group."""
+        """The larger p-value: a loop must stand out of its layer and of its group."""
         return max(self.p_layer, self.p_group)
 
     @property
@@ -197,20 +177,18 @@ class LoopBar:
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Halves:
-    """The numbers of one cloud and of its halves, NaN where undefined.
+    """Metrics of one cloud and of its half-samples, NaN where undefined.
 
-    ``whole`` (k,), ``values`` (s, 2, k), ``quarters`` (s, 4, k): those of ``names``, which are the metrics of the summary, the
-    ``scale``, and ``tree_length``, the H0 total; these two in the units of the activations. Quarters are NaN where they would cut groups. The cloud
-    has ``points`` points, each half ``half``; ``groups``, ``effective`` and ``drawn`` are those of the `Splits`.
+    ``names`` are the metrics, ``scale``, and ``tree_length`` (H0 total), the last two in activation units.
     """
 
     names: tuple[str, ...]
     whole: Float64[np.ndarray, " k"]
     values: Float64[np.ndarray, "s 2 k"]
-    quarters: Float64[np.ndarray, "s 4 k"]
+    quarters: Float64[np.ndarray, "s 4 k"]  # NaN where they would cut groups
     points: int
-    half: int
-    groups: int
+    half: int  # points of a half
+    groups: int  # this and the rest as in `Splits`
     drawn: str
     effective: float = 0.0
 
@@ -238,29 +216,24 @@ class Halves:
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Claims:
-    """What the numbers of a profile are worth.
+    """Inference results of a profile: confidence intervals, null tests, loops.
 
-    ``intervals``: layer → number → `Interval`, with the ``scale`` and the ``tree_length`` besides the metrics; ``growths``: baseline of an
-    expansion → ratio, scale, shape; ``peaks``: the share of halves in which each block has the longest tree. Where points come in groups
-    (texts in articles), all of these respect them: halves are of whole groups, and ``one_by_one`` has the intervals of points drawn one by one. ``tests``: null (gaussian, text, untrained) → layer → metric → `NullTest`;
-    ``loops``: layer → the bars of H1 that stand out of Gaussian clouds, each held against its group of points as well. ``halves`` are what intervals and later
-    comparisons are made of. ``missing`` says of a layer why it has no intervals, ``ungrouped`` why they are of points drawn one by one. ``null_growths``: null
-    (text, untrained) → baseline → ratio, scale and shape of each of its passes, to the peak of that pass; None where undefined. ``labels``: by number,
-    the group of each point, empty where none are drawn whole.
+    Where points come in groups (texts of articles), half-samples are of whole groups.
     """
 
     asked: Asked
-    intervals: Mapping[str, Mapping[str, Interval]]
-    one_by_one: Mapping[str, Mapping[str, Interval]]
-    growths: Mapping[str, Mapping[str, Interval]]
-    peaks: Mapping[str, float]
-    tests: Mapping[str, Mapping[str, Mapping[str, NullTest]]]
-    loops: Mapping[str, tuple[LoopBar, ...]]
-    halves: Mapping[str, Halves]
-    missing: Mapping[str, str]
-    ungrouped: str = ""
+    intervals: Mapping[str, Mapping[str, Interval]]  # layer → metric, ``scale`` or ``tree_length``
+    one_by_one: Mapping[str, Mapping[str, Interval]]  # the same of points drawn one by one, where there are groups
+    growths: Mapping[str, Mapping[str, Interval]]  # baseline of an expansion → ratio, scale, shape
+    peaks: Mapping[str, float]  # fraction of half-samples in which each block has the largest H0 total
+    tests: Mapping[str, Mapping[str, Mapping[str, NullTest]]]  # null model → layer → metric
+    loops: Mapping[str, tuple[LoopBar, ...]]  # layer → candidate loops
+    halves: Mapping[str, Halves]  # the half-samples behind intervals and later comparisons
+    missing: Mapping[str, str]  # layer → why it has no intervals
+    ungrouped: str = ""  # why no whole groups were drawn
     null_growths: Mapping[str, Mapping[str, Sequence[Grown | None]]] = field(default_factory=dict)
-    labels: tuple[int, ...] = ()
+    # null model of forward passes → baseline → ratio, scale, shape of each pass, to its own peak; None where undefined
+    labels: tuple[int, ...] = ()  # the group of each point, by number; empty where none are drawn whole
 
     @property
     def groups(self) -> int:
@@ -268,7 +241,7 @@ class Claims:
         return max((found.groups for found in self.halves.values()), default=0)
 
     def bounds(self, name: str, layers: Sequence[str]) -> Float64[np.ndarray, "L 2"]:
-        """The ends of the intervals of a number along the layers, NaN where there is none."""
+        """The ends of the intervals of a metric along the layers, NaN where there is none."""
         found = [self.intervals.get(layer, {}).get(name) for layer in layers]
         ends = [(one.low, one.high) if one else (None, None) for one in found]
         return np.array(ends, dtype=np.float64)

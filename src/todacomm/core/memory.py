@@ -1,4 +1,4 @@
-"""Bytes: as people write them, what this machine has left, what this process holds and has held."""
+"""Memory: sizes as text, what is available, what this process holds."""
 
 import os
 import re
@@ -10,11 +10,11 @@ from todacomm.core.errors import InvalidInput
 
 STEPS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 FORM = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", re.IGNORECASE)
-SHARE = 0.9  # of what is left is taken without being asked
+SHARE = 0.9  # of the available memory is used unless told otherwise
 
 
 def size_of(text: str) -> int:
-    """Bytes of ``4GiB``, ``500 MB`` or ``2e``-less plain numbers; K, M, G and T are of 1000, Ki, Mi, Gi and Ti of 1024.
+    """Parse ``4GiB``, ``500 MB`` or a plain number: K, M, G, T are powers of 1000, Ki, Mi, Gi, Ti of 1024.
 
     >>> size_of("4GiB"), size_of("1.5 MB"), size_of("2048")
     (4294967296, 1500000, 2048)
@@ -27,7 +27,7 @@ def size_of(text: str) -> int:
 
 
 def spoken(size: float) -> str:
-    """A size with its unit, in powers of 1024.
+    """Format a size with its unit, in powers of 1024.
 
     >>> spoken(1.3 * 2**30), spoken(300 * 2**20), spoken(2000)
     ('1.3 GiB', '300 MiB', '2 KiB')
@@ -39,23 +39,20 @@ def spoken(size: float) -> str:
 
 
 def default_limit() -> int | None:
-    """What this process may hold unless told otherwise: nine tenths of what is left with what it holds already.
-
-    None where the system does not tell.
-    """
+    """Return the default memory limit: nine tenths of what is available and held; None where unknown."""
     left = [size for size in (_machine(), _group()) if size is not None]
     return round(SHARE * (min(left) + resident())) if left else None
 
 
 def resident() -> int:
-    """The bytes of memory that this process holds; what it has held at most where the system tells no more."""
+    """Bytes of memory that this process holds; their peak where the system reports no more."""
     with suppress(OSError, StopIteration):
         return _kibibytes("/proc/self/status", "VmRSS")
     return peak() or 0
 
 
 def peak() -> int | None:
-    """The most that this process has held so far; None where the system does not tell."""
+    """Peak memory of this process; None where unknown."""
     with suppress(OSError, StopIteration):
         return _kibibytes("/proc/self/status", "VmHWM")
     try:
@@ -72,7 +69,7 @@ def _kibibytes(path: str, name: str) -> int:
 
 
 def _machine() -> int | None:
-    """What the machine has left."""
+    """Available memory of the machine."""
     with suppress(OSError, StopIteration):
         return _kibibytes("/proc/meminfo", "MemAvailable")
     with suppress(AttributeError, ValueError, OSError):  # not on Windows; macOS knows its pages, not the free ones
@@ -81,7 +78,7 @@ def _machine() -> int | None:
 
 
 def _group() -> int | None:
-    """What the control group of this process has left: the least of the group and those above it."""
+    """Available memory of the control group: the least of the group and those above it."""
     left = [size for directory in _directories() if (size := _left(directory)) is not None]
     return min(left) if left else None
 
@@ -97,7 +94,7 @@ def _directories() -> list[Path]:
 
 
 def _left(directory: Path) -> int | None:
-    """Limit less use, without what the kernel can drop."""
+    """Limit minus use, without what the kernel can drop."""
     try:
         most = (directory / "memory.max").read_text(encoding="ascii").strip()
         used = int((directory / "memory.current").read_text(encoding="ascii"))
@@ -109,5 +106,5 @@ def _left(directory: Path) -> int | None:
 
 
 def limit_of(given: str | None) -> int | None:
-    """The bytes that the process may hold."""
+    """The memory limit in bytes."""
     return default_limit() if given is None else size_of(given)

@@ -1,6 +1,6 @@
-"""Threads of this process, processes of this machine, workers of a cluster: how many tasks are done at the same time.
+"""Run tasks in threads, in processes, or on the workers of a cluster, all by joblib.
 
-All of it is joblib's; another scheduler that joblib has a backend for is one more line in `pool`.
+Another scheduler that joblib has a backend for is one more line in `pool`.
 """
 
 import logging
@@ -24,15 +24,15 @@ from todacomm.core.threads import one_thread as one_thread  # noqa: PLC0414  (fo
 T = TypeVar("T")
 R = TypeVar("R")
 Number = Literal["auto"] | int
-PATIENCE = 2  # times that all tasks are tried again after a worker was lost; then each is tried alone
+PATIENCE = 2  # how often all tasks are retried after a worker was lost; then each is tried alone
 SECONDS = 5  # for a scheduler to answer
 FIRST_WORKER = 30  # seconds for the first of its workers to come, as they are often started together
 
 
 def in_threads(function: Callable[[T], R], tasks: Sequence[T], *, number: Number = "auto") -> Generator[R]:
-    """What ``function`` gives for each task, in their order; ``number`` of them at a time, auto is one a core.
+    """Map ``function`` over the tasks, in order, on ``number`` threads; "auto" is one a core.
 
-    Only what lets go of Python's lock gains by it, as the engines do.
+    Faster only for functions that release the GIL, as the engines do.
     """
     from joblib import Parallel, cpu_count, delayed
 
@@ -47,7 +47,7 @@ def in_threads(function: Callable[[T], R], tasks: Sequence[T], *, number: Number
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What a task gives whose worker was killed whenever it was tried."""
+    """The result of a task whose worker was killed at every try."""
 
     reason: str
 
@@ -56,9 +56,9 @@ class Lost:
 class Pool:
     """Processes that tasks are sent to; a function and its tasks must pickle.
 
-    ``backend`` gives what joblib takes as one, ``sees`` tells whether every worker sees a path of this machine,
-    ``everywhere`` calls a function in each worker, ``lost`` is raised where a worker was killed, after which ``check``
-    raises ClusterUnavailable where no others can come.
+    ``backend`` gives joblib's backend, ``sees`` tells whether every worker sees a path of this machine, ``everywhere``
+    calls a function in each worker, ``lost`` is raised where a worker was killed; ``check`` then raises
+    ClusterUnavailable where no other worker can come.
     """
 
     number: int
@@ -69,10 +69,10 @@ class Pool:
     check: Callable[[], None] = lambda: None
 
     def each(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[int, R | Lost]]:
-        """The place of each task and what ``function`` gives for it, as they come.
+        """Yield the index and the result of each task, as they finish.
 
-        A worker that is killed costs what it had in hand: that is done again. After PATIENCE such losses each of the
-        tasks that are left goes alone, until one is `Lost` for good; then the others go on together.
+        A killed worker costs only the task in hand, which is retried. After PATIENCE losses the remaining tasks run
+        one by one until one is `Lost` for good; then the others go on together.
         """
         left, losses = dict(enumerate(tasks)), 0
         while left:
@@ -110,9 +110,9 @@ def _numbered(function: Callable[[T], R], place: int, task: T) -> tuple[int, R]:
 
 @contextmanager
 def pool(backend: str, *, number: Number = "auto", scheduler: str | None = None) -> Iterator[Pool | None]:
-    """The processes of a backend while it is needed; None for ``threading``, which has none but this one.
+    """Hold the processes of a backend while they are needed; None for ``threading``, which has none.
 
-    Raises InvalidInput for options that do not go together, MissingExtra for dask where it is not installed, and
+    Raises InvalidInput for options that exclude each other, MissingExtra for dask where it is not installed, and
     ClusterUnavailable where its scheduler does not answer.
     """
     check_options(backend, number, scheduler)
@@ -127,7 +127,7 @@ def pool(backend: str, *, number: Number = "auto", scheduler: str | None = None)
 
 
 def check_options(backend: str, number: Number, scheduler: str | None) -> None:
-    """Raise InvalidInput where a backend, a number of workers and a scheduler do not go together."""
+    """Raise InvalidInput where backend, number of workers and scheduler exclude each other."""
     if scheduler is not None and backend not in ("auto", "dask"):
         raise InvalidInput(f"--scheduler is dask's, and --backend {backend} has none; leave one of them out")
     if backend == "dask" and scheduler is None:
@@ -159,7 +159,7 @@ def _loky(number: Number) -> Iterator[Pool]:
 
 
 def _end_with(parent: int) -> None:
-    """Let this process end when the one that started it was killed; by itself it would wait for ever, a model in hand."""
+    """End this process when its parent was killed; otherwise it would wait for ever, holding a model."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -194,7 +194,7 @@ def _dask(scheduler: str) -> Iterator[Pool]:
 
 
 def _client(kind: Any, scheduler: str) -> Any:
-    """A client of the scheduler, or ClusterUnavailable within seconds."""
+    """Connect to the scheduler, or raise ClusterUnavailable within seconds."""
     from_file = scheduler.endswith(".json")
     if from_file and not Path(scheduler).is_file():
         raise ClusterUnavailable(f"there is no scheduler file {scheduler}: `dask scheduler --scheduler-file` writes it")
@@ -232,10 +232,10 @@ def _check(client: Any, scheduler: str) -> None:
 
 
 def _telling(client: Any) -> Any:
-    """The dask backend of joblib, with two of its habits changed.
+    """Return joblib's dask backend with two changes.
 
-    It also tells when a task was lost (by itself it then waits for ever), and it leaves the tasks to the workers when
-    there is one or none at the moment (by itself it then does them in this process).
+    It reports a lost task (by itself it waits for ever), and it leaves tasks to the workers where there is at most
+    one at the moment (by itself it then runs them in this process).
     """
     from joblib import parallel_config
 
@@ -255,7 +255,7 @@ def _telling(client: Any) -> Any:
 
 @contextmanager
 def _unlogged(name: str) -> Iterator[None]:
-    """Without the logs of another library, which tell on the terminal what is told here as an error."""
+    """Silence the logs of another library whose faults are raised here as errors."""
     logs = [logging.getLogger(one) for one in (name, *logging.root.manager.loggerDict) if one.split(".")[0] == name]
     levels = [log.level for log in logs]
     for log in logs:

@@ -1,4 +1,4 @@
-"""A point cloud, where it comes from, and what must be known of it before its numbers are believed."""
+"""A point cloud, its address and its diagnostics."""
 
 import math
 import re
@@ -74,45 +74,41 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class CloudFacts:
-    """What must be known of a cloud before its numbers are believed.
+    """Diagnostics of a cloud: what must be known before its numbers are believed.
 
-    ``scale`` is the median and ``rms_distance`` the root mean square of the pairwise distances after projection, before
-    any rescaling; ``variance_kept`` and ``largest_variance_share`` are shares from 0 to 1, the latter that of the one
-    coordinate with the most variance before projection (``second_variance_share``: of the next); ``norm`` is the median norm of the points as they came.
-    ``points`` may be landmarks, of ``landmarks_of`` points: each is within ``covering_radius`` of one, and no end of a bar is
-    further than ``bar_error`` from that of all points (of a bar up to twice as long there may be none), in the unit of ``scale``.
+    Distances are measured after projection and before any rescaling.
     """
 
     points: int
     dimension: int
     components: int
-    variance_kept: float
+    variance_kept: float  # by the projection, from 0 to 1
     distinct_points: int
-    scale: float
+    scale: float  # median distance
     rms_distance: float
-    largest_variance_share: float
-    norm: float
-    landmarks_of: int | None = None
-    covering_radius: float | None = None
-    bar_error: float | None = None
-    second_variance_share: float = 0.0
+    largest_variance_share: float  # of the coordinate with the most variance, before projection
+    norm: float  # median norm of the raw points
+    landmarks_of: int | None = None  # how many points the landmarks stand for
+    covering_radius: float | None = None  # every point is within it of a landmark
+    bar_error: float | None = None  # bound on the error of bar ends; bars up to twice as long may be lost
+    second_variance_share: float = 0.0  # of the next coordinate
 
     @property
     def one_dimension_rules(self) -> bool:
-        """Whether one of many coordinates holds most of the variance, and far more than the next: a circle may lie in two."""
+        """Whether one of many coordinates holds most of the variance, and far more than the next."""
         first, second = self.largest_variance_share, self.second_variance_share
         return self.dimension > FEW_DIMENSIONS and first > 0.5 and first > RULING * min(second, 1 - first)
 
     @property
     def undefined(self) -> str:
-        """Why no ratio can stand on this cloud; empty when one can."""
+        """Why the cloud is degenerate, so that no ratio exists; empty when it is not."""
         if self.distinct_points < FEWEST_POINTS:
             return f"{self.distinct_points} distinct point{'s' if self.distinct_points != 1 else ''} of {self.points}"
         return "" if self.scale > 0 else "more than half of the pairwise distances are zero"
 
     @property
     def doubtful(self) -> str:
-        """Why a number of this cloud is marked and never the basis of a sentence; empty when it is sound."""
+        """Why the layer is flagged, so that no conclusion rests on it; empty when it is reliable."""
         reasons = [self.undefined] if self.undefined else []
         if not self.undefined and 2 * self.distinct_points < self.points:
             reasons.append(f"{self.distinct_points} distinct points of {self.points}")
@@ -125,7 +121,7 @@ class CloudFacts:
 
     @property
     def note(self) -> str:
-        """What is worth knowing without being a doubt."""
+        """Remarks that cast no doubt on the numbers."""
         notes = []
         if self.points <= self.components:
             notes.append("no more points than components: the projection is an isometry")

@@ -34,8 +34,8 @@ class Measurement:
     diagrams : Diagrams
         Births and deaths, in the unit of the cloud.
     summary : mapping of str to float or None
-        Metric name such as ``"H1_max_lifetime"`` to its value; None where it is undefined. A name that ends in ``_scaled`` is
-        the same number divided by the median distance.
+        Metric name such as ``"H1_max_lifetime"`` to its value; None where it is undefined. ``…_scaled`` is the same
+        divided by the median distance.
 
     Examples
     --------
@@ -149,8 +149,8 @@ class ModelCard:
 class Profile:
     """Measurements along the layers of a model, or along the steps of a training run.
 
-    ``profile["H0_total_persistence"]`` is an array along the layers, NaN where a number is undefined; `names` lists all that
-    it accepts. `to_frame` gives a table, `at` one layer, `compare` sets several profiles side by side.
+    ``profile["H0_total_persistence"]`` is an array along the layers, NaN where a number is undefined; `names` lists
+    all names. `to_frame` gives a table, `at` one layer, `compare` sets several profiles side by side.
 
     Attributes
     ----------
@@ -204,7 +204,8 @@ class Profile:
         object.__setattr__(self, "measurements", tuple(sorted(self.measurements, key=lambda m: m.address)))
 
     def __repr__(self) -> str:
-        return f"Profile({self.model} on {self.data}: {len(self.measurements)} {self.along}s, {self.layers[0]} … {self.layers[-1]})"
+        span = f"{self.layers[0]} … {self.layers[-1]}"
+        return f"Profile({self.model} on {self.data}: {len(self.measurements)} {self.along}s, {span})"
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -228,7 +229,7 @@ class Profile:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name that ``profile[name]`` takes: the metrics, then the facts of the clouds."""
+        """Every name that ``profile[name]`` takes: metrics, then cloud diagnostics."""
         return (*self.measurements[0].summary, *(f.name for f in fields(CloudFacts)))
 
     def __getitem__(self, name: str) -> Float[np.ndarray, " L"]:
@@ -248,9 +249,9 @@ class Profile:
         raise UnknownName("layer", layer, self.layers)
 
     def expansion(self, baseline: str | None = None) -> Expansion:
-        """The expansion against a baseline; by default the one that reports lead with: the first that carries a conclusion, else the first.
+        """Return the expansion against a baseline; by default the first reliable one, else the first.
 
-        Raises UnknownName for a baseline that is not one, InvalidInput for a profile without expansions.
+        Raises UnknownName for another baseline, InvalidInput for a profile without expansions.
         """
         if not self.expansions:
             raise InvalidInput(f"{self.model}: no expansion, which takes layers called layer_0, layer_1 …")
@@ -262,9 +263,9 @@ class Profile:
         return found[baseline]
 
     def test(self, name: str, *, layer: str, null: str = "gaussian") -> NullTest:
-        """The test of one number of one layer against a null model.
+        """Return the test of one number of one layer against a null model.
 
-        Raises InvalidInput where no tests were asked for, UnknownName for a null, a layer or a number that was not tested.
+        Raises InvalidInput for a profile without tests, UnknownName for a null, layer or number that was not tested.
         """
         tests = self._asked().tests
         if null not in tests:
@@ -272,7 +273,7 @@ class Profile:
         return _picked(tests[null], layer, name)
 
     def interval(self, name: str, *, layer: str) -> Interval:
-        """The confidence interval of one number of one layer. Errors are as of `test`."""
+        """Return the confidence interval of one number of one layer; raises as `test` does."""
         return _picked(self._asked().intervals, layer, name)
 
     def _asked(self) -> Claims:
@@ -283,12 +284,12 @@ class Profile:
         return self.claims
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """One flat row a layer, ready for a table or a CSV file."""
+        """One flat row a layer, for tables and CSV."""
         for m in self.measurements:
             yield {**asdict(m.address), **m.summary, **asdict(m.facts), "doubt": m.facts.doubtful}
 
     def to_frame(self) -> Any:
-        """The rows as a pandas DataFrame indexed by layer; needs pandas, which the ``models`` extra brings."""
+        """Return the rows as a pandas DataFrame indexed by layer; needs the ``models`` extra."""
         try:
             import pandas as pd
         except ModuleNotFoundError:
@@ -297,7 +298,7 @@ class Profile:
 
 
 def _picked(found: Mapping[str, Mapping[str, T]], layer: str, name: str) -> T:
-    """What there is of one number of one layer, or an UnknownName that lists what there is."""
+    """Look up one number of one layer; UnknownName lists what there is."""
     if layer not in found:
         raise UnknownName("layer", layer, found)
     if name not in found[layer]:

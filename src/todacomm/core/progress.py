@@ -1,10 +1,10 @@
-"""How long stages show that they are alive, and tell what they do: the command line gives a `Track` with a bar, and a `Say`."""
+"""Progress of long stages: a `Track` wraps an iterable with a bar, a `Say` takes a message."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 Track = Callable[..., Iterable[Any]]  # (iterable, description, total) -> the same items, shown as they pass
-Say = Callable[[str], None]  # takes a sentence for whoever waits
+Say = Callable[[str], None]  # takes a message
 
 
 def silent(iterable: Iterable[Any], description: str, total: int | None = None) -> Iterable[Any]:  # noqa: ARG001

@@ -1,4 +1,4 @@
-"""How a cloud is made and measured: frozen, and with a digest, so that two numbers can be known to be comparable."""
+"""How a cloud is prepared and measured; equal digests mean comparable numbers."""
 
 import hashlib
 import inspect
@@ -141,12 +141,12 @@ class RecipeSettings(TypedDict, total=False):
 
 
 def alike(where: str) -> tuple[str, ...]:
-    """The fields in which two recipes must agree there, in their order."""
+    """The fields in which two recipes must agree, in their order."""
     return tuple(one.name for one in fields(Recipe) if one.metadata["alike"] == where)
 
 
 def with_keywords(settings: type, defaults: Mapping[str, Any]) -> Callable[[F], F]:
-    """The function with a signature in which the keys of a TypedDict stand in place of its ``**settings``."""
+    """Replace ``**settings`` in a signature by the keys of a TypedDict."""
 
     def decorated(function: F) -> F:
         signature = inspect.signature(function)

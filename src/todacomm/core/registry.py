@@ -1,4 +1,4 @@
-"""The one mechanism behind every extension point: a mapping from names to functions, filled by a decorator."""
+"""The mechanism behind every extension point: names mapped to functions, filled by a decorator."""
 
 import logging
 import threading
@@ -20,8 +20,8 @@ _HERE = threading.local()  # whether this thread imports plugins at the moment
 class Registry(Mapping[str, T]):
     """Names to entries of one kind; a name that is unknown raises `UnknownName` with a suggestion.
 
-    Plugins are imported where all entries are looked at, and where a name is not known: a metric of a plugin is measured like any other,
-    and who asks for an entry by its name pays for no plugin.
+    Plugins are imported when the registry is iterated or a name is unknown, so that looking up a known name is free
+    of them.
     """
 
     def __init__(self, kind: str) -> None:
@@ -29,7 +29,7 @@ class Registry(Mapping[str, T]):
         self._entries: dict[str, T] = {}
 
     def add(self, name: str, entry: T) -> T:
-        """Register ``entry`` under ``name``; a name is taken once."""
+        """Register ``entry`` under ``name``; a name can be taken once."""
         if name in self._entries:
             raise InvalidInput(f"two entries for the {self.kind} '{name}': a name is registered once")
         self._entries[name] = entry
@@ -51,7 +51,7 @@ class Registry(Mapping[str, T]):
 
     @property
     def ours(self) -> tuple[str, ...]:
-        """The names that are registered by now, no plugin being imported for it: for help texts."""
+        """The names registered so far, without importing plugins: for help texts."""
         return tuple(self._entries)
 
     def __iter__(self) -> Iterator[str]:
@@ -65,7 +65,7 @@ class Registry(Mapping[str, T]):
 
 @cache
 def load_plugins() -> Mapping[str, str]:
-    """Import every module of the entry-point group, once, so that it registers; gives by name what is wrong with it, or nothing."""
+    """Import every module of the entry-point group, once; return name → fault, empty where there is none."""
     _HERE.importing = True
     try:
         return {entry.name: _fault_of(entry) for entry in entry_points(group=PLUGINS)}
@@ -74,14 +74,14 @@ def load_plugins() -> Mapping[str, str]:
 
 
 def with_plugins() -> None:
-    """Import the plugins, but not while one is imported that looks at a registry itself; a broken one is a warning."""
+    """Import the plugins, unless one is being imported; warn of broken ones."""
     if not getattr(_HERE, "importing", False):
         warn_of_broken()
 
 
 @cache
 def warn_of_broken() -> None:
-    """Say once of each plugin that could not be imported."""
+    """Warn once of each plugin that could not be imported."""
     for sentence in broken_plugins():
         log.warning(sentence)
 

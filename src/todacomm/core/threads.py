@@ -8,10 +8,10 @@ from typing import Any
 
 
 class _OneThread(ContextDecorator):
-    """While entered, by however many threads, the linear algebra of the process uses one thread a caller; then as many as before.
+    """While entered, by any number of threads, linear algebra uses one thread a caller; afterwards as many as before.
 
-    The last bits of a product depend on the number of threads, and the tasks beside each other use the cores. Small products on many threads
-    mostly wait: on a machine that has other work they take twenty times as long.
+    The last bits of a product depend on the number of threads, and parallel tasks use the cores. Small products on
+    many threads mostly wait: beside other work they take twenty times as long.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class _OneThread(ContextDecorator):
 
 @lru_cache(maxsize=1)
 def _pools(_modules: int) -> Any:
-    """The pools of threads that are loaded; looked for again, which takes milliseconds, once more modules are."""
+    """The loaded thread pools; searched again (milliseconds) only when more modules are loaded."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

@@ -37,7 +37,7 @@ Mask = Bool[np.ndarray, "b t"]
 class Texts:
     """A dataset of texts, identified by its content.
 
-    `run` takes one as ``texts=``; equal texts in equal order have one `sha256`, by which later comparisons know that two
+    `run` takes one as ``texts=``; equal texts in equal order have one `sha256`, by which comparisons know that two
     profiles are of the same texts. ``Texts(["…", "…"])`` gives a list without a name.
 
     Attributes
@@ -98,7 +98,7 @@ class Texts:
 
 
 def strings_of(items: Any, what: str) -> tuple[str, ...]:
-    """The strings of a list, or InvalidTexts that says which of them is none."""
+    """Check that all items are strings; InvalidTexts names the first that is none."""
     if isinstance(items, str | bytes) or not isinstance(items, Iterable):
         raise InvalidTexts(f"{what}s are {type(items).__name__}; expected a list of strings")
     found = tuple(items)
@@ -149,7 +149,8 @@ class Activations:
 
     def __repr__(self) -> str:
         shape = next(iter(self.layers.values())).shape if self.layers else (0, 0)
-        return f"Activations({self.model}, {self.texts.name}, {self.pooling}: {len(self.layers)} layers of {shape[0]} × {shape[1]})"
+        size = f"{len(self.layers)} layers of {shape[0]} × {shape[1]}"
+        return f"Activations({self.model}, {self.texts.name}, {self.pooling}: {size})"
 
     def clouds(self) -> Iterator["PointCloud"]:
         """One cloud a layer, in the order of depth."""

@@ -1,4 +1,4 @@
-"""What makes a frozen type a value: equal by what it holds, arrays included, and the same after pickling and copying."""
+"""Give frozen types value semantics: equality by content, arrays included; pickling and copying."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -29,7 +29,7 @@ def read_only(array: np.ndarray) -> np.ndarray:
 
 
 def by_value(kind: Kind) -> Kind:
-    """Give a frozen dataclass, written with ``eq=False``, equality by its fields, and pickle and copy it through its constructor.
+    """Give a frozen dataclass with ``eq=False`` equality by its fields; pickle and copy it by its constructor.
 
     NaN equals NaN, so that a copy equals its original.
     """
@@ -55,7 +55,7 @@ def _reduce(self: Any) -> tuple[type, tuple[Any, ...]]:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two values are equal, arrays by their numbers and their type."""
+    """Whether two values are equal, arrays by numbers and dtype."""
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return same_arrays(np.asarray(a), np.asarray(b))
     if isinstance(a, Mapping) and isinstance(b, Mapping):

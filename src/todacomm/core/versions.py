@@ -1,4 +1,4 @@
-"""What was installed when a number was made: part of every manifest, and of ``todacomm --version``."""
+"""Versions of the installed libraries, for manifests and ``todacomm --version``."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -11,7 +11,7 @@ PREDECESSOR = "pipeline"  # the second top-level package that todacomm 0.1.0 ins
 
 
 def versions() -> dict[str, str | None]:
-    """Package → version; None for one that is not installed."""
+    """Package → version; None where it is not installed."""
     return {
         "todacomm": __version__,
         "python": platform.python_version(),
@@ -28,7 +28,7 @@ def installed(name: str) -> str | None:
 
 
 def predecessor_warning() -> str:
-    """A warning where files of todacomm 0.1.0 lie beside this package; empty where they do not."""
+    """Warn of files of todacomm 0.1.0 beside this package; empty where there are none."""
     found = find_spec(PREDECESSOR)
     if found is None or not found.submodule_search_locations:
         return ""

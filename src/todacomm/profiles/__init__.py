@@ -1,3 +1,3 @@
-"""The clouds along a model → one Profile with its inference."""
+"""Measure clouds along a model and attach inference: one Profile."""
 
 __all__ = ["expansion", "from_arrays", "intervals_and_nulls", "measure"]

@@ -1,4 +1,4 @@
-"""Prepared clouds and measurements along a model → its expansion, split exactly into scale growth and shape growth."""
+"""Compute the expansion of a model and split it exactly: H0 ratio = scale ratio × shape ratio."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,14 +8,14 @@ from todacomm.core.recipe import FEWEST_POINTS
 from todacomm.core.types import Expansion, Growth, Measurement, is_block
 
 SHAPE = "H0_total_persistence_scaled"
-Ready = Callable[[str], PreparedCloud | None]  # the prepared cloud of a layer, made when it is asked for
+Ready = Callable[[str], PreparedCloud | None]  # prepares the cloud of a layer when it is needed
 
 
 def expansions_of(measurements: Sequence[Measurement], ready: Ready) -> tuple[Expansion, ...]:
-    """The expansion against two baselines: ``embedding``, and the first layer whose cloud is sound.
+    """Compute the expansion against two baselines: ``embedding`` and the first reliable layer.
 
-    Expansion is the largest H0 total over the blocks ``layer_0`` … ``layer_{L-1}`` over H0 total at the baseline;
-    ``final`` stands after the norm and takes no part. Empty without a block.
+    The H0 ratio is the largest H0 total over the blocks ``layer_0`` … ``layer_{L-1}``, divided by that of the
+    baseline; ``final``, after the norm, does not count. Empty without a block.
     """
     layers = {m.address.layer: m for m in measurements}
     blocks = [m for m in measurements if is_block(m.address.layer)]
@@ -36,7 +36,7 @@ def expansion(
     *,
     missing: str,
 ) -> Expansion:
-    """The expansion from one baseline; without numbers, and with the reason, where the baseline is degenerate."""
+    """Compute the expansion from one baseline; a degenerate baseline gives the reason in place of numbers."""
     if baseline is None:
         return Expansion(name, None, None, None, reason=missing)
     if blocks == [baseline]:
@@ -60,7 +60,7 @@ def expansion(
 
 
 def growth(baseline: Measurement, peak: Measurement) -> Growth:
-    """The growth between two measured layers, on all of their points."""
+    """Compute the growth between two measured layers on all of their points."""
     scale = peak.facts.scale / baseline.facts.scale
     shape = shape_of(peak) / shape_of(baseline)
     return Growth(baseline.address.layer, peak.address.layer, baseline.facts.points, scale * shape, scale, shape)
@@ -72,15 +72,15 @@ def shape_of(measurement: Measurement) -> float:
 
 
 def total_of(measurement: Measurement) -> float:
-    """H0 total in the units of the activations, also where the recipe has divided the distances by their median or RMS."""
+    """H0 total in activation units, also where the recipe normalised the distances."""
     return shape_of(measurement) * measurement.facts.scale
 
 
 def matched_growth(baseline: Measurement, peak: Measurement, ready: Ready) -> Growth | None:
-    """The growth on one text for each distinct baseline point, the same texts in both layers.
+    """Compute the growth on one text for each unique baseline point, the same texts in both layers.
 
-    None where both layers have equally many distinct points, where fewer than three are left, without the clouds, and where
-    landmarks were measured, which are other texts in each layer.
+    None where both layers have equally many unique points, where fewer than three are left, without the clouds, and
+    with landmarks, which are other texts in each layer.
     """
     if baseline.facts.distinct_points == peak.facts.distinct_points or baseline.facts.landmarks_of is not None:
         return None

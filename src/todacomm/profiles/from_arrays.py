@@ -1,4 +1,4 @@
-"""Arrays, clouds or activations → a Profile with its claims: ``todacomm measure`` as a function. Pure."""
+"""Measure arrays, clouds or activations: `td.measure` and ``todacomm measure``. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -36,14 +36,14 @@ def measure(  # noqa: PLR0913 - the keywords that a user gives
 ) -> Profile:
     """Measure the topology of arrays that you already have; no model and no torch is needed.
 
-    Every number gets a confidence interval and a test against the Gaussian null. ``resamples=0`` and ``null_draws=0`` leave them
-    out, which takes about a hundredth of the time.
+    Every number gets a confidence interval and a test against the Gaussian null. ``resamples=0`` and ``null_draws=0``
+    leave them out, which takes about a hundredth of the time.
 
     Parameters
     ----------
     data : array, mapping of str to arrays, PointCloud or Activations
-        An (n, d) array of points, or one for each layer by name; (n, n) distances for ``distance="precomputed"``. Lists, tables,
-        tensors and sparse arrays are accepted.
+        An (n, d) array of points, or one for each layer by name; (n, n) distances for ``distance="precomputed"``.
+        Lists, tables, tensors and sparse arrays are accepted.
     name : str, default "array"
         What stands for the model in figures and records.
     recipe : Recipe, optional
@@ -101,7 +101,7 @@ def measure_arrays(
     each: Each = one_by_one,
     spread: Map = map,
 ) -> tuple[Profile, Checked]:
-    """`measure`, and which layers the reference engine has confirmed."""
+    """Do the work of `measure`; return also which layers the reference engine confirmed."""
     checked_nulls(asked.nulls, of_points=True)
     if groups is None and isinstance(data, Activations) and data.pooling != "tokens":
         groups = data.texts.groups
@@ -117,7 +117,7 @@ def measure_arrays(
 
 
 def evened(cloud: PointCloud) -> PointCloud:
-    """A cloud given by its distances without the rounding in them, of which there is one warning at most."""
+    """Remove rounding errors from a cloud given by its distances, with at most one warning."""
     try:
         array = array_of_distances(cloud.points, fewest=FEWEST_POINTS)
         return PointCloud(squareform(condensed_of(array, infinite=False)), cloud.address)
@@ -126,7 +126,7 @@ def evened(cloud: PointCloud) -> PointCloud:
 
 
 def recipe_of(settings: Mapping[str, Any]) -> Recipe:
-    """A Recipe from keyword settings; an unknown one raises UnknownName that lists those there are."""
+    """Build a Recipe from keywords; UnknownName lists the known ones."""
     known = Recipe.__dataclass_fields__
     for key in settings:
         if key not in known:

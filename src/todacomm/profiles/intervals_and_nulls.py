@@ -1,7 +1,7 @@
-"""A profile and its clouds → Claims: an interval and a null for every number of every layer. Pure: no disk, no clock.
+"""Attach confidence intervals and null-model tests to every metric of a profile. Pure: no disk, no clock.
 
-The splits and the draws are the same for all layers, and for every model that is measured on as many texts with the same
-seed, so that layers and models are compared text by text.
+Splits and draws are the same for all layers, and for all models measured on as many texts with one seed, so that
+layers and models are compared text by text.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ GROWTHS = {"ratio": TREE, "scale": SCALE, "shape": SHAPE}  # part of a Growth �
 
 @runtime_checkable
 class Map(Protocol):
-    """What the built-in ``map`` does for one sequence, perhaps by several threads."""
+    """The built-in ``map`` for one sequence, or the same by several threads."""
 
     def __call__(self, function: Callable[[T], R], tasks: Sequence[T], /) -> Iterable[R]: ...
 
@@ -50,10 +50,10 @@ def with_claims(
     track: Track = silent,
     spread: Map = map,
 ) -> Profile:
-    """The profile with its claims; as it was where none are asked for.
+    """Attach inference to a profile; return it unchanged where nothing is asked for.
 
-    ``cloud`` gives the cloud of a layer as it came, ``groups`` which article each of its points is from, ``spread`` does
-    layers and draws, one after the other or in threads.
+    ``cloud`` gives the raw cloud of a layer, ``groups`` the article of each point; ``spread`` maps over layers and
+    draws, serially or in threads.
     """
     if not asked.anything:
         return profile
@@ -91,14 +91,14 @@ def with_claims(
 
 
 def without_groups(asked: Asked, groups: Sequence[str] | None) -> str:
-    """Why no whole groups are drawn, of which there is one label a point; empty where they are."""
+    """Why whole groups are not resampled; empty where they are."""
     if not asked.resamples:
         return "no resamples were asked for"
     return "the texts carry no groups" if groups is None else refusal(groups)
 
 
 def rows_of(profile: Profile, cloud: Callable[[str], PointCloud], n: int) -> Indices:
-    """Which of n points take part in splits: a row that is a copy in all layers is the same observation once more."""
+    """Indices of the points that are split; a row that is a copy in all layers is one observation."""
     found = [m for m in profile.measurements if m.facts.points == n]
     if any(m.facts.distinct_points == n or m.facts.landmarks_of is not None for m in found):
         return np.arange(n)
@@ -106,7 +106,7 @@ def rows_of(profile: Profile, cloud: Callable[[str], PointCloud], n: int) -> Ind
 
 
 def cuts_of(rows: Indices, n: int, seed: int, asked: Asked, groups: Sequence[str] | None) -> list[Splits]:
-    """The splits of these rows of n points: of whole groups where there are any, then of points one by one; none of too few points."""
+    """Split these rows of n points by whole groups where there are any, then by points; none of too few points."""
     if not asked.resamples or len(rows) < FEWEST:
         return []
     given = None if groups is None else [groups[row] for row in rows]
@@ -115,20 +115,20 @@ def cuts_of(rows: Indices, n: int, seed: int, asked: Asked, groups: Sequence[str
 
 
 def numbered(labels: Sequence[str]) -> tuple[int, ...]:
-    """The number of each label, in the order in which they come."""
+    """Number the labels in order of appearance."""
     place = {label: i for i, label in enumerate(dict.fromkeys(labels))}
     return tuple(place[label] for label in labels)
 
 
 def chosen(groups: Sequence[str], recipe: Recipe) -> list[str]:
-    """The groups of the points that the recipe's subsample took."""
+    """The groups of the points in the recipe's subsample."""
     places = subsample(np.arange(len(groups), dtype=np.float64)[:, None], recipe)[:, 0]
     return [groups[int(place)] for place in places]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What is left of the cloud of a layer once it has been halved; its distances are let go.
+    """One layer measured on halves; its distances are released.
 
     ``halves`` are of whole groups where there are any; then ``one_by_one`` are of points.
     """
@@ -157,14 +157,14 @@ def looked_at(
 
 
 def comparable(halves: Mapping[str, Halves]) -> bool:
-    """Whether all layers were cut by the same splits."""
+    """Whether all layers were split alike."""
     return len({found.drawn for found in halves.values()}) == 1
 
 
 def growths_of(
     expansions: Sequence[Expansion], halves: Mapping[str, Halves], asked: Asked
 ) -> dict[str, dict[str, Interval]]:
-    """Baseline → the intervals of the expansion, of the scale growth and of the shape growth; the peak layer is fixed."""
+    """Baseline → intervals of H0 ratio, scale ratio and shape ratio; the peak layer is fixed."""
     found = {}
     for expansion in expansions:
         growth = expansion.growth
@@ -188,7 +188,7 @@ def gaussian(
     track: Track,
     spread: Map,
 ) -> tuple[dict[str, Mapping[str, NullTest]], dict[str, tuple[LoopBar, ...]]]:
-    """Layer → its tests, and layer → its bars that may be loops; layers of equally many points share their draws."""
+    """Layer → its tests, and layer → its candidate loops; layers of equally many points share their draws."""
     tests: dict[str, Mapping[str, NullTest]] = {}
     loops: dict[str, tuple[LoopBar, ...]] = {}
     if not asked.null_draws:
@@ -216,7 +216,7 @@ def gaussian(
 
 
 def of_points(asked: Asked) -> list[str]:
-    """The null models that are asked for and drawn from points; the others take forward passes."""
+    """The requested null models that are drawn from points; the others take forward passes."""
     found = [null for null in asked.nulls if null_models[null].draw]
     if found and not asked.null_draws:
         raise InvalidInput(f"0 null draws leave nothing of the null model '{found[0]}'; give some, or leave it out")
@@ -233,7 +233,7 @@ def against(
     track: Track,
     spread: Map,
 ) -> dict[str, Mapping[str, NullTest]]:
-    """Layer → its tests against another null model of points."""
+    """Test every layer against another null model of points."""
     tests: dict[str, Mapping[str, NullTest]] = {}
     for found in by_points(profile.measurements):
         layers = [m.address.layer for m in found]
@@ -252,7 +252,7 @@ def against(
 
 
 def by_points(measurements: Sequence[Measurement]) -> Iterable[list[Measurement]]:
-    """The measurements by their number of points."""
+    """Group measurements by their number of points."""
     sizes = dict.fromkeys(m.facts.points for m in measurements)
     return [[m for m in measurements if m.facts.points == size] for size in sizes]
 
@@ -260,6 +260,6 @@ def by_points(measurements: Sequence[Measurement]) -> Iterable[list[Measurement]
 def in_blocks(
     values: Callable[[Sequence[int]], np.ndarray], draws: int, what: str, track: Track, spread: Map
 ) -> np.ndarray:
-    """The values of all draws, block by block."""
+    """Compute the values of all draws, block by block."""
     blocks = [range(start, min(start + BLOCK, draws)) for start in range(0, draws, BLOCK)]
     return np.concatenate(list(track(spread(values, blocks), what, len(blocks))))

@@ -1,4 +1,4 @@
-"""Point cloud and recipe → Measurement; clouds along a model → Profile. Pure: no disk, no clock, no printing."""
+"""Measure one prepared cloud, or all clouds along a model. Pure: no disk, no clock, no printing."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ CHECKED_SHARE = 0.1
 
 
 def measure_prepared(cloud: PreparedCloud, recipe: Recipe) -> Measurement:
-    """The diagrams of a prepared cloud and every number of them."""
+    """Compute the diagrams of a prepared cloud and every metric of them."""
     diagrams = persistence(cloud.condensed, engine=recipe.engine, maxdim=recipe.maxdim, threshold=recipe.threshold)
     summary = summarise(diagrams, scale=cloud.median_distance)
     return Measurement(cloud.address, recipe, cloud.facts, diagrams, summary)
@@ -30,14 +30,14 @@ def measure_prepared(cloud: PreparedCloud, recipe: Recipe) -> Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Which layers were computed by the reference engine as well; it agreed on all of them, or an error was raised."""
+    """The layers that the reference engine computed as well; a disagreement raises an error."""
 
     layers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """One cloud to be measured, how, and whether the reference engine computes it as well."""
+    """One cloud to be measured, its recipe, and whether the reference engine checks it."""
 
     cloud: PointCloud
     recipe: Recipe
@@ -46,22 +46,22 @@ class Task:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """One cloud measured; ``confirmed`` where the reference engine was asked and agreed."""
+    """One measured cloud; ``confirmed`` where the reference engine agreed."""
 
     measurement: Measurement
     confirmed: bool
 
 
-Each = Callable[[Sequence[Task]], Iterable[Measured]]  # tasks → what they give, in their order
+Each = Callable[[Sequence[Task]], Iterable[Measured]]  # maps tasks to results, in order
 
 
 def one_by_one(tasks: Sequence[Task]) -> Iterable[Measured]:
-    """The `Each` that measures one cloud after the other."""
+    """Measure one cloud after the other."""
     return map(measure_task, tasks)
 
 
 def measure_task(task: Task) -> Measured:
-    """Prepare one cloud, measure it, and compare with the reference engine where that is asked for."""
+    """Prepare and measure one cloud; compare with the reference engine on request."""
     ready = prepare(task.cloud, task.recipe)
     found = measure_prepared(ready, task.recipe)
     if task.check:
@@ -73,10 +73,10 @@ def measure_task(task: Task) -> Measured:
 def measure_profile(
     clouds: Iterable[PointCloud], recipe: Recipe, *, track: Track = silent, each: Each = one_by_one
 ) -> tuple[Profile, Checked]:
-    """Measure every cloud, compare a random tenth of them with the reference engine, add the expansions.
+    """Measure every cloud, check a random tenth with the reference engine, add the expansions.
 
-    ``each`` decides in what order, by how many threads or out of which memory the clouds are measured. Raises
-    InvalidCloud where no cloud has two distinct points, EngineDisagreement where the engines differ.
+    ``each`` decides order, threads and memory. Raises InvalidCloud where no cloud has two unique points,
+    EngineDisagreement where the engines differ.
     """
     given = list(clouds)
     drawn = drawn_for_check([cloud.address.layer for cloud in given], recipe)
@@ -86,10 +86,9 @@ def measure_profile(
 
 
 def assembled(found: Sequence[Measured], cloud: Callable[[str], PointCloud]) -> tuple[Profile, Checked]:
-    """The profile of measured clouds with its expansions, and which layers were confirmed.
+    """Build the profile of measured clouds with its expansions; return which layers were confirmed.
 
-    ``cloud`` gives that of a layer; those at the ends of an expansion are prepared again, so that no more than these are
-    in memory.
+    ``cloud`` gives the cloud of a layer; only those at the ends of an expansion are prepared again.
     """
     measurements = [one.measurement for one in found]
     refuse_points(measurements)
@@ -111,7 +110,7 @@ def refuse_points(measurements: list[Measurement]) -> None:
 
 
 def drawn_for_check(layers: Sequence[str], recipe: Recipe) -> set[str]:
-    """A tenth of the layers, at least one, drawn by the recipe's seed; none where the reference itself measures."""
+    """Draw a tenth of the layers, at least one, by the recipe's seed; none where the reference itself measures."""
     if recipe.engine == REFERENCE or not layers:
         return set()
     rng = np.random.default_rng(recipe.seed)
@@ -120,14 +119,16 @@ def drawn_for_check(layers: Sequence[str], recipe: Recipe) -> set[str]:
 
 
 def refuse_no_arrays(data: Any) -> None:
-    """Raise InvalidCloud for what is likely to be given in place of an array, with what to give."""
+    """Raise InvalidCloud for what is often given in place of an array, saying what to give."""
     if isinstance(data, str | PathLike):
         raise InvalidCloud(
-            f"arrays are measured, found the name '{data}'. A file: todacomm measure {data}, or read it with NumPy; a model: td.run"
+            f"arrays are measured, found the name '{data}'. "
+            f"A file: todacomm measure {data}, or read it with NumPy; a model: td.run"
         )
     if isinstance(data, list | tuple) and any(np.ndim(one) == 2 for one in data if not isinstance(one, list | tuple)):
         raise InvalidCloud(
-            f"a list of {len(data)} arrays; give each the name of its layer: td.measure({{'layer_0': first, 'layer_1': second}})"
+            f"a list of {len(data)} arrays; give each the name of its layer: "
+            "td.measure({'layer_0': first, 'layer_1': second})"
         )
     if isinstance(data, Mapping):
         wrong = [repr(layer) for layer in data if not isinstance(layer, str)]
@@ -137,7 +138,7 @@ def refuse_no_arrays(data: Any) -> None:
 
 
 def as_clouds(data: Any, name: str) -> Iterable[PointCloud]:
-    """Point clouds of whatever `measure` takes."""
+    """Convert what `measure` takes to point clouds."""
     if isinstance(data, PointCloud):
         return [data]
     if isinstance(data, Activations):
