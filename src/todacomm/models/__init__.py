@@ -11,4 +11,5 @@ __all__ = [
     "perplexity",
     "pooling",
     "size_and_flops",
+    "text_files",
 ]

@@ -1,4 +1,4 @@
-"""Names to texts: two bundled corpora, any text file, any dataset of the Hugging Face hub.
+"""Names to texts: two bundled corpora, files of texts, any dataset of the Hugging Face hub.
 
 Texts stay as they are: blank ones are dropped, white space at both ends is stripped, headings are kept. A dataset is added
 by one decorated function that returns `Texts`::
@@ -9,7 +9,7 @@ by one decorated function that returns `Texts`::
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -22,14 +22,12 @@ from todacomm.core.errors import InvalidInput, InvalidTexts, MissingExtra, Unkno
 from todacomm.core.recipe import FEWEST_POINTS
 from todacomm.core.registry import Registry, broken_plugins
 from todacomm.core.types import Texts
+from todacomm.models.text_files import FIELD, forms, path_and_field, read_texts, stripped, suffix_of, text_formats
 
 HUB = "hf:"
 HUB_FORM = "hf:owner/name[/config][:split][:field]"
-FILE_FORMS = "a .txt file with one text a line, or path.jsonl[:field] with one JSON object a line"
-HINT = f"Or give {FILE_FORMS}, or {HUB_FORM}."
 SAMPLE = "The texts are"  # what a note on their choice begins with
 SPLITS = ("test", "validation", "train")  # the first of these that a hub dataset has is its default
-FIELD = "text"
 
 sources: Registry[Callable[[], Texts]] = Registry("dataset")
 
@@ -82,14 +80,25 @@ def texts(source: str | Path, samples: int | None = None, *, shuffle: bool = Fal
 def _all_texts(source: str) -> Texts:
     if source.startswith(HUB):
         return _from_hub(HubDataset.parse(source))
-    path, field = _path_and_field(source)
-    if kind_of_file(path) in (".txt", ".jsonl") or "/" in source:  # for a file no plugin is imported
+    path, field = path_and_field(source)
+    if suffix_of(path) in text_formats.ours or "/" in source:  # for a file no plugin is imported
         return _from_file(path, field)
     if source in sources:
         return sources[source]()
     if path.exists():
         return _from_file(path, field)
-    raise UnknownName("dataset", source, sources, hint=" ".join([HINT, *broken_plugins()]))
+    raise UnknownName("dataset", source, sources, hint=" ".join([hint(), *broken_plugins()]))
+
+
+def _from_file(path: Path, field: str) -> Texts:
+    if not path.exists():
+        raise InvalidTexts(f"there is no file '{path}'. Datasets with a name: {', '.join(sources)}. {hint()}")
+    return read_texts(path, field)
+
+
+def hint() -> str:
+    """What a dataset may be besides a name."""
+    return f"Or give {forms()}, or {HUB_FORM}."
 
 
 def check_enough(found: Texts, source: str, samples: int | None) -> None:
@@ -162,116 +171,6 @@ def _articles(lines: Sequence[str]) -> list[str]:
     return found
 
 
-# Files
-
-
-def _path_and_field(source: str) -> tuple[Path, str]:
-    split = re.fullmatch(r"(?is)(.+\.jsonl(?:\.gz)?):(.+)", source)
-    return (Path(split[1]), split[2]) if split else (Path(source), FIELD)
-
-
-def kind_of_file(path: Path) -> str:
-    """The ending of a file of texts, without the ``.gz`` of a packed one."""
-    return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
-
-
-def _from_file(path: Path, field: str) -> Texts:
-    lines, kind = re.split(r"\r\n?|\n", _read(path)), kind_of_file(path)
-    if kind == ".txt":
-        found: Iterable[str] = lines
-    elif kind == ".jsonl":
-        found = (_json_text(line, field, f"'{path}', line {i}") for i, line in enumerate(lines, 1) if line.strip())
-    else:
-        raise InvalidTexts(f"'{path}' is not a file of texts that todacomm reads; expected {FILE_FORMS}")
-    return Texts(Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem, _stripped(found))
-
-
-def _stripped(rows: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(text for row in rows if row is not None and (text := row.strip()))
-
-
-def _read(path: Path) -> str:
-    if path.is_dir():
-        raise InvalidTexts(f"'{path}' is a directory; expected {FILE_FORMS}")
-    try:
-        raw = _unpacked(path)
-    except FileNotFoundError:
-        raise InvalidTexts(f"there is no file '{path}'. Datasets with a name: {', '.join(sources)}. {HINT}") from None
-    except OSError as error:
-        raise InvalidTexts(f"'{path}' cannot be read: {error.strerror or error}") from error
-    if (other := _other_encoding(raw)) is not None:
-        raise InvalidTexts(f"'{path}' is not UTF-8 but {other}; save the file as UTF-8: iconv -f {other} -t UTF-8")
-    try:
-        return raw.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = 1 + raw.count(b"\n", 0, error.start)
-        raise InvalidTexts(
-            f"'{path}' is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start} (line {line}) belongs to no "
-            "character; save the file as UTF-8"
-        ) from None
-
-
-def _unpacked(path: Path) -> bytes:
-    """The bytes of a file, of a ``.gz`` file those that are packed in it."""
-    if path.suffix.lower() != ".gz":
-        return path.read_bytes()
-    import gzip
-    import zlib
-
-    try:
-        with gzip.open(path) as file:
-            return file.read()
-    except (EOFError, zlib.error) as error:
-        raise InvalidTexts(f"'{path}' is damaged: {error}") from error
-
-
-def _other_encoding(raw: bytes) -> str | None:
-    """UTF-16 or UTF-32 by their mark, or by the zeros that they put beside each Latin letter; None for what may be UTF-8."""
-    marks = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
-    for mark, name in marks.items():
-        if raw.startswith(mark):
-            return name
-    head = raw[:4096]
-    zeros = [head[i::4].count(0) for i in range(4)]
-    quarter = len(head) / 4
-    if sum(zeros) <= 0.2 * len(head):
-        return None
-    if zeros[2] + zeros[3] > 1.8 * quarter or zeros[0] + zeros[1] > 1.8 * quarter:
-        return "UTF-32LE" if zeros[3] > zeros[0] else "UTF-32BE"
-    return "UTF-16LE" if zeros[1] + zeros[3] > zeros[0] + zeros[2] else "UTF-16BE"
-
-
-def _json_text(line: str, field: str, where: str) -> str:
-    """One line of a .jsonl file to its text."""
-    try:
-        row = json.loads(line, parse_int=float)  # of no use here, and an int of 5,000 digits is refused
-    except json.JSONDecodeError as error:
-        raise InvalidTexts(
-            f"{where}: not JSON ({error.msg}, column {error.colno}); expected one object a line"
-        ) from None
-    except RecursionError:
-        raise InvalidTexts(f"{where}: brackets within brackets, too deep; expected one object a line") from None
-    if not isinstance(row, dict):
-        raise InvalidTexts(f"{where}: {_kind(row)}; expected an object with the field '{field}'")
-    if field not in row:
-        there = ", ".join(row) or "none"
-        raise InvalidTexts(f"{where}: there is no field '{field}'. Fields: {there}. Name one with path.jsonl:field")
-    return _json_string(row[field], field, where)
-
-
-def _json_string(value: object, field: str, where: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidTexts(f"{where}: the field '{field}' holds {_kind(value)}; expected a string")
-    if re.search("[\ud800-\udfff]", value):
-        raise InvalidTexts(f"{where}: the field '{field}' holds half a surrogate pair, which is no character")
-    return value
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
-
-
 # The hub
 
 
@@ -311,7 +210,7 @@ def _from_hub(wanted: HubDataset) -> Texts:
     field = wanted.field or _default_field(wanted, rows.features)
     if field not in _string_fields(rows.features):
         raise InvalidTexts(f"{wanted.source}: '{field}' is not a field of strings. {_fields_there(rows.features)}")
-    return Texts(wanted.name, _stripped(rows[field]))
+    return Texts(wanted.name, stripped(rows[field]))
 
 
 def _load(wanted: HubDataset) -> Any:

@@ -13,6 +13,7 @@ from todacomm.homology.engines import DEFAULT, engines
 from todacomm.models.datasets import HUB_FORM, sources
 from todacomm.models.names import DEVICE_MAPS, DEVICES, DTYPES, SHIPPED, SITES
 from todacomm.models.pooling import poolings
+from todacomm.models.text_files import paths
 from todacomm.report.document.figure_formats import FORMATS, Figures
 from todacomm.runs.fields import (
     CHOICE,
@@ -141,8 +142,8 @@ class Study:
         single={"model": ("NAME", "Measure one model: a name of todacomm list-models"),
                 "hf_model": ("ID|DIR", "Measure one model: a hub id or a directory")})
     datasets: tuple[str, ...] = option(
-        ("wikitext2",), names(), f"Datasets, one run each: {', '.join(sources.ours)}, path.txt, path.jsonl[:field] or "
-        f"{HUB_FORM}", OF_TEXTS, CHOICE, STUDY, single={"dataset": ("NAME|FILE|hf:…", "Measure on one dataset")})
+        ("wikitext2",), names(), f"Datasets, one run each: {', '.join([*sources.ours, *paths()])} or {HUB_FORM}",
+        OF_TEXTS, CHOICE, STUDY, single={"dataset": ("NAME|FILE|hf:…", "Measure on one dataset")})
     samples: int = option(
         500, whole(FEWEST_POINTS), "Number of texts of each dataset", OF_TEXTS, READING)
     shuffle: bool = option(
