@@ -12,10 +12,12 @@ PLUGIN = '''
 
 import numpy as np
 
+from todacomm.clouds.array_formats import CLOUD, Held, Opened, array_format
 from todacomm.homology.engines import engine, ripser
 from todacomm.homology.metrics import lifetimes, metric
 from todacomm.models.datasets import Texts, sources
 from todacomm.models.pooling import pooling
+from todacomm.models.text_files import text_format
 from todacomm.report.document.pieces import Paragraph, section
 from todacomm.statistics.null_models import null_model
 
@@ -49,6 +51,17 @@ def second(hidden, mask):
 @sources.register("counting")
 def counting():
     return Texts("counting", tuple(f"The {i} texts of a long list are counted." for i in range(40)))
+
+
+@text_format(".stanzas", "texts between blank lines")
+def stanzas(file):
+    return file.content.split("\\n\\n")
+
+
+@array_format(".raw", called="raw numbers in four columns")
+def raw(path):
+    numbers = np.fromfile(path).reshape(-1, 4)
+    return Opened({CLOUD: Held(numbers.shape, "<f8")}, lambda names: [(name, numbers) for name in names])
 '''
 
 
@@ -90,13 +103,11 @@ def run(tmp_path, environment):
     return command
 
 
-def test_a_metric_an_engine_a_null_model_and_a_section_are_found(run, tmp_path, rng):
-    import numpy as np
-
-    np.save(tmp_path / "cloud.npy", rng.normal(size=(40, 4)))
+def test_a_metric_an_engine_a_null_model_a_section_and_a_file_of_arrays_are_found(run, tmp_path, rng):
+    rng.normal(size=(40, 4)).tofile(tmp_path / "cloud.raw")
     run(
         "measure",
-        "cloud.npy",
+        "cloud.raw",
         "--engine",
         "lent",
         "--nulls",
@@ -119,12 +130,15 @@ def test_a_metric_an_engine_a_null_model_and_a_section_are_found(run, tmp_path, 
 
 
 @pytest.mark.slow
-def test_a_pooling_and_a_dataset_are_found(run, tmp_path):
-    run("run", "--model", "tiny-preln-decoder", "--dataset", "counting", "--samples", 40, "--pool", "second", "--nulls", "mirrored",
-        "--null-draws", 19, "--resamples", 0, "--no-language", "--output", "mine")  # fmt: skip
-    [manifest] = tmp_path.glob("experiments/mine_*/runs/run_0/manifest.json")
-    found = json.loads(manifest.read_text(encoding="utf-8"))
-    assert (found["data"], found["recipe"]["pooling"]) == ("counting", "second")
+def test_a_pooling_a_dataset_and_a_file_of_texts_are_found(run, tmp_path):
+    (tmp_path / "poems.stanzas").write_text("\n\n".join(f"The {i} lines\nof a verse." for i in range(40)))
+    run("run", "--model", "tiny-preln-decoder", "--datasets", "counting,poems.stanzas", "--samples", 40, "--pool", "second",
+        "--nulls", "mirrored", "--null-draws", 19, "--resamples", 0, "--no-language", "--output", "mine")  # fmt: skip
+    manifests = [
+        json.loads(path.read_text("utf-8")) for path in tmp_path.glob("experiments/mine_*/runs/*/manifest.json")
+    ]
+    assert sorted(found["data"] for found in manifests) == ["counting", "poems"]
+    assert {found["recipe"]["pooling"] for found in manifests} == {"second"}
     page = next(tmp_path.glob("experiments/mine_*/reports/report.html")).read_text(encoding="utf-8")
     assert "Greetings to tiny-preln-decoder." in page
     assert "clouds in which each value has a random sign" in page

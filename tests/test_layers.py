@@ -22,6 +22,7 @@ TRAINS = ("training/networks.py", "training/training_loop.py")
 TAKES_TORCH = ("core/array_input.py", *TRAINS)  # tensors that are handed over; networks that are trained
 OUTSIDE = (  # modules of pure packages that look at files, clocks or the machine
     "clouds/array_files.py",
+    "clouds/array_formats.py",
     "clouds/table_files.py",
     "core/memory.py",
     "core/parallel.py",

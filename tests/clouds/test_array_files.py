@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from todacomm.clouds import table_files
 from todacomm.clouds.array_files import read_clouds, read_layers
+from todacomm.clouds.table_files import parquet
 from todacomm.core.errors import InvalidCloud, MissingExtra, TooLarge, UnknownName
 
 POINTS = np.random.default_rng(0).normal(size=(12, 4))
@@ -256,7 +256,7 @@ def test_parquet_needs_pyarrow_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "a.parquet").touch()
     with pytest.raises(MissingExtra, match=r"Reading a.parquet needs pyarrow.*pip install '\.\[models\]'"):
-        table_files.opened(tmp_path / "a.parquet")
+        parquet(tmp_path / "a.parquet")
 
 
 def test_damaged_archives_are_refused_by_name(tmp_path):

@@ -9,6 +9,7 @@ import typer
 
 from todacomm.cli import console, options, streams
 from todacomm.cli import run as running
+from todacomm.clouds.array_files import read_clouds, suffixes
 from todacomm.core.errors import InvalidInput
 from todacomm.core.progress import unsaid
 from todacomm.core.recipe import FEWEST_POINTS
@@ -103,7 +104,7 @@ FACTORS = {
 def ablate(
     given: Mapping[str, Any],
     path: Annotated[
-        Path | None, typer.Argument(help="An array file (.npy, .npz, .safetensors) in place of models; needs no torch.")
+        Path | None, typer.Argument(help=f"An array file ({suffixes()}) in place of models; needs no torch.")
     ] = None,
     config: running.Config = None,
     full: Annotated[
@@ -151,7 +152,6 @@ def ablate(
         if path is None:
             found = ablate_models(study, settings, bounds, means, command=running.command_line())
         else:
-            from todacomm.clouds.array_files import read_clouds
             from todacomm.core.memory import limit_of
 
             clouds = read_clouds(path, limit=limit_of(study.max_memory))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from todacomm.cli import console, options, tables
+from todacomm.clouds.array_files import read_clouds, suffixes
 from todacomm.core.errors import InvalidInput
 from todacomm.core.recipe import GIVEN, Recipe
 from todacomm.runs.config import MEASUREMENT, OUTPUT_PANEL, Study
@@ -27,9 +28,7 @@ def measure(
     given: Mapping[str, Any],
     path: Annotated[
         Path,
-        typer.Argument(
-            help="An array file: .npy, .npz, .safetensors, .csv, .tsv or .parquet, each array (n points, d features)."
-        ),
+        typer.Argument(help=f"An array file: {suffixes()}, each array (n points, d features)."),
     ],
     layers: Annotated[
         str | None,
@@ -51,7 +50,6 @@ def measure(
       todacomm measure distances.npy --distance precomputed
 
     """
-    from todacomm.clouds.array_files import read_clouds
     from todacomm.core.memory import limit_of
     from todacomm.core.parallel import in_threads, one_thread
     from todacomm.profiles.from_arrays import measure_arrays

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from todacomm.clouds.array_formats import CLOUD, Held, Opened, array_format
 from todacomm.core.errors import InvalidCloud, MissingExtra
 
-CLOUD = "cloud"
 INDEX = ("", "index", "Unnamed: 0", "__index_level_0__")  # names under which pandas writes its index
 COUNTS = "an index that counts the rows"
 BYTE_ORDER_MARK = "utf-8-sig"
@@ -31,9 +31,21 @@ class Table(ABC):
         """The clouds of these names, float64."""
 
 
-def opened(path: Path) -> Table:
-    """A table by the ending of its file; InvalidCloud for what is no table."""
-    return Parquet(path) if path.suffix.lower() == ".parquet" else Separated(path)
+def _of_table(table: Table) -> Opened:
+    held = {name: Held(shape, "<f8") for name, shape in table.shapes.items()}
+    return Opened(held, lambda names: table.read(names).items(), table.left_out)
+
+
+@array_format(".csv", ".tsv", called="a table in UTF-8")
+def separated(path: Path) -> Opened:
+    """Values separated by commas or tabs."""
+    return _of_table(Separated(path))
+
+
+@array_format(".parquet", called="Parquet")
+def parquet(path: Path) -> Opened:
+    """Columns of a Parquet file."""
+    return _of_table(Parquet(path))
 
 
 # Text

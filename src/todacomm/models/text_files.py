@@ -1,7 +1,7 @@
 """Files of texts → texts, by the suffix of the file; ``.gz`` after it is unpacked.
 
-A kind of file is added by one decorated function, which gives the texts of an opened file; help texts and messages name it
-by what it holds::
+A kind of file is added by one decorated function, which gives the texts of an opened file; help texts and messages name
+it by what it holds::
 
     @text_format(".ris", "one abstract a record")
     def ris(file: TextFile) -> Iterable[str]: ...
@@ -157,7 +157,7 @@ def _from_gzip(path: Path) -> bytes:
 
 
 def _other_encoding(raw: bytes) -> str | None:
-    """UTF-16 or UTF-32 by their mark, or by the zeros that they put beside each Latin letter; None for what may be UTF-8."""
+    """UTF-16 or UTF-32 by its mark, or by the zeros beside each Latin letter; None for what may be UTF-8."""
     marks = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
     for mark, name in marks.items():
         if raw.startswith(mark):
