@@ -1,4 +1,4 @@
-"""An Ablation as JSON, and read again: its numbers and verdicts, which is all that its report is made of."""
+"""Write and read an Ablation: its numbers and verdicts, all that its report needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ ABLATION = "ablation.json"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model under one setting, which ``factor`` and ``setting`` tell in words."""
+    """One model under one setting, which ``factor`` and ``setting`` describe."""
 
     factor: str
     setting: str
@@ -27,7 +27,7 @@ class Row:
 
 
 def rows_of(found: Ablation) -> tuple[Row, ...]:
-    """One row a setting and model, those of the base first."""
+    """One row a setting and model, the base first."""
     return tuple(
         Row(setting.factor(found.base), setting.label(found.base), setting, model, numbers)
         for setting in found.settings
@@ -37,7 +37,7 @@ def rows_of(found: Ablation) -> tuple[Row, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A verdict under the setting of this label."""
+    """A verdict under the setting with this label."""
 
     setting: str
     verdict: Flat[Whole[Verdict]]
@@ -76,7 +76,7 @@ class Ablated:
 
     @property
     def ablation(self) -> Ablation:
-        """The ablation; of earlier records the depths are not known."""
+        """The ablation; older records lack the depths."""
         numbers: dict[Setting, dict[str, Numbers]] = {}
         for row in self.rows:
             numbers.setdefault(row.changed, {})[row.model] = row.numbers
@@ -93,7 +93,7 @@ ABLATION_RECORD = Format(Ablated, 1, "make the ablation again: todacomm ablate â
 
 
 def record_of(found: Ablation, failures: Mapping[str, Failed], command: str, versions: Mapping[str, Any]) -> Ablated:
-    """Settings, numbers, claims and verdicts."""
+    """Build the record of settings, numbers, claims and verdicts."""
     alike = {name: getattr(found, name) for name in ("base", "recipe", "baselines", "depths")}
     claims = tuple(statement(one, found.base) for one in found.standings)
     beside: dict[str, Any] = {"failures": failures, "versions": versions}
@@ -101,6 +101,6 @@ def record_of(found: Ablation, failures: Mapping[str, Failed], command: str, ver
 
 
 def statement(found: Standing, base: Setting) -> Statement:
-    """One claim."""
+    """Build the record of one claim."""
     verdicts = tuple(Judged(setting.label(base), verdict) for setting, verdict in found.verdicts.items())
     return Statement(found.text, found.models, found.stands, found.judged, found.base, verdicts)

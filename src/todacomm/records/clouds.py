@@ -1,4 +1,4 @@
-"""The clouds of a finished run, from the activations that lie beside its records."""
+"""Read the clouds of a finished run from the activations beside its records."""
 
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ GONE = "no activations lie beside the run of {} (--no-cache)"
 
 
 def clouds_of(run: Path, profile: Profile) -> Clouds | str:
-    """The function from the layers of a run to their clouds, each read when it is asked for; or why there is none.
+    """Return the function from layers to clouds, read one at a time, or why there is none.
 
     Raises InvalidRecord where the file is damaged, of a newer schema, or lacks a layer.
     """
@@ -30,5 +30,5 @@ def clouds_of(run: Path, profile: Profile) -> Clouds | str:
 
 
 def cloud_of(path: Path, profile: Profile, layer: str) -> PointCloud:
-    """The cloud of one layer as it came."""
+    """Read the raw cloud of one layer."""
     return PointCloud(read_layers(path, only=layer)[layer], profile.at(layer).address)

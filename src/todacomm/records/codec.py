@@ -1,8 +1,9 @@
-"""The one codec of records: a frozen type is declared once, and written to and read from JSON and arrays by its annotations.
+"""The one codec of records: frozen types are written to and read from JSON and arrays by their annotations.
 
-A field is a key of the object; a frozen type in it is an object of its own, unless it is `Flat`. A field of arrays (``Float64[np.ndarray,
-"s 2 k"]``) stands in a safetensors file beside it, named by what is below the field of the record that it is in: ``layer_0/values``. A field
-with a default may be missing, as older records lack it, unless it is `Whole`. What is said of a record that does not fit: `fault_messages`.
+A field is a key of the object; a frozen type in it is an object of its own, unless it is `Flat`. A field of arrays
+(``Float64[np.ndarray, "s 2 k"]``) lies in a safetensors file beside it, named by its path below the field of the
+record: ``layer_0/values``. A field with a default may be missing, as in older records, unless it is `Whole`.
+`fault_messages` words what is wrong with a record.
 """
 
 import math
@@ -22,18 +23,21 @@ from todacomm.records.fault_messages import Spot
 from todacomm.records.io import SEAL, check_schema, read_arrays, read_json, sealed, to_json, write_atomically
 
 T = TypeVar("T")
-Flat = Annotated[T, "flat"]  # its fields stand among those of the record that holds it
-Rest = Annotated[T, "rest"]  # a mapping of all the keys that are no field
-Whole = Annotated[T, "whole"]  # no field of it may be missing, whatever its default
-Brief = Annotated[T, "brief"]  # no empty text of it is written
+Flat = Annotated[T, "flat"]  # its fields are keys of the record that holds it
+Rest = Annotated[T, "rest"]  # a mapping of all keys that are no field
+Whole = Annotated[T, "whole"]  # none of its fields may be missing, whatever its default
+Brief = Annotated[T, "brief"]  # empty texts in it are not written
 
 SHARES = {
-    *("p", "adjusted", "family_wise", "smallest", "loop_p", "p_layer", "p_group", "confidence", "variance_kept", "largest_variance_share"),
+    *("p", "adjusted", "family_wise", "smallest", "loop_p", "p_layer", "p_group", "confidence"),
+    *("variance_kept", "largest_variance_share"),
 }  # fmt: skip
 COUNTS = {
-    *("points", "dimension", "components", "distinct_points", "scale", "rms_distance", "norm", "spread", "draws", "half"),
-    *("landmarks_of", "covering_radius", "bar_error", "parameters", "blocks", "width", "resamples", "null_draws", "null_runs"),
-    *("points_measured", "expansion", "scale_growth", "shape_growth", "largest_shape_growth", "h1_peak", "h1_shape", "ratio"),
+    *("points", "dimension", "components", "distinct_points", "scale", "rms_distance", "norm", "spread"),
+    *("draws", "half"),
+    *("landmarks_of", "covering_radius", "bar_error", "parameters", "blocks", "width"),
+    *("resamples", "null_draws", "null_runs", "points_measured", "expansion", "scale_growth", "shape_growth"),
+    *("largest_shape_growth", "h1_peak", "h1_shape", "ratio"),
 }  # fmt: skip
 ROUNDING = 1e-6
 LARGEST = sys.float_info.max  # infinity is above it, and NaN not below
@@ -46,23 +50,23 @@ WORDS: dict[Any, str] = {
     Any: "JSON whose numbers are finite",
 }
 UNIONS = (Union, UnionType)
-CHECKS: dict[type, Callable[[Any, Spot], None]] = {}  # what a value must hold to beyond its types
+CHECKS: dict[type, Callable[[Any, Spot], None]] = {}  # type → a check of its values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrays:
-    """Arrays by name, out of the file at ``spot``."""
+    """Arrays by name, from the file at ``spot``."""
 
     spot: Spot
     found: Mapping[str, np.ndarray]
 
     @classmethod
     def read(cls, path: Path, schema: int | None, remedy: str) -> "Arrays":
-        """Those of a file, of a schema where one is given. Raises InvalidRecord."""
+        """Read the arrays of a file, of a schema where one is given. Raises InvalidRecord."""
         return cls(Spot(path, remedy), read_arrays(path, schema=schema, remedy=remedy))
 
     def take(self, name: str, kind: Any, sizes: dict[str, int] | None = None) -> np.ndarray:
-        """The array of a name, of the type and axes of ``kind``; ``sizes`` are those of axes that are known, and grow. Raises InvalidRecord."""
+        """Return an array of the type and axes of ``kind``; ``sizes`` are known axes. Raises InvalidRecord."""
         known, axes = {} if sizes is None else sizes, kind.dim_str.split()
         expected = f"{dtype_of(kind)} of shape ({', '.join(str(known.get(axis, axis)) for axis in axes)})"
         if (array := self.found.get(name)) is None:
@@ -78,8 +82,9 @@ class Arrays:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Format(Generic[T]):
-    """A record as it is declared: its type, its schema, what replaces a damaged one, the name of its file, where it has one of its own, and
-    whether a ``seal`` shows that it was changed. ``older``: schema → the function that makes a record of it one of the present schema.
+    """The format of a record: its type, schema, file name, and the ``remedy`` that makes a good one again.
+
+    ``sealed``: a digest shows changes. ``older``: schema → the function that converts a record to the present one.
     """
 
     kind: type[T]
@@ -90,21 +95,21 @@ class Format(Generic[T]):
     older: Mapping[int, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = field(default_factory=dict)
 
     def row(self, value: T) -> dict[str, Any]:
-        """The record ready for JSON, without its arrays, which `arrays_of` gives."""
+        """Convert the record to JSON, without its arrays, which `arrays_of` gives."""
         found = {"schema": self.schema, **plain(value)}
         return sealed(found) if self.sealed else found
 
     def write(self, directory: Path, value: T) -> Path:
-        """Write the record, without its arrays. Raises CannotWrite."""
+        """Write the record without its arrays. Raises CannotWrite."""
         return write_atomically(directory / self.file, to_json(self.row(value)))
 
     def read(self, directory: Path, arrays: Arrays | None = None) -> T:
-        """The record in a directory, with the arrays that lie beside it. Raises InvalidRecord."""
+        """Read the record in a directory with the arrays beside it. Raises InvalidRecord."""
         path = directory / self.file
         return self.parsed(read_json(path, self.remedy), Spot(path, self.remedy), arrays)
 
     def parsed(self, found: Any, spot: Spot, arrays: Arrays | None = None) -> T:
-        """The record out of its JSON. Raises InvalidRecord."""
+        """Build the record from its JSON. Raises InvalidRecord."""
         schema = check_schema(spot, found, self.schema, *self.older)
         try:
             row = self.older[schema](found) if schema in self.older else found
@@ -115,7 +120,7 @@ class Format(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A field: its type, its marks (those above, and ``array``), the keys that it is written as, and whether it has a default."""
+    """A field: its type, its marks (those above, and ``array``), its keys, and whether it has a default."""
 
     name: str
     kind: Any
@@ -140,7 +145,7 @@ def _part(name: str, hint: Any, defaults: tuple[Any, Any]) -> Part:
 
 
 def plain(value: Any, *, brief: bool = False, nulls: bool = False) -> Any:
-    """A value ready for JSON, without its arrays; with ``brief`` without empty texts, with ``nulls`` null for what is not finite."""
+    """Convert a value to JSON without its arrays; ``brief`` drops empty texts, ``nulls`` writes NaN as null."""
     if isinstance(value, Mapping):
         return {key: plain(one, brief=brief, nulls=nulls) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -158,7 +163,7 @@ def plain(value: Any, *, brief: bool = False, nulls: bool = False) -> Any:
 
 
 def arrays_of(value: Any, *path: str) -> dict[str, np.ndarray]:
-    """The arrays of a record by name; ``path`` leads to it."""
+    """Collect the arrays of a record by name; ``path`` leads to it."""
     found: dict[str, np.ndarray] = {}
     own = {part.name: getattr(value, part.name) for part in parts_of(value.__class__)} if is_dataclass(value) else value
     for name, one in own.items() if isinstance(own, Mapping) else ():
@@ -167,7 +172,7 @@ def arrays_of(value: Any, *path: str) -> dict[str, np.ndarray]:
 
 
 def decoded(hint: Any, value: Any, spot: Spot, arrays: Arrays | None = None, *, whole: bool = False) -> Any:
-    """A value of JSON as one of a type. Raises InvalidRecord, which names the field that is none of its type or out of its range."""
+    """Build a value of type ``hint`` from JSON; InvalidRecord names the field of another type or out of its range."""
     origin, inner = get_origin(hint), get_args(hint)
     if _options(hint):
         if expected := _unmet(hint, value, spot.fields[-1] if spot.fields else ""):
@@ -189,14 +194,14 @@ def decoded(hint: Any, value: Any, spot: Spot, arrays: Arrays | None = None, *, 
 
 
 def _inside(hint: Any, value: Any, spot: Spot, name: str, arrays: Arrays | None, whole: bool) -> Any:  # noqa: FBT001, PLR0917
-    """A part of an object or a list; of a single value that fits no place is made, as there are many."""
+    """Build a part of an object or a list; single values need no `Spot` of their own, as there are many."""
     if _options(hint) and not _unmet(hint, value, name):
         return value
     return decoded(hint, value, spot.at(name), arrays, whole=whole)
 
 
 def _from_fields(kind: type, value: Any, spot: Spot, arrays: Arrays | None, whole: bool) -> Any:  # noqa: FBT001
-    """A frozen type out of an object and the arrays beside it, where its constructor and its check take them."""
+    """Build a frozen type from an object and the arrays beside it; its constructor and its check may refuse."""
     given, parts, found = mapping(value, spot), parts_of(kind), {}
     needed = [part.name for part in parts if part.keys == (part.name,) and (whole or not part.default)]
     if absent := [key for key in needed if key not in given]:
@@ -226,7 +231,7 @@ def _from_fields(kind: type, value: Any, spot: Spot, arrays: Arrays | None, whol
 
 
 def _unmet(hint: Any, value: Any, name: str) -> str:
-    """What a single value must be and is not, of its type or in the range that its name has; empty where it is all that."""
+    """What a single value should be but is not, by type or range; empty where it is right."""
     if not any(_is(value, option) for option in _options(hint)):
         return " or ".join(WORDS.get(option, repr(option)) for option in _options(hint))
     if name in SHARES and isinstance(value, int | float) and not -ROUNDING <= value <= 1 + ROUNDING:
@@ -236,7 +241,7 @@ def _unmet(hint: Any, value: Any, name: str) -> str:
 
 @cache
 def _options(hint: Any) -> tuple[Any, ...]:
-    """The types that a single value may be of, and the values that it may have; none of a type that is not one of single values."""
+    """The types or literal values that a single value may have; empty for composite types."""
     if get_origin(hint) in UNIONS:
         each = [_options(one) for one in get_args(hint)]
         return tuple(option for options in each for option in options) if all(each) else ()
@@ -244,7 +249,7 @@ def _options(hint: Any) -> tuple[Any, ...]:
 
 
 def _is(value: Any, option: Any) -> bool:
-    """Whether a value is of a type, or the one that it may be; a number that is not finite is none."""
+    """Whether a value is of a type or equals a literal; NaN and infinity are no numbers."""
     if option not in WORDS:
         return type(value) is type(option) and bool(value == option)
     if isinstance(value, bool):
@@ -255,7 +260,7 @@ def _is(value: Any, option: Any) -> bool:
 
 
 def mapping(found: Any, spot: Spot) -> Mapping[str, Any]:
-    """An object of a record. Raises InvalidRecord for anything else."""
+    """Return an object of a record; raise InvalidRecord for anything else."""
     if not isinstance(found, Mapping):
         raise spot.wrong(found, "an object")
     return found
@@ -263,6 +268,6 @@ def mapping(found: Any, spot: Spot) -> Mapping[str, Any]:
 
 @cache
 def dtype_of(kind: Any) -> str:
-    """The type of an array that is declared, such as float64, or float where it may be of any size."""
+    """The declared dtype of an array, such as float64; float for any size."""
     found = kind.dtypes
     return found[0] if len(found) == 1 else min((re.sub(r"[0-9_].*", "", name) for name in found), key=len)

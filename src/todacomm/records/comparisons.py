@@ -1,4 +1,4 @@
-"""A Comparison as JSON: rows, pairs layer by layer, distances, likeness, correlations, the rules of a gate."""
+"""Write and read comparisons: rows, pairs layer by layer, distances, clustering, correlations, gate rules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,25 +16,25 @@ from todacomm.records.codec import Format, Rest
 from todacomm.records.fault_messages import Spot
 
 COMPARISON = "comparison.json"
-DIGITS = 10  # of distances and trees: what is beyond is rounding
+DIGITS = 10  # of distances and trees: the rest is rounding
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Why a model gave nothing."""
+    """Why a model has no result."""
 
     message: str
     details: str = ""
 
 
 def messages_of(failures: Mapping[str, Failed]) -> dict[str, str]:
-    """Model → why it gave nothing."""
+    """Model → why it has no result."""
     return {model: failed.message for model, failed in failures.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Group:
-    """One comparison; its ``likeness``, its ``correlations`` and what its ``pairs`` hold besides a verdict are for other readers."""
+    """One comparison; only its rows and verdicts are read again, the rest is for other readers."""
 
     how: How = field(default_factory=How)
     rows: tuple[ModelRow, ...]
@@ -50,7 +50,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Compared:
-    """All of ``comparison.json``; ``experiments``: the run of each row, None in older records; ``beside``: a ``gate`` where there are rules."""
+    """All of ``comparison.json``.
+
+    ``experiments``: the run of each row, None in older records; ``beside``: a ``gate`` where there are rules.
+    """
 
     experiments: tuple[str, ...] | None = None
     groups: Mapping[str, Group]
@@ -63,7 +66,7 @@ class Compared:
             raise InvalidInput(f"{len(self.experiments)} experiments; expected {count}, one a row")
 
     def runs(self, directory: Path) -> dict[str, tuple[tuple[str, Path], ...]]:
-        """Group → the model and the run of each row, of the record in ``directory``. Raises InvalidRecord."""
+        """Group → model and run of each row of the record in ``directory``. Raises InvalidRecord."""
         if self.experiments is None:
             spot = Spot(directory / COMPARISON, COMPARISON_RECORD.remedy)
             raise spot.fault("does not name the runs that it is of; expected experiments")
@@ -75,7 +78,7 @@ COMPARISON_RECORD = Format(Compared, 1, "compare the runs again: todacomm compar
 
 
 def group_of(comparison: Comparison, verdicts: Sequence[str]) -> Group:
-    """One comparison; ``verdicts`` is a sentence a pair."""
+    """Build one comparison; ``verdicts`` has a sentence a pair."""
     pairs = zip(comparison.pairs, comparison.apart, verdicts, strict=True)
     alike = {name: getattr(comparison, name) for name in ("how", "rows", "warnings", "correlations")}
     likeness = likeness_record(comparison.likeness) if comparison.likeness else None
@@ -83,7 +86,7 @@ def group_of(comparison: Comparison, verdicts: Sequence[str]) -> Group:
 
 
 def pair_record(pair: Pair, apart: Apart, verdict: str) -> dict[str, Any]:
-    """One pair: what holds for all of it, then one record a layer."""
+    """Build one pair: what holds for all of it, then one record a layer."""
     return {
         "first": pair.first.model,
         "second": pair.second.model,
@@ -103,7 +106,7 @@ def pair_record(pair: Pair, apart: Apart, verdict: str) -> dict[str, Any]:
 
 
 def layer_record(pair: Pair, apart: Apart, i: int) -> dict[str, Any]:
-    """Two matched layers: every number, the distances of the diagrams, CKA."""
+    """Build two matched layers: every metric, diagram distances, CKA."""
     return {
         "first": pair.layers[i].first,
         "second": pair.layers[i].second,
@@ -114,7 +117,7 @@ def layer_record(pair: Pair, apart: Apart, i: int) -> dict[str, Any]:
 
 
 def likeness_record(found: Likeness) -> dict[str, Any]:
-    """The distances, the tree and the families."""
+    """Build distances, tree and groups."""
     return {
         "models": found.models,
         "names": found.names,
@@ -126,12 +129,12 @@ def likeness_record(found: Likeness) -> dict[str, Any]:
 
 
 def gate_record(outcomes: Sequence[Judgement]) -> dict[str, Any]:
-    """Every rule with what it found."""
+    """Build the outcome of every gate rule."""
     return {"passed": not any(one.fired for one in outcomes), "rules": [rule_record(one) for one in outcomes]}
 
 
 def rule_record(found: Judgement) -> dict[str, Any]:
-    """One rule: whether it fired, on what, or what came nearest."""
+    """Build one rule: whether it fired, on what, or what came nearest."""
     return {
         "rule": found.rule.text,
         "fired": bool(found.fired),

@@ -1,4 +1,4 @@
-"""Reading records of which some are damaged: what cannot be read is left out and noted, with its file and its fault."""
+"""Read damaged records: skip what cannot be read and report the file and its fault."""
 
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A part that is left out, and why: the message names the file and what is wrong with it."""
+    """A part that was skipped, and why."""
 
     what: str
     why: str
 
 
 def told(losses: Sequence[Loss]) -> list[str]:
-    """The losses in sentences, those of one file in one."""
+    """One sentence for the losses of each file."""
     parts: dict[str, list[str]] = {}
     for loss in losses:
         parts.setdefault(loss.why, []).append(loss.what)
@@ -27,9 +27,9 @@ def told(losses: Sequence[Loss]) -> list[str]:
 
 @runtime_checkable
 class Attempt(Protocol):
-    """How a part of a record is read that the rest can do without; ``what`` is the part in words, ``read`` reads it.
+    """Read a part of a record that the rest can do without; ``what`` names the part, ``read`` reads it.
 
-    ``losses`` is what was done without so far.
+    ``losses`` lists what was skipped so far.
     """
 
     @property
@@ -40,7 +40,7 @@ class Attempt(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Strict:
-    """The `Attempt` that does without nothing: InvalidRecord is raised."""
+    """The `Attempt` that skips nothing: InvalidRecord is raised."""
 
     losses: tuple[Loss, ...] = ()
 
@@ -53,7 +53,7 @@ strictly = Strict()
 
 @dataclass(slots=True, eq=False)
 class Salvage:
-    """The `Attempt` that does without what is damaged, and keeps in ``losses`` what that was, each once."""
+    """The `Attempt` that skips damaged parts and lists each once in ``losses``."""
 
     losses: list[Loss] = field(default_factory=list)
 
@@ -67,12 +67,12 @@ class Salvage:
             return None
 
     def lose(self, what: str, why: str) -> None:
-        """Note that something is left out."""
+        """Note a skipped part."""
         loss = Loss(what, why)
         if loss not in self.losses:
             self.losses.append(loss)
 
     def need(self, left: Sized, where: object) -> None:
-        """Raise NothingLegible, which tells everything that is lost, where nothing is ``left``."""
+        """Raise NothingLegible, which lists all losses, where nothing is ``left``."""
         if not left:
             raise NothingLegible("\n".join([f"nothing of {where} can be read", *told(self.losses)]))

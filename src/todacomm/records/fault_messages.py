@@ -1,4 +1,4 @@
-"""What is wrong with a record, in one wording: the file, the field, what was found, what was expected, and what to do."""
+"""The wording of faults of records: the file, the field, what was found, what was expected, what to do."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from todacomm.core.errors import InvalidRecord
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A place in a record: the file, the fields on the way from its top, and the ``remedy``, what makes a good one again."""
+    """A place in a record: its file, the path of fields, and the ``remedy`` that makes a good one again."""
 
     file: object
     remedy: str = "run it again"
@@ -51,6 +51,6 @@ class Spot:
 
 
 def brief(value: Any) -> str:
-    """A value as a message shows it."""
+    """Shorten a value for a message."""
     text = repr(value)
     return text if len(text) < 60 else f"{text[:57]}…"

@@ -1,4 +1,4 @@
-"""Claims on disk: ``tda_claims.json`` for whoever reads, ``claims.safetensors`` for later comparisons without the clouds."""
+"""Write and read inference: ``tda_claims.json`` for readers, ``claims.safetensors`` for later comparisons."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -15,14 +15,14 @@ from todacomm.records.io import RUN_AGAIN, write_arrays
 from todacomm.statistics.loop_test import LOOP
 
 SCHEMA_OF_ARRAYS = 1
-ALIKE = ("asked", "growths", "peaks", "ungrouped", "null_growths", "labels", "halves")  # in Claims and in the record
-OF_A_LAYER = ("intervals", "one_by_one", "missing")  # layer → what in Claims, in the record the other way round
+ALIKE = ("asked", "growths", "peaks", "ungrouped", "null_growths", "labels", "halves")  # the same in Claims and record
+OF_A_LAYER = ("intervals", "one_by_one", "missing")  # by layer; in the record each layer has them
 CLAIMS, HALVES = "tda_claims.json", "claims.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class LoopRow:
-    """A LoopBar as the JSON has it: of its ``group`` the number of texts, which are ``loop_groups`` in the arrays; ``p`` follows from the rest."""
+    """A LoopBar as JSON: the size of its ``group``, whose rows are in ``loop_groups``; ``p`` follows from the rest."""
 
     birth: float
     death: float
@@ -38,7 +38,7 @@ class LoopRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerRow:
-    """What is claimed of one layer; ``loop_groups`` are the members of the groups of its loops, one group after the other."""
+    """Inference of one layer; ``loop_groups`` concatenates the members of the groups of its loops."""
 
     intervals: Brief[Mapping[str, Interval]]
     one_by_one: Brief[Mapping[str, Interval]]
@@ -50,7 +50,7 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ClaimsRecord:
-    """Claims in the order in which they are written: what was asked, what is of all layers, then layer by layer."""
+    """Claims in the order in which they are written: settings, results of all layers, then layer by layer."""
 
     asked: Flat[Whole[Asked]]
     growths: Brief[Mapping[str, Mapping[str, Interval]]]
@@ -63,9 +63,10 @@ class ClaimsRecord:
 
 
 def second_schema(found: Mapping[str, Any]) -> dict[str, Any]:
-    """A record of the first schema as one of the second; its halves, and what was made of them, remain those of points one by one.
+    """Convert a record of the first schema to the second; its half-samples remain those of single points.
 
-    The intervals of whole groups, where it has them, are the intervals; its loop test is left out, for it held bars against their layer alone.
+    Intervals of whole groups, where it has any, become the intervals; its loop test, against the layer alone, is
+    dropped.
     """
     layers = {}
     for layer, row in found["layers"].items():
@@ -89,7 +90,7 @@ def write_claims(directory: Path, claims: Claims) -> None:
 
 
 def record_of(claims: Claims) -> ClaimsRecord:
-    """Claims by layer, then by number."""
+    """Sort claims by layer, then by metric."""
     tested = [layer for found in claims.tests.values() for layer in found]
     layers = dict.fromkeys([*claims.intervals, *claims.missing, *tested])
     alike = {name: getattr(claims, name) for name in ALIKE}
@@ -97,7 +98,7 @@ def record_of(claims: Claims) -> ClaimsRecord:
 
 
 def row_of(claims: Claims, layer: str) -> LayerRow:
-    """What is claimed of one layer."""
+    """Build the record of one layer."""
     bars = claims.loops.get(layer, ())
     return LayerRow(
         intervals=claims.intervals.get(layer, {}),
@@ -110,7 +111,7 @@ def row_of(claims: Claims, layer: str) -> LayerRow:
 
 
 def read_claims(directory: Path) -> Claims | None:
-    """The claims of a run; None where it has none. InvalidRecord for a file that is damaged, of a newer schema or without the other."""
+    """Read the claims of a run, if it has any. Raises InvalidRecord, also where one of the two files is missing."""
     if not any((directory / name).exists() for name in (CLAIMS, HALVES)):
         return None
     arrays = Arrays.read(directory / HALVES, SCHEMA_OF_ARRAYS, RUN_AGAIN)
@@ -118,7 +119,7 @@ def read_claims(directory: Path) -> Claims | None:
 
 
 def claims_from(found: ClaimsRecord, spot: Spot) -> Claims:
-    """The claims of a record, whose arrays lie at ``spot``."""
+    """Build the claims from a record, whose arrays lie at ``spot``."""
     alike = {name: getattr(found, name) for name in ALIKE}
     rows = found.layers.items()
     own: dict[str, Any] = {
@@ -131,7 +132,7 @@ def claims_from(found: ClaimsRecord, spot: Spot) -> Claims:
 
 
 def loops_from(row: LayerRow, spot: Spot) -> tuple[LoopBar, ...]:
-    """The bars of one layer that stand out, each with its cycle and its group; p follows from the other fields."""
+    """Build the loop bars of one layer, each with its cycle and its group."""
     ends = np.cumsum([bar.group for bar in row.loops])
     if row.loop_groups is None or len(row.loop_groups) != ends[-1]:
         raise spot.wrong(row.loop_groups, f"{ends[-1]} rows of texts, those of {len(ends)} groups")
@@ -147,7 +148,7 @@ def in_order(found: Interval, spot: Spot) -> None:
 
 
 def of_all_names(found: Halves, spot: Spot) -> None:
-    """Raise InvalidRecord for halves that do not hold one number a name."""
+    """Raise InvalidRecord for halves that do not hold one value a metric."""
     if len(found.names) != len(found.whole):
         raise spot.fault(f"holds {len(found.whole)} numbers of each half; expected {len(found.names)}, one a name")
 

@@ -1,4 +1,4 @@
-"""Files that no reader ever sees half of: JSON and safetensors, written beside and renamed."""
+"""Write JSON and safetensors files atomically, and read them."""
 
 import hashlib
 import json
@@ -14,12 +14,12 @@ from todacomm.core.errors import CannotWrite
 from todacomm.records.fault_messages import Spot
 from todacomm.records.unfinished import hold, unfinished
 
-SEAL = "seal"  # the key of the digest of a record
+SEAL = "seal"  # the key of a record's digest
 RUN_AGAIN = "run the model again"
 
 
 def write_atomically(path: Path, content: bytes | str) -> Path:
-    """Write beside ``path``, then rename, so that no reader ever sees half a file. Raises CannotWrite."""
+    """Write beside ``path``, then rename, so that no reader sees half a file. Raises CannotWrite."""
     part = unfinished(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,12 +40,12 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
 
 
 def to_json(content: object) -> str:
-    """JSON with a stable layout; NaN and infinity, which JSON does not have, are refused."""
+    """Encode JSON with a stable layout; refuse NaN and infinity, which JSON lacks."""
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: Path, remedy: str = RUN_AGAIN) -> Any:
-    """The content of a JSON file. Raises InvalidRecord; ``remedy`` says what makes the file again."""
+    """Read a JSON file. Raises InvalidRecord; ``remedy`` says what makes the file again."""
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=no_number)
     except FileNotFoundError:
@@ -55,13 +55,14 @@ def read_json(path: Path, remedy: str = RUN_AGAIN) -> Any:
 
 
 def no_number(name: str) -> None:
-    """Refuse NaN and infinity, which are no JSON."""
+    """Refuse NaN and infinity, which are not JSON."""
     raise ValueError(f"{name} is no number of JSON")
 
 
 def check_schema(spot: Spot, found: Any, *expected: int) -> int:
-    """The schema of a record. Raises InvalidRecord unless it is an object of an ``expected`` one that is as it was written, where it
-    has a seal.
+    """Return the schema of a record.
+
+    Raises InvalidRecord unless it is an object of an ``expected`` schema, unchanged where it has a seal.
     """
     if not isinstance(found, Mapping):
         raise spot.wrong(found, "an object")
@@ -74,23 +75,23 @@ def check_schema(spot: Spot, found: Any, *expected: int) -> int:
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A record with the digest of its content, by which a change is noticed."""
+    """Add the digest of its content to a record."""
     return {**content, SEAL: seal_of(content)}
 
 
 def seal_of(content: Mapping[str, Any]) -> str:
-    """The SHA-256 of a record as JSON with sorted keys, its seal left out."""
+    """The SHA-256 of a record without its seal, as JSON with sorted keys."""
     plain = json.loads(json.dumps({key: value for key, value in content.items() if key != SEAL}))
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def digests_of(directory: Path, files: Iterable[Path]) -> dict[str, str]:
-    """The SHA-256 of files by their names within a directory."""
+    """The SHA-256 of files by their names in a directory."""
     return {path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def check_digest(directory: Path, path: Path, digests: Any, remedy: str = RUN_AGAIN) -> None:
-    """Raise InvalidRecord where a file of a directory is not the one whose digest was written; one without a digest passes."""
+    """Raise InvalidRecord where a file does not have the digest that was written; one without a digest passes."""
     name = path.relative_to(directory).as_posix()
     expected = digests.get(name) if isinstance(digests, Mapping) else None
     if expected is not None and path.exists() and digests_of(directory, [path])[name] != expected:
@@ -98,7 +99,7 @@ def check_digest(directory: Path, path: Path, digests: Any, remedy: str = RUN_AG
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Path:
-    """A safetensors file; the metadata is one JSON string under ``todacomm``, so that equal content is equal bytes."""
+    """Write a safetensors file; its metadata is one JSON string, so that equal content is equal bytes."""
     from safetensors.numpy import save
 
     packed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -106,20 +107,20 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping
 
 
 def read_arrays(path: Path, *, schema: int | None = None, remedy: str = RUN_AGAIN) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file by name, or an InvalidRecord; with ``schema``, only of a file that has that one."""
+    """Read the arrays of a safetensors file by name, of ``schema`` if given. Raises InvalidRecord."""
     with opened(Spot(path, remedy), schema) as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
 
 
 def names_of(path: Path, *, schema: int | None = None, remedy: str = RUN_AGAIN) -> list[str]:
-    """The names of the arrays of a safetensors file that is whole, without reading them, or an InvalidRecord."""
+    """List the arrays of a safetensors file without reading them. Raises InvalidRecord."""
     with opened(Spot(path, remedy), schema) as file:
         return list(file.keys())
 
 
 @contextmanager
 def opened(spot: Spot, schema: int | None) -> Iterator[Any]:
-    """A safetensors file; whatever is wrong with it is an InvalidRecord."""
+    """Open a safetensors file. Raises InvalidRecord."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -1,4 +1,4 @@
-"""A lock that one process at a time holds: the system lets go of it when the process ends, however it ends."""
+"""A lock for one process at a time, released by the system when the process ends, however it ends."""
 
 import errno
 import os
@@ -15,10 +15,10 @@ WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  #
 
 @contextmanager
 def alone_in(directory: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Whether this process has the directory for itself, until the end of the block; with ``wait``, from when it has.
+    """Whether this process has the directory for itself until the end of the block; ``wait`` waits for it.
 
-    Nothing is left behind but, where a process was killed, an empty file that locks nobody out. Where the file system has no locks
-    nobody is kept out either. Raises CannotWrite.
+    A killed process leaves an empty file that locks nobody out. File systems without locks keep nobody out. Raises
+    CannotWrite.
     """
     path = directory / LOCK
     try:
@@ -35,7 +35,7 @@ def alone_in(directory: Path, *, wait: bool = False) -> Iterator[bool]:
 
 
 def _opened(path: Path, *, wait: bool) -> int | None:
-    """The lock's handle; None where another process has it. One that was removed while this one waited is opened anew."""
+    """The lock's handle, opened anew where it was removed while this process waited; None where another has it."""
     while True:
         with ExitStack() as closing:  # also at an interrupt while it waits
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -48,7 +48,7 @@ def _opened(path: Path, *, wait: bool) -> int | None:
 
 
 def _is(path: Path, handle: int) -> bool:
-    """Whether the file at ``path`` is the one that is open."""
+    """Whether the file at ``path`` is the open one."""
     try:
         return os.path.samestat(path.stat(), os.fstat(handle))
     except FileNotFoundError:

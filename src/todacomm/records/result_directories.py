@@ -1,4 +1,4 @@
-"""Directories of results: one that can be written, a new one of a name, and one that is filled whole or not at all."""
+"""Make output directories: check that one is writable, make a new one, fill one whole or not at all."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ LONGEST_FILE_NAME = 255  # bytes, of the file systems that are in use
 
 
 def writable(directory: Path) -> Path:
-    """The directory, made where it is missing, without what dead processes have left in it. Raises CannotWrite."""
+    """Make the directory where it is missing and sweep what dead processes left. Raises CannotWrite."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=directory):  # a new file, of a name that nobody else has
@@ -30,7 +30,7 @@ def writable(directory: Path) -> Path:
 
 
 def new_directory(parent: Path, stem: str) -> Path:
-    """A new directory ``<stem>_<timestamp>``; one that is there already is never written into. Raises CannotWrite."""
+    """Make a new directory ``<stem>_<timestamp>``, never one that exists. Raises CannotWrite."""
     while True:
         directory = parent / f"{stem}_{datetime.now(UTC).astimezone():{STAMP}}"
         try:
@@ -44,11 +44,11 @@ def new_directory(parent: Path, stem: str) -> Path:
 
 
 def check_name(stem: str, *, stamped: bool = True) -> None:
-    """Raise CannotWrite where no directory can be called so, with the time where it is ``stamped``: before any work."""
+    """Raise CannotWrite, before any work, where a directory cannot have this name (with the time if ``stamped``)."""
     size = len(os.fsencode(f"{stem}_{datetime.now(UTC):{STAMP}}" if stamped else stem))
     if size > LONGEST_FILE_NAME:
         raise CannotWrite(
-            f"'{stem[:40]}…' is too long for the name of a directory: {size} bytes{' with the time' if stamped else ''}, and "
+            f"'{stem[:40]}…' is too long for a directory name: {size} bytes{' with the time' if stamped else ''}, and "
             f"file systems take {LONGEST_FILE_NAME}. Give a shorter --name"
         )
     if "\0" in stem:
@@ -56,7 +56,7 @@ def check_name(stem: str, *, stamped: bool = True) -> None:
 
 
 def check_new(directory: Path) -> None:
-    """Raise CannotWrite unless nothing is there, or an empty directory."""
+    """Raise CannotWrite unless nothing or an empty directory is there."""
     try:
         taken = directory.is_file() or (directory.is_dir() and any(directory.iterdir()))
     except (OSError, ValueError) as problem:
@@ -68,7 +68,7 @@ def check_new(directory: Path) -> None:
 
 @contextmanager
 def in_part(directory: Path) -> Iterator[Path]:
-    """A place to write into that becomes ``directory`` when all went well and vanishes when it did not."""
+    """Yield a place to write into that becomes ``directory`` on success and vanishes otherwise."""
     whole = directory.resolve()
     try:
         with own_directory(whole) as part:
@@ -84,7 +84,7 @@ def in_part(directory: Path) -> Iterator[Path]:
 
 @contextmanager
 def reserved(directory: Path) -> Iterator[None]:
-    """Within, an empty directory holds a name; what is empty in the end goes again."""
+    """Hold a name by an empty directory; remove it in the end if it is still empty."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Records on disk: JSON and safetensors, written beside and renamed; docs/format.md is their contract."""
+"""Write and read runs: JSON and safetensors, as docs/format.md specifies."""
 
 import hashlib
 import re
@@ -26,13 +26,13 @@ SCHEMA = 1
 SUMMARIES, METRICS, DIAGRAMS, MANIFEST = "tda_summaries.json", "metrics.json", "diagrams.safetensors", "manifest.json"
 TEXTS = "texts.json"
 LANGUAGE = ("loss", "masked_loss", "perplexity", "pseudo_perplexity", "bits_per_byte", "accuracy", "tokens", "bytes")
-CLOSE = 1e-6  # of what bars of float32 give, whose sum depends on its order
+CLOSE = 1e-6  # relative: sums of float32 bars depend on their order
 
 
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """What a run writes besides figures and texts: the profile, and the manifest of how it was made."""
+    """What a run stores besides figures and texts: the profile, and the manifest of how it was made."""
 
     profile: Profile
     manifest: Mapping[str, Any]
@@ -40,7 +40,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerRow:
-    """One layer: its metrics, the facts of its cloud, and the marks that a reader must see, which follow from these."""
+    """One layer: its metrics, cloud diagnostics, and the flags that follow from these."""
 
     summary: Rest[Mapping[str, Number]]
     facts: Flat[CloudFacts]
@@ -50,7 +50,7 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Manifest:
-    """Everything of a profile that the other files do not hold, and ``made``: how it was made."""
+    """All of a profile that is in no other file, and ``made``: how it was made."""
 
     model: str
     data: str
@@ -69,7 +69,7 @@ MANIFEST_RECORD = Format(Manifest, SCHEMA, RUN_AGAIN, MANIFEST, sealed=True)
 
 
 def write_record(directory: Path, record: Record, activations: Activations | None) -> None:
-    """Write a run: summaries, metrics, diagrams, activations where given, and the manifest last."""
+    """Write a run: summaries, metrics, diagrams, activations if given, and the manifest last."""
     profile = record.profile
     write_atomically(directory / SUMMARIES, to_json(summaries(profile)))
     write_atomically(directory / METRICS, to_json(profile.language or {"reason": "not measured"}))
@@ -84,19 +84,19 @@ def write_record(directory: Path, record: Record, activations: Activations | Non
 
 
 def manifest_of(profile: Profile, made: Mapping[str, Any]) -> Manifest:
-    """The manifest of a profile."""
+    """Build the manifest of a profile."""
     what = (profile.model, profile.data, profile.layers, profile.recipe, profile.recipe.digest, profile.card)
     return Manifest(*what, profile.expansions, profile.notes, profile.texts_sha256, made)
 
 
 def written_files(directory: Path) -> list[Path]:
-    """The records of a run beside its manifest."""
+    """The records of a run besides its manifest."""
     named = [directory / name for name in (SUMMARIES, METRICS, DIAGRAMS, CLAIMS, HALVES, TEXTS)]
     return [path for path in (*named, *sorted(directory.glob("activations/*.safetensors"))) if path.exists()]
 
 
 def write_activations(directory: Path, activations: Activations) -> Path:
-    """``<digest>.safetensors``: layer → (n, d) float32; the digest is that of the arrays."""
+    """Write ``<digest>.safetensors``: layer → (n, d) float32, named by the digest of the arrays."""
     arrays = b"".join(np.ascontiguousarray(activations.layers[layer]).tobytes() for layer in sorted(activations.layers))
     name = hashlib.sha256(arrays).hexdigest()[:16]
     metadata = {"schema": SCHEMA, "model": activations.model, "pooling": activations.pooling}
@@ -104,26 +104,26 @@ def write_activations(directory: Path, activations: Activations) -> Path:
 
 
 def summaries(profile: Profile) -> dict[str, dict[str, Any]]:
-    """Layer → every metric and every fact of its cloud, in the order of depth."""
+    """Layer → its metrics and cloud diagnostics, in order of depth."""
     return {m.address.layer: layer_record(m) for m in profile.measurements}
 
 
 def layer_record(measurement: Measurement) -> dict[str, Any]:
-    """One layer as JSON."""
+    """Convert one layer to JSON."""
     facts = measurement.facts
     return LAYER_RECORD.row(LayerRow(measurement.summary, facts, facts.doubtful, facts.note))
 
 
 def bars_of(diagrams: Diagrams) -> dict[str, np.ndarray]:
-    """``H1`` → (m, 2) bars and ``H1_essential`` → (e,) births, float64."""
+    """Name the arrays: ``H1`` → (m, 2) bars, ``H1_essential`` → (e,) births, float64."""
     finite = {f"H{k}": bars for k, bars in enumerate(diagrams.finite)}
     return finite | {f"H{k}_essential": births for k, births in enumerate(diagrams.essential)}
 
 
 def read_record(directory: Path, attempt: Attempt = strictly) -> Record:
-    """The run stored in ``directory``; InvalidRecord names the file that is missing, damaged or of a newer schema.
+    """Read the run in ``directory``. Raises InvalidRecord, which names the file.
 
-    ``attempt`` may do without the language metrics and the claims; manifest, summaries and diagrams are what a run is.
+    ``attempt`` may skip language metrics and claims, but neither manifest, summaries nor diagrams.
     """
     found = read_json(directory / MANIFEST)
     manifest = MANIFEST_RECORD.parsed(found, Spot(directory / MANIFEST, RUN_AGAIN))
@@ -138,20 +138,20 @@ def read_record(directory: Path, attempt: Attempt = strictly) -> Record:
 
 
 def check_file(directory: Path, path: Path, manifest: Manifest | None = None) -> None:
-    """Raise InvalidRecord where a file of a run is not the one that its manifest was written with."""
+    """Raise InvalidRecord where a file of a run does not match its manifest."""
     if manifest is None and (directory / MANIFEST).exists():
         manifest = MANIFEST_RECORD.read(directory)
     check_digest(directory, path, manifest and manifest.made.get("files"))
 
 
 def read_summaries(path: Path) -> dict[str, LayerRow]:
-    """Layer → its row."""
+    """Read layer → row."""
     layers = mapping(read_json(path), Spot(path, RUN_AGAIN))
     return {layer: LAYER_RECORD.parsed(row, Spot(f"{layer} in {path}", RUN_AGAIN)) for layer, row in layers.items()}
 
 
 def read_language(directory: Path, manifest: Manifest) -> Mapping[str, Any]:
-    """The language metrics: numbers, or a reason why there are none."""
+    """Read the language metrics: numbers, or the reason why there are none."""
     path = directory / METRICS
     spot = Spot(path, RUN_AGAIN)
     found = mapping(read_json(path), spot)
@@ -161,7 +161,7 @@ def read_language(directory: Path, manifest: Manifest) -> Mapping[str, Any]:
 
 
 def claims_of(directory: Path, manifest: Manifest) -> Claims | None:
-    """The claims of a run."""
+    """Read the claims of a run."""
     found = read_claims(directory)
     for name in (CLAIMS, HALVES):
         check_file(directory, directory / name, manifest)
@@ -169,7 +169,7 @@ def claims_of(directory: Path, manifest: Manifest) -> Claims | None:
 
 
 def profile_from(made: Manifest, layers: Mapping[str, LayerRow], language: Any, arrays: Arrays, where: Path) -> Profile:
-    """The profile that `write_record` wrote."""
+    """Build the profile that `write_record` wrote."""
     if tuple(layers) != made.layers or not layers:
         what = f"has a {SUMMARIES} and a {MANIFEST} that name different layers or none; expected the same, one or more"
         raise Spot(where, RUN_AGAIN).fault(what)
@@ -182,7 +182,7 @@ def profile_from(made: Manifest, layers: Mapping[str, LayerRow], language: Any, 
 
 
 def measurement_from(address: Address, recipe: Recipe, row: LayerRow, arrays: Arrays, prefix: str = "") -> Measurement:
-    """A measurement out of what `layer_record` and `bars_of` made; ``prefix`` stands before the names of the arrays."""
+    """Build a measurement from `layer_record` and `bars_of`; ``prefix`` starts the names of its arrays."""
     names = [f"{prefix}H{k}" for k in range(recipe.maxdim + 1)]
     finite = tuple(ends_of(arrays, name, Float[np.ndarray, "m 2"]) for name in names)
     births = tuple(ends_of(arrays, f"{name}_essential", Float[np.ndarray, " e"]) for name in names)
@@ -191,7 +191,7 @@ def measurement_from(address: Address, recipe: Recipe, row: LayerRow, arrays: Ar
 
 
 def ends_of(arrays: Arrays, name: str, kind: Any) -> np.ndarray:
-    """Bars (m, 2), born before they die, or (e,) births of those that never do: finite and not below 0."""
+    """Read bars (m, 2) or births (e,): finite, not negative, no death before its birth."""
     found, spot = arrays.take(name, kind), arrays.spot.at(name)
     if not np.isfinite(found).all() or (found < -ROUNDING * found.max(initial=0)).any():
         raise spot.fault("holds distances that are not finite or below 0; expected the ends of bars")
@@ -201,7 +201,7 @@ def ends_of(arrays: Arrays, name: str, kind: Any) -> np.ndarray:
 
 
 def check_summary(summary: Mapping[str, float | None], finite: Sequence[np.ndarray], where: object) -> None:
-    """Raise InvalidRecord where the numbers of a layer are not those of its bars."""
+    """Raise InvalidRecord where the metrics of a layer do not follow from its bars."""
     for k, found in enumerate(finite):
         lengths = found[:, 1] - found[:, 0]
         expected = {"count": len(lengths), "total_persistence": lengths.sum(), "max_lifetime": lengths.max(initial=0)}
@@ -216,7 +216,7 @@ def check_summary(summary: Mapping[str, float | None], finite: Sequence[np.ndarr
 
 
 def safe(name: str) -> str:
-    """A model name as part of a file name."""
+    """Make a model name safe for file names."""
     return name.replace("/", "--")
 
 
@@ -231,12 +231,12 @@ def stamp_of(directory: Path) -> str:
 
 
 def is_run(directory: Path) -> bool:
-    """Whether a directory is that of a run, whole or damaged."""
+    """Whether a directory is a run, intact or damaged."""
     return any((directory / name).exists() for name in (MANIFEST, SUMMARIES, DIAGRAMS))
 
 
 def runs_of(directory: Path) -> list[Path]:
-    """The runs of an experiment in order, or the one run that ``directory`` is."""
+    """The runs of an experiment in order, or the one run in ``directory``."""
     if is_run(directory):
         return [directory]
     whole = [p for p in (directory / "runs").glob("run_*") if re.fullmatch(r"run_\d+", p.name)]
@@ -249,15 +249,15 @@ def number_of(run: Path) -> int:
 
 
 def gone(directory: Path) -> list[Path]:
-    """The runs of an experiment that are missing between others: they are numbered from 0 on. None of one run."""
+    """The runs of an experiment that are missing between others; they are numbered from 0."""
     there = set() if is_run(directory) else {number_of(run) for run in runs_of(directory)}
     return [directory / "runs" / f"run_{i}" for i in range(max(there, default=0)) if i not in there]
 
 
 def read_runs(directory: Path, attempt: Attempt = strictly) -> dict[Path, Record]:
-    """Every run of an experiment in order by its directory, or the one run that ``directory`` is.
+    """Read every run of an experiment in order, or the one run in ``directory``.
 
-    ``attempt`` may do without any of them. Raises InvalidRecord where there is none.
+    ``attempt`` may skip any of them. Raises InvalidRecord where there is none.
     """
     runs = runs_of(directory)
     if not runs:
@@ -267,5 +267,5 @@ def read_runs(directory: Path, attempt: Attempt = strictly) -> dict[Path, Record
 
 
 def read_experiment(directory: Path) -> list[Record]:
-    """Every run of an experiment in order, or the one run that ``directory`` is."""
+    """Read every run of an experiment in order, or the one run in ``directory``."""
     return list(read_runs(directory).values())

@@ -1,4 +1,4 @@
-"""The texts of a finished run, or no more than their lengths: ``texts.json`` beside its records."""
+"""Write and read the texts of a run, or only their lengths: ``texts.json``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from todacomm.core.errors import InvalidTexts
 from todacomm.core.types import Texts
 from todacomm.records.codec import Format
 from todacomm.records.io import RUN_AGAIN
-from todacomm.records.runs import TEXTS as TEXTS  # noqa: PLC0414 - the file is told of here
+from todacomm.records.runs import TEXTS as TEXTS  # noqa: PLC0414 - the file that this module is about
 from todacomm.records.runs import check_file
 
 LEFT_OUT, NONE_KEPT = "left out (--no-texts)", "this run keeps no texts"
@@ -17,7 +17,7 @@ LEFT_OUT, NONE_KEPT = "left out (--no-texts)", "this run keeps no texts"
 class KeptTexts:
     """The texts of a run in the order of its points: ``lengths`` in characters, ``groups`` by number.
 
-    ``items`` and ``group_names`` are None where they were left out; ``groups`` too where none are known.
+    ``items`` and ``group_names`` are None with ``--no-texts``; ``groups`` also where none are known.
     """
 
     name: str
@@ -46,7 +46,7 @@ TEXTS_RECORD = Format(KeptTexts, 1, RUN_AGAIN, TEXTS)
 
 
 def kept(texts: Texts, *, whole: bool) -> KeptTexts:
-    """What a run keeps of its texts; unless ``whole``, neither a text nor the name of a group."""
+    """Select what a run keeps of its texts: neither texts nor names of groups unless ``whole``."""
     names = tuple(dict.fromkeys(texts.groups or ()))
     place = {name: i for i, name in enumerate(names)}
     return KeptTexts(
@@ -60,7 +60,7 @@ def kept(texts: Texts, *, whole: bool) -> KeptTexts:
 
 
 def read_texts(run: Path) -> KeptTexts | str:
-    """The texts of a run, or why there are none. Raises InvalidRecord for a file that is damaged or of a newer schema."""
+    """Read the texts of a run, or why there are none. Raises InvalidRecord."""
     if not (run / TEXTS).exists():
         return NONE_KEPT
     texts = TEXTS_RECORD.read(run)

@@ -1,7 +1,7 @@
-"""What a training run leaves on disk: one line a checkpoint, arrays beside it, and the state from which it goes on.
+"""Write and read a training run: one line a checkpoint, arrays beside it, and the state to resume from.
 
-``records.jsonl`` is written line by line and cut back to the last state where a run was stopped: a resumed run has the same bytes as one
-that was not. docs/format.md has the contract.
+``records.jsonl`` is appended line by line and cut back to the last state on resuming, so that a resumed run has the
+same bytes as an uninterrupted one. docs/format.md is the contract.
 """
 
 import json
@@ -47,7 +47,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """The arrays of a checkpoint besides its bars: the rows of the embedding, and its spectrum where the task has a Fourier basis."""
+    """The arrays of a checkpoint besides its bars: the embedding, and its spectrum where there is a Fourier basis."""
 
     embedding_rows: Float[np.ndarray, "c d"] | None = None
     spectrum: Float[np.ndarray, " f"] | None = None
@@ -63,7 +63,7 @@ class Cyclic:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class About:
-    """What a run is; without ``characters`` ``without_fourier`` says why."""
+    """What a run is; ``without_fourier`` says why there are no ``characters``."""
 
     name: str
     kind: str
@@ -79,7 +79,7 @@ class About:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Done:
-    """How a run ended, which is empty while it has not."""
+    """How a run ended; empty until then."""
 
     complaint: str = ""
     seconds: float | None = None
@@ -88,7 +88,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One run as the plan of its experiment has it; ``cell`` is that of a sweep, empty without one."""
+    """One run as planned by its experiment; ``cell`` is that of a sweep, else empty."""
 
     cell: str
     name: str
@@ -114,7 +114,7 @@ PLAN_RECORD = Format(Plan, SCHEMA, AGAIN, PLAN)
 
 
 def write_observation(directory: Path, seen: Observation) -> None:
-    """The arrays of one checkpoint, then its line."""
+    """Write the arrays of one checkpoint, then its line."""
     arrays = {
         f"{m.address.layer}/{view}/{name}": bars
         for view, found in seen.measurements.items()
@@ -132,23 +132,23 @@ def write_observation(directory: Path, seen: Observation) -> None:
 
 
 def arrays_path(directory: Path, step: int) -> Path:
-    """Where the arrays of one checkpoint are."""
+    """The path of the arrays of one checkpoint."""
     return directory / "checkpoints" / f"step_{step:08d}.safetensors"
 
 
 def line_of(seen: Observation) -> Line:
-    """A checkpoint as its line has it; numbers that are not finite are null."""
+    """Convert a checkpoint to its line; null for NaN and infinity."""
     clouds = {view: {m.address.layer: layer_record(m) for m in found} for view, found in seen.measurements.items()}
     return Line(seen.step, plain(seen.numbers, nulls=True), seen.frequencies, seen.complaints, clouds)
 
 
 def text_of(line: Line) -> str:
-    """A line as it is written."""
+    """Encode a line as JSON."""
     return json.dumps(LINE_RECORD.row(line), ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def rows(directory: Path) -> Iterator[Line]:
-    """The checkpoints of a run, in order; a last line that was cut off is left out. Raises InvalidRecord, also for a step that does not rise."""
+    """Read the checkpoints of a run, without an unfinished last line. InvalidRecord also where steps do not rise."""
     spot = Spot(directory / RECORDS, AGAIN)
     try:
         lines = (directory / RECORDS).read_text(encoding="utf-8").splitlines(keepends=True)
@@ -167,7 +167,7 @@ def rows(directory: Path) -> Iterator[Line]:
 
 
 def line_from(text: str, spot: Spot, *, after: int) -> Line:
-    """A line whose step is ``after`` that of the line before it. Raises InvalidRecord."""
+    """Read a line, whose step must exceed ``after``. Raises InvalidRecord."""
     try:
         found = json.loads(text)
     except json.JSONDecodeError as problem:
@@ -188,19 +188,19 @@ def sound_rows(directory: Path) -> list[Line]:
 
 
 def cut_back(directory: Path, step: int) -> None:
-    """Leave out the checkpoints after ``step``, what follows a line that is not sound, and a line that was not finished."""
+    """Drop the checkpoints after ``step``, and all lines from the first damaged or unfinished one."""
     path = directory / RECORDS
     if path.exists():
         write_atomically(path, "".join(text_of(row) for row in sound_rows(directory) if row.step <= step))
 
 
 def write_state(directory: Path, step: int, tensors: Mapping[str, np.ndarray]) -> None:
-    """All that the rest of the run depends on, beside and renamed."""
+    """Write, atomically, all that the rest of the run depends on."""
     write_arrays(directory / STATE, {"step": np.array([step], dtype=np.int64), **tensors}, {"schema": SCHEMA})
 
 
 def read_state(directory: Path) -> tuple[int, dict[str, np.ndarray]] | None:
-    """The step and the tensors of the last state; None where there is none that can be read. Numbers come back as arrays of one."""
+    """Read step and tensors of the last state; None without a readable one. Scalars come back as arrays of one."""
     try:
         arrays = read_arrays(directory / STATE)
         step = int(arrays.pop("step")[0])
@@ -210,7 +210,7 @@ def read_state(directory: Path) -> tuple[int, dict[str, np.ndarray]] | None:
 
 
 def planned(directory: Path, attempt: Attempt = strictly) -> dict[str, list[Planned]]:
-    """Cell → every run that was planned of it; where ``attempt`` does without the plan, those that lie there."""
+    """Cell → its planned runs; where ``attempt`` skips the plan, the runs that are there."""
     plans = attempt(THE_PLAN, lambda: PLAN_RECORD.read(directory).runs)
     if plans is None:
         there = sorted((directory / "runs").glob(f"**/{ABOUT}"))
@@ -223,35 +223,35 @@ def planned(directory: Path, attempt: Attempt = strictly) -> dict[str, list[Plan
 
 
 def plan_of(run: Path) -> Planned:
-    """What a run says of its plan; the cell stands in its name. Raises InvalidRecord."""
+    """Read the plan of a run from its own record; the cell is in its name. Raises InvalidRecord."""
     about = ABOUT_RECORD.read(run)
     return Planned(about.name.rpartition("/")[0], about.name, about.kind, about.seed, about.settings)
 
 
 def write_done(directory: Path, done: Done) -> None:
-    """That nothing is left to do, what there is to say of it, and the digests of the records, by which a change is noticed."""
+    """Write that the run is finished, its conclusion, and the digests of its records."""
     DONE_RECORD.write(directory, replace(done, files=digests_of(directory, written_files(directory))))
 
 
 def written_files(directory: Path) -> list[Path]:
-    """The records of a run that came to its end."""
+    """The records of a finished run."""
     named = (directory / name for name in (ABOUT, RECORDS, WEIGHTS))
     return [*(path for path in named if path.exists()), *sorted(directory.glob("checkpoints/*.safetensors"))]
 
 
 def check_files(directory: Path, done: Done) -> None:
-    """Raise InvalidRecord where a file of a run is not as it was when the run came to its end, which ``done`` is of."""
+    """Raise InvalidRecord where a file differs from the digest in ``done``."""
     for path in written_files(directory):
         check_digest(directory, path, done.files, AGAIN)
 
 
 def read_done(directory: Path) -> Done:
-    """``finished.json``; empty for a run that has not come to its end. Raises InvalidRecord."""
+    """Read ``finished.json``; empty for an unfinished run. Raises InvalidRecord."""
     return DONE_RECORD.read(directory) if is_done(directory) else Done()
 
 
 def has_begun(directory: Path) -> bool:
-    """Whether a run has left anything."""
+    """Whether a run has written anything."""
     return (directory / ABOUT).exists() or (directory / RECORDS).exists()
 
 
@@ -268,7 +268,7 @@ def has_records(directory: Path) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ran:
-    """What a run has left: what it is, its numbers along the steps (None without a checkpoint), and what it ended with."""
+    """A run as stored: what it is, its trajectory (None without a checkpoint), and how it ended."""
 
     about: About
     course: Course | None
@@ -276,14 +276,14 @@ class Ran:
 
 
 def read_run(directory: Path) -> Ran:
-    """The run in ``directory``. InvalidRecord names the file that is missing, damaged, cut off or of a newer schema."""
+    """Read the run in ``directory``. Raises InvalidRecord, which names the file."""
     about, done = ABOUT_RECORD.read(directory), read_done(directory)
     check_digest(directory, directory / ABOUT, done.files, AGAIN)
     return Ran(about, course_from(directory, about, done), done)
 
 
 def course_from(directory: Path, about: About, done: Done) -> Course | None:
-    """The numbers of a run along its steps; None where it left none and says why."""
+    """Read the trajectory of a run; None where it has none and says why."""
     spot, ended = Spot(directory / RECORDS, AGAIN), is_done(directory) and not done.complaint
     if not has_records(directory):
         if ended:
@@ -300,18 +300,18 @@ def course_from(directory: Path, about: About, done: Done) -> Course | None:
 
 
 def has_arrays(directory: Path, course: Course) -> bool:
-    """That the arrays of every checkpoint are there. Raises InvalidRecord where one is missing or damaged; headers are read, no more."""
+    """Check that the arrays of every checkpoint exist, by their headers. Raises InvalidRecord."""
     return all(names_of(arrays_path(directory, step), schema=SCHEMA, remedy=AGAIN) for step in course.steps)
 
 
 def check_weights(directory: Path, course: Course) -> None:
-    """The same of the weights that a run leaves which comes to its end."""
+    """Check the weights that a finished run leaves."""
     if is_done(directory) and not course.complaint:
         names_of(directory / WEIGHTS, remedy=AGAIN)
 
 
 def characters_of(directory: Path) -> tuple[Characters | None, str]:
-    """The characters of the task of a run, or None and why there are none. Raises InvalidRecord."""
+    """Read the characters of the task of a run, or why there are none. Raises InvalidRecord."""
     about = ABOUT_RECORD.read(directory)
     if about.characters is None:
         return None, about.without_fourier
@@ -320,19 +320,19 @@ def characters_of(directory: Path) -> tuple[Characters | None, str]:
 
 
 def frequencies(directory: Path) -> dict[int, tuple[int, ...]]:
-    """The dominant frequencies of the embedding at each step, the strongest first."""
+    """The dominant frequencies of the embedding at each step, strongest first."""
     return {row.step: row.frequencies for row in rows(directory)}
 
 
 def read_weights(directory: Path) -> dict[str, np.ndarray]:
-    """The weights of the last step by their names in the network (``embed.weight``, ``layers.0.weight`` …)."""
+    """Read the weights of the last step by parameter name (``embed.weight``, ``layers.0.weight`` …)."""
     check_digest(directory, directory / WEIGHTS, read_done(directory).files, AGAIN)
     found = read_arrays(directory / WEIGHTS, remedy=AGAIN)
     return {name.removeprefix("weight/"): array for name, array in found.items()}
 
 
 def read_profile(directory: Path, layer: str = "embedding", view: str = "sphere") -> Profile:
-    """One layer of a run along its steps, with every diagram."""
+    """Read one layer of a run along its steps, with every diagram."""
     about, recipe, done = ABOUT_RECORD.read(directory), VIEWS[view], read_done(directory)
     found = []
     for row in rows(directory):
@@ -347,13 +347,13 @@ def read_profile(directory: Path, layer: str = "embedding", view: str = "sphere"
 
 
 def read_checkpoint(directory: Path, step: int) -> Checkpoint:
-    """The arrays of one step besides the bars. Raises InvalidRecord."""
+    """Read the arrays of one step besides the bars. Raises InvalidRecord."""
     arrays = checkpoint_arrays(directory, step, read_done(directory))
     return decoded(Checkpoint, {}, arrays.spot, arrays)
 
 
 def checkpoint_arrays(directory: Path, step: int, done: Done) -> Arrays:
-    """The arrays of one checkpoint of a run that ended with ``done``. Raises InvalidRecord."""
+    """Open the arrays of one checkpoint of a run that ended with ``done``. Raises InvalidRecord."""
     path = arrays_path(directory, step)
     check_digest(directory, path, done.files, AGAIN)
     return Arrays.read(path, None, AGAIN)

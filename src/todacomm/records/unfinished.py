@@ -1,7 +1,7 @@
-"""Unfinished files and directories: each of one writer, held while it writes, and swept once that writer is dead.
+"""Unfinished files and directories: locked while their writer lives, and swept once it is dead.
 
-Their names end in 32 hexadecimal digits and ``.part``, so that nothing of a user is called so. A writer locks its own; the
-system lets go of the lock of a process that ended, however it did.
+Their names end in 32 hexadecimal digits and ``.part``, unlike any file of a user. The system releases the lock of a
+process that ended, however it did.
 """
 
 import os
@@ -24,12 +24,12 @@ KEPT_CHARACTERS = 50  # of a name, as file systems take 255 bytes
 
 
 def unfinished(path: Path) -> Path:
-    """A new name beside a path, for what will be that path."""
+    """A new temporary name beside a path."""
     return path.with_name(f"{path.name[:KEPT_CHARACTERS]}.{uuid.uuid4().hex}{PART}")
 
 
 def hold(number: int) -> bool:
-    """Lock an open file or directory for as long as this process has it open; False where another one has, or none can."""
+    """Lock an open file or directory until this process closes it; False where it cannot be locked."""
     if fcntl is None:
         return False
     try:
@@ -41,7 +41,7 @@ def hold(number: int) -> bool:
 
 @contextmanager
 def own_directory(path: Path) -> Iterator[Path]:
-    """A new directory beside ``path``, of this process alone; gone in the end, unless it was renamed."""
+    """Yield a new directory beside ``path``, for this process alone; removed in the end unless renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent.glob(f"{glob_safe(path.name[:KEPT_CHARACTERS])}.*{PART}"))
     part, number = _made(path)
@@ -54,7 +54,7 @@ def own_directory(path: Path) -> Iterator[Path]:
 
 
 def _made(path: Path) -> tuple[Path, int | None]:
-    """The directory, and the descriptor that holds it; another one where it was swept before it was held."""
+    """Make and lock the directory; retry where it was swept before it was locked."""
     while True:
         part = unfinished(path)
         part.mkdir()
@@ -68,7 +68,7 @@ def _made(path: Path) -> tuple[Path, int | None]:
 
 
 def sweep(paths: Iterator[Path]) -> None:
-    """Remove those of these files and directories that are ours and that nobody holds any more."""
+    """Remove those of these files and directories that are ours and unlocked."""
     for path in list(paths):
         if OURS.fullmatch(path.name) and not path.is_symlink() and is_left(path):
             with suppress(OSError):
@@ -76,7 +76,7 @@ def sweep(paths: Iterator[Path]) -> None:
 
 
 def is_left(path: Path) -> bool:
-    """Whether no process holds a file or a directory."""
+    """Whether no process has a file or a directory locked."""
     try:
         number = os.open(path, os.O_RDONLY)
     except OSError:
@@ -88,7 +88,7 @@ def is_left(path: Path) -> bool:
 
 
 def sweep_experiments(directory: Path) -> None:
-    """Remove what dead processes have left in a directory of experiments: unfinished parts, and then what is empty."""
+    """Remove what dead processes left in a directory of experiments: unfinished parts, then what is empty."""
     sweep(directory.glob(f"*{PART}"))
     for experiment in directory.glob(STAMPED):
         if experiment.is_dir() and not experiment.is_symlink():
@@ -100,5 +100,5 @@ def sweep_experiments(directory: Path) -> None:
 
 
 def glob_safe(name: str) -> str:
-    """A name whose brackets and stars mean themselves."""
+    """Escape brackets and stars in a name."""
     return re.sub(r"([*?[])", r"[\1]", name)
