@@ -47,8 +47,9 @@ def run(model, texts, pooling, directory):
         one = directory / "runs" / "run_0"
         write_figures(profile, one / "visualizations")
         (one / "tda_interpretation.md").write_text(interpretation_markdown(profile), encoding="utf-8")
-        write_record(one, Record(profile, {}), activations)
-        write_experiment_reports(directory, [profile])
+        record = Record(profile, {})
+        write_record(one, record, activations)
+        write_experiment_reports(directory, [record])
     np.savez(directory / "activations.npz", **activations.layers)
     stages.write(directory / "ours.json", layers=list(activations.layers))
 

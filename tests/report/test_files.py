@@ -1,7 +1,6 @@
 """Markdown, pages and terminal tables: escaped, self-contained, narrow enough."""
 
 import base64
-import json
 import re
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -14,6 +13,7 @@ from todacomm.comparison.compare import compare
 from todacomm.core.errors import UnknownName
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Profile
+from todacomm.records.runs import Record
 from todacomm.report.document.page import to_html
 from todacomm.report.document.pieces import (
     Bullets,
@@ -168,14 +168,15 @@ def test_the_interpretation_has_no_figures_and_no_machinery():
 
 
 def an_experiment(directory: Path, *profiles: Profile) -> str:
+    records = []
     for i, profile in enumerate(profiles):
         run = directory / "runs" / f"run_{i}"
         (run / "visualizations").mkdir(parents=True)
         (run / "visualizations/tda_summary.png").write_bytes(b"a picture")
         manifest = {"command": "todacomm run --model m", "cross_checked": ["layer_0"], "versions": {"numpy": "2", "torch": None},
                     "texts": {"name": profile.data, "count": 12, "sha256": f"{i}" * 64}}  # fmt: skip
-        (run / "manifest.json").write_text(json.dumps(manifest))
-    paths = write_experiment_reports(directory, profiles, config="models: [m]\n")
+        records.append(Record(profile, manifest))
+    paths = write_experiment_reports(directory, records, config="models: [m]\n")
     assert [p.relative_to(directory).as_posix() for p in paths] == [
         "reports/experiment_report.md",
         "reports/report.html",

@@ -6,11 +6,11 @@ from typing import Any
 
 from todacomm.comparison.compare import Comparison
 from todacomm.core.types import Profile
-from todacomm.records.codec import decoded, mapping
+from todacomm.records.codec import decoded
 from todacomm.records.damaged import Attempt, strictly
 from todacomm.records.fault_messages import Spot
-from todacomm.records.io import RUN_AGAIN, read_json, write_atomically
-from todacomm.records.runs import MANIFEST
+from todacomm.records.io import RUN_AGAIN, write_atomically
+from todacomm.records.runs import MANIFEST, Record
 from todacomm.report.comparison.comparison_sections import comparison_document
 from todacomm.report.document.page import Explorer, to_html
 from todacomm.report.document.pieces import Context, Document, to_markdown, with_losses
@@ -27,7 +27,7 @@ def interpretation_markdown(profile: Profile) -> str:
 
 def write_experiment_reports(
     directory: Path,
-    profiles: Sequence[Profile],
+    records: Sequence[Record],
     *,
     config: str = "",
     runs: Sequence[Path] = (),
@@ -36,11 +36,12 @@ def write_experiment_reports(
 ) -> list[Path]:
     """``reports/experiment_report.md`` and ``reports/report.html`` on the runs of an experiment.
 
-    Figures, manifest, clouds and texts of profile i are taken from its run: ``runs/run_<i>/``, unless ``runs`` are given.
+    Figures, clouds and texts of record i are taken from its run: ``runs/run_<i>/``, unless ``runs`` are given.
     ``attempt`` may do without clouds and texts; ``look`` may remember what it has seen of a profile.
     """
-    places = list(runs) or [Path(directory) / "runs" / f"run_{i}" for i in range(len(profiles))]
-    contexts = [(p, context_of(run, config=config)) for p, run in zip(profiles, places, strict=True)]
+    profiles = [record.profile for record in records]
+    places = list(runs) or [Path(directory) / "runs" / f"run_{i}" for i in range(len(records))]
+    contexts = [(r.profile, context_of(r, run, config=config)) for r, run in zip(records, places, strict=True)]
     labels = [label_of(p) for p in profiles] if len(profiles) > 1 else [profiles[0].model]
     explorer = explorer_of(profiles, places, labels, attempt=attempt, look=look)
     document = with_losses(experiment_document(contexts), attempt.losses)
@@ -97,12 +98,11 @@ def where(comparison: Comparison) -> str:
     return f"{data}, pooling {poolings}"
 
 
-def context_of(run: Path, *, config: str = "") -> Context:
-    """What a stored run tells of itself: its figures, how it was made, and with what."""
+def context_of(record: Record, run: Path, *, config: str = "") -> Context:
+    """What a run tells of itself: its figures, how it was made, and with what."""
     from todacomm.report.layers.all_figures import drawings
 
-    spot = Spot(run / MANIFEST, RUN_AGAIN)
-    made = mapping(read_json(run / MANIFEST), spot) if (run / MANIFEST).exists() else {}
+    made, spot = record.manifest, Spot(run / MANIFEST, RUN_AGAIN)
     figures = [run / "visualizations" / f"{name}.png" for name in drawings]
     versions = decoded(Mapping[str, Any], made.get("versions", {}), spot.at("versions"))
     return {

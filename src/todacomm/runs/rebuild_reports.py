@@ -67,14 +67,15 @@ def report_again(directory: Path, kind: Kind, salvage: Salvage) -> Reported:
 
 def report_runs(directory: Path, salvage: Salvage) -> Reported:
     """Figures and reading of every run, and the reports on all."""
-    found = {run: record.profile for run, record in legible_runs(directory, salvage).items()}
-    for run, profile in found.items():
-        write_figures(profile, run / "visualizations")
-        write_atomically(run / "tda_interpretation.md", interpretation_markdown(profile))
+    found = legible_runs(directory, salvage)
+    for run, record in found.items():
+        write_figures(record.profile, run / "visualizations")
+        write_atomically(run / "tda_interpretation.md", interpretation_markdown(record.profile))
     config = salvage("configuration", partial(configuration, directory)) or ""
-    profiles, runs = list(found.values()), list(found)
-    _, page = write_experiment_reports(directory, profiles, config=config, runs=runs, attempt=salvage)
-    return Reported(page, tuple(note for run in runs for note in never_held(run)))
+    _, page = write_experiment_reports(
+        directory, list(found.values()), config=config, runs=list(found), attempt=salvage
+    )
+    return Reported(page, tuple(note for run in found for note in never_held(run)))
 
 
 def configuration(directory: Path) -> str:

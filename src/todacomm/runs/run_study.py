@@ -106,7 +106,7 @@ class Written:
     say: Say
     plan: Plan
     directories: dict[str, Path] = field(default_factory=dict)
-    profiles: dict[str, list[Profile]] = field(default_factory=dict)
+    records: dict[str, list[Record]] = field(default_factory=dict)
     failures: list[tuple[Job, Failure]] = field(default_factory=list)
     look: Looks = field(default_factory=Looks)
 
@@ -127,15 +127,15 @@ class Written:
         """One run as the next one of its model, and the reports on those that the model has by now."""
         name = job.source.name
         directory = self.directories.get(name) or new_directory(self.output_dir, stem_of_model(self.study, name))
-        profiles = self.profiles.setdefault(name, [])
+        records = self.records.setdefault(name, [])
         try:
-            write_run(directory / "runs" / f"run_{len(profiles)}", result, job, self)
+            record = write_run(directory / "runs" / f"run_{len(records)}", result, job, self)
             self.directories[name] = directory
         finally:
             if not self.directories.get(name):  # the first run was not finished
                 shutil.rmtree(directory, ignore_errors=True)
-        profiles.append(result.profile)
-        write_experiment(directory, self.study_of(job), profiles, look=self.look)
+        records.append(record)
+        write_experiment(directory, self.study_of(job), records, look=self.look)
 
     def study_of(self, job: Job) -> Study:
         """The study of one model alone, which its directory holds."""
@@ -153,7 +153,7 @@ class Written:
 
     def outcome(self) -> Outcome:
         """What was written, with the comparison of several models; raises where the only model gave nothing."""
-        profiles = [profile for found in self.profiles.values() for profile in found]
+        profiles = [record.profile for found in self.records.values() for record in found]
         if not profiles and len(self.study.models) == 1:
             raise self.failures[0][1].error()
         failures = self.named_failures()
@@ -175,7 +175,7 @@ class Written:
 
     def run_of(self, profile: Profile) -> Path:
         """The run of a profile that was written."""
-        number = next(i for i, other in enumerate(self.profiles[profile.model]) if other is profile)
+        number = next(i for i, other in enumerate(self.records[profile.model]) if other.profile is profile)
         return self.directories[profile.model] / "runs" / f"run_{number}"
 
     def clouds(self, profile: Profile) -> Clouds | str:
@@ -200,7 +200,7 @@ def stem_of_model(study: Study, name: str) -> str:
     return f"{study.name}_{safe(name)}" if len(study.models) > 1 else study.name
 
 
-def write_run(directory: Path, result: Result, job: Job, written: Written) -> None:
+def write_run(directory: Path, result: Result, job: Job, written: Written) -> Record:
     """Write one run: figures, interpretation, records, and the activations unless ``cache`` is off."""
     written.say(f"{job}: figures and records")
     with in_part(directory) as part:
@@ -220,6 +220,7 @@ def write_run(directory: Path, result: Result, job: Job, written: Written) -> No
         TEXTS_RECORD.write(part, kept(result.activations.texts, whole=job.study.keep_texts))
         apart = written.cache is not None and not linked(part / "activations", result.reading, written.cache)
         write_record(part, record, result.activations if apart else None)
+    return record
 
 
 def drawn(profile: Profile, figures: Figures) -> dict[str, bytes]:
@@ -262,11 +263,11 @@ def manifest_of(result: Result, about: Mapping[str, Any], seconds: Mapping[str, 
     }
 
 
-def write_experiment(directory: Path, study: Study, profiles: Sequence[Profile], *, look: Look) -> None:
+def write_experiment(directory: Path, study: Study, records: Sequence[Record], *, look: Look) -> None:
     """The reports on the runs so far as Markdown and as one HTML page, and the configuration."""
     configuration = dump_study(study, version=__version__)
     write_atomically(directory / "experiment_config.yaml", configuration)
-    write_experiment_reports(directory, profiles, config=configuration, look=look)
+    write_experiment_reports(directory, records, config=configuration, look=look)
 
 
 def compared(profiles: Sequence[Profile], **how: Any) -> dict[str, Comparison]:
