@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from todacomm.clouds.prepare import prepare
+from todacomm.clouds.prepare import PreparedOnce, prepare
 from todacomm.core.errors import InvalidCloud, InvalidInput, UnknownName
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Address, PointCloud, Texts
@@ -210,3 +210,18 @@ def test_a_list_of_rows_is_an_array():
 def test_layers_of_arrays_are_chosen_by_giving_them():
     with pytest.raises(UnknownName, match="'layers' is not a setting of a recipe .* Choose layers of arrays by giving"):
         measure(X, layers=3)
+
+
+def test_each_layer_is_prepared_once_while_there_is_room(layers, monkeypatch):
+    done = []
+
+    def counted(cloud, recipe):
+        done.append(cloud.address.layer)
+        return prepare(cloud, recipe)
+
+    monkeypatch.setattr("todacomm.clouds.prepare.prepare", counted)
+    kept = measure(layers, resamples=20)
+    assert sorted(done) == sorted(layers)
+    monkeypatch.setattr("todacomm.profiles.from_arrays.PreparedOnce", partial(PreparedOnce, room=0))
+    assert measure(layers, resamples=20) == kept
+    assert len(done) > 2 * len(layers)

@@ -1,5 +1,6 @@
 """From a cloud as it came to the distances that are measured: subsample, copies, centre, sphere, project, landmarks, distances, rescale."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -85,6 +86,31 @@ def prepare(cloud: PointCloud, recipe: Recipe) -> PreparedCloud:
     )
     angles = recipe.scale == "sphere" or recipe.distance == "cosine"
     return finished(cloud.address, recipe, shape, facts, rows=rows, exponent=0 if angles else exponent)
+
+
+Prepare = Callable[[PointCloud, Recipe], PreparedCloud]
+ROOM = 32 * 2**20  # bytes, of some forty layers of 500 points
+
+
+@dataclass(slots=True, eq=False)
+class PreparedOnce:
+    """`prepare` for the clouds of one run: each is kept, by its address, while all of them fit into ``room`` bytes."""
+
+    room: int = ROOM
+    kept: dict[tuple[Address, Recipe], PreparedCloud] = field(default_factory=dict)
+
+    def __call__(self, cloud: PointCloud, recipe: Recipe) -> PreparedCloud:
+        """The prepared cloud."""
+        found = self.kept.get((cloud.address, recipe)) or prepare(cloud, recipe)
+        self.keep(found, recipe)
+        return found
+
+    def keep(self, found: PreparedCloud, recipe: Recipe) -> None:
+        """Keep a prepared cloud where there is room for it."""
+        size = found.points.nbytes + found.condensed.nbytes
+        if size <= self.room and (found.address, recipe) not in self.kept:
+            self.room -= size
+            self.kept[found.address, recipe] = found
 
 
 def copies_of(cloud: PointCloud, recipe: Recipe) -> Labels:

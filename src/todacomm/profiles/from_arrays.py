@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial.distance import squareform
 
 from todacomm.clouds.distance_matrices import array_of_distances, condensed_of, warn_of_distances
+from todacomm.clouds.prepare import PreparedOnce
 from todacomm.core.errors import InvalidCloud, InvalidInput, UnknownName
 from todacomm.core.inference_types import Asked
 from todacomm.core.progress import Track, silent
@@ -111,9 +112,13 @@ def measure_arrays(
     else:
         for cloud in clouds:
             warn_of_distances(cloud.points, 'distance="precomputed"')
-    profile, checked = measure_profile(clouds, recipe, track=track, each=each)
+    prepared = PreparedOnce()
+    profile, checked = measure_profile(clouds, recipe, track=track, each=each, prepared=prepared)
     known = {cloud.address.layer: cloud for cloud in clouds}
-    return with_claims(profile, known.__getitem__, asked, groups=groups, track=track, spread=spread), checked
+    claimed = with_claims(
+        profile, known.__getitem__, asked, groups=groups, track=track, spread=spread, prepared=prepared
+    )
+    return claimed, checked
 
 
 def evened(cloud: PointCloud) -> PointCloud:

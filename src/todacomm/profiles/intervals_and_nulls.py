@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from todacomm.clouds.duplicates import told_apart
-from todacomm.clouds.prepare import Indices, PreparedCloud, copies_of, prepare, subsample
+from todacomm.clouds.prepare import Indices, Prepare, PreparedCloud, copies_of, prepare, subsample
 from todacomm.core.errors import InvalidInput
 from todacomm.core.inference_types import Asked, Claims, Halves, Interval, LoopBar, NullTest
 from todacomm.core.progress import Track, silent
@@ -49,11 +49,12 @@ def with_claims(
     groups: Sequence[str] | None = None,
     track: Track = silent,
     spread: Map = map,
+    prepared: Prepare = prepare,
 ) -> Profile:
     """Attach inference to a profile; return it unchanged where nothing is asked for.
 
     ``cloud`` gives the raw cloud of a layer, ``groups`` the article of each point; ``spread`` maps over layers and
-    draws, serially or in threads.
+    draws, serially or in threads; ``prepared`` may know the clouds already.
     """
     if not asked.anything:
         return profile
@@ -63,7 +64,7 @@ def with_claims(
     sizes = dict.fromkeys(m.facts.points for m in profile.measurements)
     rows = {n: rows_of(profile, cloud, n) if asked.resamples else np.arange(n) for n in sizes}
     cuts = {n: cuts_of(kept, n, profile.recipe.seed, asked, None if ungrouped else labels) for n, kept in rows.items()}
-    look = partial(looked_at, profile=profile, cloud=cloud, cuts=cuts, rows=rows)
+    look = partial(looked_at, profile=profile, cloud=cloud, cuts=cuts, rows=rows, prepared=prepared)
     looks = dict(
         zip(profile.layers, track(spread(look, profile.layers), "intervals", len(profile.layers)), strict=True)
     )
@@ -146,10 +147,11 @@ def looked_at(
     cloud: Callable[[str], PointCloud],
     cuts: Mapping[int, Sequence[Splits]],
     rows: Mapping[int, Indices],
+    prepared: Prepare,
 ) -> Look:
     """Prepare the cloud of one layer and measure it on halves."""
     found = profile.at(layer)
-    ready = prepare(cloud(layer), found.recipe)
+    ready = prepared(cloud(layer), found.recipe)
     missing = unsuited(ready.facts, len(rows[found.facts.points]))
     drawn = [] if missing else cuts[found.facts.points]
     halves, one_by_one, *_ = *(halves_of(ready, found, one) for one in drawn), None, None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from todacomm.clouds.prepare import PreparedCloud, prepare
+from todacomm.clouds.prepare import Prepare, PreparedCloud, prepare
 from todacomm.core.errors import InvalidCloud
 from todacomm.core.progress import Track, silent
 from todacomm.core.recipe import Recipe
@@ -42,6 +42,7 @@ class Task:
     cloud: PointCloud
     recipe: Recipe
     check: bool = False
+    prepared: Prepare = prepare
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +63,7 @@ def one_by_one(tasks: Sequence[Task]) -> Iterable[Measured]:
 
 def measure_task(task: Task) -> Measured:
     """Prepare and measure one cloud; compare with the reference engine on request."""
-    ready = prepare(task.cloud, task.recipe)
+    ready = task.prepared(task.cloud, task.recipe)
     found = measure_prepared(ready, task.recipe)
     if task.check:
         rng = np.random.default_rng(task.recipe.seed)
@@ -71,7 +72,12 @@ def measure_task(task: Task) -> Measured:
 
 
 def measure_profile(
-    clouds: Iterable[PointCloud], recipe: Recipe, *, track: Track = silent, each: Each = one_by_one
+    clouds: Iterable[PointCloud],
+    recipe: Recipe,
+    *,
+    track: Track = silent,
+    each: Each = one_by_one,
+    prepared: Prepare = prepare,
 ) -> tuple[Profile, Checked]:
     """Measure every cloud, check a random tenth with the reference engine, add the expansions.
 
@@ -80,20 +86,22 @@ def measure_profile(
     """
     given = list(clouds)
     drawn = drawn_for_check([cloud.address.layer for cloud in given], recipe)
-    tasks = [Task(cloud, recipe, cloud.address.layer in drawn) for cloud in given]
+    tasks = [Task(cloud, recipe, cloud.address.layer in drawn, prepared) for cloud in given]
     found = list(track(each(tasks), "persistent homology", len(tasks)))
-    return assembled(found, {cloud.address.layer: cloud for cloud in given}.__getitem__)
+    return assembled(found, {cloud.address.layer: cloud for cloud in given}.__getitem__, prepared)
 
 
-def assembled(found: Sequence[Measured], cloud: Callable[[str], PointCloud]) -> tuple[Profile, Checked]:
+def assembled(
+    found: Sequence[Measured], cloud: Callable[[str], PointCloud], prepared: Prepare = prepare
+) -> tuple[Profile, Checked]:
     """Build the profile of measured clouds with its expansions; return which layers were confirmed.
 
-    ``cloud`` gives the cloud of a layer; only those at the ends of an expansion are prepared again.
+    ``cloud`` gives the cloud of a layer, ``prepared`` prepares those at the ends of an expansion, no others.
     """
     measurements = [one.measurement for one in found]
     refuse_points(measurements)
     profile = Profile(tuple(measurements))  # in the order of depth
-    ready = cache(lambda layer: prepare(cloud(layer), profile.recipe))
+    ready = cache(lambda layer: prepared(cloud(layer), profile.recipe))
     expansions = expansions_of(profile.measurements, ready)
     confirmed = {one.measurement.address.layer for one in found if one.confirmed}
     return replace(profile, expansions=expansions), Checked(tuple(x for x in profile.layers if x in confirmed))

@@ -11,6 +11,7 @@ import numpy as np
 
 from todacomm.ablation.judge import Rerun
 from todacomm.ablation.settings import Setting
+from todacomm.clouds.prepare import PreparedOnce
 from todacomm.core.errors import InvalidCloud, InvalidInput
 from todacomm.core.inference_types import Asked
 from todacomm.core.parallel import Number, in_threads, one_thread
@@ -143,6 +144,7 @@ def of_setting(clouds: Sequence[PointCloud], recipe: Recipe, means: Means, setti
     """The clouds under one setting, with the tests that were asked for."""
     known: dict[str, Any] = {cloud.address.layer: cloud for cloud in clouds}
     chosen = setting.recipe(recipe, min(map(len, clouds)))
+    spread, once = partial(in_threads, number=means.number), PreparedOnce()
     with one_thread:
-        profile, _ = measure_profile(clouds, chosen, each=Remembering(means.cache, means.number))
-        return with_claims(profile, known.__getitem__, means.asked, spread=partial(in_threads, number=means.number))
+        profile, _ = measure_profile(clouds, chosen, each=Remembering(means.cache, means.number), prepared=once)
+        return with_claims(profile, known.__getitem__, means.asked, spread=spread, prepared=once)

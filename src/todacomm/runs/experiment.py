@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from todacomm.clouds.prepare import Prepare, PreparedOnce, prepare
 from todacomm.core.errors import InvalidInput
 from todacomm.core.parallel import Number, in_threads, one_thread
 from todacomm.core.progress import Track, silent
@@ -194,16 +195,17 @@ def profile_of(
 ) -> Result:
     """Extract the layers of a loaded model and measure them."""
     reading = read(model, texts, study, pooling=pooling, track=track)
-    begun = time.perf_counter()
+    begun, prepared = time.perf_counter(), PreparedOnce()
     with one_thread:
         found = measure_profile(
             reading.activations.clouds(),
             recipe_of(study, reading.activations),
             track=track,
             each=partial(in_threads, measure_task, number=study.jobs),
+            prepared=prepared,
         )
         result = result_of(reading, *found, seconds=time.perf_counter() - begun)
-        return claimed(result, study, lambda: model, number=study.jobs, track=track)
+        return claimed(result, study, lambda: model, number=study.jobs, track=track, prepared=prepared)
 
 
 def groups_of(activations: Activations) -> tuple[str, ...] | None:
@@ -212,7 +214,13 @@ def groups_of(activations: Activations) -> tuple[str, ...] | None:
 
 
 def claimed(
-    result: Result, study: Study, model: Callable[[], "LoadedModel"], *, number: Number = 1, track: Track = silent
+    result: Result,
+    study: Study,
+    model: Callable[[], "LoadedModel"],
+    *,
+    number: Number = 1,
+    track: Track = silent,
+    prepared: Prepare = prepare,
 ) -> Result:
     """The result with the claims that the study asks for, ``number`` of layers or draws at a time.
 
@@ -230,6 +238,7 @@ def claimed(
         groups=groups_of(activations),
         track=track,
         spread=partial(in_threads, number=number),
+        prepared=prepared,
     )
     if of_passes(study):
         profile = with_model_nulls(profile, model(), activations, study, track=track)

@@ -10,8 +10,10 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from todacomm.clouds.prepare import Prepare, PreparedOnce, prepare
 from todacomm.core.errors import InvalidInput, ModelFailed, TodacommError, ran_out
 from todacomm.core.parallel import Number, in_threads, one_thread
 from todacomm.core.progress import Say, Track, silent, unsaid
@@ -145,20 +147,24 @@ def one_by_one(
 def here(job: Job, cache: Cache | None, *, track: Track = silent, say: Say = unsaid) -> Result:
     """One job done in this process, its layers in threads."""
     reading = reading_of(job, cache, track=track, say=say)
-    each = Remembering(cache, job.study.jobs)
-    begun = time.perf_counter()
+    each, prepared = Remembering(cache, job.study.jobs), PreparedOnce()
+    begun, recipe = time.perf_counter(), recipe_of(job.study, reading.activations)
     with one_thread:
-        found = measure_profile(
-            reading.activations.clouds(), recipe_of(job.study, reading.activations), track=track, each=each
-        )
+        found = measure_profile(reading.activations.clouds(), recipe, track=track, each=each, prepared=prepared)
     if each.remembered:
         say(f"{job}: {len(each.remembered)} of {len(found[0].layers)} layers were measured before")
     result = result_of(reading, *found, seconds=time.perf_counter() - begun, remembered=each.remembered)
-    return with_kept_claims(result, job, cache, number=job.study.jobs, track=track)
+    return with_kept_claims(result, job, cache, number=job.study.jobs, track=track, prepared=prepared)
 
 
 def with_kept_claims(
-    result: Result, job: Job, cache: Cache | None, *, number: Number = 1, track: Track = silent
+    result: Result,
+    job: Job,
+    cache: Cache | None,
+    *,
+    number: Number = 1,
+    track: Track = silent,
+    prepared: Prepare = prepare,
 ) -> Result:
     """The result with its claims: out of the cache where that has them, else computed and then kept."""
     reading, asked = result.reading, job.study.asked()
@@ -169,7 +175,8 @@ def with_kept_claims(
         if claims := find_claims(key, cache):
             return replace(result, profile=replace(result.profile, claims=claims))
     with one_thread:
-        found = claimed(result, job.study, lambda: held(job, cache), number=number, track=track)
+        model = partial(held, job, cache)
+        found = claimed(result, job.study, model, number=number, track=track, prepared=prepared)
     if cache and key and found.profile.claims:
         keep_claims(found.profile.claims, key, found.profile, cache)
     return found
