@@ -150,7 +150,7 @@ def test_a_malformed_rule_says_what_was_expected(rule):
         ("shape_growth:relative>0.2", "'relative' is not a kind that todacomm knows. Did you mean 'ratio'"),
         ("shape_growth:rel>a", "a is no number"),
         ("shape_growth:rel<-0.1", "of 0 or more, for it is a size; diff and ratio have a direction"),
-        ("shape_growth:p<1.5", "p is held against a number from 0 to 1"),
+        ("shape_growth:p<1.5", "p is compared with a number from 0 to 1"),
         ("shape_growth:diff>inf", "a number that is finite"),
     ],
 )

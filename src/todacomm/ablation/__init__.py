@@ -1,3 +1,3 @@
-"""Claims judged again under other settings."""
+"""Re-test claims under other settings."""
 
 __all__ = ["claims", "judge", "settings"]

@@ -1,4 +1,4 @@
-"""What can be said of profiles and judged again on others: a bound, a peak, an order, a loop. Pure."""
+"""Claims that an ablation re-tests: thresholds, peak layer, ranking, presence of a loop. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from todacomm.profiles.expansion import growth as growth_between
 from todacomm.profiles.expansion import total_of
 from todacomm.statistics.gaussian_null import tested_names
 
-LOOPS = ("H1_loop", "H1_prominence")  # the tests of a loop, the best one first
+LOOPS = ("H1_loop", "H1_prominence")  # loop tests, the best first
 OF_A_CLOUD = ("scale", "rms_distance", "norm", "variance_kept", "largest_variance_share", "distinct_points")
 
 
 def quantities_of(maxdim: int) -> tuple[str, ...]:
-    """The numbers of a layer that a claim can be made on."""
+    """The numbers of a layer that a claim can be about."""
     scaled = (f"{name}{SCALED}" for name, (_, metric) in names_of(maxdim).items() if metric.degree)
     return (*names_of(maxdim), *scaled, *OF_A_CLOUD)
 
@@ -32,9 +32,9 @@ def tests_of(recipe: Recipe) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One claim under one setting: whether it ``stands``, None where that cannot be judged, then ``reason`` says why.
+    """The verdict on one claim under one setting; ``stands`` is None where undecided, for the ``reason`` given.
 
-    ``value`` is what was found, in words; ``tau`` Kendall's τ of an order against that of the base.
+    ``value`` is the finding in words; ``tau`` is Kendall's τ of an order against that of the base.
     """
 
     stands: bool | None
@@ -47,13 +47,13 @@ class Verdict:
 
 
 def candidates(profile: Profile) -> list[Measurement]:
-    """The layers among which a peak is: the blocks, or every layer where none is a block."""
+    """The layers among which a peak is sought: the blocks, or every layer where none is a block."""
     blocks = [m for m in profile.measurements if is_block(m.address.layer)]
     return blocks or [m for m in profile.measurements if m.address.layer != "final"]
 
 
 def peak_of(profile: Profile) -> tuple[str, str]:
-    """The layer with the longest tree, and why it cannot be told or is doubtful."""
+    """The layer with the largest H0 total, and why it is unknown or doubtful."""
     found = candidates(profile)
     broken = next((f"{m.address.layer}: {m.facts.undefined}" for m in found if m.facts.undefined), "")
     top = max(found, key=total_of)
@@ -61,7 +61,7 @@ def peak_of(profile: Profile) -> tuple[str, str]:
 
 
 def growth_of(profile: Profile, baseline: str, peak: str = "") -> tuple[Growth | None, str]:
-    """The growth from a baseline to a layer, by default the peak; with the doubt on it, or without it and with the reason."""
+    """The growth from a baseline to a layer, by default the peak, and the doubt on it or the reason why it is None."""
     for layer in filter(None, (baseline, peak)):
         if layer not in profile.layers:
             raise UnknownName("layer", layer, profile.layers)
@@ -78,13 +78,13 @@ def growth_of(profile: Profile, baseline: str, peak: str = "") -> tuple[Growth |
 
 
 def loop_test(profile: Profile) -> str:
-    """The test of a loop that the profile has; empty where none was asked for."""
+    """The loop test of a profile; empty where it has none."""
     tests = profile.claims.tests.get("gaussian", {}) if profile.claims else {}
     return next((name for name in LOOPS if any(name in of_layer for of_layer in tests.values())), "")
 
 
 def p_of(profile: Profile, name: str, layer: str) -> tuple[Number, str]:
-    """The family-wise p-value of a number, without a layer the least of all layers; with the reason where there is none."""
+    """The family-wise p-value of a metric (without a layer, the least), and the reason where there is none."""
     tests = profile.claims.tests.get("gaussian", {}) if profile.claims and name else {}
     if layer and layer not in profile.layers:
         raise UnknownName("layer", layer, profile.layers)
@@ -99,7 +99,7 @@ def p_of(profile: Profile, name: str, layer: str) -> tuple[Number, str]:
 
 
 def value_of(bound: Statement, profile: Profile, baseline: str) -> tuple[Number, str]:
-    """The number that a bound is about; without it, and with the reason, where it cannot carry a claim."""
+    """The quantity of a bound, and the reason where there is none."""
     if bound.kind:
         return p_of(profile, bound.quantity, bound.layer)
     if bound.quantity in GROWTHS:
@@ -118,10 +118,9 @@ Units = Literal["none", "ratio", "length"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claim:
-    """What is said of some models, and how it is judged on their profiles under one setting.
+    """A statement about some models, and how to judge it on their profiles under one setting.
 
-    ``units``: none for what a unit cannot change, ratio for a ratio of lengths against a number, length for a length
-    against a number.
+    ``units``: "ratio" and "length" compare a ratio of lengths, or a length, with a number; "none" depends on no unit.
     """
 
     text: str
@@ -131,7 +130,7 @@ class Claim:
 
 
 def bound_claim(bound: Statement, model: str, baseline: str) -> Claim:
-    """That a quantity of a model keeps to a bound."""
+    """Claim that a quantity of a model satisfies a bound."""
 
     def judge(profiles: Profiles) -> Verdict:
         value, reason = value_of(bound, profiles[model], baseline)
@@ -143,7 +142,7 @@ def bound_claim(bound: Statement, model: str, baseline: str) -> Claim:
 
 
 def units_of(bound: Statement) -> Units:
-    """Whether a change of the distance or of the scale changes what the number of a bound means."""
+    """How the meaning of a bound depends on distance and normalisation."""
     if bound.kind or bound.quantity == "shape_growth":
         return "none"
     if bound.quantity in GROWTHS:
@@ -155,7 +154,7 @@ def units_of(bound: Statement) -> Units:
 
 
 def peak_claim(base: Profile) -> Claim:
-    """That the longest tree is where it is in the base."""
+    """Claim that the largest H0 total is in the same layer as in the base."""
     model, layer = base.model, peak_of(base)[0]
 
     def judge(profiles: Profiles) -> Verdict:
@@ -166,7 +165,7 @@ def peak_claim(base: Profile) -> Claim:
 
 
 def order_claim(quantity: str, base: Profiles, baselines: Mapping[str, str]) -> Claim:
-    """That the models stand in the order in which they stand in the base."""
+    """Claim that the models rank as in the base."""
     bound = Statement(quantity, ">", 0.0)
 
     def values(profiles: Profiles) -> tuple[dict[str, float], str]:
@@ -187,21 +186,21 @@ def order_claim(quantity: str, base: Profiles, baselines: Mapping[str, str]) -> 
 
 
 def together(reasons: Mapping[str, str], models: int) -> str:
-    """The reasons of several models in one line; once where it is the same for all of them."""
+    """Join the reasons of several models; once where all share one."""
     if len(reasons) == models and len(set(reasons.values())) == 1:
         return next(iter(reasons.values()))
     return "; ".join(f"{model}: {reason}" for model, reason in reasons.items())
 
 
 def ranked(values: Mapping[str, float]) -> list[str]:
-    """The models from the least value to the greatest."""
+    """The models from the least to the greatest value."""
     return sorted(values, key=lambda model: values[model])
 
 
 def kendall(first: Mapping[str, float], second: Mapping[str, float]) -> float:
-    """Kendall's τ of two orders of the same names: pairs in the same order minus pairs turned round, over all pairs.
+    """Kendall's τ of two orders of the same names: (concordant - discordant pairs) / all pairs; ties count as neither.
 
-    A tie counts as neither. Kendall 1938, https://doi.org/10.1093/biomet/30.1-2.81
+    Kendall 1938, https://doi.org/10.1093/biomet/30.1-2.81
     """
     pairs = list(combinations(first, 2))
     signs = [(first[a] - first[b]) * (second[a] - second[b]) for a, b in pairs]
@@ -209,7 +208,7 @@ def kendall(first: Mapping[str, float], second: Mapping[str, float]) -> float:
 
 
 def default_claims(base: Profiles, baselines: Mapping[str, str]) -> Iterator[Claim]:
-    """What the base shows: the order of several models, each one's peak, growths above or below 1, and whether there is a loop."""
+    """Claim what the base shows: ranking of models, peaks, growths above or below 1, presence of a loop."""
     orders = [order_claim(quantity, base, baselines) for quantity in ("expansion", "shape_growth")]
     if len(base) > 1:
         yield from (claim for claim in orders if claim.judge(base).stands is not None)
@@ -221,7 +220,7 @@ def default_claims(base: Profiles, baselines: Mapping[str, str]) -> Iterator[Cla
 
 
 def shown(profile: Profile, baseline: str) -> Iterator[Statement]:
-    """The bounds that a profile keeps to of itself."""
+    """The bounds that a profile satisfies by itself."""
     for quantity in ("expansion", "shape_growth"):
         value, _ = value_of(Statement(quantity, ">", 1.0), profile, baseline)
         if value is not None and value != 1:

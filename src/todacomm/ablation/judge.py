@@ -1,4 +1,4 @@
-"""Profiles under many settings → Ablation: for each claim, in which settings it stands, fails or cannot be judged."""
+"""Judge each claim under many settings: does it stand, fail, or stay undecided?"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ RATIO_ONLY = "every distance is divided by one number, which changes no ratio"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rerun:
-    """One model under one setting; without a profile ``problem`` says why there is none."""
+    """One model under one setting; ``problem`` says why there is no profile."""
 
     setting: Setting
     model: str
@@ -37,7 +37,7 @@ class Rerun:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standing:
-    """A claim and its verdicts, one a setting; ``base`` is that of the base, which is not counted."""
+    """A claim and its verdicts, one a setting; that of the base is not counted."""
 
     text: str
     models: tuple[str, ...]
@@ -46,7 +46,7 @@ class Standing:
 
     @property
     def name(self) -> str:
-        """The claim in a list; of an order, what the models are ordered by."""
+        """The claim in a list; for a ranking, the quantity."""
         return self.text.split(":")[0] if len(self.models) > 1 else self.text
 
     @property
@@ -68,9 +68,9 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What one model shows under one setting: its growth from the baseline of the base to the peak, and where that is.
+    """One model under one setting: its growth from the baseline of the base to the peak, and the peak.
 
-    What is undefined is None. ``doubt`` says why, or what stands against the growth; ``peak_doubt`` the same of the peak.
+    ``doubt`` says why a value is None, or what casts doubt on the growth; ``peak_doubt`` the same of the peak.
     """
 
     points_measured: int | None
@@ -86,9 +86,9 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ablation:
-    """Models under settings, the first of which is the base; ``baselines`` is the layer that each model's growth is set on.
+    """Models under settings, the base first; ``baselines``: model → the layer that its growth starts from.
 
-    ``depths`` are the numbers of their last blocks, None where a record does not tell; ``recipe`` is that of the base.
+    ``depths`` are the indices of the last blocks, None in older records; ``recipe`` is that of the base.
     """
 
     settings: tuple[Setting, ...]
@@ -108,7 +108,7 @@ class Ablation:
 
 
 def numbers_of(rerun: Rerun, baseline: str) -> Numbers:
-    """What one model shows under one setting."""
+    """Summarise one model under one setting."""
     if rerun.profile is None:
         return Numbers(None, doubt=rerun.problem)
     growth, doubt = growth_of(rerun.profile, baseline)
@@ -120,7 +120,7 @@ def numbers_of(rerun: Rerun, baseline: str) -> Numbers:
 
 
 def last_block(profile: Profile) -> int:
-    """The number of the last block; 0 where there is none."""
+    """The index of the last block; 0 where there is none."""
     return max((layer_key(layer)[1] for layer in profile.layers), default=0)
 
 
@@ -128,10 +128,10 @@ def last_block(profile: Profile) -> int:
 
 
 def ablation(settings: Sequence[Setting], reruns: Iterable[Rerun], bounds: Sequence[Statement] = ()) -> Ablation:
-    """What was measured under all settings, the first of which is the base, and what stands of it.
+    """Judge the claims of the base, and ``bounds`` on every model, under all settings.
 
-    ``bounds`` are claimed of every model, beside what the base shows. Models without a profile in the base take no part.
-    Raises InvalidInput where there is nothing to claim, UnknownName for a layer that there is not.
+    Models without a profile in the base are left out. Raises InvalidInput where there is nothing to claim, UnknownName
+    for an unknown layer.
     """
     found: dict[Setting, dict[str, Rerun]] = {setting: {} for setting in settings}
     for rerun in reruns:
@@ -162,8 +162,9 @@ def ablation(settings: Sequence[Setting], reruns: Iterable[Rerun], bounds: Seque
 
 
 def baselines_of(base: Mapping[str, Profile]) -> dict[str, str]:
-    """The layer that each model's growth is set on: as in a comparison, the embedding where all have it sound, else the first
-    sound layer of each; empty where none is.
+    """Model → the layer that its growth starts from, as in a comparison.
+
+    The embedding where it is reliable in all models, else the first reliable layer of each; empty where none is.
     """
     which = baseline_index(tuple(base.values()))
     expansions = {model: profile.expansions[which : which + 1] for model, profile in base.items()}
@@ -171,7 +172,7 @@ def baselines_of(base: Mapping[str, Profile]) -> dict[str, str]:
 
 
 def standing(claim: Claim, settings: Sequence[Setting], reruns: Mapping[Setting, Mapping[str, Rerun]]) -> Standing:
-    """A claim under every setting."""
+    """Judge a claim under every setting."""
     first, _ = profiles_of(reruns[settings[0]], claim.models)
     verdicts: dict[Setting, Verdict] = {}
     seen: dict[Any, Setting] = {}
@@ -193,13 +194,13 @@ def profiles_of(reruns: Mapping[str, Rerun], models: Sequence[str]) -> tuple[dic
 
 
 def barrier(claim: Claim, profiles: Mapping[str, Profile], base: Mapping[str, Profile]) -> str:
-    """Why a setting cannot speak for or against a claim; empty where it can."""
+    """Why a setting cannot decide a claim; empty where it can."""
     reasons = (barrier_of_one(claim.units, p, base[model]) for model, p in profiles.items())
     return next(filter(None, reasons), "")
 
 
 def barrier_of_one(units: Units, profile: Profile, base: Profile) -> str:
-    """The same for one model: other units than in the base, or no projection for want of points."""
+    """Why one profile cannot decide it: other units than in the base, or too few points to project."""
     ours, theirs, facts = profile.recipe, base.recipe, profile.measurements[0].facts
     if units != "none" and ours.distance != theirs.distance:
         return f"{ours.distance} distances have other units"
@@ -214,7 +215,7 @@ def barrier_of_one(units: Units, profile: Profile, base: Profile) -> str:
 
 
 def repeated(setting: Setting, earlier: Setting, base: Setting) -> str:
-    """That an earlier setting gave the same shapes; empty where this one is the first."""
+    """Note that an earlier setting measured the same clouds; empty otherwise."""
     if earlier == setting:
         return ""
     if setting.scale != earlier.scale and replace(setting, scale=earlier.scale) == earlier:
@@ -223,7 +224,7 @@ def repeated(setting: Setting, earlier: Setting, base: Setting) -> str:
 
 
 def clouds_of(profile: Profile, units: Units) -> tuple[Recipe, tuple[int | None, ...]]:
-    """What decides the clouds of a profile: equal for two settings that measure the same."""
+    """What decides the clouds of a profile: equal for settings that measure the same."""
     recipe = profile.recipe
     scale = "none" if units != "length" and recipe.scale in ("median", "rms") else recipe.scale
     seed = recipe.seed if recipe.subsample is not None else 0
@@ -231,10 +232,10 @@ def clouds_of(profile: Profile, units: Units) -> tuple[Recipe, tuple[int | None,
 
 
 def kept_of(profile: Profile) -> tuple[int | None, ...]:
-    """The components kept of each cloud; None where that is all there is."""
+    """The number of kept components of each cloud; None where all are kept."""
     return tuple(kept(m.recipe.components, m.facts) for m in profile.measurements)
 
 
 def kept(components: int | None, facts: CloudFacts) -> int | None:
-    """The components kept; None where that is all there is."""
+    """The number of kept components; None where all are kept."""
     return components if components is not None and components < min(facts.points, facts.dimension) else None

@@ -1,4 +1,4 @@
-"""The settings under which a measurement is made again: a base and what is changed of it."""
+"""Ablation settings: a base and one-factor (or factorial) variations."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -16,10 +16,10 @@ SEEDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What an ablation may change of a measurement.
+    """What an ablation may vary.
 
-    ``points`` is a share of the points (below 1), a number of them, or None for all; ``seed`` is that of the subsample.
-    ``pooling`` None is by the kind of the model, or given with arrays.
+    ``points`` is a fraction (below 1) or a number of points, None for all; ``seed`` draws them. ``pooling`` None is the
+    default of the model's kind, or given with arrays.
     """
 
     components: int | None = 50
@@ -31,7 +31,7 @@ class Setting:
     max_length: int | None = None
 
     def changes(self, base: "Setting") -> dict[str, Any]:
-        """Factor → value, of the factors in which this setting is not the base."""
+        """Factor → value, where this setting differs from the base."""
         return {name: value for name in FACTORS if (value := getattr(self, name)) != getattr(base, name)}
 
     def factor(self, base: "Setting") -> str:
@@ -45,11 +45,11 @@ class Setting:
         return found[0] if found else "seed" if self.seed != base.seed else "base"
 
     def label(self, base: "Setting") -> str:
-        """What is changed, in words: ``points 0.25, seed 43``."""
+        """The changes in words: ``points 0.25, seed 43``."""
         return ", ".join(f"{WORDS[name]} {spoken(name, value)}" for name, value in self.changes(base).items()) or "base"
 
     def recipe(self, recipe: Recipe, n: int) -> Recipe:
-        """The recipe under this setting for clouds of n points; pooling and length are those of the reading."""
+        """The recipe under this setting for clouds of n points; pooling and length are applied on reading."""
         return replace(
             recipe,
             components=self.components,
@@ -60,30 +60,31 @@ class Setting:
         )
 
     def count(self, n: int) -> int | None:
-        """How many of n points are drawn; None for all. Raises InvalidInput where there are not so many."""
+        """How many of n points to draw; None for all. Raises InvalidInput where there are too few."""
         if self.points is None:
             return None
         count = round(self.points * n) if isinstance(self.points, float) else self.points
         if not FEWEST_POINTS <= count <= n:
             raise InvalidInput(
-                f"--subsample {self.points}: {count} of {n} points; expected at least {FEWEST_POINTS} and no more than there are"
+                f"--subsample {self.points}: {count} of {n} points; "
+                f"expected at least {FEWEST_POINTS} and no more than there are"
             )
         return count
 
 
 FACTORS = tuple(field.name for field in fields(Setting))
 WORDS = {"max_length": "length"} | {name: name for name in FACTORS if name != "max_length"}
-Grid = Mapping[str, Sequence[Any]]  # factor → its values; a factor that is left out stays as in the base
+Grid = Mapping[str, Sequence[Any]]  # factor → its values; omitted factors stay as in the base
 
 
 def spoken(factor: str, value: Any) -> str:
-    """A value as it is typed."""
+    """Format a value as it is typed."""
     nothing = {"points": "all", "pooling": "by kind"}
     return nothing.get(factor, "none") if value is None else str(value)
 
 
 def default_grid(base: Setting, *, arrays: bool = False) -> dict[str, tuple[Any, ...]]:
-    """Components, points, distance, scale and seeds; of models pooling and half the length too."""
+    """The default factors: components, points, distance, scale, seeds; for models also pooling and length."""
     found: dict[str, tuple[Any, ...]] = {
         "components": COMPONENTS,
         "points": POINTS,
@@ -97,23 +98,23 @@ def default_grid(base: Setting, *, arrays: bool = False) -> dict[str, tuple[Any,
 
 
 def based(base: Setting, given: Grid) -> Setting:
-    """The base among the values that were given: its own where they have it, else the first."""
+    """Adjust the base to the given values: its own where listed, else the first."""
     return replace(
         base, **{name: values[0] for name, values in given.items() if values and getattr(base, name) not in values}
     )
 
 
 def settings_of(base: Setting, grid: Grid, *, full: bool = False) -> tuple[Setting, ...]:
-    """The base, then one factor at a time changed; with ``full`` every combination of the values.
+    """The base, then each one-factor variation; ``full`` gives every combination.
 
-    Subsamples are drawn by each seed; where all points are measured a seed changes nothing, so there is one.
+    A seed draws subsamples, so with all points there is only one.
     """
     found = everything(base, grid) if full else one_at_a_time(base, grid)
     return tuple(dict.fromkeys((base, *found)))
 
 
 def one_at_a_time(base: Setting, grid: Grid) -> Iterator[Setting]:
-    """Each value of each factor, the others as in the base."""
+    """Vary one factor at a time."""
     seeds = grid.get("seed", (base.seed,))
     for name in FACTORS:
         for value in grid.get(name, ()):

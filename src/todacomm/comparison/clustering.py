@@ -1,4 +1,4 @@
-"""Several profiles → which are alike, whether families lie together, and what goes with the language metrics."""
+"""Cluster profiles, test groups of models, and correlate topology with language metrics."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,9 +35,9 @@ TOPOLOGY = {
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Whether models of one label lie closer together than models of different ones.
+    """A permutation test of whether models of one label lie closer together than models of different ones.
 
-    ``within`` and ``between`` are mean distances; ``test`` is of their difference, None where ``note`` says why.
+    ``within`` and ``between`` are mean distances; ``note`` says why there is no ``test`` of their difference.
     """
 
     factor: str
@@ -51,10 +51,10 @@ class Family:
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Likeness:
-    """How far apart profiles lie, and the tree that average linkage makes of that.
+    """Distances between profiles, and their average-linkage tree.
 
-    ``distances`` (v, v): root mean square difference of ``names`` on a grid of relative depths, each name in its own standard deviation over
-    all models and depths. ``tree`` (v - 1, 4) is as of ``scipy.cluster.hierarchy``; ``order`` are the leaves from one end to the other.
+    ``distances`` (v, v) are root mean square differences of ``names``, standardised over all models and depths, on a
+    grid of relative depths. ``tree`` (v - 1, 4) is as in ``scipy.cluster.hierarchy``; ``order`` lists its leaves.
     """
 
     models: tuple[str, ...]
@@ -66,9 +66,9 @@ class Likeness:
 
 
 def likeness(profiles: Sequence[Profile], *, groups: Mapping[str, Sequence[str]] | None = None) -> Likeness | None:
-    """The tree of three or more profiles and the families among them; None for fewer, or where they share no number.
+    """Cluster three or more profiles and test their groups; None for fewer, or without a common metric.
 
-    ``groups``: label → models. Without it families are the kinds and the norm places of the models' cards.
+    ``groups``: label → models; by default the kinds and the norm places in the models' cards.
     """
     names = [name for name in SHAPES if all(name in p.names for p in profiles)]
     if len(profiles) < FEWEST_MODELS or not names:
@@ -92,7 +92,7 @@ def likeness(profiles: Sequence[Profile], *, groups: Mapping[str, Sequence[str]]
 
 
 def distances_of(profiles: Sequence[Profile], names: Sequence[str]) -> Float64[np.ndarray, "v v"]:
-    """Root mean square differences of standardised numbers; a number without spread takes no part."""
+    """Root mean square differences of standardised metrics; constant metrics are left out."""
     curves = np.array([[on_grid(p, name) for name in names] for p in profiles])
     spread = curves.std(axis=(0, 2), keepdims=True)
     units = (curves / np.where(spread > 0, spread, np.inf)).reshape(len(profiles), -1)
@@ -100,7 +100,7 @@ def distances_of(profiles: Sequence[Profile], names: Sequence[str]) -> Float64[n
 
 
 def on_grid(profile: Profile, name: str) -> Float64[np.ndarray, " g"]:
-    """A number at evenly spaced relative depths, between layers in proportion; where it is undefined, as in the nearest layer."""
+    """Interpolate a metric to evenly spaced relative depths; where undefined, take the nearest layer."""
     blocks, values = depth_of(profile), profile[name]
     layers = np.array([relative_depth(layer, blocks) for layer in profile.layers])
     sound = np.array([not m.facts.undefined for m in profile.measurements])
@@ -114,7 +114,7 @@ def on_grid(profile: Profile, name: str) -> Float64[np.ndarray, " g"]:
 
 
 def labels_of(profiles: Sequence[Profile], groups: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
-    """Factor → the label of each profile; empty for a model that has none."""
+    """Factor → the label of each profile; empty where a model has none."""
     if groups:
         return {"groups": labels_given([p.model for p in profiles], groups)}
     cards = [p.card for p in profiles]
@@ -125,7 +125,7 @@ def labels_of(profiles: Sequence[Profile], groups: Mapping[str, Sequence[str]] |
 
 
 def labels_given(models: Sequence[str], groups: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The label of each model. Raises UnknownName for a model that is not compared, InvalidInput for one in two groups."""
+    """Label each model. Raises UnknownName for a model not compared, InvalidInput for one in two groups."""
     found: dict[str, str] = {}
     for label, members in groups.items():
         for model in members:
@@ -138,7 +138,7 @@ def labels_given(models: Sequence[str], groups: Mapping[str, Sequence[str]]) -> 
 
 
 def family(factor: str, labels: tuple[str, ...], distances: Float64[np.ndarray, "v v"]) -> Family:
-    """One way to group the models, tested by permutation of the labels; those without a label are left out."""
+    """Test one grouping of models by permuting the labels; models without a label are left out."""
     chosen = [i for i, label in enumerate(labels) if label]
     kept = [labels[i] for i in chosen]
     if len(set(kept)) < 2 or len(set(kept)) == len(kept):
@@ -155,7 +155,7 @@ def family(factor: str, labels: tuple[str, ...], distances: Float64[np.ndarray, 
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Spearman's correlation of a number of topology with bits per byte over models, one row a model."""
+    """Spearman's correlation of a topological metric with bits per byte, one row a model."""
 
     kind: str
     name: str
@@ -168,7 +168,7 @@ class Correlation:
 def correlations(
     models: Sequence[str], kinds: Sequence[str], bits: Sequence[Number], topology: Mapping[str, Sequence[Number]]
 ) -> tuple[Correlation, ...]:
-    """One correlation for each kind of model and number; refused, with the reason, below five models.
+    """Correlate each metric for each kind of model; refuse, with the reason, below five models.
 
     Bits per byte of causal and of masked models are different quantities, so kinds are kept apart.
     """
@@ -188,17 +188,17 @@ def correlations(
 
 
 def defined(value: Number) -> bool:
-    """Whether there is a number."""
+    """Whether a number is defined."""
     return value is not None and math.isfinite(value)
 
 
 def floats(values: Iterable[Number]) -> Float64[np.ndarray, " v"]:
-    """The numbers as an array."""
+    """Convert numbers to an array."""
     return np.array(list(values), dtype=np.float64)
 
 
 def unranked(models: Sequence[str]) -> str:
-    """Why no correlation is made over these rows; empty where one is."""
+    """Why these rows are not correlated; empty where they are."""
     if len(set(models)) < len(models):
         return "a model stands in several rows, which are not independent"
     if len(models) < FEWEST_RANKED:

@@ -1,4 +1,4 @@
-"""Profiles → Comparison: one row a profile, what forbids reading two rows side by side, each pair, and all of them together."""
+"""Compare profiles: one row each, warnings, pairwise differences, clustering and correlations."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,16 +14,16 @@ from todacomm.core.threads import one_thread
 from todacomm.core.types import Number, Profile, is_block
 from todacomm.core.value_types import by_value
 
-ALL = "all"  # against: every pair
+ALL = "all"  # a value of ``against``: every pair
 NO_CLOUDS = "the activations are not at hand"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One profile in one line; a number that is undefined is None.
+    """One profile in one line; None where undefined.
 
-    ``intervals`` are those of ``expansion``, ``scale_growth`` and ``shape_growth``, where there are any. ``h1_shape`` is the largest H1
-    total / median distance of the sound blocks.
+    ``intervals`` are those of ``expansion``, ``scale_growth`` and ``shape_growth``. ``h1_shape`` is the largest
+    H1 total / median distance of the reliable blocks.
     """
 
     model: str
@@ -50,10 +50,10 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How profiles are compared.
+    """How to compare profiles.
 
-    ``against`` is the model that each other one is compared with, by default the first; ``all`` takes every pair. ``groups``: label →
-    models that belong together. ``blocks`` of texts are what distances between diagrams are tested with.
+    ``against`` is the model that the others are compared with, by default the first; ``all`` takes every pair.
+    ``groups``: label → models. ``blocks``: number of text blocks for the tests of diagram distances.
     """
 
     against: str = ""
@@ -120,8 +120,8 @@ def compare(
 ) -> Comparison:
     """Compare profiles of several models, or of one model under several settings.
 
-    All profiles are set on one baseline: ``embedding`` where it is reliable in every profile, otherwise the first reliable
-    layer of each, and a warning says so.
+    All profiles share one baseline: ``embedding`` where it is reliable in every profile, otherwise the first reliable
+    layer of each, with a warning.
 
     Parameters
     ----------
@@ -175,19 +175,20 @@ def compare(
 
 
 def refuse_no_profiles(profiles: Any) -> None:
-    """Raise InvalidInput for what is no list of profiles."""
+    """Raise InvalidInput for anything but a list of profiles."""
     listed = isinstance(profiles, Sequence) and not isinstance(profiles, str)
     wrong = next((one for one in profiles if not isinstance(one, Profile)), None) if listed else profiles
     if wrong is not None:
         raise InvalidInput(
-            f"profiles are compared, in a list: td.compare([td.measure(first), td.measure(second)]); found {type(wrong).__name__}"
+            "profiles are compared, in a list: td.compare([td.measure(first), td.measure(second)]); "
+            f"found {type(wrong).__name__}"
         )
     if not profiles:
         raise InvalidInput("nothing to compare: no profile was given")
 
 
 def pairs_of(profiles: Sequence[Profile], against: str = "") -> list[tuple[Profile, Profile]]:
-    """Each profile with the first one, or with that of the model ``against``; for ``all``, every pair."""
+    """Pair each profile with the first, or with that of the model ``against``; ``all`` gives every pair."""
     if against == ALL:
         return [(a, b) for i, a in enumerate(profiles) for b in profiles[i + 1 :]]
     found = [p for p in profiles if p.model == against] if against else list(profiles[:1])
@@ -197,7 +198,7 @@ def pairs_of(profiles: Sequence[Profile], against: str = "") -> list[tuple[Profi
 
 
 def correlations_of(rows: Sequence[ModelRow]) -> tuple[Correlation, ...]:
-    """Topology against language over the sound rows; none where there is one model only."""
+    """Correlate topology with language metrics over the reliable rows; none for a single model."""
     if len(rows) < 2:
         return ()
     topology = {name: [None if r.doubt else getattr(r, name) for r in rows] for name in TOPOLOGY}
@@ -205,9 +206,9 @@ def correlations_of(rows: Sequence[ModelRow]) -> tuple[Correlation, ...]:
 
 
 def groups_of(profiles: Sequence[Profile]) -> dict[str, list[Profile]]:
-    """The profiles that are set side by side: those of one dataset and pooling, where several have it.
+    """Group the profiles that are compared: those of one dataset and pooling, where several have it.
 
-    What is left over of a dataset, such as models each pooled by its kind, is one group, whose poolings the comparison names.
+    The rest of a dataset, such as models pooled each by its kind, is one group, which names its poolings.
     """
     kinds: dict[tuple[str, str], list[Profile]] = {}
     for profile in profiles:
@@ -222,7 +223,7 @@ def groups_of(profiles: Sequence[Profile]) -> dict[str, list[Profile]]:
 
 
 def told_apart(runs: Mapping[str, Sequence[Profile]]) -> list[Profile]:
-    """The profiles of named runs in one list; a model that several runs measured is called by the name of its run."""
+    """List the profiles of named runs; a model that several runs measured takes the name of its run."""
     owners: dict[str, set[str]] = {}
     for run, profiles in runs.items():
         for profile in profiles:
@@ -235,23 +236,23 @@ def told_apart(runs: Mapping[str, Sequence[Profile]]) -> list[Profile]:
 
 
 def renamed(profile: Profile, model: str) -> Profile:
-    """The profile under another model name."""
+    """Copy a profile under another model name."""
     found = (replace(m, address=replace(m.address, model=model)) for m in profile.measurements)
     return replace(profile, measurements=tuple(found))
 
 
 def baseline_index(profiles: Sequence[Profile]) -> int:
-    """Which expansion of each profile is compared: 0 (``embedding``) where it is sound for all, else 1 (first sound layer)."""
+    """Choose the expansion to compare: 0 (``embedding``) if reliable in all profiles, else 1 (first reliable layer)."""
     return 0 if all(sound_embedding(p) for p in profiles) else 1
 
 
 def sound_embedding(profile: Profile) -> bool:
-    """Whether the embedding was measured and can carry a ratio."""
+    """Whether the embedding was measured and is a reliable baseline."""
     return "embedding" in profile.layers and not profile.at("embedding").facts.doubtful
 
 
 def row(profile: Profile, which: int) -> ModelRow:
-    """The row of one profile on baseline ``which`` of its expansions (0: embedding, 1: the first sound layer)."""
+    """Summarise one profile; ``which`` is the baseline (0: embedding, 1: first reliable layer)."""
     expansion = profile.expansions[which] if profile.expansions else None
     growth = expansion.growth if expansion else None
     shapeliest = expansion.largest_shape if expansion else None
@@ -289,7 +290,7 @@ def intervals_of(profile: Profile, baseline: str) -> dict[str, Interval]:
 
 
 def peak_of(profile: Profile, name: str) -> tuple[str, Number]:
-    """The sound block with the largest value of a metric, and that value; empty and None where there is none."""
+    """Find the reliable block with the largest value of a metric, and that value; empty and None without one."""
     blocks = [m for m in profile.measurements if is_block(m.address.layer) and not m.facts.doubtful]
     found = [(m.summary[name], m.address.layer) for m in blocks if m.summary.get(name) is not None]
     if not found:
@@ -299,7 +300,7 @@ def peak_of(profile: Profile, name: str) -> tuple[str, Number]:
 
 
 def warnings(profiles: Sequence[Profile], rows: Sequence[ModelRow]) -> list[str]:
-    """What forbids reading the rows side by side without a second thought."""
+    """Warn of what makes rows incomparable."""
     found = [text for text in (differing(profiles, *question) for question in QUESTIONS) if text]
     if any(r.baseline not in ("", "embedding") for r in rows):
         measured = any("embedding" in p.layers for p in profiles)
@@ -310,7 +311,7 @@ def warnings(profiles: Sequence[Profile], rows: Sequence[ModelRow]) -> list[str]
 
 
 def blocks_of(profile: Profile) -> str:
-    """Which of its blocks a profile has measured; ``all`` where none is missing."""
+    """List the measured blocks of a profile; ``all`` where none is missing."""
     measured = [layer for layer in profile.layers if is_block(layer)]
     complete = profile.card is not None and len(measured) == profile.card.blocks
     return "all" if complete or profile.card is None else ", ".join(measured)
@@ -333,7 +334,7 @@ QUESTIONS: tuple[tuple[str, Callable[[Profile], object], str], ...] = (
 
 
 def differing(profiles: Sequence[Profile], what: str, of: Callable[[Profile], object], because: str) -> str:
-    """A sentence where the profiles differ in ``of``; empty where they do not."""
+    """Warn where profiles differ in ``of``; empty where they do not."""
     holders: dict[object, list[str]] = {}
     for profile in profiles:
         holders.setdefault(of(profile), []).append(profile.model)

@@ -1,8 +1,8 @@
-"""Two profiles and their clouds → distances between diagrams with the p-value of blocks of texts, and CKA.
+"""Compare the clouds of two profiles: diagram distances with a permutation test over blocks of texts, and CKA.
 
-Points of different models live in different spaces, so that they cannot change places. What can is which model is which: the texts
-are cut into disjoint blocks, the same for both models, each block has a diagram in each model, and where the models do not differ, the two
-diagrams of a block may be swapped (Robinson and Turner 2017, https://doi.org/10.1007/s41468-017-0008-7).
+Points of different models live in different spaces, so they cannot be exchanged. Instead the texts are cut into
+disjoint blocks, the same for both models; under the null hypothesis the two diagrams of a block can be swapped
+(Robinson and Turner 2017, https://doi.org/10.1007/s41468-017-0008-7).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,17 +25,17 @@ from todacomm.statistics.pvalues import adjusted
 
 BLOCKS, FEWEST_BLOCKS, FEWEST_IN_BLOCK = 10, 10, 10
 FEWEST_WHOLE = 6  # blocks of whole groups, with which p can be 1 / 32
-DEGREE = 2.0  # of the Wasserstein distance
-Clouds = Callable[[str], PointCloud]  # layer → its cloud, as it came
+DEGREE = 2.0  # order of the Wasserstein distance
+Clouds = Callable[[str], PointCloud]  # layer → its raw cloud
 Parts = Sequence[Int[np.ndarray, " size"]]  # the points of each block, ascending
 
 
 @dataclass(frozen=True, slots=True)
 class DiagramDistance:
-    """How far apart the diagrams of one dimension are in two matched layers, each over its median distance.
+    """Distances between the diagrams of one dimension in two matched layers, each over its median distance.
 
-    ``p`` is of the blocks, by the Wasserstein distance of degree 2, in this layer alone, ``adjusted`` over the layers; ``smallest`` is the
-    least p that so many blocks can give. Numbers that cannot be had are None, ``note`` says why.
+    ``p`` is of the Wasserstein distance of order 2 in this layer alone, ``adjusted`` over the layers, ``smallest`` the
+    least attainable p. ``note`` says why a value is None.
     """
 
     bottleneck: Number
@@ -48,10 +48,10 @@ class DiagramDistance:
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """What the clouds of two profiles say of them, along the matched layers of their `Pair`.
+    """Diagram distances and CKA of two profiles along the matched layers of their `Pair`.
 
-    ``diagrams``: H0, H1 … → one for each layer; ``cka``: one for each layer, of the activations as they came. ``missing`` says why there is
-    no CKA, ``untested`` why there are no p-values; ``blocks`` is how many blocks of how many texts, the fewest where blocks are of whole groups.
+    ``diagrams``: H0, H1 … → one a layer; ``cka``: one a layer, of the raw activations. ``missing`` says why there is no
+    CKA, ``untested`` why there are no p-values; ``blocks``: how many blocks of how many texts (the fewest).
     """
 
     diagrams: Mapping[str, tuple[DiagramDistance, ...]]
@@ -69,10 +69,10 @@ def distances_apart(
     blocks: int = BLOCKS,
     track: Track = silent,
 ) -> Apart:
-    """Bottleneck and Wasserstein distances of every matched layer; CKA and the test where the clouds are at hand.
+    """Compute bottleneck and Wasserstein distances of every matched layer, and CKA and tests with clouds.
 
-    ``first`` and ``second`` give the clouds, or are the reason why there are none. Raises InvalidInput for fewer than 10 blocks and for more
-    than can be swapped in every way.
+    ``first`` and ``second`` give the clouds, or are the reason why there are none. Raises InvalidInput for fewer than
+    10 blocks and for more than can be swapped in every way.
     """
     if not FEWEST_BLOCKS <= blocks <= MOST_BLOCKS:
         raise InvalidInput(f"{blocks} blocks; expected {FEWEST_BLOCKS} to {MOST_BLOCKS}")
@@ -108,7 +108,7 @@ def distances_apart(
 
 
 def unfit(pair: Pair, parts: Parts) -> str:
-    """Why the clouds cannot be held against one another on these blocks; empty where they can."""
+    """Why the clouds cannot be tested on these blocks; empty where they can."""
     if pair.first.recipe.landmarks or pair.second.recipe.landmarks:
         return "landmarks are other texts in each model"
     if len(parts) < FEWEST_WHOLE:
@@ -123,7 +123,7 @@ def unfit(pair: Pair, parts: Parts) -> str:
 
 
 def of_whole(pair: Pair, one: Matched, dimension: int) -> DiagramDistance:
-    """The distances of two diagrams over their median distances."""
+    """Compute the distances of two diagrams, each over its median distance."""
     found = pair.first.at(one.first), pair.second.at(one.second)
     undefined = next((m.facts.undefined for m in found if m.facts.undefined), "")
     if undefined:
@@ -133,14 +133,14 @@ def of_whole(pair: Pair, one: Matched, dimension: int) -> DiagramDistance:
 
 
 def scale_free(measurement: Measurement, dimension: int) -> Bars:
-    """The finite bars of one dimension over the median distance of their cloud, which is above 0."""
+    """The finite bars of one dimension over the median distance of their cloud."""
     recipe, facts = measurement.recipe, measurement.facts
     scale = 1.0 if recipe.scale == "median" else facts.scale / unit_of(recipe.scale, facts.rms_distance)
     return measurement.diagrams.finite[dimension] / scale
 
 
 def unit_of(scale: str, rms: float) -> float:
-    """What the recipe has divided the distances by, other than the median."""
+    """What the recipe divided the distances by, other than the median."""
     return rms if scale == "rms" else 1.0
 
 
@@ -149,14 +149,14 @@ def unit_of(scale: str, rms: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What the clouds of two matched layers say: CKA, and a test for each dimension."""
+    """CKA of two matched layers, and a test for each dimension."""
 
     cka: Number
     tests: tuple[Permuted, ...]
 
 
 def look(pair: Pair, one: Matched, first: Clouds, second: Clouds, *, parts: Parts) -> Looked:
-    """Prepare both clouds, and measure them on blocks; no blocks leave the tests out."""
+    """Prepare both clouds and measure them on blocks; no blocks leave the tests out."""
     raw = first(one.first), second(one.second)
     given = "precomputed" in {pair.first.recipe.distance, pair.second.recipe.distance}  # no activations to align
     cka = None if given or len(raw[0]) != len(raw[1]) else linear_cka(raw[0].points, raw[1].points)
@@ -170,7 +170,7 @@ def look(pair: Pair, one: Matched, first: Clouds, second: Clouds, *, parts: Part
 
 
 def blocks_of(pair: Pair, blocks: int) -> Parts:
-    """The blocks that both clouds are cut into: of whole groups where halves are, else of points drawn one by one."""
+    """Cut both clouds into the same blocks: of whole groups where half-samples are, else of random points."""
     labels = pair.first.claims.labels if pair.first.claims else ()
     if labels:
         return cut_groups(labels, blocks)
@@ -178,13 +178,13 @@ def blocks_of(pair: Pair, blocks: int) -> Parts:
 
 
 def cut(n: int, blocks: int, seed: int) -> Int[np.ndarray, "blocks size"]:
-    """Disjoint random blocks of n points, of equal size, each ascending; what is left over is in none."""
+    """Draw disjoint random blocks of equal size, each ascending; the remainder is left out."""
     rng = np.random.default_rng([seed, n, blocks])
     return np.sort(rng.permutation(n)[: blocks * (n // blocks)].reshape(blocks, -1), axis=1)
 
 
 def cut_groups(labels: Sequence[int], most: int) -> Parts:
-    """Blocks of whole groups, as many as there can be of `FEWEST_IN_BLOCK` points each: the largest group first, each to the smallest block."""
+    """Pack whole groups, largest first, into as many blocks of `FEWEST_IN_BLOCK` points as possible."""
     label = np.asarray(labels)
     kinds, sizes = np.unique(label, return_counts=True)
     for number in range(min(most, len(kinds)), 1, -1):
@@ -198,7 +198,7 @@ def cut_groups(labels: Sequence[int], most: int) -> Parts:
 
 
 def diagrams_of(cloud: PreparedCloud, parts: Parts, engine: str, maxdim: int) -> list[tuple[Bars, ...]]:
-    """The finite bars of each block over its own median distance; as they are where that is 0."""
+    """The finite bars of each block over its own median distance; unscaled where that is 0."""
     diagrams = subsampler(cloud.condensed, engine=engine, maxdim=maxdim)
     within = restriction(cloud.condensed)
     apart = [cloud.first_of_each_kind(part) for part in parts]
@@ -206,7 +206,7 @@ def diagrams_of(cloud: PreparedCloud, parts: Parts, engine: str, maxdim: int) ->
 
 
 def matrix(diagrams: list[Bars]) -> Float64[np.ndarray, "v v"]:
-    """The Wasserstein distances between all diagrams, to the power of their degree."""
+    """The Wasserstein distances between all diagrams, to the power of their order."""
     found = np.zeros((len(diagrams), len(diagrams)))
     for i, a in enumerate(diagrams):
         for j in range(i):
@@ -215,7 +215,7 @@ def matrix(diagrams: list[Bars]) -> Float64[np.ndarray, "v v"]:
 
 
 def tested(whole: list[DiagramDistance], tests: list[Permuted]) -> list[DiagramDistance]:
-    """The distances with their p-values, adjusted over the layers; none where a diagram is undefined."""
+    """Add p-values, adjusted over the layers, to distances; none where a diagram is undefined."""
     p = np.array([np.nan if one.note else test.p for one, test in zip(whole, tests, strict=True)])
     after = adjusted(p)
     return [

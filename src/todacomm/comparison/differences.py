@@ -1,7 +1,7 @@
-"""Two profiles → what the second has more or less of than the first: layer by layer, number by number, with intervals.
+"""Differences between two profiles: layer by layer, metric by metric, with intervals.
 
-Everything is made from the halves that each profile carries, so no cloud is needed. Where both were cut by the same splits of the
-same texts, differences are taken text by text; else the two are independent samples (Welch).
+Only the half-samples in each profile are needed, no clouds. Where both were split alike on the same texts, differences
+are paired; otherwise the two are independent samples (Welch).
 """
 
 import math
@@ -34,11 +34,11 @@ UNMEASURED = "no resamples: run again with --resamples 100"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One number in two clouds.
+    """One metric in two clouds.
 
-    ``difference`` is second - first, ``relative`` the same over the first; ``p`` is of no difference, in this layer alone, ``adjusted``
-    after Benjamini and Hochberg over the layers. ``effect`` is the difference in standard deviations of the first, as the number varies over
-    fresh texts. What cannot be had is None, and the intervals say why.
+    ``difference`` is second - first, ``relative`` the same over the first, ``effect`` in standard deviations of the
+    first over fresh texts; ``p`` is of no difference in this layer alone, ``adjusted`` over the layers (Benjamini and
+    Hochberg). Where a value is None the intervals say why.
     """
 
     first: Number
@@ -54,8 +54,8 @@ class Difference:
 class GrowthDifference:
     """A growth (expansion, scale or shape) of two profiles, each with its own baseline and peak.
 
-    ``ratio`` is second / first; its interval and ``p`` are those of the difference of logarithms, so that the interval is without 1 exactly where
-    ``p`` is below its level. ``difference`` is second - first, ``adjusted`` is over the three growths.
+    ``ratio`` is second / first; its interval and ``p`` are computed on logarithms, so that they agree on whether it is
+    1. ``difference`` is second - first, ``adjusted`` is over the three growths.
     """
 
     first: Number
@@ -68,7 +68,7 @@ class GrowthDifference:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Two layers that are set side by side, and their relative depths (0 the embedding, 1 the last block)."""
+    """Two layers to be compared, and their relative depths (0 the embedding, 1 the last block)."""
 
     first: str
     second: str
@@ -84,9 +84,8 @@ class Matched:
 class Pair:
     """Two profiles side by side.
 
-    ``differences``: number → one for each of ``layers``. ``refused`` says why none are taken, ``unpaired`` why they are not taken text by
-    text. ``growths``: ratio, scale, shape, of the two expansions ``grown``; ``ungrown`` says why there are none. ``language``: name →
-    both values.
+    ``differences``: metric → one a layer. ``refused`` says why there are none, ``unpaired`` why they are not paired by
+    text. ``growths``: ratio, scale, shape; ``ungrown`` says why there are none. ``language``: metric → both values.
     """
 
     first: Profile
@@ -115,17 +114,17 @@ class Pair:
 
     @property
     def how(self) -> str:
-        """Whether differences are taken text by text."""
+        """Whether differences are paired by text, in words."""
         return "refused" if self.refused else "unpaired" if self.unpaired else "paired"
 
     def along(self, name: str, of: str = "difference") -> Float64[np.ndarray, "L 3"]:
-        """Estimate, low and high of a number's ``difference`` or ``relative`` along the layers, NaN where there is none."""
+        """Estimate, low and high of ``difference`` or ``relative`` along the layers; NaN where there is none."""
         found: list[Interval] = [getattr(d, of) for d in self.differences[name]]
         return np.array([(i.estimate, i.low, i.high) for i in found], dtype=np.float64)
 
 
 def pair(first: Profile, second: Profile, *, baseline: int = 0) -> Pair:
-    """Compare the second profile with the first; ``baseline`` is which of their expansions (0: embedding, 1: first sound layer)."""
+    """Compare the second profile with the first, on expansion ``baseline`` (0: embedding, 1: first reliable layer)."""
     layers = matched(first, second)
     refused = refusal(first, second) or ("" if layers else "they have no layers in common")
     unpaired = "" if refused else why_unpaired(first, second)
@@ -149,7 +148,7 @@ def pair(first: Profile, second: Profile, *, baseline: int = 0) -> Pair:
 
 
 def labelled(profile: Profile, other: Profile) -> str:
-    """A model beside another one."""
+    """Name a model beside another one."""
     pooling = profile.recipe.pooling
     return profile.model if pooling == other.recipe.pooling else f"{profile.model} (pooling {pooling or 'given'})"
 
@@ -158,7 +157,7 @@ def labelled(profile: Profile, other: Profile) -> str:
 
 
 def matched(first: Profile, second: Profile) -> tuple[Matched, ...]:
-    """Layers of the same name where both have as many blocks, or where they are no blocks; else blocks of the nearest relative depth."""
+    """Match layers by name where both models are as deep, and layers that are no blocks; else by relative depth."""
     depths = depth_of(first), depth_of(second)
     found = []
     for layer in first.layers:
@@ -173,14 +172,14 @@ def matched(first: Profile, second: Profile) -> tuple[Matched, ...]:
 
 
 def depth_of(profile: Profile) -> int:
-    """How many blocks the model has; without its card, how many were measured."""
+    """How many blocks the model has, or, without its card, how many were measured."""
     if profile.card is not None:
         return profile.card.blocks
     return max((layer_key(layer)[1] + 1 for layer in profile.layers if is_block(layer)), default=0)
 
 
 def relative_depth(layer: str, blocks: int) -> float:
-    """0 for the embedding, 1 for the last block, a little more for ``final``; NaN for a layer of another name."""
+    """0 for the embedding, 1 for the last block, a little more for ``final``; NaN for other names."""
     kind, number, _ = layer_key(layer)
     if kind == 1:
         return (number + 1) / max(blocks, 1)
@@ -191,18 +190,18 @@ def relative_depth(layer: str, blocks: int) -> float:
 
 
 def refusal(first: Profile, second: Profile) -> str:
-    """Why no difference is taken at all; empty where one is."""
+    """Why no differences are computed; empty where they are."""
     missing = [p.model for p in (first, second) if p.claims is None or not p.claims.halves]
     return incomparable(first, second) or (f"{' and '.join(missing)}: {UNMEASURED}" if missing else "")
 
 
 def incomparable(first: Profile, second: Profile) -> str:
-    """Why the numbers of both are of different things; empty where they are of the same."""
+    """Why the metrics of both are not comparable; empty where they are."""
     sizes = [p.measurements[0].facts.points for p in (first, second)]
     if sizes[0] != sizes[1]:
         return (
-            f"{first.model} has {sizes[0]} points and {second.model} {sizes[1]}: totals, counts and entropies grow with "
-            "the number of points, so these are not comparable. Measure both with as many"
+            f"{first.model} has {sizes[0]} points and {second.model} {sizes[1]}: totals, counts and entropies grow "
+            "with the number of points, so these are not comparable. Measure both with as many"
         )
     for setting in alike(NUMBERS):
         a, b = getattr(first.recipe, setting), getattr(second.recipe, setting)
@@ -214,7 +213,7 @@ def incomparable(first: Profile, second: Profile) -> str:
 
 
 def why_unpaired(first: Profile, second: Profile) -> str:
-    """Why texts are not compared one by one; empty where they are."""
+    """Why differences are not paired by text; empty where they are."""
     if first.texts_sha256 != second.texts_sha256 or first.data != second.data:
         return "the texts are not the same"
     if len({p.recipe.subsample and p.recipe.seed for p in (first, second)}) > 1:
@@ -224,13 +223,13 @@ def why_unpaired(first: Profile, second: Profile) -> str:
 
 
 def notes_of(first: Profile, second: Profile, layers: Sequence[Matched]) -> Iterator[str]:
-    """What to know of how both were put side by side."""
+    """Remarks on how both were matched."""
     if first.recipe.pooling != second.recipe.pooling:
         yield f"{' and '.join((labelled(first, second), labelled(second, first)))}: the clouds are of different things."
     if any(one.first != one.second for one in layers):
         yield (
-            f"{first.model} has {depth_of(first)} blocks and {second.model} {depth_of(second)}: each block is set beside that of "
-            "the nearest relative depth."
+            f"{first.model} has {depth_of(first)} blocks and {second.model} {depth_of(second)}: "
+            "each block is set beside that of the nearest relative depth."
         )
     left = len(first.layers) - len(layers)
     if left:
@@ -246,7 +245,7 @@ def notes_of(first: Profile, second: Profile, layers: Sequence[Matched]) -> Iter
 def differences_of(
     first: Profile, second: Profile, layers: Sequence[Matched], *, paired: bool
 ) -> dict[str, tuple[Difference, ...]]:
-    """Every number that both have, along the layers, with p-values adjusted over these."""
+    """Compute the differences of every common metric along the layers, with p-values adjusted over these."""
     a, b = claims_of(first), claims_of(second)
     halved = [one for one in layers if one.first in a.halves and one.second in b.halves]
     if not halved:
@@ -266,7 +265,7 @@ def differences_of(
 
 
 def claims_of(profile: Profile) -> Claims:
-    """The claims of a profile that `refusal` has let pass."""
+    """The claims of a profile that `refusal` has accepted."""
     if profile.claims is None:
         raise ValueError(profile.model)
     return profile.claims
@@ -275,7 +274,7 @@ def claims_of(profile: Profile) -> Claims:
 def difference(
     name: str, first: Halves | None, second: Halves | None, *, paired: bool, confidence: float
 ) -> Difference:
-    """One number in two clouds; without numbers where a cloud has no halves."""
+    """Compare one metric in two clouds; without values where a cloud has no half-samples."""
     if first is None or second is None:
         nothing = Interval(None, None, None, confidence, "split-half", "one of the clouds has no halves")
         return Difference(None, None, nothing, nothing, None, None, None)
@@ -292,7 +291,7 @@ def difference(
 
 
 def known(value: float) -> Number:
-    """None for NaN and infinity."""
+    """Convert NaN and infinity to None."""
     return value if math.isfinite(value) else None
 
 
@@ -308,7 +307,7 @@ def effect(value: float, deviation: float) -> Number:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grown:
-    """A growth, the spread of its logarithm, and the halves of its peak."""
+    """A growth, the spread of its logarithm, and the half-samples of its peak."""
 
     value: float
     spread: Spread
@@ -316,7 +315,7 @@ class Grown:
 
 
 def without_growth(profile: Profile, expansion: Expansion | None) -> str:
-    """Why a profile has no growth to be compared; empty where it has."""
+    """Why a profile has no growth to compare; empty where it has."""
     if expansion is None:
         return f"{profile.model}: no blocks were measured"
     if expansion.growth is None:
@@ -327,14 +326,14 @@ def without_growth(profile: Profile, expansion: Expansion | None) -> str:
 
 
 def apart_from(a: Growth | None, b: Growth | None) -> str:
-    """Why two growths are not of the same thing: they start from different layers."""
+    """Why two growths are not comparable: they start from different layers."""
     if a is None or b is None or a.baseline == b.baseline:
         return ""
     return f"their baselines are not the same layer ({a.baseline} and {b.baseline})"
 
 
 def growths_of(first: Profile, second: Profile, a: Growth, b: Growth, *, paired: bool) -> dict[str, GrowthDifference]:
-    """Expansion, scale growth and shape growth of both, with p-values adjusted over the three."""
+    """Compare H0 ratio, scale ratio and shape ratio, with p-values adjusted over the three."""
     confidence = claims_of(first).asked.confidence
     found = {
         part: growth_difference(
@@ -347,7 +346,7 @@ def growths_of(first: Profile, second: Profile, a: Growth, b: Growth, *, paired:
 
 
 def grown(name: str, profile: Profile, growth: Growth) -> Grown:
-    """How the logarithm of a growth varies over the halves of the texts."""
+    """Estimate how the logarithm of a growth varies over half-samples."""
     halves = claims_of(profile).halves
     above, below = halves[growth.peak], halves[growth.baseline]
     top, base = spread_of(name, above), spread_of(name, below)
@@ -358,7 +357,7 @@ def grown(name: str, profile: Profile, growth: Growth) -> Grown:
 
 
 def growth_difference(name: str, a: Grown, b: Grown, *, paired: bool, confidence: float) -> GrowthDifference:
-    """The second growth over the first, with its interval, and less it."""
+    """Compare two growths: their ratio, with its interval, and their difference."""
     ratio, why = b.value / a.value, a.spread.undefined or b.spread.undefined
     logs = summed(a.spread, b.spread, (-1.0, 1.0), rule_of(name), a.halves, paired=paired, why=why)
     method = f"{logs.method}, on logarithms"
@@ -380,7 +379,7 @@ def growth_difference(name: str, a: Grown, b: Grown, *, paired: bool, confidence
 
 
 def language_of(first: Profile, second: Profile) -> dict[str, tuple[Number, Number]]:
-    """The numbers of language that either model has, side by side; no interval and no test stands behind them."""
+    """The language metrics of both, without interval or test."""
     a, b = first.language or {}, second.language or {}
     return {name: (a.get(name), b.get(name)) for name in LANGUAGE if (a.get(name), b.get(name)) != (None, None)}
 

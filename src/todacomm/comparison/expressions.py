@@ -31,7 +31,7 @@ SIZES = ("rel", "abs", "effect")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """That a quantity, or what ``kind`` makes of it, is above or below a number.
+    """A comparison of a quantity, or of what ``kind`` makes of it, with a number.
 
     ``layer`` is empty where none is named, ``text`` is what was typed.
     """
@@ -48,24 +48,24 @@ class Statement:
         return f"{self.quantity}{layer}{kind} {self.sign} {self.number:.10g}"
 
     def holds(self, value: float) -> bool:
-        """Whether a value keeps to the statement."""
+        """Whether a value satisfies the statement."""
         return OPERATORS[self.sign](value, self.number)
 
     def beyond(self, value: float) -> float:
-        """How far a value lies beyond the number; negative where it falls short."""
+        """How far a value exceeds the number; negative where it falls short."""
         return value - self.number if self.sign[0] == ">" else self.number - value
 
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """Which statements an option takes: their ``kinds``, an empty one where none is needed, and their form."""
+    """The statements that an option accepts: their ``kinds`` (empty: optional) and their form."""
 
     option: str
     kinds: tuple[str, ...]
     expected: str
 
     def read(self, text: str) -> Statement:
-        """A statement from its text. Raises InvalidInput that says what was expected, UnknownName for another kind."""
+        """Parse a statement. Raises InvalidInput, or UnknownName for another kind."""
         found = FORM.fullmatch(text)
         if found is None or not (found["kind"] or "" in self.kinds):
             raise InvalidInput(f"{self.option} {text}: {self.expected}")
@@ -76,7 +76,7 @@ class Grammar:
         return Statement(found["quantity"], found["sign"], number, found["layer"] or "", kind, text)
 
     def _number(self, number: str, kind: str, text: str) -> float:
-        """The number behind the sign, within what its kind can be."""
+        """Parse the number behind the sign, within the range of its kind."""
         try:
             found = float(number)
         except ValueError:
@@ -84,7 +84,7 @@ class Grammar:
         if not math.isfinite(found) or (kind in (*SIZES, "p") and found < 0) or (kind == "p" and found > 1):
             size = "of 0 or more, for it is a size; diff and ratio have a direction"
             within = "from 0 to 1" if kind == "p" else size if kind in SIZES else "that is finite"
-            raise InvalidInput(f"{self.option} {text}: {kind or 'a quantity'} is held against a number {within}")
+            raise InvalidInput(f"{self.option} {text}: {kind or 'a quantity'} is compared with a number {within}")
         return found
 
 
@@ -101,9 +101,9 @@ CLAIMS = Grammar(
 
 
 def claim_of(text: str, known: Collection[str], tested: Collection[str]) -> Statement:
-    """A claim from its text; ``known`` are the numbers of a layer, beside `GROWTHS`, ``tested`` those with a p-value.
+    """Parse a claim; ``known`` are metrics of a layer besides `GROWTHS`, ``tested`` those with a p-value.
 
-    Raises InvalidInput for what is no claim or lacks a layer, UnknownName for a quantity that there is not.
+    Raises InvalidInput for anything else, or where the layer is missing; UnknownName for an unknown quantity.
     """
     found = CLAIMS.read(text)
     names = tuple(tested) if found.kind else (*GROWTHS, *known)

@@ -1,8 +1,8 @@
-"""Rules such as ``shape_growth:rel>0.2`` → which of them fire on a comparison.
+"""Gate: decide which rules, such as ``shape_growth:rel>0.2``, fire on a comparison.
 
-B is a later run, A the first one; `expressions` has the grammar and what each kind means. Without a layer, a rule fires
-where any layer does, and p is adjusted over the layers. Of what is a distance already (bottleneck_H1, wasserstein_H1,
-cka), ``abs`` is the number itself.
+B is a later run, A the first one; `expressions` defines the grammar and the kinds. Without a layer, a rule fires where
+any layer does, and p is adjusted over the layers. For distances (bottleneck_H1, wasserstein_H1, cka), ``abs`` is the
+number itself.
 """
 
 import math
@@ -23,9 +23,9 @@ DISTANCE = re.compile(r"(?P<which>bottleneck|wasserstein)_(?P<dimension>H[0-2])"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A value that a rule was held against: of which pair, at which layer (empty where there is none), and whether it fires.
+    """A value that a rule was checked on: its pair, its layer (or empty), and whether the rule fires.
 
-    ``beyond`` is how far beyond the number of the rule it is, negative where it falls short.
+    ``beyond`` is how far it exceeds the number of the rule, negative where it falls short.
     """
 
     pair: str
@@ -38,7 +38,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What became of a rule: the values that made it fire, the furthest beyond first; ``nearest`` is the one that came closest otherwise."""
+    """The outcome of a rule: the values on which it fires, furthest first; ``nearest`` is the closest otherwise."""
 
     rule: Statement
     fired: tuple[Found, ...]
@@ -48,16 +48,17 @@ class Judgement:
 
 
 def judge(rules: Sequence[Statement], comparisons: Mapping[str, Comparison]) -> list[Judgement]:
-    """What becomes of each rule in all pairs of all comparisons.
+    """Decide each rule in all pairs of all comparisons.
 
-    Raises InvalidInput where like is not compared with like, or where a rule cannot be decided, and UnknownName for a quantity or a layer
-    that there is not.
+    Raises InvalidInput where runs are not comparable or a rule cannot be decided, UnknownName for an unknown quantity
+    or layer.
     """
     for name, comparison in comparisons.items():
         if not comparison.pairs:
             models = ", ".join(p.model for p in comparison.profiles)
             raise InvalidInput(
-                f"{name} was measured for {models} alone: the gate compares runs on the same dataset, with the same pooling"
+                f"{name} was measured for {models} alone: the gate compares runs on the same dataset, "
+                "with the same pooling"
             )
     pairs = [both for c in comparisons.values() for both in zip(c.pairs, c.apart, strict=True)]
     for pair, _ in pairs:
@@ -71,7 +72,8 @@ def refuse_unlike(first: Profile, second: Profile) -> None:
     if first.data != second.data:
         why = f"the dataset is {first.data} for {first.model} and {second.data} for {second.model}"
     elif first.texts_sha256 != second.texts_sha256:
-        why = f"the texts of {first.model} and {second.model} are not the same (SHA-256 {first.texts_sha256[:12] or 'none'} and {second.texts_sha256[:12] or 'none'})"
+        digests = " and ".join(p.texts_sha256[:12] or "none" for p in (first, second))
+        why = f"the texts of {first.model} and {second.model} are not the same (SHA-256 {digests})"
     for setting in alike(GATE):
         a, b = getattr(first.recipe, setting), getattr(second.recipe, setting)
         if not why and a != b:
@@ -81,7 +83,7 @@ def refuse_unlike(first: Profile, second: Profile) -> None:
 
 
 def judgement(rule: Statement, pairs: Sequence[tuple[Pair, Apart]]) -> Judgement:
-    """One rule in all pairs."""
+    """Decide one rule in all pairs."""
     found: list[Found] = []
     undefined: list[str] = []
     for pair, apart in pairs:
@@ -99,12 +101,12 @@ def judgement(rule: Statement, pairs: Sequence[tuple[Pair, Apart]]) -> Judgement
 
 
 def judged(rule: Statement, pair: Pair, layer: str, value: float) -> Found:
-    """One value against the number of its rule."""
+    """Compare one value with the number of its rule."""
     return Found(pair.name, layer, value, rule.beyond(value), rule.holds(value), doubt_of(pair, layer))
 
 
 def doubt_of(pair: Pair, layer: str) -> str:
-    """What stands against a number of this layer, in either model."""
+    """The doubts about this layer in either model."""
     found = [one for one in pair.layers if str(one) == layer]
     doubts = (
         [pair.first.at(found[0].first).facts.doubtful, pair.second.at(found[0].second).facts.doubtful] if found else []
@@ -116,7 +118,7 @@ Value = tuple[str, Number, str]  # layer, number, why there is none
 
 
 def values(rule: Statement, pair: Pair, apart: Apart) -> Iterator[Value]:
-    """The values of a pair that a rule speaks of."""
+    """Yield the values of a pair that a rule is about."""
     if rule.quantity in GROWTHS or rule.quantity in LANGUAGE:
         if rule.layer:
             raise InvalidInput(f"--fail-if {rule.text}: {rule.quantity} is of a whole model and has no layers")
@@ -147,7 +149,7 @@ def values(rule: Statement, pair: Pair, apart: Apart) -> Iterator[Value]:
 
 
 def of_two(kind: str, first: Number, second: Number) -> tuple[Number, str]:
-    """What a kind other than p and effect makes of two numbers."""
+    """Combine two numbers by a kind other than p and effect."""
     if first is None or second is None or not (math.isfinite(first) and math.isfinite(second)):
         return None, "undefined"
     if kind in ("diff", "abs"):
@@ -158,7 +160,7 @@ def of_two(kind: str, first: Number, second: Number) -> tuple[Number, str]:
 
 
 def layer_value(rule: Statement, pair: Pair, i: int) -> tuple[Number, str]:
-    """What a rule says of a number of one layer."""
+    """The value of a rule in one layer."""
     name, one = rule.quantity, pair.layers[i]
     if rule.kind in ("p", "effect"):
         if name not in pair.differences:
@@ -177,7 +179,7 @@ def layer_value(rule: Statement, pair: Pair, i: int) -> tuple[Number, str]:
 
 
 def growth_value(rule: Statement, pair: Pair) -> Value:
-    """What a rule says of the expansion or of a factor of it."""
+    """The value of a rule about the expansion or one of its factors."""
     part = GROWTHS[rule.quantity]
     if rule.kind == "effect":
         raise InvalidInput(f"--fail-if {rule.text}: {rule.quantity} has rel, diff, abs, ratio and p, but no effect")
@@ -190,7 +192,7 @@ def growth_value(rule: Statement, pair: Pair) -> Value:
 
 
 def language_value(rule: Statement, pair: Pair) -> Value:
-    """What a rule says of a language metric."""
+    """The value of a rule about a language metric."""
     if rule.kind in ("p", "effect"):
         raise InvalidInput(
             f"--fail-if {rule.text}: {rule.quantity} has rel, diff, abs and ratio; no test is made of it"
@@ -202,11 +204,12 @@ def language_value(rule: Statement, pair: Pair) -> Value:
 
 
 def distance_value(rule: Statement, distance: re.Match[str], apart: Apart, i: int) -> tuple[Number, str]:
-    """What a rule says of the distance between two diagrams."""
+    """The value of a rule about the distance between two diagrams."""
     which, dimension = distance["which"], distance["dimension"]
     if rule.kind != "abs" and (which, rule.kind) != ("wasserstein", "p"):
         raise InvalidInput(
-            f"--fail-if {rule.text}: {which} has abs, the distance itself{', and p' if which == 'wasserstein' else '; p is that of wasserstein'}"
+            f"--fail-if {rule.text}: {which} has abs, the distance itself"
+            f"{', and p' if which == 'wasserstein' else '; p is that of wasserstein'}"
         )
     if dimension not in apart.diagrams:
         raise UnknownName("dimension of both", dimension, apart.diagrams, hint=f"In --fail-if {rule.text}")
@@ -217,7 +220,7 @@ def distance_value(rule: Statement, distance: re.Match[str], apart: Apart, i: in
 
 
 def cka_value(rule: Statement, apart: Apart, i: int) -> tuple[Number, str]:
-    """What a rule says of the alignment of two layers."""
+    """The value of a rule about the alignment of two layers."""
     if rule.kind != "abs":
         raise InvalidInput(
             f"--fail-if {rule.text}: cka has abs, the alignment itself (1 for equal geometry), as cka:abs<0.9"

@@ -1,7 +1,8 @@
-"""A profile → layer × layer: how far apart the diagrams of its layers lie, whatever their size.
+"""Distances between the diagrams of a profile's layers, independent of scale.
 
-The Wasserstein distance of degree 2 between the diagrams of one dimension, each over the median distance of its cloud: the number
-that comparisons of models give. Of H0, whose bars lie on a line, all are matched; of H1 the longest (docs/decisions/020, 026).
+The Wasserstein distance of order 2 between the diagrams of one dimension, each over the median distance of its cloud,
+as in comparisons of models. H0 bars, which lie on a line, are all matched; of H1 the longest
+(docs/decisions/020, 026).
 """
 
 from dataclasses import dataclass
@@ -23,9 +24,9 @@ MOST_BARS = 400  # of a diagram of H1 and beyond are matched: the longest
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerDistances:
-    """``values`` (L, L), NaN where a layer is undefined; each is within ``error`` of the distance of the whole diagrams.
+    """Distances ``values`` (L, L), NaN where a layer is undefined; each is within ``error`` of that of whole diagrams.
 
-    ``dimension`` is that of the homology, ``matched`` is how many of the longest bars of a diagram took part; None where all did, then ``error`` is 0.
+    ``matched`` is how many of the longest bars were matched; None for all.
     """
 
     dimension: int
@@ -35,17 +36,17 @@ class LayerDistances:
 
 
 def layer_distances(profile: Profile, *, most: int = MOST_BARS) -> tuple[LayerDistances, ...]:
-    """The distances between the layers of a profile, H0 and, where it was measured, H1; none for one layer."""
+    """Compute the distances between the layers of a profile in H0 and, if measured, H1; none for one layer."""
     if len(profile.measurements) < 2:
         return ()
     return tuple(between_layers(profile, k, most if k else None) for k in range(min(profile.recipe.maxdim, 1) + 1))
 
 
 def between_layers(profile: Profile, dimension: int, most: int | None) -> LayerDistances:
-    """The distances in one dimension, of the ``most`` longest bars.
+    """Compute the distances in one dimension from the ``most`` longest bars.
 
-    Leaving a bar out moves a diagram by no more than sending it to the diagonal does, (Σ (length / 2)²)^½ for several, and the
-    distance of two diagrams by no more than both together.
+    Dropping bars moves a diagram by at most (Σ (length / 2)²)^½, as sending them to the diagonal does, and a distance
+    by at most the sum of both moves.
     """
     found = [None if m.facts.undefined else scale_free(m, dimension) for m in profile.measurements]
     cut = {i: longest(bars, most) for i, bars in enumerate(found) if bars is not None}
@@ -60,7 +61,7 @@ def between_layers(profile: Profile, dimension: int, most: int | None) -> LayerD
 
 
 def longest(bars: Bars, most: int | None) -> tuple[Kept, float]:
-    """The ``most`` longest bars (all for None), of equal ones the first, and how far that is from all of them in the same distance."""
+    """The ``most`` longest bars (None: all), the first of equal ones, and the distance to the whole diagram."""
     if most is None or len(bars) <= most:
         return bars, 0.0
     order = np.argsort(-(bars[:, 1] - bars[:, 0]), kind="stable")
