@@ -38,7 +38,7 @@ from todacomm.report.training.tables import runs as runs_section
 from todacomm.report.words import pairs as in_words
 from todacomm.report.words.intervals_and_nulls import bracketed, p_text
 from todacomm.report.words.loops import loop_cell, loop_sentences
-from todacomm.report.words.phrases import baseline, layer_list, number, times
+from todacomm.report.words.phrases import baseline, layer_list, padded, times
 
 COLUMNS = {"p": "p", "adjusted": "p_adjusted", "family_wise": "p_family"}  # of a test: in the record, in the CSV
 ENDS = ("low", "high")
@@ -179,7 +179,7 @@ def test_the_table_of_intervals_has_the_ends_of_the_record(profile):
     for layer, *cells, _ in table.rows:
         interval = profile.claims.intervals[layer]["H0_total_persistence_scaled"]
         value = profile.at(layer).summary["H0_total_persistence_scaled"]
-        assert cells[0] == f"{number(value)}{bracketed(interval)}"
+        assert cells[0] == f"{padded(value)}{bracketed(interval)}"
 
 
 def test_the_sentence_names_the_layers_above_and_below_their_null_and_no_others(profile, record):
@@ -217,7 +217,7 @@ def test_the_family_wise_p_decides(profile):
 def test_the_terminal_has_ratio_scale_and_shape_with_their_own_intervals(profile):
     (expansion, *_), growths = profile.expansions, profile.claims.growths["embedding"]
     growth = expansion.growth
-    parts = {part: f"{number(getattr(growth, part), 3)}{bracketed(growths[part])}" for part in growths}
+    parts = {part: f"{padded(getattr(growth, part), 3)}{bracketed(growths[part])}" for part in growths}
     assert len({*parts.values()}) == 3
     said = f"{parts['ratio']} = scale growth {parts['scale']} × shape growth {parts['shape']}"
     assert growth_line(expansion, profile) == f"expansion {growth.baseline} → {growth.peak}: {said}"
@@ -310,7 +310,7 @@ def test_the_table_of_growths_has_the_numbers_of_the_record(pair):
     table = growth_table(pair)
     for row, (part, found) in zip(table.rows, pair.growths.items(), strict=True):
         assert row[0] == in_words.GROWTHS[part]
-        assert row[1:3] == (number(found.first), number(found.second))
+        assert row[1:3] == (padded(found.first), padded(found.second))
         assert row[-1] == f"{found.p:.2g}, {found.adjusted:.2g}"
 
 
@@ -321,9 +321,9 @@ def test_rows_of_models_are_the_same_in_terminal_and_report():
     for i, row in enumerate(found.rows):
         parts = (row.expansion, row.scale_growth, row.shape_growth)
         assert row.scale_growth * row.shape_growth == pytest.approx(row.expansion)
-        assert [cells[head][i] for head in ("expansion", "= scale", "× shape")] == [number(x, 3) for x in parts]
+        assert [cells[head][i] for head in ("expansion", "= scale", "× shape")] == [padded(x, 3) for x in parts]
         assert factors_of(row).startswith(
-            "{} = scale growth {} × shape growth {} (".format(*(number(x) for x in parts))
+            "{} = scale growth {} × shape growth {} (".format(*(padded(x) for x in parts))
         )
 
 

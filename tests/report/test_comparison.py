@@ -110,7 +110,7 @@ def test_h1_of_several_models_stands_beside_its_scale_free_twin_at_its_own_block
         ("H1 total / median distance, peak", "H1_total_persistence_scaled"),
     ):
         top = max((profile.at(f"layer_{i}") for i in range(3)), key=lambda m, n=name: m.summary[n])
-        assert cells[title] == f"{phrases.number(top.summary[name])} ({top.address.layer})"
+        assert cells[title] == f"{phrases.padded(top.summary[name])} ({top.address.layer})"
     assert "| Model |" not in text.split("## H1: cycles\n")[1].split("## ")[0]
     assert "H1 has not been tested" in text
 

@@ -23,7 +23,7 @@ from todacomm.report.layers.topology_sections import answer
 from todacomm.report.words.expansion import null_sentences, which_factor
 from todacomm.report.words.intervals_and_nulls import bracketed
 from todacomm.report.words.loops import loop_sentences
-from todacomm.report.words.phrases import expansions_in_order, number
+from todacomm.report.words.phrases import expansions_in_order, padded
 
 N = 60
 
@@ -53,11 +53,11 @@ def test_terminal_report_and_comparison_begin_with_the_same_expansion(distinct):
     profile = measured(spread_out(distinct))
     sound = next(e for e in profile.expansions if not e.doubt)
     first, *behind = growth_lines(profile)
-    assert first.startswith(f"expansion {sound.growth.baseline} → {sound.growth.peak}: {number(sound.growth.ratio, 3)}")
-    assert f"expansion {number(sound.growth.ratio)}" in told(profile)
+    assert first.startswith(f"expansion {sound.growth.baseline} → {sound.growth.peak}: {padded(sound.growth.ratio, 3)}")
+    assert f"expansion {padded(sound.growth.ratio)}" in told(profile)
     row = compare([profile]).rows[0]
     assert (row.baseline, row.expansion) == (sound.growth.baseline, sound.growth.ratio)
-    assert f"expansion {number(row.expansion)}" in next(answer_of_comparison(compare([profile]), {})).text
+    assert f"expansion {padded(row.expansion)}" in list(answer_of_comparison(compare([profile]), {}))[1].text
     assert [("doubtful" in line, "embedding" in line) for line in behind] == [(True, True)] * (distinct < 30)
 
 

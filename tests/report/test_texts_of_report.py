@@ -37,7 +37,7 @@ def test_the_answer_stands_first_with_all_three_numbers_and_the_peak():
     text = part(interpretation(profile), "The answer")
     assert f"From embedding to its peak at {growth.peak}" in text
     assert (
-        f"expansion {phrases.number(growth.ratio)} = scale growth {phrases.number(growth.scale)} × shape growth {phrases.number(growth.shape)}"
+        f"expansion {phrases.padded(growth.ratio)} = scale growth {phrases.padded(growth.scale)} × shape growth {phrases.padded(growth.shape)}"
         in text
     )
     assert interpretation(profile).index("## The answer") < interpretation(profile).index("## What was measured")

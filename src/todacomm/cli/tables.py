@@ -65,8 +65,10 @@ def claimed_cells(profile: Profile, layer: str) -> dict[str, Number]:
 def show_table(profile: Profile) -> None:
     """The table of one profile with its marks explained underneath."""
     from todacomm.report.terminal.table import legend, summary_table
+    from todacomm.report.words.finding import finding
     from todacomm.report.words.loops import loop_sentences
 
+    console.out.print(finding(profile), style="bold", soft_wrap=True)
     console.out.print(summary_table(profile))
     for line in (legend(profile), *growth_lines(profile), *loop_sentences(profile)):
         if line:
@@ -89,14 +91,14 @@ def growth_lines(profile: Profile) -> list[str]:
 def growth_line(expansion: Expansion, profile: Profile) -> str:
     """An expansion with its factors and their intervals, or why there is none."""
     from todacomm.report.words.intervals_and_nulls import bracketed, growth_interval
-    from todacomm.report.words.phrases import number
+    from todacomm.report.words.phrases import padded
 
     growth = expansion.growth
     if growth is None:
         return f"expansion from {expansion.baseline or 'the first sound layer'} undefined ({expansion.reason})"
     doubt = f"  ○ doubtful, nothing is concluded from it: {expansion.doubt}" if expansion.doubt else ""
     ratio, scale, shape = (
-        f"{number(getattr(growth, part), 3)}{bracketed(growth_interval(profile, growth, part))}"
+        f"{padded(getattr(growth, part), 3)}{bracketed(growth_interval(profile, growth, part))}"
         for part in ("ratio", "scale", "shape")
     )
     factors = f"{ratio} = scale growth {scale} × shape growth {shape}"
@@ -104,16 +106,22 @@ def growth_line(expansion: Expansion, profile: Profile) -> str:
 
 
 def show_comparison(directory: Path, comparisons: "Iterable[Comparison]") -> None:
-    """The table of each comparison, what to bear in mind, a verdict on each pair, and where all of it is."""
+    """What each comparison found, its table, what to bear in mind, a verdict on each pair; last where all of it is, and
+    the one sentence to take home.
+    """
     from todacomm.report.terminal.table import comparison_legend, comparison_table
+    from todacomm.report.words.finding import finding_of_comparison, take_home
     from todacomm.report.words.pairs import verdicts
 
-    for comparison in comparisons:
+    shown = tuple(comparisons)
+    for comparison in shown:
+        console.out.print(finding_of_comparison(comparison), style="bold", soft_wrap=True)
         console.out.print(comparison_table(comparison))
         for line in (comparison_legend(comparison), *comparison.warnings, *verdicts(comparison)):
             if line:
                 console.out.print(line, soft_wrap=True)
-    console.page("Comparison", directory / "report.html")
+    console.out.print(f"\n{take_home(shown)}", style="bold", soft_wrap=True)
+    console.page("Read it here", directory / "report.html")
 
 
 def show_gate(outcomes: "Sequence[Judgement]", *, quiet: bool) -> None:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from todacomm.comparison.compare import Comparison, ModelRow, peak_of
 from todacomm.core.types import Number, Profile
@@ -21,9 +20,10 @@ from todacomm.report.document.pieces import (
 )
 from todacomm.report.layers import layer_document  # registered first: its closing sections serve every record
 from todacomm.report.layers.topology_sections import UNTESTED
+from todacomm.report.words.finding import finding_of_comparison, groups, over, sound_rows
 from todacomm.report.words.loops import loop_sentences
 from todacomm.report.words.pairs import ends
-from todacomm.report.words.phrases import H1_SHAPE, SAME, number, plural, rescaled, row_doubts, row_mark
+from todacomm.report.words.phrases import H1_SHAPE, SAME, number, padded, plural, rescaled, row_doubts, row_mark
 
 __all__ = ["comparison_document", "layer_document", "pair_sections"]
 
@@ -35,29 +35,23 @@ def comparison_document(compared: Sequence[tuple[str, Comparison, Context]]) -> 
     return Document(f"Comparison of {plural(len(names), 'model')}", ", ".join(names), parts)
 
 
-def sound_rows(rows: Iterable[ModelRow]) -> list[ModelRow]:
-    """The rows that may carry a sentence."""
-    return [r for r in rows if not r.doubt and r.expansion is not None and math.isfinite(r.expansion)]
-
-
-def groups(comparison: Comparison) -> list[tuple[str, list[ModelRow]]]:
-    """Rows that may be set side by side: of one dataset and one pooling, with a name."""
-    keyed = sorted(comparison.rows, key=lambda r: (r.data, r.pooling))
-    found = [(data, pooling, list(rows)) for (data, pooling), rows in groupby(keyed, key=lambda r: (r.data, r.pooling))]
-    return [(f"On {data}, pooling {pooling}", rows) for data, pooling, rows in found]
-
-
 @section("comparison", title="The answer", record=Comparison)
 def answer(comparison: Comparison, _: Context) -> Iterator[Piece]:
     """Where expansions are smallest and largest, and which factor sets them apart."""
-    found = groups(comparison)
+    yield Paragraph(finding_of_comparison(comparison), "answer")
+    found = labelled(comparison)
     if len(found) > 1 and all(len(rows) == 1 for _, rows in found):
-        yield Paragraph(unmatched([rows[0] for _, rows in found]), "answer")
+        yield Paragraph(unmatched([rows[0] for _, rows in found]))
     else:
         for name, rows in found:
-            yield Paragraph(f"{name}: {extremes(rows)}", "answer")
+            yield Paragraph(f"{name}: {extremes(rows)}")
     if comparison.failures:
         yield Paragraph(f"{plural(len(comparison.failures), 'model')} failed; see below.", "warning")
+
+
+def labelled(comparison: Comparison) -> list[tuple[str, list[ModelRow]]]:
+    """Rows that may be set side by side, with a name."""
+    return [(f"On {data}, pooling {pooling}", rows) for data, pooling, rows in groups(comparison)]
 
 
 def unmatched(rows: Sequence[ModelRow]) -> str:
@@ -83,7 +77,7 @@ def extremes(rows: Sequence[ModelRow]) -> str:
 def factors_of(row: ModelRow) -> str:
     """The three numbers that are always given together, with their layers."""
     return (
-        f"{number(row.expansion)} = scale growth {number(row.scale_growth)} × shape growth {number(row.shape_growth)} "
+        f"{padded(row.expansion)} = scale growth {padded(row.scale_growth)} × shape growth {padded(row.shape_growth)} "
         f"({row.baseline} to {row.peak_layer})"
     )
 
@@ -99,11 +93,6 @@ def apart(low: ModelRow, high: ModelRow) -> str:
         f"They differ {number(ratio, 3)} times: {number(scale, 3)} times in scale growth and {number(shape, 3)} times "
         "in shape growth."
     )
-
-
-def over(above: Number, below: Number) -> float:
-    """A ratio of two numbers that may be undefined."""
-    return above / below if above is not None and below else math.nan
 
 
 @section("comparison-warnings", title="What to bear in mind", record=Comparison)
@@ -171,7 +160,7 @@ def cell(row: ModelRow, profile: Profile, name: str) -> str:
     if isinstance(value, str) or name == "parameters":
         return f"{value:,}" if isinstance(value, int) else value or "–"
     if name in row.intervals:
-        return f"{number(value)} {ends(row.intervals[name])}"
+        return f"{padded(value)} {ends(row.intervals[name])}"
     if name == "largest_shape_growth":
         return at(value, row.largest_shape_layer) + (" ○" if row.largest_shape_doubt else "")
     return number(value)
@@ -187,7 +176,7 @@ def h1_cell(row: ModelRow, profile: Profile, *, scaled: bool) -> str:
 
 def at(value: Number, layer: str) -> str:
     """A number with its layer."""
-    return number(value) + (f" ({layer})" if value is not None else "")
+    return padded(value) + (f" ({layer})" if value is not None else "")
 
 
 from todacomm.report.comparison import pair_sections  # noqa: E402 -- registered here: pairs stand between the table and the figures
@@ -241,7 +230,7 @@ FACTORS = {"norm_place": "place of the norm", "kind": "direction of attention an
 @section("comparison-factors", title="The place of the norm, or the direction of attention?", record=Comparison)
 def factors(comparison: Comparison, _: Context) -> Iterator[Piece]:
     """Where kinds and norm places are crossed: geometric means of each, and which goes with the larger difference."""
-    for name, rows in groups(comparison):
+    for name, rows in labelled(comparison):
         sound = sound_rows(rows)
         if len(levels(sound, "kind")) < 2 and len(levels(sound, "norm_place")) < 2:
             continue

@@ -12,7 +12,7 @@ from todacomm.core.inference_types import ALPHA
 from todacomm.report.comparison.all_charts import charts_of
 from todacomm.report.document.pieces import Bullets, Context, Paragraph, Piece, Table, section
 from todacomm.report.words.pairs import GROWTHS, along, ends, plus, relative, verdict
-from todacomm.report.words.phrases import listed, number
+from todacomm.report.words.phrases import listed, number, padded
 
 BOTH_P = "p, adjusted p"
 MOST_TABLES = 8  # pairs that are shown one by one
@@ -81,7 +81,7 @@ def growth_table(pair: Pair) -> Table:
         f"{p.model}, {g.baseline} to {g.peak}" for p, g in zip((pair.first, pair.second), (a, b), strict=True) if g
     ]
     rows = (
-        (GROWTHS[part], number(d.first), number(d.second), plus(d.difference), f"{number(d.ratio.estimate)} {ends(d.ratio)}", both_p(d))
+        (GROWTHS[part], padded(d.first), padded(d.second), plus(d.difference), f"{padded(d.ratio.estimate)} {ends(d.ratio)}", both_p(d))
         for part, d in pair.growths.items()
     )  # fmt: skip
     return Table(("Growth", *heads, "Difference", "Ratio", BOTH_P), tuple(rows))

@@ -1,6 +1,7 @@
 """The page over several runs, whatever their models and texts: the answer of each, then all of them side by side."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from todacomm.comparison.compare import Comparison, baseline_index, row, warnings
 from todacomm.core.types import Profile
@@ -33,7 +34,5 @@ def several_document(beside: Comparison, labels: Sequence[str], context: Context
 
 
 def answer_of(profile: Profile) -> str:
-    """The first sentences on a profile; loops, marks and doubts stand with the others in the tables."""
-    return " ".join(
-        piece.text for piece in answer(profile, {}) if isinstance(piece, Paragraph) and piece.tone == "answer"
-    )
+    """What was found, in plain words and with its numbers; loops, marks and doubts stand with the others in the tables."""
+    return " ".join(piece.text for piece in islice(answer(profile, {}), 2) if isinstance(piece, Paragraph))

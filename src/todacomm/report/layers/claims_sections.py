@@ -17,7 +17,16 @@ from todacomm.report.words.intervals_and_nulls import (
     the_test,
 )
 from todacomm.report.words.loops import distances
-from todacomm.report.words.phrases import H0_SHAPE, H0_TOTAL, H1_SHAPE, H1_TOTAL, layer_list, number, plural, share
+from todacomm.report.words.phrases import (
+    H0_SHAPE,
+    H0_TOTAL,
+    H1_SHAPE,
+    H1_TOTAL,
+    layer_list,
+    padded,
+    plural,
+    share,
+)
 from todacomm.statistics.loop_test import LOOP
 from todacomm.statistics.null_models import null_models
 
@@ -73,7 +82,7 @@ def interval_table(profile: Profile, _: Context) -> Iterator[Piece]:
 
 def valued(m: Measurement, profile: Profile, name: str) -> str:
     """A number with its interval."""
-    return f"{number(phrases.summary_of(m, name))}{bracketed(interval_of(m, profile, name))}"
+    return f"{padded(phrases.summary_of(m, name))}{bracketed(interval_of(m, profile, name))}"
 
 
 @section("nulls", title="Against noise")

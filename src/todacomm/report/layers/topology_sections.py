@@ -10,6 +10,7 @@ from todacomm.homology.metrics import SCALED
 from todacomm.report.document.pieces import Bullets, Context, Paragraph, Piece, Table, picture_parts, section
 from todacomm.report.words import phrases
 from todacomm.report.words.expansion import changed, factorisation, null_sentences, which_factor
+from todacomm.report.words.finding import finding
 from todacomm.report.words.loops import loop_sentences
 from todacomm.report.words.phrases import (
     H0_RAW,
@@ -22,6 +23,7 @@ from todacomm.report.words.phrases import (
     layer_list,
     listed,
     number,
+    padded,
     plural,
     raw_unit,
     rescaled,
@@ -39,20 +41,20 @@ UNTESTED = (
 
 @section("answer", title="The answer")
 def answer(profile: Profile, _: Context) -> Iterator[Piece]:
-    """The first sentences: what expands, by how much, and whether it is scale or shape."""
+    """The finding in plain words, then with its numbers: what expands, by how much, and whether it is scale or shape."""
+    yield Paragraph(finding(profile), "answer")
     if single(profile) or not profile.expansions:
-        yield Paragraph(one_cloud(profile), "answer")
+        yield Paragraph(one_cloud(profile))
     elif (leading := phrases.leading_expansion(profile)) is not None and leading.growth is not None:
         g = leading.growth
         yield Paragraph(
             f"From {g.baseline} to its peak at {g.peak}, the H0 total persistence of {profile.model} {changed(g, profile)}: "
-            f"{factorisation(g, profile)}. {which_factor(g, profile, leading.matched)}",
-            "answer",
+            f"{factorisation(g, profile)}. {which_factor(g, profile, leading.matched)}"
         )
         for sentence in null_sentences(profile, g):
             yield Paragraph(sentence)
     else:
-        yield Paragraph(f"No expansion can be claimed for {profile.model}: {no_claim(profile)}.", "answer")
+        yield Paragraph(f"No expansion can be claimed for {profile.model}: {no_claim(profile)}.")
     if said := loop_sentences(profile):
         yield Paragraph(said[0])
     if marked := phrases.mark_lines(profile):
@@ -133,9 +135,9 @@ def cell(m: Measurement, name: str) -> str:
     if name == "variance_kept":
         return share(m.facts.variance_kept)
     if name in ("distinct_points", "scale"):
-        return number(getattr(m.facts, name))
+        return padded(getattr(m.facts, name))
     value = None if name.endswith(SCALED) and m.facts.undefined else summary_of(m, name)
-    return number(value) if value is not None else f"undefined ({m.facts.undefined or 'no bar'})"
+    return padded(value) if value is not None else f"undefined ({m.facts.undefined or 'no bar'})"
 
 
 @section("figures", title="Figures", brief=False)
@@ -281,7 +283,7 @@ def expansion(profile: Profile, _: Context) -> Iterator[Piece]:
 
 def growth_row(growth: Growth, to: str, mark: str) -> tuple[str, ...]:
     """One line of the table of expansions."""
-    values = (number(x) for x in (growth.ratio, growth.scale, growth.shape))
+    values = (padded(x) for x in (growth.ratio, growth.scale, growth.shape))
     return (growth.baseline, to, f"{growth.points:,}", *values, mark)
 
 

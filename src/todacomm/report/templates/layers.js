@@ -18,10 +18,20 @@
   function between(low, high) {
     if (!known(low) || !known(high)) return "";
     const digits = digitsOf(low, high);
-    return `[${number(low, digits)}, ${number(high, digits)}]`;
+    const largest = Math.max(Math.abs(low), Math.abs(high));
+    const decimals = largest > 0 ? digits - 1 - Math.floor(Math.log10(largest)) : 0;
+    if ((Number.isInteger(low) && Number.isInteger(high)) || decimals < 0 || decimals > 6) return `[${number(low, digits)}, ${number(high, digits)}]`;
+    const fixed = (x) => x.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+    return `[${fixed(low)}, ${fixed(high)}]`;
   }
 
-  const valued = (x, low, high) => number(x, known(low) && known(high) ? digitsOf(low, high) : 4);
+  /* A number with the zeros that belong to its digits; whole ones as they are. */
+  function padded(x, digits) {
+    const short = number(x, digits);
+    return !known(x) || !Number.isFinite(x) || Number.isInteger(x) || /[,e]/.test(short) ? short : x.toPrecision(digits);
+  }
+
+  const valued = (x, low, high) => padded(x, known(low) && known(high) ? digitsOf(low, high) : 4);
   const pText = (p) => (known(p) ? (p < 0.0995 ? Number(p.toPrecision(2)).toString() : p.toFixed(2)) : "");
   const percent = (x) => (known(x) ? `${number(100 * x, x >= 0.9995 ? 4 : 3)} %` : "undefined");
   const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1).replace(/\.*$/, ".");
@@ -164,7 +174,7 @@
   function readout({ state, profiles }) {
     const [profile, i] = [profiles[state.profile], state.layer];
     const { value, low, high, test } = claim(profile, keyOf(state.metric, free(state)), i);
-    const noise = known(test.mean) ? `; noise ${number(test.mean, 3)} ${between(test.low, test.high)}${known(test.p) ? `, p ${pText(test.p)}` : ""}` : "";
+    const noise = known(test.mean) ? `; noise ${valued(test.mean, test.low, test.high)} ${between(test.low, test.high)}${known(test.p) ? `, p ${pText(test.p)}` : ""}` : "";
     return `${profiles.length > 1 ? `${profile.label}, ` : ""}${profile.layers[i]}: ${state.metric.label} ${valued(value, low, high)} ${between(low, high)}${noise}${profile.strip.doubt[i] ? "; doubtful" : ""}`;
   }
 
@@ -232,6 +242,6 @@
 
   const titleOf = ({ state, profiles }) => `${labelOf(state.metric, free(state), profiles)} along the layers`;
 
-  todacomm.layers = { known, between, valued, pText, percent, listed, sentence, cut, free, keyOf, labelOf, claim, inkOf, labelled, choice, toggle };
+  todacomm.layers = { known, between, padded, valued, pText, percent, listed, sentence, cut, free, keyOf, labelOf, claim, inkOf, labelled, choice, toggle };
   todacomm.explorers.layers = explorer;
 })();

@@ -217,7 +217,7 @@
       const isFree = state.free && metric.scaled;
       const { value, low, high, test } = claim(profile, keyOf(metric, state.free), state.layer);
       const unit = isFree ? "/ median distance" : metric.degree === 0 || metric.integer ? "" : profile.unit;
-      const noise = known(test.mean) ? `${number(test.mean, 3)} ${between(test.low, test.high)}` : "";
+      const noise = known(test.mean) ? `${valued(test.mean, test.low, test.high)} ${between(test.low, test.high)}` : "";
       return [metric.label, unit, valued(value, low, high), ...(Object.keys(profile.low).length ? [between(low, high)] : []), ...(tested ? [noise, ...["p", "family_wise"].map((k) => pText(test[k]))] : [])];
     };
     const rows = metrics.filter((m) => profile.values[keyOf(m, state.free)]).map(row);

@@ -90,7 +90,7 @@
   function hoverOf(profile, i, key) {
     const { value, low, high, test } = claim(profile, key, i);
     const lines = [`<b>${text(profile.label)}, ${text(profile.layers[i])}</b>`, `${valued(value, low, high)} ${between(low, high)}`];
-    if (known(test.mean)) lines.push(`noise: ${number(test.mean, 3)} ${between(test.low, test.high)}`);
+    if (known(test.mean)) lines.push(`noise: ${valued(test.mean, test.low, test.high)} ${between(test.low, test.high)}`);
     if (known(test.p)) lines.push(`p ${pText(test.p)}${known(test.family_wise) ? `, family-wise ${pText(test.family_wise)}` : ""}`);
     if (profile.strip.doubt[i]) lines.push(wrapped(`doubtful: ${profile.strip.doubt[i]}`, 48));
     return lines.join("<br>");

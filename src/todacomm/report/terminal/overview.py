@@ -24,7 +24,17 @@ from todacomm.report.training.tables import answer as answer_of_training
 from todacomm.report.words import phrases
 from todacomm.report.words.intervals_and_nulls import bracketed, interval_of, the_test
 from todacomm.report.words.loops import loop_cell
-from todacomm.report.words.phrases import H0_SHAPE, H0_TOTAL, H1_SHAPE, H1_TOTAL, number, plural, share, summary_of
+from todacomm.report.words.phrases import (
+    H0_SHAPE,
+    H0_TOTAL,
+    H1_SHAPE,
+    H1_TOTAL,
+    number,
+    padded,
+    plural,
+    share,
+    summary_of,
+)
 from todacomm.statistics.loop_test import LOOP
 
 MOST_LAYERS, MOST_STEPS = 22, 10  # marks of a sparkline in a terminal of 80 columns
@@ -129,7 +139,7 @@ def layer_table(profile: Profile) -> Table:
 def value_text(m: Measurement, profile: Profile, key: str) -> str:
     """A number with its interval; a dash where a ratio is undefined."""
     value = summary_of(m, key)
-    return "–" if value is None else f"{number(value, 3)}{bracketed(interval_of(m, profile, key))}"
+    return "–" if value is None else f"{padded(value, 3)}{bracketed(interval_of(m, profile, key))}"
 
 
 def language_line(profile: Profile) -> str:

@@ -14,6 +14,7 @@ from todacomm.report.words.phrases import (
     H1_SHAPE,
     H1_TOTAL,
     number,
+    padded,
     row_doubts,
     row_mark,
     share,
@@ -57,9 +58,9 @@ def _cells(m: Measurement, keys: list[str]) -> list[str]:
     return [
         f"{facts.distinct_points:,}",
         share(facts.variance_kept),
-        number(facts.scale),
+        padded(facts.scale),
         *radius,
-        *map(number, numbers),
+        *map(padded, numbers),
     ]
 
 
@@ -90,9 +91,9 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def _comparison_cells(row: ModelRow) -> list[str]:
-    factors = [number(x, 3) for x in (row.expansion, row.scale_growth, row.shape_growth)]
-    shape = number(row.largest_shape_growth, 3) + (" ○" if row.largest_shape_doubt else "")
-    bits = "–" if row.bits_per_byte is None else number(row.bits_per_byte)
+    factors = [padded(x, 3) for x in (row.expansion, row.scale_growth, row.shape_growth)]
+    shape = padded(row.largest_shape_growth, 3) + (" ○" if row.largest_shape_doubt else "")
+    bits = "–" if row.bits_per_byte is None else padded(row.bits_per_byte)
     return [*factors, row.peak_layer or "–", shape, bits]
 
 

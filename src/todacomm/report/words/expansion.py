@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from todacomm.core.inference_types import Grown
 from todacomm.core.types import Growth, Profile
 from todacomm.report.words.intervals_and_nulls import bracketed, growth_interval, holds_one
-from todacomm.report.words.phrases import SAME, number, plural, share, times
+from todacomm.report.words.phrases import SAME, number, padded, plural, share, times
 
 
 def factorisation(growth: Growth, profile: Profile | None = None) -> str:
     """The three numbers that are always given together, with their intervals where a profile has them."""
     ratio, scale, shape = (
-        f"{number(getattr(growth, part))}{bracketed(growth_interval(profile, growth, part) if profile else None)}"
+        f"{padded(getattr(growth, part))}{bracketed(growth_interval(profile, growth, part) if profile else None)}"
         for part in ("ratio", "scale", "shape")
     )
     return f"expansion {ratio} = scale growth {scale} × shape growth {shape}"

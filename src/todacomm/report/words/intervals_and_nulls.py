@@ -12,8 +12,21 @@ def bracketed(interval: Interval | None) -> str:
     """``[low, high]`` with a space before it; nothing where there is none."""
     if interval is None or interval.low is None or interval.high is None:
         return ""
-    digits = digits_of(interval.low, interval.high)
-    return f" [{number(interval.low, digits)}, {number(interval.high, digits)}]"
+    return f" {between(interval.low, interval.high)}"
+
+
+def between(low: float, high: float) -> str:
+    """``[low, high]`` with one number of decimals, as many as the interval allows.
+
+    >>> between(0.7951, 1.0012), between(23.1, 49.8), between(491.0, 499.0)
+    ('[0.80, 1.00]', '[23, 50]', '[491, 499]')
+    """
+    digits = digits_of(low, high)
+    largest = max(abs(low), abs(high))
+    decimals = digits - 1 - math.floor(math.log10(largest)) if largest > 0 else 0
+    if (float(low).is_integer() and float(high).is_integer()) or not 0 <= decimals <= 6:
+        return f"[{number(low, digits)}, {number(high, digits)}]"
+    return f"[{low:,.{decimals}f}, {high:,.{decimals}f}]"
 
 
 def digits_of(low: float, high: float) -> int:

@@ -9,8 +9,8 @@ from todacomm.comparison.diagram_tests import Apart, DiagramDistance
 from todacomm.comparison.differences import Difference, GrowthDifference, Matched, Pair
 from todacomm.core.inference_types import ALPHA, Interval
 from todacomm.core.types import Number
-from todacomm.report.words.intervals_and_nulls import p_text
-from todacomm.report.words.phrases import listed, number, plural
+from todacomm.report.words.intervals_and_nulls import between, p_text
+from todacomm.report.words.phrases import listed, padded, plural
 
 HEADLINES = {
     "scale": "median distance",
@@ -87,7 +87,7 @@ def doubt_of_growths(pair: Pair) -> str:
 
 def growth_text(found: GrowthDifference) -> str:
     """The difference, and the ratio with its interval, to which the p-value belongs."""
-    return f"{plus(found.difference)}, {number(found.ratio.estimate, 3)} times {ends(found.ratio)}"
+    return f"{plus(found.difference)}, {padded(found.ratio.estimate, 3)} times {ends(found.ratio)}"
 
 
 def significant(p: float | None) -> bool:
@@ -97,20 +97,22 @@ def significant(p: float | None) -> bool:
 
 def plus(value: Number) -> str:
     """A difference with its sign."""
-    return f"{'+' if (value or 0) > 0 else ''}{number(value, 3)}"
+    return f"{'+' if (value or 0) > 0 else ''}{padded(value, 3)}"
 
 
 def ends(interval: Interval, *, percent: bool = False) -> str:
     """``[low, high]``, or why there is none."""
     if interval.low is None or interval.high is None:
         return f"(no interval: {interval.note})"
-    low, high = (in_percent(x) if percent else number(x, 3) for x in (interval.low, interval.high))
+    if not percent:
+        return between(interval.low, interval.high)
+    low, high = (in_percent(x) for x in (interval.low, interval.high))
     return f"[{low}, {high}]"
 
 
 def in_percent(share: float) -> str:
     """A signed share as a percentage."""
-    return f"{'+' if share > 0 else ''}{number(100 * share, 3)} %"
+    return f"{'+' if share > 0 else ''}{padded(100 * share, 3)} %"
 
 
 def relative(interval: Interval) -> str:

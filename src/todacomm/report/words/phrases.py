@@ -29,6 +29,18 @@ def number(value: Number | int, digits: int = 4) -> str:
     return f"{value:,.0f}"
 
 
+def padded(value: Number | int, digits: int = 4) -> str:
+    """A number that was measured: as `number`, with the zeros that belong to its digits; whole ones as they are.
+
+    >>> padded(1.2999, 3), padded(39.004, 3), padded(382.0), padded(0.05, 2)
+    ('1.30', '39.0', '382', '0.050')
+    """
+    if value is None or not math.isfinite(value) or float(value).is_integer():
+        return number(value, digits)
+    short = number(value, digits)
+    return short if "," in short or "e" in short else f"{value:#.{digits}g}".removesuffix(".")
+
+
 def share(value: float, digits: int = 1) -> str:
     """A share from 0 to 1 as a percentage."""
     return f"{100 * value:.{digits}f} %"
