@@ -1,4 +1,4 @@
-"""Training of small networks on small tasks: tasks, networks, the loop, what is observed of it, the signature of grokking."""
+"""Train small networks on small tasks, observe them, and decide whether they show the signature of grokking."""
 
 __all__ = [
     "digit_images",

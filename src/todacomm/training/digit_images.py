@@ -1,4 +1,4 @@
-"""The control without a cyclic structure: images of digits, to be told apart by a perceptron on their pixels."""
+"""The control task without a cyclic structure: classify images of digits by their pixels."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +11,7 @@ from todacomm.core.errors import MissingExtra, ModelUnavailable, UnknownName
 from todacomm.training.train_test_split import Labels, Split
 
 SOURCES = ("auto", "mnist", "digits")
-LARGEST = 10_000  # images of MNIST that are taken: its test set, so that one pass is short
+LARGEST = 10_000  # images of MNIST to take: its test set, so that one pass is short
 
 
 Loaded = tuple[str, Float[np.ndarray, "m d"], Int[np.ndarray, " m"]]  # name, images, digits
@@ -21,13 +21,13 @@ Loaded = tuple[str, Float[np.ndarray, "m d"], Int[np.ndarray, " m"]]  # name, im
 class Images(Split):
     """Images of the digits 0 to 9, and which of them are trained on: a task without a cyclic structure.
 
-    A network that groks on images has no clock to form, so it shows what the signature of grokking looks like without a loop.
+    A network that groks on images has no clock to form: its signature of grokking shows no loop.
 
     Attributes
     ----------
     source : {"auto", "mnist", "digits"}, default "auto"
-        ``"digits"``: 1,797 images of 8 × 8 that come with scikit-learn. ``"mnist"``: 10,000 of 28 × 28 from the hub. ``"auto"``: MNIST
-        where the hub can be reached, else the digits.
+        ``"digits"``: 1,797 images of 8 × 8 that come with scikit-learn. ``"mnist"``: 10,000 of 28 × 28 from the hub.
+        ``"auto"``: MNIST where the hub can be reached, else the digits.
     train_fraction : float, default 0.3
         Share of the images that are trained on.
     permuted : float, default 0
@@ -73,7 +73,7 @@ class Images(Split):
 
     @property
     def name(self) -> str:
-        """Which images were taken."""
+        """The name of the images that were loaded."""
         return self._loaded[0]
 
     @property
@@ -88,12 +88,12 @@ class Images(Split):
 
     @property
     def count(self) -> int:
-        """How many images there are."""
+        """The number of images."""
         return len(self.answers)
 
     @property
     def size(self) -> int:
-        """The numbers of an image are its pixels."""
+        """The number of pixels of an image."""
         return self.inputs.shape[1]
 
     classes = 10
@@ -106,7 +106,7 @@ class Images(Split):
 
 @cache
 def loaded(source: str) -> Loaded:
-    """The images of a source; a hub that cannot be reached is asked once."""
+    """Load the images of a source; an unreachable hub is asked once."""
     if source == "digits":
         return digits()
     try:
@@ -118,7 +118,7 @@ def loaded(source: str) -> Loaded:
 
 
 def digits() -> Loaded:
-    """The digits of scikit-learn (UCI, 8 × 8)."""
+    """Load the digits of scikit-learn (UCI, 8 × 8)."""
     try:
         from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # it has no types
     except ModuleNotFoundError:
@@ -128,7 +128,7 @@ def digits() -> Loaded:
 
 
 def mnist() -> Loaded:
-    """The test images of MNIST from the hub."""
+    """Load the test images of MNIST from the hub."""
     try:
         from datasets import load_dataset
         from datasets.exceptions import DatasetNotFoundError
@@ -139,7 +139,8 @@ def mnist() -> Loaded:
         found: Any = load_dataset("ylecun/mnist", split="test")
     except (OSError, ValueError, DatasetNotFoundError, HfHubHTTPError, OfflineModeIsEnabled) as problem:
         raise ModelUnavailable(
-            f"MNIST cannot be had from the hub ({str(problem).splitlines()[0]}). Use --images digits, which needs no network"
+            f"MNIST cannot be had from the hub ({str(problem).splitlines()[0]}). "
+            "Use --images digits, which needs no network"
         ) from problem
     pixels = np.stack([np.asarray(image, dtype=np.float32).ravel() / 255 for image in found["image"][:LARGEST]])
     return "MNIST", pixels, np.array(found["label"][:LARGEST], dtype=np.int64)

@@ -1,7 +1,7 @@
-"""The Fourier basis of a finite cyclic group, and how much of an embedding or of logits lies in few of its frequencies.
+"""Fourier analysis on a finite cyclic group: how few frequencies hold an embedding or logits.
 
-Addition mod p is diagonal in the characters of the residues, multiplication in those of their discrete logarithms. Nanda et al. 2023,
-https://arxiv.org/abs/2301.05217; Chughtai et al. 2023, https://arxiv.org/abs/2302.03025.
+Addition mod p is diagonal in the characters of the residues, multiplication in those of their discrete logarithms.
+Nanda et al. 2023, https://arxiv.org/abs/2301.05217; Chughtai et al. 2023, https://arxiv.org/abs/2302.03025.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Points = Float[np.ndarray, "n d"]
 Spectrum = Float[np.ndarray, " f"]
 Logits = Float[np.ndarray, "m c"]
 Frequencies = Sequence[int]
-ROWS = 4096  # of logits that are held in float64 at a time
+ROWS = 4096  # of logits, converted to float64 at a time
 
 
 def is_prime(number: int) -> bool:
@@ -26,7 +26,7 @@ def is_prime(number: int) -> bool:
 
 
 def primitive_root(p: int) -> int:
-    """The smallest g whose powers are all residues but 0. Raises InvalidInput where p is not prime."""
+    """Return the smallest g whose powers are all residues but 0. Raises InvalidInput where p is not prime."""
     if not is_prime(p):
         raise InvalidInput(f"{p} is not prime; expected a prime, since only its residues but 0 are the powers of one")
     factors = [d for d in range(2, p) if (p - 1) % d == 0 and is_prime(d)]
@@ -38,8 +38,8 @@ def primitive_root(p: int) -> int:
 class Characters:
     """The characters of a cyclic group whose elements are some of the inputs.
 
-    Input ``members[i]`` is the element ``places[i]`` of Z/``order``. Frequency k = 1 … order // 2 is the pair cos, sin of 2πk·place / order;
-    at k = order / 2 of an even order the sine is zero.
+    Input ``members[i]`` is the element ``places[i]`` of Z/``order``. Frequency k = 1 … order // 2 is the pair cos, sin
+    of 2πk·place / order; at k = order / 2 the sine is zero.
     """
 
     order: int
@@ -51,18 +51,18 @@ class Characters:
         return np.arange(1, self.order // 2 + 1)
 
     def waves(self, frequencies: Frequencies, places: Int[np.ndarray, " m"]) -> Float[np.ndarray, "m w"]:
-        """The columns cos, sin of each frequency at these places, of squared norm order / 2 over the group (or order)."""
+        """Columns cos, sin of each frequency at these places; squared norm order / 2 (or order) over the group."""
         angles = 2 * np.pi * np.outer(places, np.asarray(frequencies)) / self.order
         return np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(len(places), -1)
 
 
 def additive_characters(p: int) -> Characters:
-    """Those of the residues under addition; p need not be prime."""
+    """The characters of the residues under addition; p need not be prime."""
     return Characters(p, np.arange(p), np.arange(p))
 
 
 def multiplicative_characters(p: int) -> Characters:
-    """Those of the residues but 0 under multiplication: the place of g^j is j, for the smallest primitive root g."""
+    """The characters of the nonzero residues under multiplication: g^j has place j, g the least primitive root."""
     root = primitive_root(p)
     logarithm = np.zeros(p, dtype=np.int64)
     power = 1
@@ -75,7 +75,7 @@ def multiplicative_characters(p: int) -> Characters:
 
 
 def members_in_order(embedding: Points, characters: Characters) -> Float[np.ndarray, "order d"]:
-    """The members' rows about their mean, in the order of the group."""
+    """The centred rows of the members, in the order of the group."""
     rows = embedding[characters.members].astype(np.float64)
     ordered = np.empty_like(rows)
     ordered[characters.places] = rows - rows.mean(axis=0)
@@ -83,7 +83,7 @@ def members_in_order(embedding: Points, characters: Characters) -> Float[np.ndar
 
 
 def coefficients(embedding: Points, characters: Characters) -> Float[np.ndarray, "f 2 d"]:
-    """The cosine and sine coefficients of each frequency, scaled so that their squares sum to the variance of the members."""
+    """Cosine and sine coefficients of each frequency; their squares sum to the variance of the members."""
     found = np.fft.rfft(members_in_order(embedding, characters), axis=0)[1:] * np.sqrt(2) / characters.order
     if characters.order % 2 == 0:
         found[-1] /= np.sqrt(2)
@@ -91,7 +91,7 @@ def coefficients(embedding: Points, characters: Characters) -> Float[np.ndarray,
 
 
 def power_spectrum(embedding: Points, characters: Characters) -> Spectrum:
-    """The share of the variance of the members' rows at each frequency 1 … order // 2; zeros for equal rows."""
+    """Fraction of the variance of the members at each frequency 1 … order // 2; zeros for equal rows."""
     return shares(coefficients(embedding, characters))
 
 
@@ -103,36 +103,35 @@ def shares(table: Float[np.ndarray, "f 2 d"]) -> Spectrum:
 
 
 def top_share(spectrum: Spectrum, k: int = 5) -> float:
-    """The share of the ``k`` strongest frequencies."""
+    """The fraction of power in the ``k`` strongest frequencies."""
     return float(np.sort(spectrum)[::-1][:k].sum())
 
 
 def participation_ratio(spectrum: Spectrum) -> float:
-    """How many frequencies share the power: (Σ P)² / Σ P², from 1 to their number; 0 for an empty spectrum."""
+    """Effective number of frequencies: (Σ P)² / Σ P², from 1 to their number; 0 for an empty spectrum."""
     squares = float((spectrum**2).sum())
     return float(spectrum.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def gini(spectrum: Spectrum) -> float:
-    """How unequal the powers are: 0 where all are equal, (f − 1) / f where one has everything. Gini 1912."""
+    """Gini coefficient (1912) of the powers: 0 where all are equal, (f − 1) / f where one has everything."""
     ordered, f = np.sort(spectrum), len(spectrum)
     total = float(ordered.sum())
     return float(2 * (np.arange(1, f + 1) * ordered).sum() / (f * total) - (f + 1) / f) if total > 0 else 0.0
 
 
 def dominant(spectrum: Spectrum, k: int = 5) -> list[int]:
-    """The ``k`` strongest frequencies, the strongest first; equal ones by number."""
+    """The ``k`` strongest frequencies, strongest first; equal ones by number."""
     return [int(i) + 1 for i in np.argsort(-spectrum, kind="stable")[:k]]
 
 
 def plane(
     embedding: Points, characters: Characters, frequency: int, table: Float[np.ndarray, "f 2 d"] | None = None
 ) -> Float[np.ndarray, "order 2"]:
-    """The members' rows, in the order of the group, on the plane of one frequency, over their root mean square radius there.
+    """Project the members, in the order of the group, on the plane of one frequency; divide by their RMS radius there.
 
-    The axes are orthonormal and as near as can be to the cosine and the sine, so that a circle is a circle. Points that lie
-    on a line or at one place have no such plane and stay where they are (on an axis, at 0). ``table`` are the `coefficients`, where
-    they are known.
+    The axes are orthonormal and as close as possible to cosine and sine, so that a circle stays a circle. Points on a
+    line or at one place stay there (on an axis, at 0). ``table``: the `coefficients`, if known.
     """
     waves = (coefficients(embedding, characters) if table is None else table)[frequency - 1]
     u, _, v = np.linalg.svd(waves, full_matrices=False)
@@ -147,10 +146,9 @@ def plane(
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class PairTask:
-    """What the spectra of logits need of a task: the arguments of each pair (those with both in the group), and its labels.
+    """A task as the spectra of logits need it.
 
-    ``places`` (m,) is place(a) ± place(b) mod order, the element of the group on which the answer depends, −1 where a or b is
-    no member.
+    ``places`` (m,) is place(a) ± place(b) mod order, the element that decides the answer; −1 where a or b is no member.
     """
 
     characters: Characters
@@ -161,7 +159,7 @@ class PairTask:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Loss (nats) and accuracy with the key frequencies alone, and without them."""
+    """Loss (nats) and accuracy restricted to the key frequencies, and excluding them."""
 
     frequencies: tuple[int, ...]
     restricted_loss: float
@@ -171,7 +169,7 @@ class Progress:
 
 
 def places_of(pairs: Int[np.ndarray, "m 2"], characters: Characters, sign: int) -> Int[np.ndarray, " m"]:
-    """The element of the group on which the answer to each pair depends; −1 where one of both is no member."""
+    """The element of the group that decides the answer to each pair; −1 where an input is no member."""
     place = np.full(int(max(pairs.max(), characters.members.max())) + 1, -1)
     place[characters.members] = characters.places
     first, second = place[pairs[:, 0]], place[pairs[:, 1]]
@@ -179,7 +177,7 @@ def places_of(pairs: Int[np.ndarray, "m 2"], characters: Characters, sign: int) 
 
 
 def along_answers(logits: Logits, task: PairTask) -> tuple[Float[np.ndarray, "order c"], Int[np.ndarray, " order"]]:
-    """The mean logits of all pairs with the same answer, which hold every component on waves of that answer, and how many they are."""
+    """Mean logits of all pairs with one answer, and their number; every wave along the answers survives the mean."""
     order = np.argsort(task.places, kind="stable")
     order = order[np.count_nonzero(task.places < 0) :]
     counts = np.bincount(task.places[order], minlength=task.characters.order)
@@ -197,13 +195,12 @@ def key_frequencies(along: Float[np.ndarray, "order c"], characters: Characters,
 
 
 def progress(logits: Logits, task: PairTask, frequencies: Frequencies | None = None) -> Progress:
-    """Restricted and excluded loss and accuracy, on the logits (m, c) of all pairs of a task.
+    """Compute restricted and excluded loss and accuracy from the logits (m, c) of all pairs of a task.
 
-    Restricted: the logits projected on cos and sin of w_k(a ± b) for the key frequencies, and the mean, over all these pairs; excluded:
-    the logits without those projections, over the training pairs. Where the pairs are not all there are, the projection is by least
-    squares on these. Key frequencies are, where not given, the five with the most
-    power in these logits. Nanda et al. 2023, https://arxiv.org/abs/2301.05217, who take those of the trained network; a network that
-    still trains does not know them.
+    Restricted: the mean plus the projection on cos and sin of w_k(a ± b) of the key frequencies, over all these pairs.
+    Excluded: the logits minus that projection, over the training pairs. On a subset of pairs the projection is by least
+    squares. Key frequencies default to the five with the most power in these logits; Nanda et al. 2023
+    (https://arxiv.org/abs/2301.05217) take those of the trained network, which are unknown during training.
     """
     along, counts = along_answers(logits, task)
     chosen = key_frequencies(along, task.characters) if frequencies is None else list(frequencies)
@@ -223,7 +220,7 @@ def progress(logits: Logits, task: PairTask, frequencies: Frequencies | None = N
 def restricted_scores(
     restricted: Float[np.ndarray, "order c"], places: Int[np.ndarray, " m"], labels: Int[np.ndarray, " m"]
 ) -> tuple[float, float]:
-    """`loss_and_accuracy` of the logits restricted[places], each pair of a place and a label computed once."""
+    """Compute `loss_and_accuracy` of restricted[places], once for each pair of a place and a label."""
     classes = restricted.shape[1]
     pairs, inverse = np.unique(places * classes + labels, return_inverse=True)
     place, label = np.divmod(pairs, classes)
@@ -232,19 +229,20 @@ def restricted_scores(
 
 
 def loss_and_accuracy(logits: Logits, labels: Int[np.ndarray, " m"]) -> tuple[float, float]:
-    """Mean cross-entropy in nats, in float64, and the share of right answers."""
+    """Mean cross-entropy in nats, in float64, and accuracy."""
     parts = range(0, len(labels), ROWS)
     total = sum(float(cross_entropies(logits[i : i + ROWS], labels[i : i + ROWS]).sum()) for i in parts)
     return total / len(labels), float((logits.argmax(axis=1) == labels).mean())
 
 
 def cross_entropies(logits: Logits, labels: Int[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
-    """The cross-entropy of each row: log(1 + Σ exp(z − z_right)) over the other classes, which keeps the digits of a sure answer.
+    """Cross-entropy of each row, as log(1 + Σ exp(z − z_right)) over the other classes.
 
-    log Σ exp z − z_right is a difference of two numbers of the size of the logits: its digits end at 1e-8 in float32, at 1e-16 in float64.
+    log Σ exp z − z_right subtracts numbers as large as the logits, so that losses below 1e-8 (float32) or 1e-16
+    (float64) are lost.
     """
     rows = np.arange(len(labels))
-    with np.errstate(invalid="ignore"):  # of a network whose logits are infinite: NaN, as they are
+    with np.errstate(invalid="ignore"):  # infinite logits give NaN
         ahead = logits - logits[rows, labels].astype(np.float64)[:, None]
         ahead[rows, labels] = -np.inf
         top = ahead.max(axis=1)

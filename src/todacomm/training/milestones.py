@@ -1,4 +1,4 @@
-"""Course → when it memorised and generalised, how it ends, and how far a number rose from its plateau. Pure."""
+"""Milestones of a trajectory: when it memorised and generalised, how it ends, how far a number rose. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from todacomm.statistics.changepoints import Series, steady_rise
 from todacomm.training.observe import Course
 
 MEMORISED, GENERALISED, IN_A_ROW = 0.98, 0.99, 3
-DELAY = 2.0  # grokked: generalised at so many times the step of memorising, or later
-LOW = 0.5  # grokked: test accuracy when it memorised is below this
+DELAY = 2.0  # grokked: generalised at this multiple of the step of memorising, or later
+LOW = 0.5  # grokked: test accuracy on memorising is below this
 PLATEAU_END = 0.8  # of the step of generalising
 LAST = 5  # checkpoints whose median is "after", and "at the end"
 PARTLY = 0.1  # test accuracy at the end from which a run generalises in part; twice chance where that is more
@@ -25,24 +25,23 @@ HELD, HELD_LAST = 0.95, 0.9  # fell back: test accuracy at the end is below, or 
 
 @dataclass(frozen=True, slots=True)
 class Milestones:
-    """The steps at which a run memorised and generalised (None where it did not), and how often its test accuracy fell again.
+    """When a run memorised and generalised (None where it did not), and how its test accuracy dipped afterwards.
 
-    ``memorised_at``: the first of three consecutive evaluations on the whole training set with an accuracy of 98 % or more, and
-    ``test_when_memorised`` the test accuracy there; ``generalised_at``: the first of three of the test set with 99 %; ``dips``: later
-    evaluations below 99 %, ``deepest_dip`` the lowest of them.
+    Memorised: the first of three consecutive evaluations with a training accuracy of 98 % or more. Generalised: the
+    first of three with a test accuracy of 99 %.
     """
 
     memorised_at: int | None
     generalised_at: int | None
-    dips: int = 0
-    deepest_dip: float | None = None
+    dips: int = 0  # later evaluations below 99 %
+    deepest_dip: float | None = None  # the lowest of them
     test_when_memorised: float | None = None
 
     @property
     def grokked(self) -> bool:
-        """Whether it generalised at twice the step of memorising or later, and gave fewer than half of the test answers until then.
+        """Whether it generalised at twice the step of memorising or later, and test accuracy was below half until then.
 
-        Without the second, a run that learns both at once is late whenever its last errors are.
+        Without the second condition, a run that learns both at once is late whenever its last errors are.
         """
         if self.generalised_at is None or self.memorised_at is None or self.test_when_memorised is None:
             return False
@@ -51,46 +50,41 @@ class Milestones:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ends: accuracies over its last five checkpoints (medians) and at the very last one, at ``step``.
-
-    ``rising`` says that test accuracy, ``learning`` that train accuracy rises over the last fifth of the checkpoints; ``held`` is the
-    highest train accuracy of three consecutive evaluations, 98 % at most, ``below`` the share of those since then that lie a tenth or more
-    under it.
-    """
+    """How a run ends: median accuracies over its last five checkpoints, and those of the last one, at ``step``."""
 
     step: int
     train: float
     test: float
     last_train: float
     last_test: float
-    rising: bool
-    learning: bool
-    held: float
-    below: float
+    rising: bool  # test accuracy rises over the last fifth of the checkpoints
+    learning: bool  # train accuracy does
+    held: float  # highest train accuracy of three consecutive evaluations, at most 98 %
+    below: float  # fraction of the checkpoints since then that lie a tenth or more below it
 
     @property
     def unstable(self) -> bool:
-        """Whether train accuracy fell from what it had held: at the end, or often."""
+        """Whether train accuracy fell below what it had held: at the end, or often."""
         return self.last_train <= self.held - FALL or self.below > OFTEN
 
     @property
     def fell_back(self) -> bool:
-        """Whether a run that generalised does not at its end."""
+        """Whether a run that generalised no longer does at its end."""
         return self.test < HELD or self.last_test < HELD_LAST
 
 
 @dataclass(frozen=True, slots=True)
 class Rise:
-    """One number on the plateau and after: medians over ``plateau_points`` and the last five checkpoints; ratio = after / plateau."""
+    """A number on the plateau and after it."""
 
-    plateau: float
-    after: float
-    ratio: float
+    plateau: float  # median over ``plateau_points`` checkpoints
+    after: float  # median over the last five
+    ratio: float  # after / plateau
     plateau_points: int
 
 
 def milestones(course: Course) -> Milestones:
-    """When a course memorised and generalised."""
+    """Find when a trajectory memorised and generalised."""
     train, test = course["train_accuracy"], course["test_accuracy"]
     memorised, generalised = first_of_three(train, MEMORISED), first_of_three(test, GENERALISED)
     later = test[generalised:] if generalised is not None else np.empty(0)
@@ -105,7 +99,7 @@ def milestones(course: Course) -> Milestones:
 
 
 def ending(course: Course) -> Ending:
-    """How a course ends."""
+    """Describe how a trajectory ends."""
     train, test = course["train_accuracy"], course["test_accuracy"]
     held, since = held_of(train)
     return Ending(
@@ -122,7 +116,7 @@ def ending(course: Course) -> Ending:
 
 
 def held_of(values: Series) -> tuple[float, int]:
-    """The highest level, 98 % at most, that three consecutive values have, and where they begin; the least value of fewer than three."""
+    """The highest level (at most 98 %) of three consecutive values, and where they begin; the minimum of fewer."""
     if len(values) < IN_A_ROW:
         return float(values.min()), 0
     levels = np.lib.stride_tricks.sliding_window_view(values, IN_A_ROW).min(axis=1)
@@ -131,7 +125,7 @@ def held_of(values: Series) -> tuple[float, int]:
 
 
 def first_of_three(values: Float[np.ndarray, " T"], least: float) -> int | None:
-    """The place of the first of three consecutive values that are all ``least`` or more."""
+    """The index of the first of three consecutive values of ``least`` or more."""
     enough = values >= least
     for i in range(len(values) - IN_A_ROW + 1):
         if enough[i : i + IN_A_ROW].all():
@@ -140,14 +134,14 @@ def first_of_three(values: Float[np.ndarray, " T"], least: float) -> int | None:
 
 
 def chance_of(settings: Mapping[str, Any] | None) -> float:
-    """The share of answers that guessing gives, by the settings of a run; 0 where they do not say."""
+    """Accuracy of guessing, from the settings of a run; 0 where unknown."""
     given = settings or {}
     classes = {"images": 10, "s5": 120}.get(given.get("task", ""), given.get("prime"))
     return 1 / classes if classes else 0.0
 
 
 def partly_from(settings: Mapping[str, Any] | None) -> float:
-    """The test accuracy from which a run generalises in part."""
+    """The test accuracy from which a run counts as partly generalised."""
     return max(PARTLY, 2 * chance_of(settings))
 
 
@@ -155,8 +149,9 @@ def partly_from(settings: Mapping[str, Any] | None) -> float:
 
 
 def plateau_of(course: Course, passed: Milestones) -> slice | None:
-    """The checkpoints of the plateau: from memorised to 0.8 × generalised; without generalisation, the first half after
-    memorisation. None where it did not memorise, or before the plateau has three checkpoints.
+    """The checkpoints of the plateau: from memorising to 0.8 × generalising, else the first half after memorising.
+
+    None where the run did not memorise, or the plateau has fewer than three checkpoints.
     """
     if passed.memorised_at is None:
         return None
@@ -169,7 +164,7 @@ def plateau_of(course: Course, passed: Milestones) -> slice | None:
 
 
 def rise(values: Float[np.ndarray, " T"], span: slice | None) -> Rise | None:
-    """The median on the plateau and of the last five; None where `missing` says why."""
+    """Medians on the plateau and of the last five checkpoints; None where `missing` says why."""
     if span is None or missing(values, span):
         return None
     plateau, after = float(np.nanmedian(values[span])), float(np.nanmedian(values[-LAST:]))

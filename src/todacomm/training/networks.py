@@ -1,7 +1,7 @@
-"""The networks of the laboratory: each gives logits and, on the way, the hidden states that are measured.
+"""Networks of the training experiments: each gives logits and the hidden states to be measured.
 
-Every network is a function of (m, 2) tokens (or (m, d) pixels) and has an ``embed`` table (c, d) whose rows are the first cloud,
-where its inputs are tokens.
+A network is a function of (m, 2) tokens or (m, d) pixels. With tokens it has a table ``embed`` (c, d), whose rows are
+the first cloud.
 """
 
 from abc import ABC, abstractmethod
@@ -24,8 +24,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"gelu": nn.GELU, "relu": nn.R
 class Shape:
     """The size of a network of the grokking laboratory.
 
-    One type serves all networks; each takes from it what it has. A transformer uses ``heads``, a perceptron uses ``hidden`` and
-    ``activation``.
+    One type serves all networks. A transformer uses ``heads``, a perceptron uses ``hidden`` and ``activation``.
 
     Attributes
     ----------
@@ -72,7 +71,7 @@ class Shape:
 
 
 class Network(nn.Module, ABC):
-    """``states`` yields what each layer gives for the inputs, and at last the logits."""
+    """A network; ``states`` yields the output of each layer, then the logits."""
 
     embed: nn.Embedding | None
     names: tuple[str, ...]
@@ -94,7 +93,7 @@ networks: Registry[Callable[[int, int, Shape], Network]] = Registry("network")  
 
 @networks.register("transformer")
 class Transformer(Network):
-    """An encoder on two tokens: pre-LN layers, learned positions; a norm of the second token, then logits. arXiv:2605.06352."""
+    """An encoder of two tokens: pre-LN layers, learned positions, norm and logits of the second. arXiv:2605.06352."""
 
     def __init__(self, inputs: int, classes: int, shape: Shape) -> None:
         super().__init__()
@@ -149,7 +148,7 @@ class Perceptron(Network):
         yield self.head(stream)
 
     def first(self, inputs: Tensor) -> Tensor:
-        """What the first layer gives, before its activation."""
+        """The output of the first layer, before its activation."""
         return cast("Tensor", self.layers[0](inputs))
 
 
@@ -162,7 +161,7 @@ class TokenPerceptron(Perceptron):
         self.embed = nn.Embedding(inputs, shape.width)
 
     def first(self, inputs: Tensor) -> Tensor:
-        """The first layer of two concatenated rows, as the sum of what it gives for each: all rows once, then looked up."""
+        """Apply the first layer to two concatenated rows as a sum over both: once a row, then look up."""
         table, layer = cast("nn.Embedding", self.embed).weight, cast("nn.Linear", self.layers[0])
         left, right = layer.weight[:, : table.shape[1]], layer.weight[:, table.shape[1] :]
         looked_up = F.embedding(inputs[:, 0], F.linear(table, left, layer.bias))
@@ -174,7 +173,7 @@ networks.add("pixels", Perceptron)
 
 @networks.register("nanda")
 class OneLayerTransformer(Network):
-    """One causal layer on the tokens a, b, = without norms or biases of attention, read at the last. arXiv:2301.05217, ReLU."""
+    """One causal layer on the tokens a, b, =, no norms, no attention biases, read at the last. arXiv:2301.05217."""
 
     def __init__(self, inputs: int, classes: int, shape: Shape) -> None:
         super().__init__()
@@ -208,7 +207,7 @@ class OneLayerTransformer(Network):
         )
         last = stream[-1].expand(
             m, d
-        )  # it alone is read, and sees all three; keys and values are made once for each token
+        )  # only it is read, and it sees all three; keys and values are computed once a token
         seen = torch.stack(
             [inputs[:, 0], inputs[:, 1] + len(table), torch.full_like(inputs[:, 0], 2 * len(table))], dim=1
         )
@@ -223,18 +222,18 @@ class OneLayerTransformer(Network):
 
 
 def built(name: str, *, inputs: int, classes: int, shape: Shape, seed: int) -> Network:
-    """A network with weights drawn by ``seed``, whatever torch's global generator holds; that stays as it was."""
+    """Build a network with weights drawn by ``seed``; torch's global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return networks[name](inputs, classes, shape)
 
 
 def layer_names(name: str, shape: Shape) -> tuple[str, ...]:
-    """The clouds of hidden states that a network gives, in order."""
+    """The names of the hidden states of a network, in order."""
     return ("layer_0",) if name == "nanda" else tuple(f"layer_{i}" for i in range(shape.layers))
 
 
 def parameters_of(name: str, *, inputs: int, classes: int, shape: Shape) -> int:
-    """How many weights a network has, without making them."""
+    """Count the weights of a network without making them."""
     with torch.device("meta"):
         return sum(p.numel() for p in networks[name](inputs, classes, shape).parameters())

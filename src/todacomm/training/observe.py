@@ -1,4 +1,4 @@
-"""Checkpoint → Observation: everything that is measured of a network at one step of its training."""
+"""Measure a network at one step of its training: Checkpoint → Observation."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ from todacomm.training.fourier import (
     top_share,
 )
 
-SPHERE = Recipe(scale="sphere", components=None)  # rows centred, then on the unit sphere: that of arXiv:2605.06352
-RAW = Recipe(components=None)  # rows centred; the summary holds every length over the median distance too
+SPHERE = Recipe(scale="sphere", components=None)  # rows centred, then projected on the unit sphere: arXiv:2605.06352
+RAW = Recipe(components=None)  # rows centred; the summary has every length over the median distance too
 VIEWS = {"sphere": SPHERE, "raw": RAW}
 PLANES = 5
 CENTRES = 64  # neighbourhoods whose dimension is measured
@@ -39,7 +39,7 @@ KEPT = ("H0_total_persistence", "H0_max_lifetime", "H1_count", "H1_total_persist
 
 @runtime_checkable
 class Looked(Protocol):
-    """What `watch` asks of a checkpoint; `todacomm.grokking.Checkpoint` is one."""
+    """What `watch` needs of a checkpoint; `todacomm.grokking.Checkpoint` is one."""
 
     @property
     def step(self) -> int: ...
@@ -82,8 +82,8 @@ class Observation:
     step : int
         Optimiser steps taken.
     numbers : mapping of str to float or None
-        ``test_accuracy``, ``fourier_top5_share``, ``local_dimension`` and the like; topology as ``embedding/sphere/H1_max_lifetime``,
-        with ``raw`` in place of ``sphere`` before normalisation, and ``…_scaled`` over the median distance.
+        ``test_accuracy``, ``fourier_top5_share``, ``local_dimension`` and the like; topology as
+        ``embedding/sphere/H1_max_lifetime`` (or ``raw``, before normalisation), ``…_scaled`` over the median distance.
     measurements : mapping of str to tuple of Measurement
         Of every cloud, by view: ``"sphere"`` and ``"raw"``.
     embedding : (c, d) array or None
@@ -123,7 +123,7 @@ def watch(seen: Looked, *, model: str, data: str, check: bool = False) -> Observ
             try:
                 cloud = prepare(PointCloud(points, Address(model, data, layer, seen.step)), recipe)
                 measurements[view].append(measure_prepared(cloud, recipe))
-            except InvalidCloud as problem:  # a dead layer: said, and the others go on
+            except InvalidCloud as problem:  # a dead layer: noted, and the others are measured
                 complaints.append(f"{view}: {problem}")
                 continue
             if check and view == "sphere" and layer == next(iter(seen.clouds)):
@@ -149,7 +149,7 @@ def watch(seen: Looked, *, model: str, data: str, check: bool = False) -> Observ
 
 
 def learning_numbers(seen: Looked) -> dict[str, Number]:
-    """Losses in nats, accuracies, norms, and restricted and excluded loss and accuracy where the task has a Fourier basis."""
+    """Losses in nats, accuracies, norms; with a Fourier basis also restricted and excluded loss and accuracy."""
     found: dict[str, Number] = {
         "train_loss": seen.train_loss,
         "train_accuracy": seen.train_accuracy,
@@ -168,7 +168,7 @@ def learning_numbers(seen: Looked) -> dict[str, Number]:
 def embedding_numbers(
     seen: Looked,
 ) -> tuple[Float[np.ndarray, " f"] | None, list[int], dict[str, Number]]:
-    """The spectrum of the embedding, its dominant frequencies, how few hold it, and H1 of the plane of each dominant one."""
+    """The spectrum of the embedding, its dominant frequencies, how few hold it, and H1 of the plane of each."""
     if seen.pairs is None or "embedding" not in seen.clouds:
         return None, [], {}
     characters, rows = seen.pairs.characters, seen.clouds["embedding"]
@@ -187,7 +187,7 @@ def embedding_numbers(
 
 
 def hidden_numbers(seen: Looked) -> dict[str, Number]:
-    """The local dimension of the deepest hidden states, and the TwoNN dimension of the embedding; None where undefined."""
+    """Local dimension of the deepest hidden states and TwoNN dimension of the embedding; None where undefined."""
     deepest = [layer for layer in seen.clouds if layer != "embedding"][-1]
     found: dict[str, Number] = {"local_dimension": local_dimension(seen.clouds[deepest], centres=CENTRES)}
     if "embedding" in seen.clouds:
@@ -204,7 +204,7 @@ def hidden_numbers(seen: Looked) -> dict[str, Number]:
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
-    """The numbers of one training run along its steps; ``course["test_accuracy"]`` is an array, NaN where a number is undefined.
+    """The training trajectory of one run: numbers along its steps, NaN where undefined, as ``course["test_accuracy"]``.
 
     Attributes
     ----------
@@ -258,7 +258,7 @@ class Course:
 
 
 def course_of(rows: Iterable[tuple[int, Mapping[str, Number]]], *, name: str, **about: Any) -> Course:
-    """A course from steps and their numbers."""
+    """Build a trajectory from steps and their numbers."""
     kept = list(rows)
     names = dict.fromkeys(key for _, numbers in kept for key in numbers)
     arrays = {

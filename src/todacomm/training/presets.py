@@ -1,4 +1,4 @@
-"""Settings by name, flat and ready for JSON; presets of them; and the runs and controls that they give."""
+"""Training settings: presets, checks, and the runs and controls they give."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from todacomm.training.training_loop import ROWS
 
 Settings = Mapping[str, Any]
 
-# G: arXiv:2605.06352, the recipe as published. Nanda: arXiv:2301.05217. quick: the perceptron of G, narrower and with ten times the
-# weight decay, so that it groks in seconds.
+# G: arXiv:2605.06352, the recipe as published. Nanda: arXiv:2301.05217. quick: the perceptron of G, narrower and with
+# ten times the weight decay, so that it groks in seconds.
 DEFAULTS: dict[str, Any] = {
     "task": "add",
     "prime": 113,
@@ -83,7 +83,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-# What goes with each network. Where another is asked for than the preset's, the settings in which the two differ change with it:
+# Settings that belong to a network. With another network than the preset's, those in which the two differ change too:
 # at the learning rate of the perceptron the training of a transformer is unstable.
 _TOKENS = {"batch": 1024, "weight_decay": 1.0, "initial_scale": 1.0}
 RECIPES: dict[str, dict[str, Any]] = {
@@ -100,7 +100,7 @@ LARGEST_PRIME = 100_000
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One run to be made: its name (that of its directory), what it is, its seed, and its settings."""
+    """One run: its name (and directory), what it is, its seed, and its settings."""
 
     name: str
     kind: str
@@ -129,14 +129,14 @@ class RunPlan:
 
     @property
     def followed(self) -> str:
-        """The number whose rise is the signature: of the embedding, or of the deepest layer where there is none."""
+        """The number whose rise is the signature: of the embedding, or of the deepest layer without one."""
         if self.settings["task"] != "images":
             return "embedding/sphere/H1_max_lifetime"
         return f"{layer_names(self.settings['network'], self.shape)[-1]}/sphere/H1_max_lifetime"
 
 
 def settings_of(preset: str = "quick", given: Settings | None = None) -> dict[str, Any]:
-    """The settings of a preset, with those given in their place. Raises UnknownName and InvalidInput."""
+    """Merge given settings into those of a preset. Raises UnknownName and InvalidInput."""
     if preset not in PRESETS:
         raise UnknownName("preset", preset, PRESETS)
     for key in given or {}:
@@ -156,7 +156,7 @@ def settings_of(preset: str = "quick", given: Settings | None = None) -> dict[st
 
 
 def recipe_of(preset: str, given: Settings) -> dict[str, Any]:
-    """The settings that go with the network and not with the preset's own; images are read by pixels alone."""
+    """The settings that belong to the network rather than to the preset; images take the network 'pixels'."""
     own = {**DEFAULTS, **PRESETS[preset][1]}
     network = "pixels" if given.get("task", own["task"]) == "images" else given.get("network", own["network"])
     recipe, of_own = RECIPES.get(network, {}), RECIPES[own["network"]]
@@ -164,7 +164,7 @@ def recipe_of(preset: str, given: Settings) -> dict[str, Any]:
 
 
 def hint_of(preset: str, given: Settings) -> str:
-    """What was taken for the network in place of the preset's settings, and which presets are made for it; empty for none."""
+    """Tell which settings of the preset the network replaced, and which presets are made for it; empty for none."""
     taken = [
         f"{key.replace('_', ' ')} {_plain(value)}"
         for key, value in recipe_of(preset, given).items()
@@ -174,17 +174,18 @@ def hint_of(preset: str, given: Settings) -> str:
         return ""
     network = settings_of(preset, given)["network"]
     made_for = [name for name, (_, of) in PRESETS.items() if of.get("network", DEFAULTS["network"]) == network]
-    return f"the network {network} is trained with {', '.join(taken)} where not given otherwise; made for it: --preset {' or '.join(made_for)}"
+    settings = f"the network {network} is trained with {', '.join(taken)} where not given otherwise"
+    return f"{settings}; made for it: --preset {' or '.join(made_for)}"
 
 
 def check_key(key: str) -> None:
-    """Raise UnknownName where there is no such setting."""
+    """Raise UnknownName for an unknown setting."""
     if key not in DEFAULTS:
         raise UnknownName("setting", key, DEFAULTS)
 
 
 def check(settings: Settings) -> None:
-    """Make what the settings describe, but no data, so that every wrong value is told before any work."""
+    """Build what the settings describe, without data, so that every wrong value is refused before any work."""
     if settings["task"] not in ("images", "s5") and settings["prime"] > LARGEST_PRIME:
         raise InvalidInput(
             f"--prime {settings['prime']}: all {settings['prime']}² pairs are held; expected at most {LARGEST_PRIME}"
@@ -197,7 +198,7 @@ def check(settings: Settings) -> None:
 
 
 def memory_of(settings: Settings) -> int:
-    """Bytes that a run will hold: weights with gradients and moments, one pass over the evaluated inputs, one over a batch."""
+    """Estimate the bytes of a run: weights, gradients, moments, and a pass over the evaluated inputs and a batch."""
     classes = 10 if settings["task"] == "images" else 120 if settings["task"] == "s5" else settings["prime"]
     inputs = 784 if settings["task"] == "images" else classes
     pairs = 10_000 if settings["task"] == "images" else classes**2
@@ -213,7 +214,7 @@ def memory_of(settings: Settings) -> int:
 
 
 def plans_of(settings: Settings, seeds: Sequence[int], *, controls: int = 2, prefix: str = "") -> list[RunPlan]:
-    """A run for each seed and ``controls`` of each kind, which take the first seeds."""
+    """Plan a run for each seed, and ``controls`` of each kind with the first seeds."""
     check_seeds(seeds)
     found = [RunPlan(f"{prefix}seed_{seed}", "run", seed, dict(settings)) for seed in seeds]
     for kind, changed in CONTROLS.items():
@@ -224,7 +225,7 @@ def plans_of(settings: Settings, seeds: Sequence[int], *, controls: int = 2, pre
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Raise InvalidInput for no seed or one given twice."""
+    """Raise InvalidInput for no seeds or a repeated one."""
     if not seeds or len(set(seeds)) != len(seeds):
         raise InvalidInput(
             f"seeds {', '.join(map(str, seeds)) or 'none'}; expected one or more, each once, such as 46-48"
@@ -254,12 +255,12 @@ def cells_of(sweep: Mapping[str, Sequence[Any]]) -> list[Cell]:
 
 
 def _plain(value: Any) -> str:
-    """A value as one types it."""
+    """Format a value as it is typed."""
     return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
 
 
 def read_value(key: str, text: str) -> Any:
-    """The value of a setting as it was typed. Raises UnknownName for the key, InvalidInput for the value."""
+    """Parse the value of a setting. Raises UnknownName for the key, InvalidInput for the value."""
     check_key(key)
     if text in ("none", "all") and key in ("batch", "every", "test_pairs"):
         return None
@@ -273,7 +274,7 @@ def read_value(key: str, text: str) -> Any:
 
 
 def seeds_of(text: str) -> list[int]:
-    """``46-50``, ``46,48`` or one number.
+    """Parse ``46-50``, ``46,48`` or one number.
 
     >>> seeds_of("46-48"), seeds_of("1,5")
     ([46, 47, 48], [1, 5])
@@ -289,11 +290,12 @@ def seeds_of(text: str) -> list[int]:
 
 
 def described(settings: Settings) -> str:
-    """What the settings are, in a line."""
+    """Describe the settings in a line."""
     what = "images" if settings["task"] == "images" else f"{settings['task']} mod {settings['prime']}"
     if settings["task"] == "s5":
         what = "composition in S5"
     return (
-        f"{what}, {settings['train_fraction']:g} to learn from, {settings['network']}, weight decay {settings['weight_decay']:g}, "
-        f"learning rate {settings['learning_rate']:g}, {settings['steps']:,} steps"
+        f"{what}, {settings['train_fraction']:g} to learn from, {settings['network']}, "
+        f"weight decay {settings['weight_decay']:g}, learning rate {settings['learning_rate']:g}, "
+        f"{settings['steps']:,} steps"
     )

@@ -1,4 +1,4 @@
-"""What decides a training run beside its task, and what is looked at in it."""
+"""Settings of a training run besides its task, and of what is measured in it."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from todacomm.training.networks import Shape
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What decides a training run beside its task: the network, the optimiser (AdamW) and how long it lasts.
+    """Settings of a training run besides its task: network, optimiser (AdamW), length.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What is looked at in a run beside its losses: which inputs make the clouds, and which are evaluated.
+    """Settings of what is measured in a run besides its losses: which inputs make the clouds, which are evaluated.
 
     The training inputs are always evaluated, all of them.
 
@@ -121,7 +121,7 @@ class Measured:
 
 
 def trained_with(training: Training, settings: Mapping[str, Any]) -> Training:
-    """A training with some settings in the place of its own. Raises InvalidInput for one that there is not."""
+    """Replace settings of a training. Raises InvalidInput for an unknown one."""
     unknown = sorted(set(settings) - set(Training.__dataclass_fields__))
     if unknown:
         known = ", ".join(Training.__dataclass_fields__)

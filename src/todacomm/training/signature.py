@@ -1,6 +1,6 @@
-"""Courses of training → Signature: did it grok, did a loop appear with it, and do controls without generalisation show the same?
+"""Decide the signature of grokking: did runs grok, did a loop appear, and do controls show the same?
 
-A signature cannot be built without controls: the same numbers of runs that memorise and never generalise are its null band.
+A signature needs controls: the same numbers in runs that memorise and never generalise are its null band.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,9 +57,10 @@ from todacomm.training.verdict import (
 )
 
 __all__ = [
-    "AT_ONCE", "BASELINES", "DELAY", "FELL_BACK", "GENERALISED", "JUDGED", "LAST", "LATE", "LEAST_RISE", "LEVEL", "LOW", "MEMORISED",
-    "NOTHING", "NO_LOOP", "ONLY", "PARTLY_GENERALISED", "PLATEAU_END", "PRESENT", "RISING", "RULES", "UNDECIDED", "UNSTABLE", "VERDICTS",
-    "Band", "Ending", "Milestones", "Rise", "Signature", "Told", "band_of", "first_of_three", "milestones", "overall", "plateau_of", "rise",
+    "AT_ONCE", "BASELINES", "DELAY", "FELL_BACK", "GENERALISED", "JUDGED", "LAST", "LATE", "LEAST_RISE", "LEVEL", "LOW",
+    "MEMORISED", "NOTHING", "NO_LOOP", "ONLY", "PARTLY_GENERALISED", "PLATEAU_END", "PRESENT", "RISING", "RULES",
+    "UNDECIDED", "UNSTABLE", "VERDICTS", "Band", "Ending", "Milestones", "Rise", "Signature", "Told", "band_of",
+    "first_of_three", "milestones", "overall", "plateau_of", "rise",
     "sentences", "signature", "tell", "verdict_of",
 ]  # fmt: skip
 
@@ -120,8 +121,8 @@ def signature(
 ) -> Signature:
     """Decide whether runs show the signature of grokking, against controls that memorise and never generalise.
 
-    The followed number rises when a network groks. The ratio of its level after generalisation to its level on the plateau is
-    held against the band of the same ratio in the controls.
+    The followed number rises when a network groks. The ratio of its level after generalisation to its level on the
+    plateau is compared with the band of the same ratio in the controls.
 
     Parameters
     ----------
@@ -147,23 +148,24 @@ def signature(
     Examples
     --------
     >>> import todacomm as td
-    >>> td.grokking.signature([], controls=[])
+    >>> td.grokking.signature([], controls=[])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    todacomm.core.errors.InvalidInput: 0 runs and 0 controls; a signature needs at least one run and 2 controls, runs that memorise and never generalise (permuted labels, no weight decay)
+    todacomm.core.errors.InvalidInput: 0 runs and 0 controls; a signature needs at least one run and 2 controls, ...
 
     """
     if not runs or len(controls) < FEWEST_CONTROLS:
         raise InvalidInput(
-            f"{len(runs)} runs and {len(controls)} controls; a signature needs at least one run and {FEWEST_CONTROLS} controls, "
-            "runs that memorise and never generalise (permuted labels, no weight decay)"
+            f"{len(runs)} runs and {len(controls)} controls; a signature needs at least one run and {FEWEST_CONTROLS} "
+            "controls, runs that memorise and never generalise (permuted labels, no weight decay)"
         )
     told, beside = ([tell(course, follow, seed) for course in some] for some in (runs, controls))
     usable = [c for c in beside if is_null(c)]
     if len(usable) < FEWEST_CONTROLS:
         raise InvalidInput(
-            f"{len(usable)} of {len(controls)} controls memorised without generalising; expected {FEWEST_CONTROLS} or more "
-            f"({'; '.join(f'{c.name}: {c.said}' for c in beside)}). Give them more steps, or other settings: what generalises is no control"
+            f"{len(usable)} of {len(controls)} controls memorised without generalising; "
+            f"expected {FEWEST_CONTROLS} or more ({'; '.join(f'{c.name}: {c.said}' for c in beside)}). "
+            "Give them more steps, or other settings: what generalises is no control"
         )
     band = band_of([c.rise.ratio for c in usable if c.rise])
     bands = {
@@ -188,7 +190,7 @@ def signature(
 
 
 def tell(course: Course, follow: str, seed: int = 0) -> Told:
-    """Milestones, rise, onset, lag and correlations of one course, and the verdict as far as it needs no null band."""
+    """Summarise one run: milestones, rise, onset, lag, correlations, and its verdict without a null band."""
     passed = milestones(course)
     span = plateau_of(course, passed)
     values, accuracy = course[follow], course["test_accuracy"]
@@ -222,14 +224,14 @@ def tell(course: Course, follow: str, seed: int = 0) -> Told:
 
 
 def onsets_of(course: Course, baselines: Mapping[str, Rise], begin: int) -> dict[str, Onset]:
-    """When each of the cheaper numbers began to move to where it ends: upwards, or downwards as norms do."""
+    """When each cheaper number began to move to its final value: upwards, or downwards as norms do."""
     signs = {name: 1.0 if risen.ratio >= 1 else -1.0 for name, risen in baselines.items()}
     found = {name: onset_of(course.steps, sign * course[name], begin) for name, sign in signs.items()}
     return {name: onset for name, onset in found.items() if onset is not None}
 
 
 def _ranked(course: Course, follow: str) -> list[str]:
-    """The numbers whose rank correlation with test accuracy is given."""
+    """The numbers whose rank correlation with test accuracy is computed."""
     place = follow.rsplit("/", 1)[0]
     layer = place.split("/", 1)[0]
     names = [
@@ -242,7 +244,7 @@ def _ranked(course: Course, follow: str) -> list[str]:
 
 
 def _within_others(one: Told, usable: Sequence[Told]) -> bool:
-    """Whether a control lies in the band of the others; it does where there are too few others to make one."""
+    """Whether a control lies in the band of the others; true where these are too few for a band."""
     if one.rise is None:
         return False
     others = [c.rise.ratio for c in usable if c is not one and c.rise]
@@ -253,7 +255,7 @@ def _within_others(one: Told, usable: Sequence[Told]) -> bool:
 
 
 def sentences(found: Signature) -> list[str]:
-    """What the numbers support, and nothing more."""
+    """State what the numbers support, and nothing more."""
     where, _, metric = found.followed.split("/")
     number = WORDS.get(metric, metric.replace("_", " "))
     grokked = sum(one.milestones.grokked for one in found.runs)
@@ -262,14 +264,15 @@ def sentences(found: Signature) -> list[str]:
     ratios = [one.rise.ratio for one in judged if one.rise]
     if ratios:
         said.append(
-            f"{number} of the {where} is {_between(ratios)} times its plateau after generalisation; one more control would "
-            f"fall between {found.band.low:.2g} and {found.band.high:.2g} times (95 %, from {found.band.controls} controls)."
+            f"{number} of the {where} is {_between(ratios)} times its plateau after generalisation; one more control "
+            f"would fall between {found.band.low:.2g} and {found.band.high:.2g} times (95 %, from "
+            f"{found.band.controls} controls)."
         )
     return [*said, *_against_accuracy(judged, number), *_beside_baselines(found, judged, number)]
 
 
 def _reasons(runs: Sequence[Told]) -> list[str]:
-    """For each verdict that has numbers behind it, those of its runs."""
+    """State the number behind each verdict, for its runs."""
     because = {
         v: [f"seed {one.seed}, {one.because}" for one in runs if one.verdict == v and one.because] for v in VERDICTS
     }
@@ -282,7 +285,7 @@ def _between(values: Sequence[float]) -> str:
 
 
 class Gap(NamedTuple):
-    """By how many steps one thing comes after another, and between which values with 95 %."""
+    """How many steps one onset follows another, with a 95 % interval."""
 
     steps: int
     low: int
@@ -290,12 +293,12 @@ class Gap(NamedTuple):
 
 
 def gap(onset: Onset, other: Onset) -> Gap:
-    """How long after ``other`` an onset is; the interval is as wide as both together."""
+    """The delay of an onset after ``other``; its interval adds both."""
     return Gap(onset.step - other.step, onset.low - other.high, onset.high - other.low)
 
 
 def _against_accuracy(judged: Sequence[Told], number: str) -> list[str]:
-    """Which moves first, the followed number or test accuracy: by their changes, or by their onsets where those correlate too little."""
+    """State what moves first, the followed number or test accuracy: by their changes, else by their onsets."""
     lags = [Gap(one.lag.steps, one.lag.low, one.lag.high) for one in judged if one.lag]
     without = [one for one in judged if not one.lag]
     onsets = [gap(one.onset, one.onset_of_accuracy) for one in without if one.onset and one.onset_of_accuracy]
@@ -306,7 +309,8 @@ def _against_accuracy(judged: Sequence[Told], number: str) -> list[str]:
         )
     if without and judged:
         said.append(
-            f"In {len(without)} of {len(judged)} runs the changes of {number} and of test accuracy correlate too little for a lag."
+            f"In {len(without)} of {len(judged)} runs the changes of {number} and of test accuracy correlate too "
+            "little for a lag."
         )
     if onsets:
         said.append(f"By its onset there, {number} begins {_order(onsets, len(judged), 'test accuracy')}.")
@@ -314,7 +318,7 @@ def _against_accuracy(judged: Sequence[Told], number: str) -> list[str]:
 
 
 def _order(gaps: Sequence[Gap], runs: int, other: str) -> str:
-    """In how many runs something comes after, before, or together with another."""
+    """State in how many runs something comes after, before, or together with another."""
     after, before = [g.steps for g in gaps if g.low > 0], [-g.steps for g in gaps if g.high < 0]
     together = len(gaps) - len(after) - len(before)
     parts = [
@@ -333,7 +337,7 @@ def _steps(steps: Sequence[int]) -> str:
 
 
 def _beside_baselines(found: Signature, judged: Sequence[Told], number: str) -> list[str]:
-    """How the cheaper numbers do: the report claims nothing for topology that they show as well, or as early."""
+    """State what cheaper numbers show: topology gets no credit for what they show as well, or as early."""
     shown = {}
     for name in BASELINES:
         ratios = [one.baselines[name].ratio for one in judged if name in one.baselines]

@@ -1,6 +1,6 @@
-"""Tasks of two inputs and one answer: every pair of a finite structure, some of them to learn from, the others to test on.
+"""Tasks of two inputs and one answer: all pairs of a finite structure, split into training and test set.
 
-Power et al. 2022, https://arxiv.org/abs/2201.02177. A task is fixed by its name, size, share and seeds, and knows nothing of networks.
+Power et al. 2022, https://arxiv.org/abs/2201.02177. A task is fixed by its name, size, fraction and seeds.
 """
 
 from collections.abc import Callable
@@ -18,16 +18,16 @@ from todacomm.training.fourier import Characters, additive_characters, is_prime,
 from todacomm.training.train_test_split import Labels, Split
 
 Pairs = Int[np.ndarray, "m 2"]
-SMALLEST, SMALL = 5, 80  # below the first there is nothing to measure, below the second controls rise too
+SMALLEST, SMALL = 5, 80  # below the first there is nothing to measure; below the second controls rise too
 S5 = 120  # permutations of five letters
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is to be learned of two residues: ``answer`` for arrays of both, and whether it needs a prime or leaves out b = 0.
+    """A binary operation on residues.
 
-    ``argument`` is what the answer depends on in characters: a + b, or a − b, of residues or of their logarithms; None where no
-    characters of one group describe it, and ``why`` then says so.
+    ``argument``: the answer depends on a + b or a − b of residues or of their logarithms; None where the characters of
+    no single group describe it, for the reason ``why``.
     """
 
     name: str
@@ -69,7 +69,7 @@ for _operation in (
 
 
 def _compositions() -> Int[np.ndarray, "120 120"]:
-    """The number of x ∘ y for the permutations x, y of five letters, in lexicographic order."""
+    """Number x ∘ y for the permutations x, y of five letters, in lexicographic order."""
     elements = np.array(list(permutations(range(5))))
     codes = elements @ (5 ** np.arange(4, -1, -1))
     return np.searchsorted(codes, elements[:, elements] @ (5 ** np.arange(4, -1, -1)))
@@ -90,7 +90,7 @@ operations.add(
 class Task(Split):
     """An algorithmic task: pairs, their answers, and which of the pairs are trained on.
 
-    The pairs are all of Z/p × Z/p (or S5 × S5); a random share of them is the training set and the others are the test set.
+    The pairs are all of Z/p × Z/p (or S5 × S5); a random fraction is the training set, the rest the test set.
 
     Attributes
     ----------
@@ -101,8 +101,8 @@ class Task(Split):
     train_fraction : float, default 0.3
         Share of the pairs that are trained on.
     permuted : float, default 0
-        Share of the training answers that are permuted among themselves: a control that can only be memorised. Test answers
-        stay right.
+        Fraction of the training answers that are permuted among themselves: a control that can only be memorised.
+        Test answers stay right.
     seed : int, default 46
         Draws the split and the permutation.
 
@@ -143,8 +143,8 @@ class Task(Split):
         learned, tested = self.learned, self.count - self.learned
         if min(learned, tested) < 2:
             raise InvalidInput(
-                f"--train-fraction {self.train_fraction} of {self.count} pairs leaves {learned} to learn from and {tested} to test "
-                "on; expected two or more of each"
+                f"--train-fraction {self.train_fraction} of {self.count} pairs leaves {learned} to learn from and "
+                f"{tested} to test on; expected two or more of each"
             )
 
     def __str__(self) -> str:
@@ -153,17 +153,17 @@ class Task(Split):
 
     @property
     def classes(self) -> int:
-        """How many answers there are, and how many different inputs."""
+        """The number of answers, and of different inputs."""
         return S5 if self.operation == "s5" else self.prime
 
     @property
     def size(self) -> int:
-        """The tokens are the inputs that there are."""
+        """The number of tokens."""
         return self.classes
 
     @property
     def count(self) -> int:
-        """How many pairs there are."""
+        """The number of pairs."""
         return self.classes * (self.classes - operations[self.operation].without_zero)
 
     @cached_property
@@ -180,17 +180,17 @@ class Task(Split):
 
     @property
     def answers(self) -> Labels:
-        """What the operation gives for each pair."""
+        """The result of the operation for each pair."""
         return operations[self.operation].answer(self.pairs[:, 0], self.pairs[:, 1], self.prime).astype(np.int64)
 
     @property
     def argument(self) -> tuple[Literal["residue", "logarithm"], Literal[1, -1]] | None:
-        """On the sum (1) or the difference (−1) of what of both inputs the answer depends; None where no characters describe it."""
+        """What decides the answer: a sum (1) or difference (−1) of residues or logarithms; None without characters."""
         return operations[self.operation].argument
 
     @cached_property
     def characters(self) -> Characters | None:
-        """The Fourier basis in which the task is diagonal; None where there is none."""
+        """The Fourier basis in which the task is diagonal, if there is one."""
         if self.argument is None:
             return None
         make = additive_characters if self.argument[0] == "residue" else multiplicative_characters
@@ -198,7 +198,7 @@ class Task(Split):
 
     @property
     def sign(self) -> int:
-        """1 where the answer depends on a sum, −1 where on a difference."""
+        """1 where a sum decides the answer, −1 where a difference does."""
         return 1 if self.argument is None else self.argument[1]
 
     @property
@@ -208,11 +208,12 @@ class Task(Split):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader of the numbers must know of this size."""
+        """Warnings about this size."""
         found = []
         if self.operation != "s5" and not is_prime(self.prime):
             found.append(
-                f"{self.prime} is not prime: residues that share a factor with it are alike; {next_prime(self.prime)} is prime"
+                f"{self.prime} is not prime: residues that share a factor with it are alike; "
+                f"{next_prime(self.prime)} is prime"
             )
         if self.classes < SMALL:
             found.append(

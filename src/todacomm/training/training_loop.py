@@ -1,4 +1,4 @@
-"""Training as a stream of checkpoints: the loop is plain, and what is yielded is never kept."""
+"""Train a network as a stream of checkpoints, none of which is kept."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -71,7 +71,7 @@ class Checkpoint:
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """All that the rest of a run depends on: the step, the weights, and the moments of the optimiser."""
+    """All that the rest of a run depends on: step, weights, and moments of the optimiser."""
 
     step: int
     tensors: Mapping[str, np.ndarray]
@@ -80,8 +80,8 @@ class State:
 class Run:
     """A network in training: iterate for its checkpoints, ask for its ``state`` between them.
 
-    One seed gives one run, to the last bit on one machine and one thread. Weights, batches and subsamples are drawn by it, the
-    batches of each epoch anew, so that a run that is resumed from a state is the run that was never stopped.
+    One seed gives one run, to the last bit on one machine and one thread. It draws weights, batches (anew in each
+    epoch) and subsamples, so that a resumed run equals an uninterrupted one.
 
     Parameters
     ----------
@@ -92,9 +92,9 @@ class Run:
     measured : Measured, optional
         What is looked at.
     device : str, default "cpu"
-        Where the network lies.
+        Device of the network.
     state : State, optional
-        Where to go on from.
+        State to resume from.
 
     Raises
     ------
@@ -169,12 +169,12 @@ class Run:
             self.step += 1
         if not math.isfinite(float(total)):
             raise TrainingFailed(
-                f"the loss is no finite number any more by step {self.step} (seed {self.training.seed}). What was measured before is "
-                "kept. Try a smaller --learning-rate, or a larger --epsilon"
+                f"the loss is no finite number any more by step {self.step} (seed {self.training.seed}). "
+                "What was measured before is kept. Try a smaller --learning-rate, or a larger --epsilon"
             )
 
     def _batch(self, step: int) -> Tensor:
-        """The training pairs of one step: the next of an epoch whose order is drawn by its number; the rest of an epoch is left."""
+        """The training pairs of one step; the epoch's number shuffles them, its last incomplete batch is dropped."""
         size = self.training.batch
         if size is None or size >= len(self._train):
             return self._train
@@ -197,17 +197,17 @@ class Run:
 
     @cached_property
     def _evaluated(self) -> Int[np.ndarray, " m"]:
-        """The training inputs, then the test inputs that are evaluated."""
+        """The training inputs, then the evaluated test inputs."""
         return np.concatenate([self.task.train, drawn(self.task.test, self.measured.test_pairs, self.measured.seed)])
 
     @cached_property
     def _rows(self) -> Tensor:
-        """The evaluated, where the network is."""
+        """The evaluated inputs, on the network's device."""
         return torch.from_numpy(self._evaluated).to(self.device)
 
     @cached_property
     def _watched(self) -> Tensor:
-        """Where, among the evaluated, the test inputs stand whose hidden states are measured."""
+        """The positions, among the evaluated inputs, of those whose hidden states are measured."""
         tested = np.arange(len(self.task.train), len(self._evaluated))
         return torch.from_numpy(drawn(tested, self.measured.points, self.measured.seed)).to(self.device)
 
@@ -220,7 +220,7 @@ class Run:
         return PairTask(task.characters, places, task.labels[self._evaluated], np.arange(len(task.train)))
 
     def checkpoint(self) -> Checkpoint:
-        """The network as it is now, evaluated."""
+        """Evaluate the network as it is now."""
         logits, clouds = self._states()
         train = len(self.task.train)
         labels = self.task.labels[self._evaluated]
@@ -244,7 +244,7 @@ class Run:
 
     @torch.no_grad()
     def _states(self) -> tuple[Float[np.ndarray, "m c"], dict[str, np.ndarray]]:
-        """The logits of all evaluated inputs and the hidden states of the watched ones."""
+        """Logits of all evaluated inputs and hidden states of the measured ones."""
         logits = torch.cat([self.network(self._inputs[part]) for part in torch.split(self._rows, ROWS)])
         *hidden, _ = self.network.states(self._inputs[self._rows[self._watched]])
         named = zip(self.network.names, hidden, strict=True)
@@ -253,7 +253,7 @@ class Run:
     # Stopping and going on
 
     def state(self) -> State:
-        """The run as it is now."""
+        """The present state of the run."""
         found = {f"weight/{name}": w for name, w in self.network.state_dict().items()}
         for number, moments in self.optimiser.state_dict()["state"].items():
             found |= {f"moment/{number}/{name}": value for name, value in moments.items()}
@@ -277,7 +277,7 @@ class Run:
 
 
 def drawn(indices: Int[np.ndarray, " n"], count: int | None, seed: int) -> Int[np.ndarray, " k"]:
-    """``count`` of the indices, drawn once, ascending; all where there are no more."""
+    """Draw ``count`` of the indices, ascending; all where there are no more."""
     if count is None or count >= len(indices):
         return indices
     return np.sort(np.random.default_rng([seed, 3]).choice(indices, count, replace=False))

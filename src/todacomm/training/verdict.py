@@ -1,4 +1,4 @@
-"""One run against the null band of its controls → its verdict, by `RULES`, and the number behind it. Pure."""
+"""Judge one run by `RULES` against the null band of its controls. Pure."""
 
 import math
 from collections import Counter
@@ -29,14 +29,14 @@ from todacomm.training.milestones import (
 from todacomm.training.observe import Course
 
 FEWEST_CONTROLS, FEWEST_TO_DENY = 2, 3
-LEAST_RISE = 1.5  # below, a ratio is no rise, however narrow the band
-NARROW = 2.0  # a null band that ends above hides loops, so that a ratio within it denies none
-TIMELY = 1.5  # a loop comes with generalising up to so many times its step
-LEVEL = 0.95  # of the null band
+LEAST_RISE = 1.5  # a smaller ratio is no rise, however narrow the band
+NARROW = 2.0  # a null band that ends above this hides loops: a ratio within it is inconclusive
+TIMELY = 1.5  # a loop is timely up to this multiple of the step of generalising
+LEVEL = 0.95  # confidence level of the null band
 
 
 def percent(share: float) -> str:
-    """A share in whole per cent.
+    """Format a fraction in whole per cent.
 
     >>> percent(0.98)
     '98 %'
@@ -44,13 +44,15 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-# Every verdict with its rule, in the order in which runs of several verdicts are counted. docs/grokking.md has the same words.
+# Every verdict with its rule, in the order in which mixed verdicts are counted. docs/grokking.md has the same words.
 RULES = {
     "signature present": (
         f"it grokked, and its ratio after / plateau lies above the null band and above {LEAST_RISE:g}, "
         f"where the followed number came by {TIMELY:g} times the step of generalising"
     ),
-    "grokked, the loop came late": f"the same, but the followed number came later than {TIMELY:g} times the step of generalising",
+    "grokked, the loop came late": (
+        f"the same, but the followed number came later than {TIMELY:g} times the step of generalising"
+    ),
     "grokked without a loop": (
         f"it grokked, its ratio is not above the null band and {LEAST_RISE:g}, and it can be known: "
         f"{FEWEST_TO_DENY} controls or more, a ratio up to {LEAST_RISE:g} or a band that ends below "
@@ -89,8 +91,8 @@ RULES = {
 }
 LAG = (
     "shift, in steps, at which changes of the followed number (medians of three checkpoints) correlate most with "
-    f"changes of test accuracy; none where they correlate by less than {LEAST_CORRELATION:g}, or {BY_CHANCE:g} over the root "
-    "of the number of checkpoints"
+    f"changes of test accuracy; none where they correlate by less than {LEAST_CORRELATION:g}, or {BY_CHANCE:g} over "
+    "the root of the number of checkpoints"
 )
 VERDICTS = tuple(RULES)
 PRESENT, LATE, NO_LOOP, UNDECIDED, AT_ONCE, FELL_BACK, RISING, PARTLY_GENERALISED, ONLY, NOTHING, UNSTABLE = VERDICTS
@@ -100,9 +102,9 @@ JUDGED = (PRESENT, LATE, NO_LOOP, UNDECIDED)  # runs that grokked, and whose loo
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Told:
-    """What one run tells of the followed number and of the baselines; ``verdict`` is one of `VERDICTS`, ``because`` the number behind it.
+    """Summary statistics of one run; ``verdict`` is one of `VERDICTS`, ``because`` the number behind it.
 
-    ``no_rise`` says why there is no ``rise``; ``risen_at`` is the step from which the followed number lies above the null band.
+    ``risen_at`` is the step from which the followed number exceeds the null band; ``no_rise`` says why it has no ratio.
     """
 
     name: str
@@ -131,13 +133,13 @@ class Told:
 
     @property
     def grokked(self) -> bool:
-        """Whether the run grokked, and still generalises at its end."""
+        """Whether the run grokked and still generalises at its end."""
         return self.verdict in JUDGED
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Where the ratio of one more control would fall, with 95 %: Student's prediction interval of log ratios of ``controls`` runs."""
+    """Null band: Student's 95 % prediction interval for the log ratio of one more control, from ``controls`` runs."""
 
     low: float
     high: float
@@ -148,7 +150,7 @@ class Band:
 
 
 def band_of(ratios: Sequence[float]) -> Band:
-    """The prediction interval for one more ratio, on logarithms. Raises InvalidInput for fewer than two or a ratio of 0."""
+    """Compute the prediction interval for one more ratio, on logarithms. Raises InvalidInput unless two exceed 0."""
     from scipy.stats import t
 
     if len(ratios) < FEWEST_CONTROLS or min(ratios) <= 0:
@@ -161,19 +163,19 @@ def band_of(ratios: Sequence[float]) -> Band:
 
 
 def is_null(control: Told) -> bool:
-    """Whether a control is what the null band is made of: it memorised, stayed there, and has a ratio."""
+    """Whether a control belongs to the null band: it memorised, stayed there, and has a ratio."""
     return control.verdict == ONLY and control.rise is not None and control.rise.ratio > 0
 
 
 def judge(one: Told, course: Course, follow: str, band: Band) -> Told:
-    """A run with its verdict against the null band."""
+    """Judge a run against the null band."""
     risen = replace(one, risen_at=_risen_at(one, course, follow, band))
     verdict, because = verdict_of(risen, band)
     return replace(risen, verdict=verdict, because=because)
 
 
 def _risen_at(one: Told, course: Course, follow: str, band: Band) -> int | None:
-    """The step of the first of three consecutive checkpoints at which the followed number lies above the null band of its plateau."""
+    """The first of three consecutive checkpoints at which the followed number exceeds the null band of its plateau."""
     if one.rise is None:
         return None
     begin = 0 if one.milestones.memorised_at is None else course.steps.index(one.milestones.memorised_at)
@@ -182,7 +184,7 @@ def _risen_at(one: Told, course: Course, follow: str, band: Band) -> int | None:
 
 
 def verdict_of(one: Told, band: Band | None) -> tuple[str, str]:
-    """The verdict on one run, by `RULES`, and the number behind it. Without a null band a run that grokked is undecidable."""
+    """The verdict on one run and the number behind it; without a null band a run that grokked is undecidable."""
     passed, end = one.milestones, one.ending
     if one.complaint:
         return UNSTABLE, f"the loss is no finite number after step {end.step:,}"
@@ -214,7 +216,7 @@ def _not_generalised(one: Told) -> tuple[str, str]:
 
 
 def _of_the_loop(one: Told, generalised: int, band: Band | None) -> tuple[str, str]:
-    """Whether a run that grokked has a loop, or why that cannot be known."""
+    """Whether a run that grokked has a loop, or why that is unknown."""
     if band is None:
         return UNDECIDED, "without a null band"
     if one.rise is None:
@@ -229,7 +231,7 @@ def _of_the_loop(one: Told, generalised: int, band: Band | None) -> tuple[str, s
 
 
 def _unknown(one: Told, risen: Rise, band: Band, due: float) -> str:
-    """Why a ratio that is not above the band does not show that there is no loop; empty where it does."""
+    """Why a ratio within the band does not rule out a loop; empty where it does."""
     if one.risen_at is not None:
         return f"the rise from step {one.risen_at:,} on did not last"
     if one.ending.step < due:
@@ -241,7 +243,7 @@ def _unknown(one: Told, risen: Rise, band: Band, due: float) -> str:
 
 
 def overall(verdicts: Sequence[str]) -> str:
-    """One verdict for several runs: theirs where they agree, else how many have which."""
+    """Summarise several verdicts: the common one, else the counts."""
     counts = Counter(verdicts)
     if len(counts) == 1:
         return verdicts[0]
