@@ -1,4 +1,4 @@
-"""A model and texts → activations, loss, perplexity."""
+"""Run a model on texts: activations, loss, perplexity."""
 
 __all__ = [
     "any_network",

@@ -1,4 +1,4 @@
-"""The outputs of any modules of a network → clouds, one point a row of the batches: `todacomm.activations`."""
+"""Measure the outputs of any modules of a network, one point a row of the batches: `todacomm.activations`."""
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,9 +40,9 @@ def activations(
 ) -> Activations:
     """Activations of any modules of a network, one point for each row of the batches.
 
-    An output (b, d) is kept as it is. One with more axes is pooled over all but rows and channels: tokens (b, t, d), images
-    (b, c, h, w) or (b, h, w, c), frames (b, c, l), and (t, b, d) of layers with ``batch_first=False``. The module is not moved
-    to another device, and its mode and gradients are left as they were.
+    An output (b, d) is kept as it is. One with more axes is pooled over all but rows and channels: tokens (b, t, d),
+    images (b, c, h, w) or (b, h, w, c), frames (b, c, l), and (t, b, d) of layers with ``batch_first=False``. The
+    module stays on its device and keeps its mode and gradients.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ def activations(
     channels : int or mapping of str to int, optional
         The axis of the channels, 1 or -1, for all sites or by site; asked for only where it may be either.
     mask : str or mapping of str to str, optional
-        The entry of a batch that marks padding, or ``"none"``. By default ``attention_mask``, ``decoder_attention_mask`` for a
-        decoder, and entries called ``…padding_mask`` (true is padding).
+        The entry of a batch that marks padding, or ``"none"``. By default ``attention_mask``, for a decoder
+        ``decoder_attention_mask``, and entries called ``…padding_mask`` (true is padding).
 
     Returns
     -------
@@ -98,18 +98,19 @@ def activations(
 
 
 def names_of(sites: Any) -> list[str]:
-    """The sites as a list of names, of one name too."""
+    """The sites as a list, also of a single name."""
     names = [sites] if isinstance(sites, str) else list(sites) if isinstance(sites, Iterable) else [sites]
     wrong = next((name for name in names if not isinstance(name, str)), None)
     if wrong is not None or sites is None:
         raise InvalidInput(
-            f"a site is {type(wrong).__name__}; expected dotted names of modules, as of named_modules(): ['blocks.3.mlp']"
+            f"a site is {type(wrong).__name__}; expected dotted names of modules, as of named_modules(): "
+            "['blocks.3.mlp']"
         )
     return names
 
 
 def modules_of(module: Any, sites: Sequence[str]) -> dict[str, nn.Module]:
-    """The modules at the sites. Raises UnknownName, with those there are."""
+    """The modules at the sites. Raises UnknownName, which lists those there are."""
     if not isinstance(module, nn.Module):
         raise InvalidInput(
             f"td.activations takes a torch module, found {type(module).__name__}; td.run takes the names of models"
@@ -122,12 +123,13 @@ def modules_of(module: Any, sites: Sequence[str]) -> dict[str, nn.Module]:
 
 
 def each_of(batches: Any) -> Iterator[Any]:
-    """The batches; one mapping is one batch, as of a tokenizer."""
+    """Iterate over batches; a single mapping, as a tokenizer gives, is one batch."""
     if isinstance(batches, Mapping):
         return iter([batches])
     if isinstance(batches, Tensor) and batches.ndim < 3:
         raise InvalidInput(
-            f"the batches are one tensor of shape {tuple(batches.shape)}; put it in a list: td.activations(module, [tensor], …)"
+            f"the batches are one tensor of shape {tuple(batches.shape)}; put it in a list: "
+            "td.activations(module, [tensor], …)"
         )
     if isinstance(batches, str | bytes | np.ndarray) or not isinstance(batches, Iterable):
         raise InvalidInput(
@@ -137,20 +139,20 @@ def each_of(batches: Any) -> Iterator[Any]:
 
 
 def require_same_number(points: Mapping[str, int]) -> None:
-    """InvalidInput unless all sites give as many points."""
+    """Raise InvalidInput unless all sites give equally many points."""
     if len(set(points.values())) > 1:
         listed = ", ".join(f"{site} {number}" for site, number in points.items())
         raise InvalidInput(f"the sites give different numbers of points ({listed}); ask for them one after the other")
 
 
 def dtype_of(module: nn.Module) -> str:
-    """What a module computes in; float32 for one without parameters."""
+    """The dtype of a module's parameters; float32 without any."""
     return str(next((p.dtype for p in module.parameters()), torch.float32)).removeprefix("torch.")
 
 
 @dataclass(slots=True, eq=False)
 class Reader:
-    """Runs batches through a module and pools what leaves its sites."""
+    """Run batches through a module and pool the outputs of its sites."""
 
     module: nn.Module
     sites: Mapping[str, nn.Module]
@@ -166,7 +168,7 @@ class Reader:
         self.pooled = {site: [] for site in self.sites}
 
     def watching(self) -> ExitStack:
-        """Hooks on every site, and on the layers that tell where the rows of a batch are."""
+        """Hook every site, and the layers that show which axis holds the rows of a batch."""
         hooks = ExitStack()
         for site, module in self.sites.items():  # one at a time: two names may be one module
             hooks.enter_context(hooked({}, {module: partial(self.keep, site)}))
@@ -176,16 +178,16 @@ class Reader:
         return hooks
 
     def keep(self, site: str, output: Tensor) -> None:
-        """Copy an output as it leaves, since a later layer may write into it."""
+        """Copy an output, since a later layer may write into it."""
         self.outputs[site].append(as_array(output.detach()).copy())
 
     def enter(self, _layer: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Note the shape of what enters a layer that takes tokens before rows."""
+        """Note the input shape of a layer that takes tokens before rows."""
         given = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
         self.entered.append(() if given is None else tuple(given.shape))
 
     def read(self, batch: Any, place: str) -> None:
-        """Run one batch, and pool what has left the sites."""
+        """Run one batch and pool the outputs of the sites."""
         call(self.module, batch, place)
         layout = output_axes.layout_of(output_axes.leading_shape(self.module, batch), self.entered)
         for site, found in self.outputs.items():
@@ -197,7 +199,7 @@ class Reader:
         self.entered.clear()
 
     def points(self, site: str, output: np.ndarray, batch: Any, layout: output_axes.Layout) -> Points:
-        """The pooled output (b, d) of one site for one batch."""
+        """Pool the output of one site for one batch: (b, d)."""
         if output.ndim < 2:
             raise InvalidInput(f"{site} gives shape {output.shape}; expected (b, d), (b, t, d) or (b, c, h, w)")
         hidden = output_axes.rows_first(site, output, layout)
@@ -216,7 +218,7 @@ class Reader:
 
 
 def call(module: nn.Module, batch: Any, place: str) -> None:
-    """One forward pass; what the module says of a batch that it does not take is told with the batch."""
+    """Run one forward pass; an error names the batch."""
     if isinstance(batch, str | bytes | np.ndarray) or not isinstance(batch, Tensor | Sequence | Mapping):
         raise InvalidInput(f"{place} is of type {type(batch).__name__}; expected {BATCH}")
     args: Sequence[Any] = () if isinstance(batch, Mapping) else [batch] if isinstance(batch, Tensor) else batch
@@ -226,8 +228,8 @@ def call(module: nn.Module, batch: Any, place: str) -> None:
         inspect.signature(module.forward).bind(*args, **kwargs)
     except TypeError as problem:
         raise InvalidInput(
-            f"{place} has {', '.join(map(str, kwargs)) or f'{len(args)} positional arguments'}, which {name}.forward does not take "
-            f"({problem}). Of pairs (x, y) give x alone: (x for x, y in loader)"
+            f"{place} has {', '.join(map(str, kwargs)) or f'{len(args)} positional arguments'}, which {name}.forward "
+            f"does not take ({problem}). Of pairs (x, y) give x alone: (x for x, y in loader)"
         ) from None
     try:
         module(*args, **kwargs)

@@ -1,8 +1,7 @@
-"""From texts to batches: tokenise, choose the texts that can be measured, sort by length, pad, and place on the device.
+"""Tokenise texts, choose those that can be measured, sort by length, pad, and move to the device.
 
-The padding is written here, not by the tokenizer: a tokenizer without a pad token (GPT-2) works, and nobody's tokenizer
-is changed. A content token is one that stands for some of the text; the tokenizer's own additions ([CLS], </s>) are
-special.
+Padding is written here, so a tokenizer without a pad token (GPT-2) works and none is modified. A content token stands
+for some of the text; the tokenizer's own additions ([CLS], </s>) are special.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,12 +23,12 @@ from todacomm.models.checkpoints.checkpoint_files import Tokenising, quietly
 from todacomm.models.checkpoints.loading import LoadedModel
 
 Side = Literal["right", "left"]
-SANE_WINDOW = 10**9  # a tokenizer that knows no window says 10^30
+SANE_WINDOW = 10**9  # a tokenizer that knows no window reports 10^30
 CHUNK = 512  # texts tokenised at a time, so that a large dataset is read only as far as needed
-AUTO_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}  # of a batch, padding included, when its size is chosen here
+AUTO_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}  # of an automatic batch, padding included
 CACHED = 300_000  # numbers of one hidden state that stay in the cache of a core: 520 tokens of 576 numbers
-FEWEST_TOKENS = 256  # below it the work on a batch is more than that on its tokens
-LONG = 64  # letters for each token that is read: beyond it a text is tokenised in part
+FEWEST_TOKENS = 256  # below it a batch costs more than its tokens
+LONG = 64  # letters a token: beyond them a text is tokenised in part
 BEHIND = 64  # tokens that must follow those that are read, in a part of a text
 LOGIT_BYTES = 512 * 2**20
 SHOWN = 60  # characters of a text in a message
@@ -37,10 +36,9 @@ SHOWN = 60  # characters of a text in a message
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """One text as the model reads it; ``index`` is its place among the chosen texts.
+    """One tokenised text; ``index`` is its position among the chosen texts.
 
-    ``predicted_bytes`` are the UTF-8 bytes of the text that a causal model predicts, None for a tokenizer that does not
-    know where its tokens stand. Of thousands of texts little more is held than the texts themselves.
+    ``predicted_bytes`` are the UTF-8 bytes that a causal model predicts; None where the tokenizer has no offsets.
     """
 
     index: int
@@ -52,7 +50,7 @@ class Encoded:
 
     @property
     def content(self) -> Int[np.ndarray, " c"]:
-        """The places of the content tokens."""
+        """The positions of the content tokens."""
         return np.flatnonzero(~self.special)
 
     def __len__(self) -> int:
@@ -61,7 +59,7 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
-    """The texts that are measured, ``places`` where they stood in the dataset, and how many were passed over."""
+    """The texts to measure, their ``places`` in the dataset, and how many were skipped."""
 
     encoded: tuple[Encoded, ...]
     places: tuple[int, ...]
@@ -84,10 +82,10 @@ class Batch:
 
 
 def choose(model: LoadedModel, texts: Texts, *, samples: int | None, min_tokens: int, max_length: int) -> Chosen:
-    """The first ``samples`` texts (None: all) with at least ``min_tokens`` content tokens, truncated to the window.
+    """Choose the first ``samples`` texts (None: all) with at least ``min_tokens`` content tokens, and truncate them.
 
-    Raises `InvalidTexts`, which says how many there are, when there are fewer, and `InvalidInput` for a token that the
-    embedding does not have.
+    Raises `InvalidTexts`, with their number, where there are fewer, and `InvalidInput` for a token without an
+    embedding.
     """
     if min_tokens < 1 or (samples is not None and samples < 1):
         raise InvalidInput(f"--min-tokens {min_tokens}, --samples {samples}: expected 1 or more")
@@ -113,7 +111,7 @@ def choose(model: LoadedModel, texts: Texts, *, samples: int | None, min_tokens:
 
 
 def _too_few(texts: Texts, places: list[int], samples: int | None) -> str:
-    """What was asked for and cannot be had, and what to do: where every text was asked for, the first that is too short."""
+    """Say what is missing and what to do; where all texts were requested, name the first that is too short."""
     if samples != len(texts):
         wanted = "at least one was" if samples is None else f"{samples} were"
         return f"{wanted} asked for; lower --samples or --min-tokens, or give more texts"
@@ -128,14 +126,14 @@ def _require_embedded(model: LoadedModel, row: Encoded, place: int) -> None:
         token = model.tokenizer.convert_ids_to_tokens(largest)
         shown = row.text if len(row.text) <= SHOWN else f"{row.text[:SHOWN]}…"
         raise InvalidInput(
-            f"{model.name}: text {place} ({shown!r}) holds the token {token!r} of id {largest}, but the embedding has {size} rows: "
-            "the tokenizer is of another model, or has tokens for which the embedding was not enlarged "
+            f"{model.name}: text {place} ({shown!r}) holds the token {token!r} of id {largest}, but the embedding has "
+            f"{size} rows: the tokenizer is of another model, or has tokens for which the embedding was not enlarged "
             "(network.resize_token_embeddings(len(tokenizer)))"
         )
 
 
 def with_tokens_shuffled(chosen: Chosen, seed: int) -> Chosen:
-    """The same texts with the content tokens of each in random order; special tokens stay where they are."""
+    """Shuffle the content tokens of each text; special tokens stay in place."""
     rng = np.random.default_rng(seed)
 
     def shuffled(row: Encoded) -> Encoded:
@@ -147,7 +145,7 @@ def with_tokens_shuffled(chosen: Chosen, seed: int) -> Chosen:
 
 
 def longest(model: LoadedModel, max_length: int) -> int:
-    """The most tokens of a text: ``max_length``, or the window of the model where that is smaller."""
+    """The longest text in tokens: ``max_length``, or the model's window if smaller."""
     windows = (getattr(model.tokenizer, "model_max_length", SANE_WINDOW), window_of(model.network))
     limit = int(min(max_length, *(w for w in windows if isinstance(w, (int, float)) and w > 0)))
     added = model.tokenizer.num_special_tokens_to_add()
@@ -159,7 +157,7 @@ def longest(model: LoadedModel, max_length: int) -> int:
 
 
 def token_budget(model: LoadedModel, *, with_logits: bool) -> int:
-    """The tokens of an automatic batch: as many as fill the device, on a CPU no more than its cache holds.
+    """The tokens of an automatic batch: enough to fill the device, within the cache of a CPU.
 
     Fewer where the logits of all of them would be too large.
     """
@@ -177,9 +175,7 @@ def vocabulary(model: LoadedModel) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """How texts become batches: ``size`` rows, or as many as a budget of tokens holds; the side of the padding; a callback;
-    which texts may share a batch.
-    """
+    """How to batch texts: ``size`` rows or a budget of tokens, padding ``side``, and which texts may share a batch."""
 
     size: int | Literal["auto"] = "auto"
     side: Side = "right"
@@ -191,7 +187,7 @@ class Batching:
             raise InvalidInput(f"--batch-size {self.size}; expected 1 or more, or auto")
 
     def batches(self, encoded: Sequence[Encoded], padding: int, budget: int, description: str) -> Iterator["Batch"]:
-        """Padded batches of texts of similar length, longest first, so that memory runs out at once or not at all."""
+        """Yield padded batches of texts of similar length, longest first, so that memory runs out at once or never."""
         groups = self.groups(encoded, budget)
         for group in self.track(groups, description, len(groups)):
             yield pad(group, padding, self.side)
@@ -226,7 +222,7 @@ def pad(rows: Sequence[Encoded], pad_id: int, side: Side = "right") -> Batch:
 
 
 def pad_id(model: LoadedModel) -> int:
-    """The id written where there is no text."""
+    """The padding id of a model."""
     return padding_id(model.network, model.tokenizer)
 
 
@@ -252,9 +248,9 @@ def _encode(tokenizer: Any, items: Sequence[str], limit: int) -> Iterator[Encode
 
 
 def _opening(tokenizer: Any, text: str, limit: int) -> str:
-    """As much of a long text as holds all the tokens that are read, and enough behind them that these are what they are in the whole.
+    """Return enough of a long text that the tokens to be read are those of the whole.
 
-    A line of ten million letters takes gigabytes where all of its tokens are made.
+    Tokenising a line of ten million letters would take gigabytes.
     """
     letters = LONG * limit
     while len(text) > letters and getattr(tokenizer, "truncation_side", "right") == "right":
@@ -266,14 +262,14 @@ def _opening(tokenizer: Any, text: str, limit: int) -> str:
 
 
 def _predicted_bytes(text: str, special: Bool[np.ndarray, " t"], offsets: Sequence[tuple[int, int]]) -> int:
-    """The UTF-8 bytes from the end of what is given to the end of the last content token; 0 without content.
+    """UTF-8 bytes from the end of the given context to the end of the last content token; 0 without content.
 
-    The stretch is taken as a whole, for offsets of single tokens may leave out spaces or name a character twice.
+    Offsets of single tokens may skip spaces or repeat a character, so the stretch is measured as a whole.
     """
     content = np.flatnonzero(~special)
     if not len(content):
         return 0
-    free = content[0] == 0  # without a token before it, the first content token is given, not predicted
+    free = content[0] == 0  # a first token has no context and is not predicted
     start = offsets[content[0]][1] if free else 0
     return len(text[start : offsets[content[-1]][1]].encode())
 
@@ -287,6 +283,6 @@ def _longer(tokenizer: Any, texts: Sequence[str], full: Sequence[int], limit: in
 
 
 def _tokenised(tokenizer: Any, texts: str | list[str], **options: Any) -> Any:
-    """What a tokenizer makes of texts; a text longer than the window is reported by us, once."""
+    """Tokenise texts without the tokenizer's own warning of long ones, which is reported once here."""
     with quietly(), Tokenising(str(getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__)):
         return tokenizer(texts, **options)

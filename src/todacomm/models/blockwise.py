@@ -1,9 +1,9 @@
-"""A forward pass block by block over thousands of tokens, for decoders of the Llama kind in float32 on a CPU.
+"""Run a forward pass block by block over thousands of tokens: Llama-like decoders in float32 on a CPU.
 
-A block's products run over the tokens of many batches without their padding. The matrices that read the same numbers are
-joined (q, k and v; gate and up) and, where torch has MKL, laid out once as its products want them, which costs little
-beside so many tokens; afterwards they are let go, so that no second copy of the weights is held. Attention takes the texts
-of one length together. What the pass takes for granted about a model is confirmed against the model itself before it is used.
+The products of a block run over the tokens of many batches without padding. Matrices with the same input are joined
+(q, k and v; gate and up) and, with MKL, packed once for their products, which pays off over so many tokens; they are
+released after each block. Attention takes the texts of one length together. All assumptions about a model are checked
+against the model itself before use.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,15 +24,15 @@ from todacomm.models.architecture.blocks_and_norms import Anatomy
 from todacomm.models.architecture.hooks import evaluating, hooked
 from todacomm.models.batching import Batch, Encoded
 
-STRETCH = 16384  # tokens that one block is applied to before the next: laying it out costs 3 to 4 % beside them
-ATTENDED = 2048  # tokens whose attention is computed at a time, about
+STRETCH = 16384  # tokens that pass one block before the next: packing it costs 3 to 4 % beside them
+ATTENDED = 2048  # tokens in one attention call, about
 ROWS = 1024  # of a product at a time, about
-FEW = 0.5  # of the tokens: where fewer are pooled, the others are left out of the last block
-FEWEST_ROWS = 128  # below, laying a matrix out costs more than it saves
-NEAR = 1e-4  # of the length of a hidden state: rounding in float32 moves it by some 1e-6
-PROBE = (5, 9)  # tokens of the two texts that show whether the pass is right
-CAPTURING = "transformers.utils.output_capturing"
-STATIC = ("default", "linear", "llama3")  # rotary embeddings whose angles do not depend on the length of the text
+FEW = 0.5  # of the tokens: if fewer are pooled, the others skip the last block
+FEWEST_ROWS = 128  # below, packing a matrix costs more than it saves
+NEAR = 1e-4  # tolerance over the norm of a hidden state: float32 rounding is about 1e-6
+PROBE = (5, 9)  # tokens of the two texts that check the pass
+CAPTURING = "transformers.utils.output_capturing"  # hooks of transformers that only watch
+STATIC = ("default", "linear", "llama3")  # rotary embeddings whose angles do not depend on the text's length
 BLOCK = {"input_layernorm", "self_attn", "post_attention_layernorm", "mlp"}
 ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 MLP = {"gate_proj", "up_proj", "down_proj", "act_fn"}
@@ -45,7 +45,7 @@ _CONFIRMED: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoder:
-    """A network that is read block by block: its base model, and how its attention divides the stream into heads.
+    """A network that runs block by block: its base model and its attention heads.
 
     ``window`` is the length up to which each token sees all before it; None where there is no bound.
     """
@@ -66,10 +66,11 @@ class Decoder:
         seen: Mapping[str, Seen],
         needed: Callable[[Batch], Mask] | None = None,
     ) -> Iterator[Step]:
-        """Run the batches of a stretch through one block after the other; each yield ends a part of the work.
+        """Run the batches of a stretch through one block after the other, yielding after each part of the work.
 
-        ``seen[layer](batch, stream)`` is called with the hidden states (m, d) of the real tokens of each batch, text by text, which
-        change after the call. The pass ends at the deepest layer of ``seen``, of which only the tokens are right that ``needed`` marks (all if None).
+        ``seen[layer](batch, stream)`` gets the hidden states (m, d) of the real tokens of each batch, text by text,
+        which change after the call. The pass ends at the deepest layer of ``seen``, where only the tokens that
+        ``needed`` marks are right (None: all).
         """
         room = Room()
         for batches in stretches:
@@ -83,13 +84,13 @@ class Decoder:
             yield step
 
     def steps_until(self, layer: str) -> int:
-        """How many steps a stretch takes to a layer."""
+        """The number of steps to a layer."""
         if layer == "embedding":
             return 1
         return 2 + 3 * self.depth if layer == "final" else 1 + 3 * (1 + int(layer.removeprefix("layer_")))
 
     def bytes_for(self, tokens: int) -> int:
-        """Of a pass over so many tokens: the stream of a stretch, its heads, one block laid out, what its MLP makes of a piece."""
+        """Bytes of a pass over so many tokens: the stream, its heads, one packed block, the MLP of one piece."""
         block, rows = self.base.layers[0], min(tokens, STRETCH) + ROWS
         heads = (2 * self.heads + 2 * self.shared) * self.width
         stream: int = self.base.embed_tokens.embedding_dim
@@ -115,7 +116,7 @@ class Decoder:
 
 
 def stretches_of(groups: Sequence[list[Encoded]]) -> list[list[list[Encoded]]]:
-    """The texts of batches in their order, as many batches together as hold STRETCH tokens, one at least."""
+    """Group batches, in order, into stretches of at most STRETCH tokens, at least one batch each."""
     found: list[list[list[Encoded]]] = []
     left = 0
     for group in groups:
@@ -130,18 +131,18 @@ def stretches_of(groups: Sequence[list[Encoded]]) -> list[list[list[Encoded]]]:
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Texts of one length that stand one after the other: their rows in the stretch, and (texts, length)."""
+    """Consecutive texts of one length: their rows in the stretch, and (texts, length)."""
 
     rows: slice
     shape: tuple[int, int]
 
     def view(self, stretch: Float[Tensor, "rows c"]) -> Float[Tensor, "b t c"]:
-        """Their rows, text by text, in place."""
+        """View their rows text by text, without copying."""
         return stretch[self.rows].view(*self.shape, -1)
 
 
 def _alike(lengths: Sequence[int]) -> list[Alike]:
-    """Texts of these lengths, in their order: those alike together, some ATTENDED tokens at a time."""
+    """Group texts of these lengths, in order, by equal length, about ATTENDED tokens at a time."""
     found: list[Alike] = []
     start = 0
     for length, texts in groupby(lengths):
@@ -154,13 +155,13 @@ def _alike(lengths: Sequence[int]) -> list[Alike]:
 
 
 class Room:
-    """Memory that one stretch after the other uses, so that it does not grow with their number."""
+    """Memory reused by one stretch after the other, so that it does not grow with their number."""
 
     def __init__(self) -> None:
         self._held: dict[str, Tensor] = {}
 
     def of(self, name: str, rows: int, columns: int) -> Float[Tensor, "rows columns"]:
-        """So many rows of the memory called ``name``; what was written there before may still stand."""
+        """Return rows of the memory called ``name``, which may hold older values."""
         if name not in self._held or len(self._held[name]) < rows:
             most = max(rows, STRETCH + ROWS)  # pages that nobody writes take no memory
             self._held[name] = torch.empty(most, columns)
@@ -170,7 +171,7 @@ class Room:
 class Stretch:
     """The tokens of some batches on their way through the blocks.
 
-    ``hidden`` has a row for each real token, and rows of zeros after them, so that all products have ``rows`` rows.
+    ``hidden`` has a row for each real token, then rows of zeros, so that all products have ``rows`` rows.
     """
 
     def __init__(
@@ -203,17 +204,17 @@ class Stretch:
 
     @property
     def pieces(self) -> list[slice]:
-        """The rows that one product takes."""
+        """The rows of each product."""
         return [slice(start, start + self.rows) for start in range(0, len(self.hidden), self.rows)]
 
     def finish(self, norm: nn.Module) -> None:
-        """Replace the stream by what the final norm makes of it."""
+        """Apply the final norm to the stream in place."""
         for piece in self.pieces:
             self.hidden[piece] = norm(self.hidden[piece])
 
 
 class Product:
-    """x → x·Wᵀ + b, W laid out once for so many rows where MKL does that."""
+    """x → x·Wᵀ + b, with W packed once for so many rows if MKL is there."""
 
     def __init__(self, weight: Float[Tensor, "n k"], bias: Float[Tensor, " n"] | None, rows: int) -> None:
         self.weight, self.bias, self.rows = weight, bias, rows
@@ -229,13 +230,13 @@ class Product:
 
 
 def lays_out() -> bool:
-    """Whether this torch has the products of MKL with matrices laid out before."""
+    """Whether this torch has MKL products of packed matrices."""
     there = (torch.backends.mkl.is_available(), torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
     return all(there) and hasattr(torch.ops.mkl, "_mkl_linear")
 
 
 class Block:
-    """One block with its matrices joined and laid out."""
+    """One block with its matrices joined and packed."""
 
     def __init__(self, decoder: Decoder, block: Any, rows: int) -> None:
         attention, mlp = block.self_attn, block.mlp
@@ -248,7 +249,7 @@ class Block:
         self.widen = _joined([_pair(mlp.gate_proj), _pair(mlp.up_proj)], between, rows)
 
     def apply(self, stretch: Stretch, rows: Int[Tensor, " m"] | None = None) -> None:
-        """Replace the stream of the stretch by that after the block, in these rows at least."""
+        """Apply the block to the stream in place, at least in these rows."""
         for piece in stretch.pieces:
             stretch.projected[piece] = self.project(_normed(stretch.hidden[piece], self.small[0]))
         for texts in stretch.alike:
@@ -262,7 +263,7 @@ class Block:
             self._add(stretch.hidden[piece], stretch.attended[piece])
 
     def _add(self, stream: Float[Tensor, "m d"], attended: Float[Tensor, "m c"]) -> Float[Tensor, "m d"]:
-        """The stream with what attention and the MLP add to it, in its place."""
+        """Add the outputs of attention and MLP to the stream in place."""
         stream += self.out(attended)
         gate, up = self.widen(_normed(stream, self.small[1])).chunk(2, dim=1)
         stream += self.down(self.act(gate).mul_(up))
@@ -288,13 +289,13 @@ def _pair(linear: nn.Linear) -> Linear:
 
 
 def _in_pairs(decoder: Decoder, linear: nn.Linear) -> Linear:
-    """The rows of each head reordered so that the two coordinates which the rotary embedding turns stand side by side."""
+    """Reorder the rows of each head so that the two coordinates of a rotation are adjacent."""
     order = torch.arange(linear.out_features).view(-1, 2, decoder.width // 2).transpose(1, 2).flatten()
     return linear.weight[order], None if linear.bias is None else linear.bias[order]
 
 
 def _joined(linears: Sequence[Linear], norm: Any, rows: int) -> Product:
-    """One product in place of several of the same numbers, which multiplies by the weights of the norm before it too."""
+    """Join matrices with the same input into one product, times the weights of the norm before it."""
     biases = [torch.zeros(len(weight)) if bias is None else bias for weight, bias in linears]
     some = any(bias is not None for _, bias in linears)
     weight = torch.cat([weight for weight, _ in linears]).mul_(norm.weight)
@@ -308,10 +309,10 @@ def _normed(x: Float[Tensor, "m d"], small: float) -> Float[Tensor, "m d"]:
 
 
 def decoder_of(anatomy: Anatomy, *, longest: int) -> Decoder | None:
-    """The network to be read block by block, for texts of so many tokens at most; None where that is not known to be right.
+    """Return the network to be run block by block, or None where that is not known to be right.
 
-    None for other architectures, devices and precisions, for weights that are not in memory, for modules that carry hooks
-    or another forward than their class's (adapters, offloading), and where two short texts show a difference.
+    None for other architectures, devices and precisions, for weights on disk, for modules with hooks or another forward
+    than their class's (adapters, offloading), for longer texts, and where two short texts show a difference.
     """
     found = _recognised(anatomy)
     if found is None or _changed(anatomy.base) or (found.window is not None and longest > found.window):
@@ -342,7 +343,7 @@ def _recognised(anatomy: Anatomy) -> Decoder | None:
 
 
 def _is_gated(block: Any) -> bool:
-    """Whether a block is of the Llama kind by the names and types of what it consists of."""
+    """Whether a block is Llama-like by the names and types of its parts."""
     if set(dict(block.named_children())) != BLOCK:
         return False
     if not all(hasattr(norm, "variance_epsilon") for norm in (block.input_layernorm, block.post_attention_layernorm)):
@@ -352,16 +353,14 @@ def _is_gated(block: Any) -> bool:
 
 
 def _changed(base: nn.Module) -> bool:
-    """Whether anything hangs on a module that this pass would not see. The hooks that transformers leaves, once hidden states
-    were asked for, only look.
-    """
-    hooks = (hook for m in base.modules() for hook in (*m._forward_hooks.values(), *m._forward_pre_hooks.values()))  # noqa: SLF001
+    """Whether modules have hooks or methods that this pass would miss; the hooks of transformers only watch."""
+    hooks = (h for m in base.modules() for h in (*m._forward_hooks.values(), *m._forward_pre_hooks.values()))  # noqa: SLF001
     foreign = any(getattr(hook, "__module__", "") != CAPTURING for hook in hooks)
     return foreign or any("forward" in vars(m) for m in base.modules())
 
 
 def _confirmed(decoder: Decoder, anatomy: Anatomy) -> bool:
-    """Whether two short texts give the same stream after each block as the model itself, within rounding."""
+    """Whether two short texts give the model's own stream after each block, within rounding."""
     batch = _probe(anatomy.base.get_input_embeddings().num_embeddings)  # type: ignore[operator]
     expected: dict[str, Tensor] = {}
     names = {block: f"layer_{i}" for i, block in enumerate(anatomy.blocks)} | {decoder.base.norm: "final"}
@@ -371,7 +370,7 @@ def _confirmed(decoder: Decoder, anatomy: Anatomy) -> bool:
     ids, mask = (torch.from_numpy(a.astype(np.int64)) for a in (batch.ids, batch.real))
     real = torch.from_numpy(batch.real)
     found: dict[str, Tensor] = {}
-    with evaluating(anatomy.base), suppress(RuntimeError, TypeError):  # shapes that do not fit; torch before 2.5
+    with evaluating(anatomy.base), suppress(RuntimeError, TypeError):  # wrong shapes; torch before 2.5
         with hooked({}, keep):
             decoder.base(input_ids=ids, attention_mask=mask, use_cache=False)
         seen = {layer: lambda _, stream, layer=layer: found.__setitem__(layer, stream.clone()) for layer in expected}

@@ -1,4 +1,4 @@
-"""Hidden states as they pass to clouds as they fill: which tokens become points, in which row."""
+"""Pool hidden states as they pass into clouds: which tokens become points, in which rows."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,29 +14,29 @@ from todacomm.models.architecture.hooks import UPRIGHT, Axes, upright
 from todacomm.models.batching import Batch, Chosen
 from todacomm.models.pooling import Pooling
 
-TOKENS_DRAWN = 1000  # points of the pooling "tokens" when no number is asked for
+TOKENS_DRAWN = 1000  # default number of points of the pooling "tokens"
 ONLY = {"all": slice(None), "first": slice(1), "last": slice(-1, None)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """Which tokens of which texts become points: for each text the places of its tokens, and the row of its first point."""
+    """Which tokens of which texts become points."""
 
     pooling: Pooling
-    places: tuple[Int[np.ndarray, " c"], ...]
-    starts: Int[np.ndarray, " n"]
+    places: tuple[Int[np.ndarray, " c"], ...]  # the positions of each text's tokens
+    starts: Int[np.ndarray, " n"]  # the row of its first point
     points: int
     candidates: int
 
     def mask(self, batch: Batch) -> Mask:
-        """The tokens of a batch that the pooling looks at."""
+        """The tokens of a batch that the pooling reads."""
         mask = np.zeros_like(batch.real)
         for i, (row, start) in enumerate(zip(batch.rows, batch.starts, strict=True)):
             mask[i, self.places[row.index] + start] = True
         return mask
 
     def rows(self, batch: Batch) -> Int[np.ndarray, " m"]:
-        """The rows of the cloud that the points of a batch become, in the order in which the pooling gives them."""
+        """The rows of the cloud that a batch fills, in the order of the pooling."""
         counts = [len(self.places[r.index]) if self.pooling.per_token else 1 for r in batch.rows]
         return np.concatenate(
             [self.starts[r.index] + np.arange(c) for r, c in zip(batch.rows, counts, strict=True)]
@@ -44,7 +44,7 @@ class Plan:
 
 
 def plan_of_points(chosen: Chosen, pool: Pooling, subsample: int | None, seed: int) -> Plan:
-    """Which tokens of the chosen texts a pooling takes; of single tokens, ``subsample`` drawn by the seed."""
+    """Plan which tokens of the chosen texts a pooling takes; single tokens are drawn by the seed (``subsample``)."""
     places = [np.arange(len(e)) if pool.special_tokens else e.content for e in chosen.encoded]
     candidates = sum(map(len, places))
     if pool.per_token:
@@ -56,7 +56,7 @@ def plan_of_points(chosen: Chosen, pool: Pooling, subsample: int | None, seed: i
 
 
 def _draw(places: list[np.ndarray], candidates: int, k: int, seed: int) -> list[np.ndarray]:
-    """``k`` of all (text, place) pairs without replacement; all of them where there are no more."""
+    """Draw ``k`` (text, position) pairs without replacement, or take all."""
     if k < 1:
         raise InvalidInput(f"a subsample of {k} tokens; expected 1 or more")
     kept = np.zeros(candidates, dtype=bool)
@@ -66,14 +66,14 @@ def _draw(places: list[np.ndarray], candidates: int, k: int, seed: int) -> list[
 
 
 class Read(Exception):
-    """The deepest layer that was asked for has been read: the rest of the pass is left out."""
+    """The deepest requested layer has been read; the rest of the pass is skipped."""
 
 
 @dataclass(slots=True)
 class Collector:
-    """The clouds as they fill, one row a point; the hidden states themselves are never kept.
+    """Clouds being filled, one row a point; hidden states are never kept.
 
-    After the layer called ``last`` the forward pass is ended; it runs to its end where that is empty.
+    The forward pass ends after the layer ``last``; empty runs it to its end.
     """
 
     plan: Plan
@@ -84,22 +84,22 @@ class Collector:
     batch: int = 0
 
     def begin(self, batch: Batch) -> None:
-        """Say which batch the next hidden states belong to."""
+        """Set the batch that the next hidden states belong to."""
         self.mask, self.rows = self.plan.mask(batch), self.plan.rows(batch)
         self.batch += 1
 
     def read(self, layer: str, batch: Batch, stream: Float[Tensor, "m d"]) -> None:
-        """Pool the hidden states of a layer for a batch, given for its real tokens, text by text."""
+        """Pool a layer for the real tokens of a batch, text by text."""
         self.begin(batch)
         self._pool(layer, stream, self.mask[batch.real])
 
     def take(self, layer: str, hidden: Tensor, axes: Axes = UPRIGHT) -> None:
-        """Pool the hidden states of ``layer``, (b, t, d) once its ``axes`` are put in order, or flattened (b·t, d)."""
+        """Pool ``layer`` from hidden states: (b, t, d) after permuting ``axes``, or flattened (b·t, d)."""
         stream = upright(hidden.detach(), axes, self.mask.shape[1])
         self._pool(layer, stream.reshape(self.mask.size, -1), self.mask.ravel())
 
     def _pool(self, layer: str, hidden: Float[Tensor, "m d"], looked_at: Bool[np.ndarray, " m"]) -> None:
-        """Pool the hidden states of the tokens that are looked at; no others leave the device."""
+        """Pool the tokens that are read; no others leave the device."""
         kept = torch.from_numpy(np.flatnonzero(looked_at)).to(hidden.device)
         counts = self.mask.sum(axis=1)
         inside = np.arange(counts.max()) < counts[counts > 0, None]  # a text may have no token in the subsample
@@ -109,7 +109,7 @@ class Collector:
         self.clouds[layer][self.rows] = points
 
     def taking(self, layers: Mapping[int, str], axes: Axes = UPRIGHT) -> Callable[[Tensor], None]:
-        """The hook function that pools a layer in those calls of a pass that ``layers`` names, and ends the pass after the last."""
+        """Return a hook that pools the calls in ``layers`` and ends the pass after the last."""
         calls = [self.batch, -1]  # the batch that is read, and the number of the call in it
 
         def take(hidden: Tensor) -> None:
@@ -133,5 +133,5 @@ def _padded(hidden: Float[np.ndarray, "m d"], inside: Mask) -> Float[np.ndarray,
 
 
 def as_array(hidden: Tensor) -> Float[np.ndarray, "..."]:
-    """A float32 array in main memory."""
+    """Copy to a float32 array in main memory."""
     return hidden.float().cpu().numpy()

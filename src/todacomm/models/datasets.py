@@ -1,6 +1,6 @@
-"""Names to texts: two bundled corpora, files of texts, any dataset of the Hugging Face hub.
+"""Load texts by name: two bundled corpora, files of texts, datasets of the Hugging Face hub.
 
-Texts stay as they are: blank ones are dropped, white space at both ends is stripped, headings are kept. A dataset is added
+Texts are not changed, but blank ones are dropped and white space at both ends is stripped. A dataset is added
 by one decorated function that returns `Texts`::
 
     @sources.register("haiku")
@@ -33,16 +33,16 @@ sources: Registry[Callable[[], Texts]] = Registry("dataset")
 
 
 def texts(source: str | Path, samples: int | None = None, *, shuffle: bool = False, seed: int = 42) -> Texts:
-    """The texts of a named dataset, of a file, or of a dataset on the Hugging Face hub.
+    """Load the texts of a named dataset, of a file, or of a dataset on the Hugging Face hub.
 
-    Blank texts are dropped and white space at both ends is removed. The bundled datasets, ``"wikitext2"`` and ``"squad"``, need no
-    network.
+    Blank texts are dropped and white space at both ends is removed. The bundled datasets, ``"wikitext2"`` and
+    ``"squad"``, need no network.
 
     Parameters
     ----------
     source : str or Path
-        A name from ``todacomm list-configs``, a ``.txt`` file (one text a line), a ``.jsonl[:field]`` file (one object a line;
-        both also as ``.gz``), or ``"hf:owner/name[/config][:split][:field]"``.
+        A name from ``todacomm list-configs``, a ``.txt`` file (one text a line), a ``.jsonl[:field]`` file (one object
+        a line; both also as ``.gz``), or ``"hf:owner/name[/config][:split][:field]"``.
     samples : int, optional
         How many texts; None takes all.
     shuffle : bool, default False
@@ -81,7 +81,7 @@ def _all_texts(source: str) -> Texts:
     if source.startswith(HUB):
         return _from_hub(HubDataset.parse(source))
     path, field = path_and_field(source)
-    if suffix_of(path) in text_formats.ours or "/" in source:  # for a file no plugin is imported
+    if suffix_of(path) in text_formats.ours or "/" in source:  # no plugin is imported for a file
         return _from_file(path, field)
     if source in sources:
         return sources[source]()
@@ -97,12 +97,12 @@ def _from_file(path: Path, field: str) -> Texts:
 
 
 def hint() -> str:
-    """What a dataset may be besides a name."""
+    """Say what a dataset may be besides a name."""
     return f"Or give {forms()}, or {HUB_FORM}."
 
 
 def check_enough(found: Texts, source: str, samples: int | None) -> None:
-    """Raise InvalidTexts, which says how many texts there are, where they are fewer than asked for or than a cloud needs."""
+    """Raise InvalidTexts, which counts the texts, where they are fewer than requested or than a cloud needs."""
     if not len(found):
         raise InvalidTexts(f"the dataset '{source}' holds no text: it is empty, or all of it is blank")
     if len(found) < FEWEST_POINTS:
@@ -118,7 +118,7 @@ def check_enough(found: Texts, source: str, samples: int | None) -> None:
 
 
 def told_of_sample(texts: Texts) -> str:
-    """Which texts of a dataset these are, and from how many of its articles; empty where each is alone, or nothing is known of that."""
+    """Say which texts of a dataset these are, from how many of its articles; empty where each text is on its own."""
     if not texts.groups or len(set(texts.groups)) == len(texts):
         return ""
     found, whole = len(set(texts.groups)), sources[texts.name]() if texts.name in sources else None
@@ -138,7 +138,7 @@ def told_of_sample(texts: Texts) -> str:
 
 @sources.register("wikitext2")
 def wikitext2() -> Texts:
-    """WikiText-2, raw test split: one text for each line that is not blank, grouped by article (CC BY-SA 3.0)."""
+    """WikiText-2, raw test split: one text a line, grouped by article (CC BY-SA 3.0)."""
     lines = [line.strip() for line in _bundled("wikitext2_test.txt").split("\n")]
     rows = [(line, article) for line, article in zip(lines, _articles(lines), strict=True) if line]
     return Texts("wikitext2", tuple(line for line, _ in rows), tuple(article for _, article in rows))
@@ -157,10 +157,10 @@ def _bundled(name: str) -> str:
 
 
 def _articles(lines: Sequence[str]) -> list[str]:
-    """The article that each line belongs to.
+    """The article of each line.
 
-    ``= Title =`` opens an article only between blank lines: wrapped formulas of a body (``= 1 henry and capacitance C =``)
-    have the same form.
+    ``= Title =`` opens an article only between blank lines: wrapped formulas (``= 1 henry and capacitance C =``) look
+    alike.
     """
     before, after = ("", *lines), (*lines[1:], "")
     current, found = "", []
@@ -229,11 +229,11 @@ def _load(wanted: HubDataset) -> Any:
 
 @contextmanager
 def _hub_failures(wanted: HubDataset) -> Iterator[None]:
-    """Every way in which the hub fails, as InvalidTexts."""
+    """Turn every failure of the hub into InvalidTexts."""
     from datasets.exceptions import DatasetsError
     from huggingface_hub.errors import HfHubHTTPError
 
-    # the bases of HfHubHTTPError hold the error of whichever HTTP client the hub library uses
+    # the bases of HfHubHTTPError are the errors of the HTTP client that the hub library uses
     failures: tuple[type[Exception], ...] = (OSError, ValueError, DatasetsError, *HfHubHTTPError.__bases__)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Texts to activations: one forward pass over all texts, each layer pooled as it is read, nothing kept but (n, d) a layer.
+"""Extract activations: one forward pass over all texts, each layer pooled on the fly, only (n, d) a layer is kept.
 
 ``embedding`` is what enters block 0, ``layer_i`` the residual stream after block i as it is (before any final norm, so
 not always transformers' hidden_states), ``final`` the output of the final norm where the model has one.
@@ -78,11 +78,12 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     shuffled: int | None = None,
     track: Track = silent,
 ) -> tuple[Activations, LanguageMetrics | None]:
-    """The activations of the first ``samples`` texts in each layer, and the language metrics of the same texts.
+    """Extract the activations of the first ``samples`` texts in each layer, and their language metrics.
 
     The pooling defaults to ``last`` for causal and ``cls`` for masked models. With ``tokens``, ``subsample`` tokens
     (1000 if None) are drawn by ``seed`` before the forward pass, the same ones in each layer; other poolings give one
-    point a text and take no subsample here. ``shuffled`` is a seed that puts the tokens of each text in random order. ``notes`` of the activations count texts skipped and truncated, and tokens.
+    point a text and take no subsample here. ``shuffled`` is a seed that shuffles the tokens of each text. ``notes`` of
+    the activations count texts skipped and truncated, and tokens.
 
     Raises `InvalidTexts` (too few texts), `UnknownName` (layer, pooling), `InvalidInput` (site, sizes) and
     `InvalidCloud` (NaN or infinity: which layer, how many texts).
@@ -96,7 +97,7 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     plan = plan_of_points(chosen, pool, subsample, seed)
     with_logits = language and model.predicts_next
     way = way_of(model, batching, with_logits=with_logits, site=site, longest=(most := max(map(len, chosen.encoded))))
-    if not way.decoder:  # which pads no text
+    if not way.decoder:  # a decoder pads no text
         batching = replace(batching, together=_together(model, padding, chosen.encoded))
     collected, tally = Collector(plan, "" if with_logits else deepest(sites)), Tally()
     passing = _Pass(model, chosen, batching, sites, collected, tally, way, with_logits)
@@ -112,7 +113,7 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
 
 
 def _together(model: LoadedModel, side: Side, rows: Sequence[Encoded]) -> Company:
-    """Which of the texts may share a batch: asked once more with the shortest and the longest of them."""
+    """Which of the texts may share a batch: the model is asked again with the shortest and the longest of them."""
     allowed = model.probe.together
     short, long = (torch.from_numpy(f(rows, key=len).ids) for f in (min, max))
     if len(short) == len(long) or allowed == "none" or (side == "right" and allowed != "any"):
@@ -123,7 +124,7 @@ def _together(model: LoadedModel, side: Side, rows: Sequence[Encoded]) -> Compan
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a model is read: block by block where ``decoder`` is given, else batch by batch; the head in pieces or whole."""
+    """How to run a model: block by block if ``decoder`` is set, else by batches; the head in pieces or whole."""
 
     decoder: Decoder | None
     in_pieces: bool
@@ -131,7 +132,7 @@ class Way:
 
 
 def way_of(model: LoadedModel, batching: Batching, *, with_logits: bool, site: str, longest: int) -> Way:
-    """The fastest way that is known to be right for texts of so many tokens at most; batch by batch where a size was asked for."""
+    """Choose the fastest way that is known to be right for texts up to this length; by batches if a size was given."""
     in_pieces = with_logits and comes_in_pieces(model)
     automatic = batching.size == "auto" and batching.side == "right"
     usable = automatic and site == "block" and in_pieces == with_logits
@@ -143,7 +144,7 @@ def way_of(model: LoadedModel, batching: Batching, *, with_logits: bool, site: s
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pass:
-    """The forward pass over the chosen texts, which fills the clouds and the tally."""
+    """The forward pass over the chosen texts, which fills clouds and tally."""
 
     model: LoadedModel
     chosen: Chosen
@@ -155,7 +156,7 @@ class _Pass:
     with_logits: bool
 
     def by_batches(self) -> None:
-        """One batch after the other through the whole network, each layer read in its hook."""
+        """Run batch after batch through the whole network, each layer read in its hook."""
         read = self.batching.batches(self.chosen.encoded, pad_id(self.model), self.way.budget, self._said)
         with hooked(*_hooks(self.sites, self.collected)):
             for batch in read:
@@ -168,7 +169,7 @@ class _Pass:
                         self.model.base(**inputs(self.model.base, batch))
 
     def by_blocks(self, decoder: Decoder) -> None:
-        """One block after the other, each over the tokens of many batches."""
+        """Run block after block, each over the tokens of many batches."""
         stretches = stretches_of(self.batching.groups(self.chosen.encoded, self.way.budget))
         padding = pad_id(self.model)
         batches = ([pad(group, padding) for group in groups] for groups in stretches)
@@ -181,7 +182,7 @@ class _Pass:
             pass
 
     def _scored(self, batch: Batch, final: Tensor) -> None:
-        """What the head makes of the final stream (m, d) of the real tokens of a batch."""
+        """Score the final stream (m, d) of the real tokens of a batch."""
         if "final" in self.sites:
             self.collected.read("final", batch, final)
         if len((targets := predicted(batch)).ids):
@@ -195,7 +196,7 @@ class _Pass:
 
 
 def select_layers(anatomy: Anatomy, layers: str | Sequence[str], site: str) -> dict[str, Tap]:
-    """The layers asked for (``all``, a comma list or a sequence), in the order of depth, and where each is read.
+    """The requested layers (``all``, a comma list or a sequence) in order of depth, and where each is read.
 
     Raises `UnknownName` for a layer that the model does not have: with the sites ``attention`` and ``mlp`` there are
     only ``layer_i``, and post-norm models have no ``final``.
@@ -217,7 +218,7 @@ def select_layers(anatomy: Anatomy, layers: str | Sequence[str], site: str) -> d
 
 
 def deepest(layers: Iterable[str]) -> str:
-    """The layer of these that is read last."""
+    """The deepest of these layers."""
     return max(layers, key=layer_key)
 
 
@@ -225,7 +226,7 @@ Hooks = dict[nn.Module, Callable[[Tensor], None]]
 
 
 def _hooks(taps: Mapping[str, Tap], collected: Collector) -> tuple[Hooks, Hooks]:
-    """What is called before and after each module: the layers that are read there, by the number of the call."""
+    """Hooks before and after each module, which read its layers by call number."""
     found: tuple[dict[nn.Module, dict[int, str]], ...] = ({}, {})
     for layer, tap in taps.items():
         found[not tap.entering].setdefault(tap.module, {})[tap.call] = layer
@@ -243,7 +244,7 @@ def _language(model: LoadedModel, chosen: Chosen, tally: Tally, seed: int, batch
 
 
 def require_finite(found: Mapping[str, Points], name: str, dtype: str) -> None:
-    """InvalidCloud where a layer holds NaN or infinity, with what the likely cause is."""
+    """Raise InvalidCloud, with the likely cause, where a layer holds NaN or infinity."""
     for layer, points in found.items():
         broken = int((~np.isfinite(points)).any(axis=1).sum())
         if broken:

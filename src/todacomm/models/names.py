@@ -1,4 +1,4 @@
-"""The names of models. A preset is a name for a hub id and nothing else; layers, kind and pooling come from the model."""
+"""Resolve names of models. A preset is only a name for a hub id; the model itself gives layers, kind and pooling."""
 
 import difflib
 import os
@@ -15,9 +15,7 @@ from todacomm.core.errors import InvalidInput, ModelUnavailable, UnknownName
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What a name stands for: ``location`` is a hub id, empty for what ships; ``parameters`` are those of the model with its
-    head, shared ones counted once.
-    """
+    """A named model: ``location`` is a hub id, empty if it ships; ``parameters`` include the head, shared ones once."""
 
     location: str
     kind: Literal["causal", "masked"]
@@ -77,9 +75,9 @@ LONGEST_ID = 96  # characters of a hub id
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """Where a model is: ``location`` is a hub id or a directory, ``name`` what it is called in addresses.
+    """Where a model is: ``location`` is a hub id or a directory, ``name`` its name in addresses.
 
-    ``tokenizer`` is where its tokenizer is, a hub id or a directory; None where that lies beside the weights.
+    ``tokenizer`` is the hub id or directory of its tokenizer; None where that lies beside the weights.
     """
 
     name: str
@@ -95,11 +93,10 @@ class ModelSource:
 
 
 def resolve(name: str, *, revision: str | None = None, tokenizer: str | None = None) -> ModelSource:
-    """A shipped model, a preset, an existing directory or a hub id, in this order; ``alias=`` before it renames it.
+    """Resolve a shipped model, a preset, a directory or a hub id, in this order; a leading ``alias=`` renames it.
 
-    ``tokenizer`` names in the same way where the tokenizer is. Raises `UnknownName` with a suggestion for anything else
-    and `ModelUnavailable` for a file, a directory that may not be entered, or a shipped model that is missing from the
-    installation.
+    ``tokenizer`` is resolved likewise. Raises `UnknownName` with a suggestion for anything else, and `ModelUnavailable`
+    for a file, a directory that may not be entered, or a shipped model that is missing from the installation.
     """
     for given in (name, tokenizer):
         if given is not None and not (given.strip() and given.isprintable()):
@@ -111,7 +108,7 @@ def resolve(name: str, *, revision: str | None = None, tokenizer: str | None = N
 
 
 def _alias_and_rest(name: str) -> tuple[str, str]:
-    """``tuned=runs/b`` as its alias and the rest; a directory of that very name has none."""
+    """Split ``tuned=runs/b`` into alias and rest; an existing directory of that name has no alias."""
     alias, equals, rest = name.partition("=")
     if equals and rest and ALIAS.fullmatch(alias) and directory_at(name) is None:
         return alias, rest
@@ -133,27 +130,28 @@ def _source(name: str, revision: str | None) -> ModelSource:
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name has the form ``owner/name`` that the hub gives."""
+    """Whether a name has the form ``owner/name`` of the hub."""
     parts = name.split("/")
     sound = len(parts) == 2 and len(name) <= LONGEST_ID and "--" not in name and ".." not in name
     return sound and all(HUB_NAME.fullmatch(part) for part in parts)
 
 
 def directory_at(name: str) -> Path | None:
-    """The directory of this name; None where there is none. Raises `ModelUnavailable` where it may not be looked at."""
+    """The directory of this name; None where there is none. Raises `ModelUnavailable` where access is denied."""
     try:
         path = Path(name).expanduser()
         return path if path.is_dir() else None
-    except RuntimeError:  # ~ of a user that there is not
+    except RuntimeError:  # ~ of an unknown user
         return None
     except OSError as problem:
         raise ModelUnavailable(
-            f"'{name}' cannot be looked at: {problem.strerror}. Expected a directory that may be entered, with a model in it"
+            f"'{name}' cannot be looked at: {problem.strerror}. "
+            "Expected a directory that may be entered, with a model in it"
         ) from problem
 
 
 def _neighbours(name: str) -> str:
-    """The directories that a mistyped path may mean, as a sentence; empty where there are none."""
+    """Name the directories that a mistyped path may mean; empty where there are none."""
     path = Path(name)
     try:
         there = sorted(p.name for p in path.parent.iterdir() if p.is_dir()) if "/" in name else []

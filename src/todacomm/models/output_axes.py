@@ -1,7 +1,7 @@
-"""Which axis of an output holds the rows of the batch, which the channels, and which of its positions are real: found, or asked for.
+"""Find which axis of an output holds rows, which channels, and which positions are real; ask where it is ambiguous.
 
-An output is (b, channels) or has further axes, of tokens, pixels or frames. Nothing is taken by its place alone where another reading is
-possible: widths of the network, kinds of its layers and the shape of the batch decide, and where they do not, the caller is asked.
+An output is (b, channels) or has further axes of tokens, pixels or frames. Position alone decides nothing that can be
+read in two ways: network widths, layer types and the shape of the batch decide, or else the caller.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,13 +46,13 @@ OF_MEMORY = ("k", "v", "key", "value", "k_proj", "v_proj", "keys", "values")
 
 
 def channel_axis(site: str, module: nn.Module, network: nn.Module, shape: Sequence[int]) -> int:
-    """The axis of the channels of an output of three or more axes, 1 or the last; InvalidInput where it may be either."""
+    """The axis of the channels of an output of three or more axes; InvalidInput where it may be 1 or the last."""
     last = len(shape) - 1
     own = kind_of(module)
     if own == "first" or (own == "last" and shape[last] in widths_of(module)):
         return 1 if own == "first" else last
     if len(shape) == 3 and not any(kind_of(m) == "first" for m in network.modules()):
-        return last  # tokens of a network that has nothing but tokens
+        return last  # tokens: the network has nothing else
     for widths in (widths_of(network), widths_of(module)):
         ends = {axis for axis in (1, last) if shape[axis] in widths}
         if len(ends) == 1:
@@ -61,13 +61,13 @@ def channel_axis(site: str, module: nn.Module, network: nn.Module, shape: Sequen
     if len(kinds) == 1 and shape[1] != shape[last]:
         return 1 if kinds == {"first"} else last
     raise InvalidInput(
-        f"{site} gives shape {tuple(shape)}, of which axis 1 or axis {last} may be the channels; say which with channels=1 or "
-        f"channels=-1 (or channels={{'{site}': 1}})"
+        f"{site} gives shape {tuple(shape)}, of which axis 1 or axis {last} may be the channels; "
+        f"say which with channels=1 or channels=-1 (or channels={{'{site}': 1}})"
     )
 
 
 def kind_of(module: nn.Module) -> str:
-    """``first`` or ``last``, where a layer of PyTorch is known to put channels; empty for others and for what contains several."""
+    """Where a layer of PyTorch puts channels, ``first`` or ``last``; empty for others and for containers."""
     if type(module) in CHANNELS_LAST or type(module).__name__ in ("RMSNorm", "Conv1D"):  # of transformers: a Linear
         return "last"
     ours = type(module).__module__.startswith("torch.nn")
@@ -75,14 +75,14 @@ def kind_of(module: nn.Module) -> str:
 
 
 def widths_of(module: nn.Module) -> set[int]:
-    """The numbers of channels that the layers inside give."""
+    """The numbers of channels that the inner layers output."""
     found = {value for m in module.modules() for name in WIDTHS if isinstance(value := getattr(m, name, None), int)}
     shapes = (getattr(m, "normalized_shape", ()) for m in module.modules())
     return found | {shape[-1] for shape in shapes if shape}
 
 
 def given_axis(site: str, channels: "int | Mapping[str, int] | None", shape: Sequence[int]) -> int | None:
-    """The axis that the caller has named for a site; None for none."""
+    """The axis that the caller named for a site, if any."""
     axis = channels.get(site) if isinstance(channels, Mapping) else channels
     if axis is None:
         return None
@@ -98,19 +98,19 @@ def given_axis(site: str, channels: "int | Mapping[str, int] | None", shape: Seq
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The rows of a batch (None where it holds no tensor), and whether some layers of the network take tokens before rows."""
+    """The number of rows of a batch (None without a tensor), and whether some layers take tokens before rows."""
 
     rows: int | None
     tokens_first: bool = False
 
 
 def tokens_first(network: nn.Module) -> list[nn.Module]:
-    """The layers that take (t, b, d), which is what PyTorch's attention and recurrent layers do unless they are told otherwise."""
+    """The layers that take (t, b, d): attention and recurrent layers of PyTorch unless ``batch_first``."""
     return [m for m in network.modules() if getattr(m, "batch_first", None) is False]
 
 
 def layout_of(leading: tuple[int, ...], seen: Sequence[tuple[int, ...]]) -> Layout:
-    """The layout of a batch whose first tensor has the shape ``leading``, by the shapes that entered `tokens_first` layers."""
+    """The layout of a batch, from the shape of its first tensor and the shapes that entered `tokens_first` layers."""
     entered = {shape[:2] for shape in seen if len(shape) == 3}
     if not leading or not entered:
         return Layout(leading[0] if leading else None)
@@ -126,22 +126,22 @@ def layout_of(leading: tuple[int, ...], seen: Sequence[tuple[int, ...]]) -> Layo
 
 
 def rows_first(site: str, hidden: np.ndarray, layout: Layout) -> np.ndarray:
-    """The output with its rows on axis 0; InvalidInput where no axis has as many as the batch."""
+    """The output with its rows on axis 0; InvalidInput where no axis fits the batch."""
     rows, shape = layout.rows, hidden.shape
     if rows is None:
         return hidden
     second = layout.tokens_first and hidden.ndim == 3 and shape[1] == rows
     if second and shape[0] == rows:
         raise InvalidInput(
-            f"{site} gives shape {shape} for a batch of {rows}, of which either axis may be the rows: the network has layers with "
-            "batch_first=False. Give batches with more or fewer texts than tokens"
+            f"{site} gives shape {shape} for a batch of {rows}, of which either axis may be the rows: the network has "
+            "layers with batch_first=False. Give batches with more or fewer texts than tokens"
         )
     if second:
         return hidden.swapaxes(0, 1)
     if shape[0] != rows:
         raise InvalidInput(
-            f"{site} gives {shape[0]} rows (shape {shape}) for a batch of {rows}: it flattens tokens, picks some, or adds a batch of its "
-            "own. Choose a module that gives one row for each of the batch"
+            f"{site} gives {shape[0]} rows (shape {shape}) for a batch of {rows}: it flattens tokens, picks some, or "
+            "adds a batch of its own. Choose a module that gives one row for each of the batch"
         )
     return hidden
 
@@ -150,7 +150,7 @@ def rows_first(site: str, hidden: np.ndarray, layout: Layout) -> np.ndarray:
 
 
 def real_positions(site: str, shape: tuple[int, int], batch: Any, network: nn.Module, mask: str | None) -> Mask:
-    """Which positions (b, t) of an output count; all of them where no mask applies. ``mask`` names the entry of the batch to take."""
+    """The positions (b, t) of an output that count; all without a mask. ``mask`` names an entry of the batch."""
     everything = np.ones(shape, dtype=bool)
     if mask == NO_MASK or (mask is None and not isinstance(batch, Mapping)):
         return everything
@@ -161,7 +161,7 @@ def real_positions(site: str, shape: tuple[int, int], batch: Any, network: nn.Mo
 
 
 def fitting(site: str, shape: tuple[int, int], known: Mapping[str, Mask]) -> Mask:
-    """The one mask of an output; InvalidInput where none has its shape, or several that differ."""
+    """The one mask of an output; InvalidInput where none has its shape, or several that differ do."""
     fit = {name: found for name, found in known.items() if found.shape == shape}
     different = {found.tobytes() for found in fit.values()}
     if len(different) == 1:
@@ -169,13 +169,14 @@ def fitting(site: str, shape: tuple[int, int], known: Mapping[str, Mask]) -> Mas
     listed = " and ".join(f"{name} {found.shape}" for name, found in known.items())
     problem = "more than one may be its mask" if fit else "none is its mask"
     raise InvalidInput(
-        f"{site} gives {shape[1]} positions for each of {shape[0]} rows; the batch has {listed}: {problem}. Say which entry of the batch "
-        f"is, with mask='attention_mask' (or mask={{'{site}': …}}), or mask='{NO_MASK}' to count every position"
+        f"{site} gives {shape[1]} positions for each of {shape[0]} rows; the batch has {listed}: {problem}. Say which "
+        f"entry of the batch is, with mask='attention_mask' (or mask={{'{site}': …}}), or mask='{NO_MASK}' to count "
+        "every position"
     )
 
 
 def named(name: str, batch: Any) -> Mask:
-    """The mask that the caller has named."""
+    """The mask that the caller named."""
     found = batch.get(name) if isinstance(batch, Mapping) else None
     if found is None:
         there = ", ".join(map(str, batch)) if isinstance(batch, Mapping) else "no names"
@@ -186,7 +187,7 @@ def named(name: str, batch: Any) -> Mask:
 
 
 def masks_of(batch: Mapping[str, Any], side: str, *, two_sided: bool) -> dict[str, Mask]:
-    """The masks that may be meant for a site: those of its side of an encoder and decoder, all where the side is not known.
+    """The masks that may belong to a site: those of its side, encoder or decoder, or all where the side is unknown.
 
     A side without a mask has all of its tokens.
     """
@@ -198,7 +199,7 @@ def masks_of(batch: Mapping[str, Any], side: str, *, two_sided: bool) -> dict[st
 
 
 def entries(batch: Mapping[str, Any], side: str) -> Iterator[tuple[str, Mask]]:
-    """The entries of a batch that are masks, of one side where it is named."""
+    """The entries of a batch that are masks, of one side where it is given."""
     for name, value in batch.items():
         is_mask = name in ("attention_mask", "decoder_attention_mask") or str(name).endswith(PADDING)
         if is_mask and value is not None and side in ("", "decoder" if of_decoder(name) else "encoder"):
@@ -206,12 +207,12 @@ def entries(batch: Mapping[str, Any], side: str) -> Iterator[tuple[str, Mask]]:
 
 
 def as_mask(name: str, value: Any) -> Mask:
-    """A mask as true where a position is real."""
+    """Convert a mask to true where a position is real."""
     found = value.detach().cpu().float().numpy() if isinstance(value, Tensor) else np.asarray(value, dtype=np.float32)
     if found.ndim != 2 or not np.isin(found, (0, 1)).all():
         raise InvalidInput(
-            f"{name} has shape {found.shape}{'' if found.ndim != 2 else ' and other values than 0 and 1'}; expected (rows, positions) of 0 "
-            f"and 1. Name another entry with mask=, or mask='{NO_MASK}' to count every position"
+            f"{name} has shape {found.shape}{'' if found.ndim != 2 else ' and other values than 0 and 1'}; expected "
+            f"(rows, positions) of 0 and 1. Name another entry with mask=, or mask='{NO_MASK}' to count every position"
         )
     return found == 0 if name.endswith(PADDING) else found == 1
 
@@ -222,12 +223,12 @@ def of_decoder(name: str) -> bool:
 
 
 def two_sided(batch: Mapping[str, Any], network: nn.Module) -> bool:
-    """Whether the network has an encoder and a decoder, each with tokens of its own."""
+    """Whether the network has an encoder and a decoder with separate tokens."""
     return bool(getattr(getattr(network, "config", None), "is_encoder_decoder", False)) or any(map(of_decoder, batch))
 
 
 def side_of(site: str) -> str:
-    """``encoder`` or ``decoder`` by the path of a site; empty where it may be either, as keys and values of cross-attention."""
+    """Guess ``encoder`` or ``decoder`` from the path of a site; empty where ambiguous, as in cross-attention."""
     parts = site.split(".")
     if parts[-1] in OF_MEMORY and any(part in CROSS for part in parts):
         return ""
@@ -235,7 +236,7 @@ def side_of(site: str) -> str:
 
 
 def leading_shape(network: nn.Module, batch: Any) -> tuple[int, ...]:
-    """The shape of the main input of a batch: the one that the network names, else the first tensor; empty for none."""
+    """The shape of the main input of a batch: the one that the network names, else the first tensor."""
     if isinstance(batch, Mapping):
         main = batch.get(getattr(network, "main_input_name", ""))
         given = [main, *batch.values()]

@@ -1,7 +1,7 @@
-"""How well a model predicts the texts that are measured: loss, perplexity, bits per byte, accuracy.
+"""Score how well a model predicts the texts: loss, perplexity, bits per byte, accuracy.
 
-All numbers are over content tokens; the losses are in nats per predicted token. Masks and scored tokens are drawn by the
-seed and the text, so that neither the batches nor the order of the texts change a number.
+All are over content tokens; losses are in nats per predicted token. Seed and text draw masks and scored tokens, so
+that neither batches nor the order of the texts change a number.
 """
 
 import hashlib
@@ -27,19 +27,19 @@ MASKED_SHARE = 0.15
 SCORED = 2  # tokens of each text that the pseudo-perplexity scores
 NO_MASK = "the tokenizer has no mask token"
 MASK_UNKNOWN = "the mask token of the tokenizer is not in the embedding of the model"
-PIECE_BYTES = 32 * 2**20  # of logits: what the C library takes from memory that it holds, not anew from the system
-PIECE_ROWS = 128  # at least: a product of fewer rows is slower for each of them
+PIECE_BYTES = 32 * 2**20  # of logits: the C library reuses blocks of this size
+PIECE_ROWS = 128  # at least: products of fewer rows are slower for each
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageMetrics:
-    """What a model makes of the texts; None where a number does not apply, and ``reason`` where none does.
+    """Language metrics of a model; None where one does not apply, and ``reason`` where none does.
 
     Causal: ``loss`` over ``tokens`` predicted tokens, ``perplexity`` = exp(loss), ``bits_per_byte`` = total nats / ln 2
-    / ``bytes``, the UTF-8 bytes of the text that was predicted. Masked: ``masked_loss`` and ``accuracy`` over ``tokens``
-    tokens (15 % of each text, masked together, at least one); ``pseudo_perplexity`` from ``scored_tokens`` tokens, each
-    masked alone (Salazar et al. 2020, https://doi.org/10.18653/v1/2020.acl-main.240), weighted by the lengths of their
-    texts so that its logarithm is an unbiased estimate of the mean over all ``content_tokens`` tokens.
+    / ``bytes``, the UTF-8 bytes that were predicted. Masked: ``masked_loss`` and ``accuracy`` over ``tokens`` tokens
+    (15 % of each text, masked together, at least one); ``pseudo_perplexity`` from ``scored_tokens`` tokens, each masked
+    alone (Salazar et al. 2020, https://doi.org/10.18653/v1/2020.acl-main.240), weighted by the lengths of their texts:
+    its logarithm is an unbiased estimate of the mean over all ``content_tokens`` tokens.
     """
 
     kind: Literal["causal", "masked"]
@@ -56,13 +56,13 @@ class LanguageMetrics:
     reason: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The record; JSON-able (an infinite number becomes None)."""
+        """The record, ready for JSON; an infinite number becomes None."""
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
-    """Which positions of a batch predict, row and column, and the ids that they should predict."""
+    """The positions of a batch that predict, and the ids that they should predict."""
 
     rows: Int[np.ndarray, " m"]
     columns: Int[np.ndarray, " m"]
@@ -71,14 +71,14 @@ class Targets:
 
 @dataclass(slots=True)
 class Tally:
-    """The tokens scored so far: their nats by text, added up exactly, and how many were hit."""
+    """Sums over the tokens scored so far: nats by text, added exactly, and hits."""
 
     nats: dict[int, Float[np.ndarray, " m"]] = field(default_factory=dict)
     correct: int = 0
     tokens: int = 0
 
     def add(self, batch: Batch, targets: Targets, scores: tuple[np.ndarray, np.ndarray]) -> None:
-        """Count one batch; ``scores`` are the nats and the hits of its targets."""
+        """Add one batch; ``scores`` are the nats and hits of its targets."""
         for row in np.unique(targets.rows):
             self.nats[batch.rows[row].index] = scores[0][targets.rows == row]
         self.correct += int(scores[1].sum())
@@ -86,7 +86,7 @@ class Tally:
 
     @property
     def mean(self) -> float | None:
-        """Nats per token, summed text by text in their order; None without a token."""
+        """Nats per token, summed in the order of the texts; None without a token."""
         values = [nats for index in sorted(self.nats) for nats in self.nats[index]]
         return math.fsum(values) / self.tokens if self.tokens else None
 
@@ -96,17 +96,17 @@ class Tally:
 
 
 def predicted(batch: Batch) -> Targets:
-    """For a causal model: each content token is predicted from the token before it, where there is one."""
+    """The targets of a causal model: each content token, predicted from the token before it, if any."""
     follows = batch.content[:, 1:] & batch.real[:, :-1]
     rows, columns = np.nonzero(follows)
     return Targets(rows, columns, batch.ids[rows, columns + 1])
 
 
 def scored(logits: Float[Tensor, "m v"], ids: Int[np.ndarray, " m"]) -> tuple[np.ndarray, np.ndarray]:
-    """Nats of each target and whether it is the likeliest token; log-softmax in float32."""
+    """Nats of each target and whether it is the most likely token; log-softmax in float32."""
     wanted = torch.from_numpy(ids).to(logits.device)
     nats = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="none")
-    likeliest = logits.max(dim=-1).indices  # on a CPU twice as fast as argmax, and the first of equals too
+    likeliest = logits.max(dim=-1).indices  # on a CPU twice as fast as argmax; also takes the first of equals
     return nats.cpu().numpy(), (likeliest == wanted).cpu().numpy()
 
 
@@ -115,8 +115,7 @@ def scores_at(
 ) -> tuple[Float[np.ndarray, " m"], Bool[np.ndarray, " m"]]:
     """Nats and hits of the targets, from one forward pass of the batch.
 
-    ``in_pieces`` (see `comes_in_pieces`) calls the head on a few positions at a time, so that the memory for the logits
-    is bounded whatever the batch and the vocabulary.
+    ``in_pieces`` (see `comes_in_pieces`) runs the head on a few positions at a time, which bounds memory.
     """
     if not in_pieces:
         return scored(logits_at(model, batch, targets), targets.ids)
@@ -126,7 +125,7 @@ def scores_at(
 def scores_in_pieces(
     model: LoadedModel, hidden: Float[Tensor, "m d"], ids: Int[np.ndarray, " m"]
 ) -> tuple[Float[np.ndarray, " m"], Bool[np.ndarray, " m"]]:
-    """Nats and hits of the targets ``ids`` from what enters the head at their positions."""
+    """Nats and hits of the targets ``ids`` from the head's inputs at their positions."""
     head, size = _head(model), piece_rows(model)
     found = [
         scored(head(hidden[None, start : start + size])[0], ids[start : start + size])
@@ -137,10 +136,10 @@ def scores_in_pieces(
 
 
 def comes_in_pieces(model: LoadedModel) -> bool:
-    """Whether the logits are just what the output embedding gives for each position, as a short text shows.
+    """Whether a short text shows that the logits are exactly the outputs of the output embedding, position by position.
 
-    Not so for models that change them after it (Gemma 2 caps them, ESM adds a bias) or never call it; nor is it done where the
-    weights of the head are read from disk for each call.
+    False for models that change them afterwards (Gemma 2 caps them, ESM adds a bias) or never call it, and for a head
+    whose weights are read from disk at each call.
     """
     head = _head(model)
     if any(parameter.is_meta for parameter in head.parameters()):
@@ -152,14 +151,15 @@ def comes_in_pieces(model: LoadedModel) -> bool:
     asked = tuple(given["input_ids"].shape)
     if _logits(output).shape[:2] != asked:
         raise InvalidInput(
-            f"{model.name}: the head of {type(model.network).__name__} gives scores of shape {tuple(_logits(output).shape)} for "
-            f"{asked[1]} tokens, so it does not score the tokens of a text; leave the language metrics out (--no-language)"
+            f"{model.name}: the head of {type(model.network).__name__} gives scores of shape "
+            f"{tuple(_logits(output).shape)} for {asked[1]} tokens, so it does not score the tokens of a text; "
+            "leave the language metrics out (--no-language)"
         )
     return len(called) == 1 and torch.equal(called[0].float(), _logits(output).float())
 
 
 def reads_final(model: LoadedModel) -> bool:
-    """Whether what enters the head is just what the final norm gives, as a short text shows."""
+    """Whether a short text shows that the head's input is exactly the final norm's output."""
     norm = model.anatomy.final_norm
     if norm is None:
         return False
@@ -175,12 +175,12 @@ def _short(model: LoadedModel) -> dict[str, Any]:
 
 
 def piece_rows(model: LoadedModel) -> int:
-    """How many positions the head is called on at a time."""
+    """How many positions the head runs on at a time."""
     return max(PIECE_ROWS, PIECE_BYTES // (4 * vocabulary(model)))
 
 
 def logits_at(model: LoadedModel, batch: Batch, targets: Targets) -> Float[Tensor, "m v"]:
-    """One forward pass; the output embedding, the costly part of the head, sees only the positions of ``targets``."""
+    """Run one forward pass in which the output embedding sees only the positions of ``targets``."""
     rows, columns = (torch.from_numpy(a) for a in (targets.rows, targets.columns))
     with _entering_head(model, lambda hidden: hidden[rows, columns][None]):
         logits = _logits(model.network(**inputs(model.network, batch)))
@@ -189,7 +189,7 @@ def logits_at(model: LoadedModel, batch: Batch, targets: Targets) -> Float[Tenso
 
 
 def _before_head(model: LoadedModel, batch: Batch, targets: Targets) -> Float[Tensor, "m d"]:
-    """What enters the output embedding at the targets, from one forward pass in which it is called on one position."""
+    """The inputs of the output embedding at the targets, from one forward pass that calls it on one position."""
     rows, columns = (torch.from_numpy(a) for a in (targets.rows, targets.columns))
     kept: list[Tensor] = []
 
@@ -251,7 +251,7 @@ def masked_metrics(
     seed: int,
     batching: Batching | None = None,
 ) -> LanguageMetrics:
-    """The metrics of a masked model: one pass with 15 % of the tokens masked together, two with one token masked alone."""
+    """The metrics of a masked model: one pass with 15 % of the tokens masked, two with one token masked alone."""
     if model.tokenizer.mask_token_id is None:
         return LanguageMetrics("masked", reason=NO_MASK)
     if model.tokenizer.mask_token_id >= vocabulary(model):
@@ -274,7 +274,7 @@ def masked_metrics(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Masked:
-    """One text to be read with the tokens at ``places`` masked."""
+    """One text with the tokens at ``places`` masked."""
 
     encoded: Encoded
     places: Int[np.ndarray, " m"]
@@ -295,7 +295,7 @@ def _drawn(encoded: Sequence[Encoded], seed: int) -> tuple[list[Masked], list[Ma
 
 
 def _mean_over_corpus(tally: Tally, alone: Sequence[Masked]) -> float:
-    """The mean nats of a token of the corpus: the mean of the scored tokens of each text, weighted by its length."""
+    """Mean nats over the tokens of the corpus: the mean over the scored tokens of each text, weighted by its length."""
     texts: dict[int, list[float]] = {}
     for item, masked in enumerate(alone):
         texts.setdefault(masked.encoded.index, []).extend(tally.nats[item])
@@ -304,7 +304,7 @@ def _mean_over_corpus(tally: Tally, alone: Sequence[Masked]) -> float:
 
 
 def _masked_pass(model: LoadedModel, items: Sequence[Masked], description: str, batching: Batching) -> Tally:
-    """Nats and hits of the masked tokens; the texts of the tally are the places in ``items``."""
+    """Nats and hits of the masked tokens; the tally counts ``items`` in place of texts."""
     tally, mask_id, in_pieces = Tally(), int(model.tokenizer.mask_token_id), comes_in_pieces(model)
     rows = [replace(m.encoded, index=i, ids=_with_mask(m, mask_id)) for i, m in enumerate(items)]
     with evaluating(model.network):
@@ -329,5 +329,5 @@ def _masked_targets(batch: Batch, items: Sequence[Masked]) -> Targets:
 
 
 def _exp(loss: float) -> float:
-    """The exponential; infinite where a float cannot hold it."""
+    """exp, infinite on overflow."""
     return math.exp(loss) if loss < 700 else math.inf

@@ -1,7 +1,7 @@
-"""From the hidden states of a batch to points: (b, t, d) and a mask (b, t) give (m, d).
+"""Pool the hidden states of a batch into points: (b, t, d) and a mask (b, t) give (m, d).
 
-A pooling receives the mask of the tokens it may see: the content tokens (real and not special), or, for one registered
-with ``special_tokens=True``, all real tokens. Padding is never seen. Left- and right-padded batches give the same points.
+The mask marks content tokens (real and not special), or all real tokens for a pooling with ``special_tokens=True``.
+Padding is never seen: left- and right-padded batches give the same points.
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ Only = Literal["all", "first", "last"]
 
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """A registered pooling; calling it checks that each row has a token to pool.
+    """A registered pooling; a call checks that each row has a token to pool.
 
-    ``special_tokens`` says whether its mask includes tokens such as [CLS]; ``per_token`` whether each token of the mask
-    becomes a point (m = tokens of the mask, row by row) instead of each text (m = b); ``only`` which tokens of the mask it looks
-    at, so that no others need be computed for it.
+    ``special_tokens``: its mask includes tokens such as [CLS]. ``per_token``: each token of the mask becomes a point
+    (m = tokens of the mask, row by row) instead of each text (m = b). ``only`` marks the tokens of the mask that it
+    reads, so that others need not be computed.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Pooling:
     only: Only = "all"
 
     def __call__(self, hidden: Hidden, mask: Mask) -> Pooled:
-        """The points of one batch. A row whose mask is empty raises `InvalidInput`."""
+        """Pool one batch. A row with an empty mask raises `InvalidInput`."""
         empty = np.flatnonzero(~mask.any(axis=1))
         if len(empty):
             kind = "" if self.special_tokens else "content "
@@ -59,32 +59,32 @@ def pooling(
 
 @pooling("last", only="last")
 def last(hidden: Hidden, mask: Mask) -> Pooled:
-    """The last content token of each text."""
+    """Take the last content token of each text."""
     t = mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
     return hidden[np.arange(len(hidden)), t]
 
 
 @pooling("cls", special_tokens=True, only="first")
 def cls(hidden: Hidden, mask: Mask) -> Pooled:
-    """The first real token of each text: [CLS] where the tokenizer writes one."""
+    """Take the first real token of each text: [CLS] where the tokenizer writes one."""
     return hidden[np.arange(len(hidden)), mask.argmax(axis=1)]
 
 
 @pooling("mean")
 def mean(hidden: Hidden, mask: Mask) -> Pooled:
-    """The mean of the content tokens of each text, summed in float64 so that padding does not change it."""
+    """Average the content tokens of each text, in float64 so that padding does not change the mean."""
     total = np.where(mask[:, :, None], hidden, 0).sum(axis=1, dtype=np.float64)
     return (total / mask.sum(axis=1, keepdims=True)).astype(hidden.dtype)
 
 
 @pooling("max")
 def maximum(hidden: Hidden, mask: Mask) -> Pooled:
-    """The greatest value of each coordinate over the content tokens of each text."""
+    """Take the maximum of each coordinate over the content tokens of each text."""
     pooled: Pooled = np.where(mask[:, :, None], hidden, -np.inf).max(axis=1).astype(hidden.dtype)
     return pooled
 
 
 @pooling("tokens", per_token=True)
 def tokens(hidden: Hidden, mask: Mask) -> Pooled:
-    """Every content token a point, text by text in the order of reading."""
+    """Take every content token as a point, text by text in reading order."""
     return hidden[mask]

@@ -1,7 +1,7 @@
-"""Models without their weights: how large they are, what a forward pass costs, and two blocks of them to try that on.
+"""Size and cost of models without their weights, and two blocks of them to time.
 
-The network is built from its configuration on PyTorch's meta device, which holds shapes and no numbers; then all blocks
-but the first two are let go and the rest is filled with random numbers, so that it runs like the model itself.
+The network is built from its configuration on PyTorch's meta device, which holds shapes but no numbers; then all blocks
+but the first two are dropped and the rest is filled with random numbers, so that it runs like the model itself.
 """
 
 import copy
@@ -30,42 +30,36 @@ from todacomm.models.extraction import select_layers
 from todacomm.models.names import ModelSource
 
 KEPT = 2  # blocks
-FILLED = 2**26  # entries of a matrix beyond which only the first rows get numbers
-ROWS = 512  # of an embedding or a head that get numbers
+FILLED = 2**26  # entries of a matrix; of larger ones only the first rows are filled
+ROWS = 512  # of an embedding or a head that are filled
 HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Skeleton:
-    """What is known of a model before its weights are.
+    """What is known of a model without its weights."""
 
-    ``cut`` is the model with two blocks and random weights. ``parameters`` counts all, ``block`` those of one block,
-    ``matrices`` the entries of the matrices that every token is multiplied by, embeddings and head apart, ``head`` those
-    of the head, ``attention`` heads × their width, ``layers`` are the names of the layers at a site in order of depth,
-    ``described`` the seconds that configuration and tokenizer took to read.
-    """
-
-    cut: LoadedModel
+    cut: LoadedModel  # the model with two blocks and random weights
     depth: int
-    parameters: int
-    block: int
-    matrices: int
-    head: int
-    attention: int
+    parameters: int  # of the whole model
+    block: int  # parameters of one block
+    matrices: int  # entries of all matrices that every token is multiplied by, without embeddings and head
+    head: int  # entries of the head
+    attention: int  # heads × their width
     vocabulary: int
-    layers: tuple[str, ...]
-    described: float = 0.0
+    layers: tuple[str, ...]  # at a site, in order of depth
+    described: float = 0.0  # seconds to read configuration and tokenizer
 
     @property
     def width(self) -> int:
         return self.cut.anatomy.width
 
     def forward_flops(self, texts: int, tokens: int) -> float:
-        """Of a batch (texts, tokens) through the base: 2 for each entry of a matrix and token, 4·t² of attention."""
+        """FLOPs of a batch (texts, tokens) through the base: 2 for each matrix entry and token, 4·t² of attention."""
         return texts * tokens * (2 * self.matrices + 4 * self.depth * tokens * self.attention)
 
     def head_flops(self, positions: int) -> float:
-        """Of the head at so many positions."""
+        """FLOPs of the head at so many positions."""
         return 2 * self.head * positions
 
 
@@ -78,9 +72,9 @@ def skeleton(
     trust_remote_code: bool = False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Skeleton:
-    """The skeleton of a model; its configuration and its tokenizer are read, its weights are not.
+    """Build the skeleton of a model from its configuration and tokenizer, without its weights.
 
-    Raises what `todacomm.models.checkpoints.loading.load_model` raises for a model that is not there or cannot be measured.
+    Raises what `todacomm.models.checkpoints.loading.load_model` raises for a model that is missing or unsuited.
     """
     with checkpoint_files.quietly(), checkpoint_files.explained(source):
         base = parts_of(source).base
@@ -106,7 +100,7 @@ def skeleton(
 
 
 def lacks_head(network: nn.Module, source: ModelSource) -> bool:
-    """Whether the weight files have nothing of the head, where that has weights of its own; False where there are no files."""
+    """Whether a head with weights of its own is missing from the weight files; False where there are no files."""
     directory = checkpoint_files.directory_of(source)
     files = (
         [path for path in checkpoint_files.weight_files(directory) if path.suffix == ".safetensors"]
@@ -122,14 +116,14 @@ def lacks_head(network: nn.Module, source: ModelSource) -> bool:
     tied = getattr(network, "all_tied_weights_keys", None) or {}
     prefix = f"{network.base_model_prefix}."
     own = {key for key in network.state_dict() if not key.startswith(prefix)} - set(tied)
-    # a checkpoint of a model that takes images may have its head inside another part
+    # a model that takes images may have its head inside another part
     return bool(own) and not any(name.endswith(tuple(own)) for name in there)
 
 
 def cut_short(
     network: nn.Module, loaded: Callable[[nn.Module, int | None], LoadedModel], *, site: str, device: str, dtype: str
 ) -> Skeleton:
-    """The skeleton of a network on the meta device, which becomes its ``cut`` by ``loaded``."""
+    """Build the skeleton of a network on the meta device; ``loaded`` makes it a model."""
     depth, base = number_of_blocks(network), base_of(network)
     counts = {
         "parameters": sum(p.numel() for p in network.parameters()),
@@ -157,7 +151,7 @@ def cut_short(
 
 
 def matrix_entries(base: nn.Module) -> int:
-    """The entries of every matrix of a network that is no embedding."""
+    """The entries of all matrices of a network but embeddings."""
     inner = (m for m in base.modules() if not isinstance(m, nn.Embedding))
     return sum(p.numel() for m in inner for p in m.parameters(recurse=False) if p.ndim > 1)
 
@@ -170,30 +164,29 @@ def head_entries(network: nn.Module, base: nn.Module) -> int:
 
 
 def attention_width(config: Any, width: int) -> int:
-    """Heads × their width, from the configuration; that of the stream where this does not tell."""
+    """Heads × head width from the configuration, else the width of the stream."""
     heads = next((n for name in HEADS if isinstance(n := _given(config, name), int)), None)
     each = _given(config, "head_dim")
     return heads * each if heads and isinstance(each, int) else width
 
 
 def _given(config: Any, name: str) -> Any:
-    with suppress(RuntimeError):  # where it is another one in each layer
+    with suppress(RuntimeError):  # where it differs between layers
         return getattr(config, name, None)
     return None
 
 
 def text_part(base: nn.Module) -> nn.Module:
-    """The part of a base model that reads text: itself, but for a model that takes images too."""
+    """The part of a base model that reads text: itself, unless the model also takes images."""
     wanted = type(text_config(base))
     return next((m for m in base.modules() if isinstance(getattr(m, "config", None), wanted)), base)
 
 
 def shorten(network: nn.Module, base: nn.Module, depth: int) -> tuple[int, int, list[tuple[Any, str]]]:
-    """Leave only the first two blocks; gives the parameters of one, the entries of matrices that are applied anew in all, and
-    where the number of blocks was changed.
+    """Keep only the first two blocks.
 
-    Lists that run side by side (XLM) are all cut; blocks that are applied again and again (ALBERT) stay, and are applied
-    twice.
+    Returns the parameters of one, the matrix entries applied anew in all, and the settings that were changed.
+    Parallel lists (XLM) are all cut; blocks that are applied repeatedly (ALBERT) stay, and are applied twice.
     """
     text = text_part(base)
     lists = lists_of(text)
@@ -215,7 +208,7 @@ def shorten(network: nn.Module, base: nn.Module, depth: int) -> tuple[int, int, 
 
 
 def materialise(network: nn.Module, device: str, precision: torch.dtype) -> None:
-    """Give every parameter and buffer of a network on the meta device numbers that run like real ones."""
+    """Fill every parameter and buffer of a network on the meta device with numbers that run like real ones."""
     noise = 0.02 * torch.randn(2**16, generator=torch.Generator().manual_seed(0))
     for module in network.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
@@ -228,9 +221,9 @@ def materialise(network: nn.Module, device: str, precision: torch.dtype) -> None
 
 
 def refill(module: nn.Module, fill: Callable[[nn.Module], object] | None = None) -> None:
-    """Give buffers the numbers that their model computes for them (masks, positions, decays), where it says how.
+    """Fill buffers with the values that their model computes (masks, positions, decays), where it has a rule.
 
-    Of a model within a model, its own rule is taken: that is the one which knows its configuration.
+    A model within a model uses its own rule, which knows its configuration.
     """
     fill = getattr(module, "_init_weights", fill)
     if fill is not None and next(module.buffers(recurse=False), None) is not None:
@@ -240,8 +233,8 @@ def refill(module: nn.Module, fill: Callable[[nn.Module], object] | None = None)
 
 
 def filled(shape: Tensor, noise: Tensor, *, like: nn.Module) -> Tensor:
-    """Noise for a matrix, of a large one in its first rows only; ones and zeros for the weight and bias of a norm."""
-    made = torch.zeros(shape.shape)  # pages that nobody writes take no memory
+    """Noise for a matrix (first rows of a large one); ones and zeros for the weight and bias of a norm."""
+    made = torch.zeros(shape.shape)  # untouched pages take no memory
     if shape.ndim < 2:
         return made if shape is getattr(like, "bias", None) else made + 1
     part = made if made.numel() < FILLED and not isinstance(like, nn.Embedding) else made[:ROWS]
@@ -251,7 +244,7 @@ def filled(shape: Tensor, noise: Tensor, *, like: nn.Module) -> Tensor:
 
 
 def constant(buffer: Tensor) -> Tensor:
-    """A buffer of small numbers, of zeros where it holds indices, of true where it is a mask, to the left where it is square."""
+    """A buffer of small numbers: zeros for indices, true for masks (lower-triangular if square)."""
     if buffer.dtype in (torch.bool, torch.uint8) and buffer.ndim > 1 and buffer.shape[-1] == buffer.shape[-2]:
         return torch.ones(buffer.shape, dtype=buffer.dtype).tril()
     value = True if buffer.dtype == torch.bool else 0.01 if buffer.is_floating_point() else 0
@@ -259,6 +252,6 @@ def constant(buffer: Tensor) -> Tensor:
 
 
 def layers_of(model: LoadedModel, site: str, depth: int) -> list[str]:
-    """The layers that the whole model has at a site, from those of its cut."""
+    """The layers of the whole model at a site, from those of its cut."""
     ends = [layer for layer in select_layers(model.anatomy, "all", site) if layer in ("embedding", "final")]
     return sorted([*ends, *(f"layer_{i}" for i in range(depth))], key=layer_key)

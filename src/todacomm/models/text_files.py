@@ -1,6 +1,6 @@
-"""Files of texts → texts, by the suffix of the file; ``.gz`` after it is unpacked.
+"""Read files of texts by suffix; a further ``.gz`` is unpacked.
 
-A kind of file is added by one decorated function, which gives the texts of an opened file; help texts and messages name
+A kind of file is added by one decorated function that yields the texts of an opened file; help and messages describe
 it by what it holds::
 
     @text_format(".ris", "one abstract a record")
@@ -23,7 +23,7 @@ PACKED = ".gz"
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
-    """A file of texts: where it is, its bytes (unpacked), and which field of each row is asked for."""
+    """A file of texts: its path, its bytes (unpacked), and the field of each row to read."""
 
     path: Path
     raw: bytes
@@ -31,7 +31,7 @@ class TextFile:
 
     @property
     def content(self) -> str:
-        """The file as UTF-8. Raises InvalidTexts where it is not."""
+        """Decode the file as UTF-8. Raises InvalidTexts where it is not."""
         if (other := _other_encoding(self.raw)) is not None:
             raise InvalidTexts(
                 f"'{self.path}' is not UTF-8 but {other}; save the file as UTF-8: iconv -f {other} -t UTF-8"
@@ -47,7 +47,7 @@ class TextFile:
 
     @property
     def lines(self) -> list[str]:
-        """The lines of a UTF-8 file, whichever way they end."""
+        """The lines of a UTF-8 file, with any line ends."""
         return re.split(r"\r\n?|\n", self.content)
 
 
@@ -56,7 +56,7 @@ Read = Callable[[TextFile], Iterable[str | None]]  # blank texts and None are dr
 
 @dataclass(frozen=True, slots=True)
 class TextFormat:
-    """A kind of file: its ``suffix``, what it ``holds``, how it is ``read``, and whether its rows have ``fields``."""
+    """A kind of file: its ``suffix``, what it ``holds``, its ``read`` function, and whether rows have ``fields``."""
 
     suffix: str
     holds: str
@@ -65,12 +65,12 @@ class TextFormat:
 
     @property
     def path(self) -> str:
-        """How a file of this kind is named on the command line."""
+        """The form of such a file on the command line."""
         return f"path{self.suffix}{'[:field]' if self.fields else ''}"
 
     @property
     def told(self) -> str:
-        """The kind in a message."""
+        """The kind of file in a message."""
         return f"{self.path if self.fields else f'a {self.suffix} file'} with {self.holds}"
 
 
@@ -78,17 +78,17 @@ text_formats: Registry[TextFormat] = Registry("kind of text file")
 
 
 def text_format(suffix: str, holds: str, *, fields: bool = False) -> Callable[[Read], TextFormat]:
-    """Register a function that gives the texts of a file; with ``fields`` a source may be ``path.suffix:field``."""
+    """Register a function that yields the texts of a file; with ``fields`` a source may be ``path.suffix:field``."""
     return lambda read: text_formats.add(suffix, TextFormat(suffix, holds, read, fields))
 
 
 def paths() -> list[str]:
-    """How files of our own kinds are named on the command line, no plugin being imported: for help texts."""
+    """The forms of our own kinds of files on the command line, without importing plugins: for help texts."""
     return [text_formats[suffix].path for suffix in text_formats.ours]
 
 
 def forms() -> str:
-    """Every kind of file, for messages."""
+    """All kinds of files, for messages."""
     *most, last = (known.told for known in text_formats.values())
     return f"{', '.join(most)}, or {last}"
 
@@ -99,7 +99,7 @@ def suffix_of(path: Path) -> str:
 
 
 def path_and_field(source: str) -> tuple[Path, str]:
-    """``path.jsonl:field`` in its two parts, for every kind of file that has fields."""
+    """Split ``path.jsonl:field``, for every kind of file with fields."""
     kinds = (
         "|".join(re.escape(known.suffix) for known in text_formats.values() if known.fields) if ":" in source else ""
     )
@@ -108,7 +108,7 @@ def path_and_field(source: str) -> tuple[Path, str]:
 
 
 def read_texts(path: Path, field: str = FIELD) -> Texts:
-    """The texts of a file, without blank ones. Raises InvalidTexts for a file that is damaged or of another kind."""
+    """Read the texts of a file, without blank ones. Raises InvalidTexts for a damaged or unknown file."""
     if path.is_dir():
         raise InvalidTexts(f"'{path}' is a directory; expected {forms()}")
     kind, file = suffix_of(path), TextFile(path, _unpacked(path), field)
@@ -120,25 +120,25 @@ def read_texts(path: Path, field: str = FIELD) -> Texts:
 
 
 def stripped(rows: Iterable[str | None]) -> tuple[str, ...]:
-    """The texts without white space at both ends; blank ones are left out."""
+    """Strip texts and drop blank ones."""
     return tuple(text for row in rows if row is not None and (text := row.strip()))
 
 
 @text_format(".txt", "one text a line")
 def txt(file: TextFile) -> Iterable[str]:
-    """Every line is a text."""
+    """Yield each line."""
     return file.lines
 
 
 @text_format(".jsonl", "one JSON object a line", fields=True)
 def jsonl(file: TextFile) -> Iterable[str]:
-    """The field of each object."""
+    """Yield the field of each object."""
     rows = ((i, line) for i, line in enumerate(file.lines, 1) if line.strip())
     return (_json_text(line, file.field, f"'{file.path}', line {i}") for i, line in rows)
 
 
 def _unpacked(path: Path) -> bytes:
-    """The bytes of a file, of a ``.gz`` file those that are packed in it."""
+    """Read the bytes of a file, unpacked if it is a ``.gz``."""
     try:
         return path.read_bytes() if path.suffix.lower() != PACKED else _from_gzip(path)
     except OSError as error:
@@ -157,7 +157,7 @@ def _from_gzip(path: Path) -> bytes:
 
 
 def _other_encoding(raw: bytes) -> str | None:
-    """UTF-16 or UTF-32 by its mark, or by the zeros beside each Latin letter; None for what may be UTF-8."""
+    """Guess UTF-16 or UTF-32 by the byte order mark or zero bytes; None for what may be UTF-8."""
     marks = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
     for mark, name in marks.items():
         if raw.startswith(mark):
@@ -173,9 +173,9 @@ def _other_encoding(raw: bytes) -> str | None:
 
 
 def _json_text(line: str, field: str, where: str) -> str:
-    """One line of a .jsonl file to its text."""
+    """Parse one line of a .jsonl file."""
     try:
-        row = json.loads(line, parse_int=float)  # of no use here, and an int of 5,000 digits is refused
+        row = json.loads(line, parse_int=float)  # an int of 5,000 digits would be refused
     except json.JSONDecodeError as error:
         raise InvalidTexts(
             f"{where}: not JSON ({error.msg}, column {error.colno}); expected one object a line"

@@ -1,9 +1,8 @@
-"""The blocks of a network: the calls of modules, one after the other, that hand the residual stream on.
+"""Find the blocks of a network: the module calls, one after the other, that pass the residual stream on.
 
-Looked for among the lists of modules, by one forward pass over a few tokens: a list is the chain of blocks where its modules
-are called as often as the model has layers, and what leaves each call enters the next. A module may be called again and
-again (ALBERT). Where no list does that (XLM keeps four side by side), it has to give the hidden states that the model itself
-reports.
+One forward pass over a few tokens finds them among the lists of modules: a list is the chain of blocks if it is called
+as often as the model has layers and each output enters the next call. A module may be called repeatedly (ALBERT). If
+no list qualifies (XLM keeps four side by side), its outputs must be the hidden states that the model reports.
 """
 
 import inspect
@@ -15,15 +14,17 @@ from torch import Tensor, nn
 
 from todacomm.models.architecture.hooks import UPRIGHT, Axes, Tap, Trace, trace, upright
 
-ORDERS: tuple[Axes, ...] = (UPRIGHT, (1, 0, 2), (0, 2, 1))  # of the axes of a stream, inside XLNet and SqueezeBERT too
+ORDERS: tuple[Axes, ...] = (UPRIGHT, (1, 0, 2), (0, 2, 1))  # axes of a stream; XLNet and SqueezeBERT differ inside
 By = Literal["chain", "hidden states"]
 States = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
-    """The blocks in the order of their calls, where the first is entered, the streams (texts, tokens, features) before and
-    after each block, and whether it was found by what its blocks hand on or by the hidden states that the model reports.
+    """The blocks in the order of their calls.
+
+    ``embedding`` is where the stream enters the first, ``streams`` are those before and after each block (texts,
+    tokens, features), ``by`` is how the chain was found.
     """
 
     path: str
@@ -35,7 +36,7 @@ class Chain:
 
 
 def lists_of(base: nn.Module) -> dict[str, tuple[nn.Module, ...]]:
-    """The lists of modules that lie in no other list, by their dotted names."""
+    """The outermost lists of modules, by dotted name."""
     found: dict[str, tuple[nn.Module, ...]] = {}
     for path, module in base.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) and not any(path.startswith(f"{p}.") for p in found):
@@ -44,7 +45,7 @@ def lists_of(base: nn.Module) -> dict[str, tuple[nn.Module, ...]]:
 
 
 def calls_of(order: Sequence[nn.Module], members: Sequence[nn.Module]) -> list[tuple[nn.Module, int]]:
-    """The calls of some modules in their order, each with its number among those of the same module."""
+    """The calls of some modules in order, each with its count among calls of that module."""
     counts: dict[nn.Module, int] = dict.fromkeys(members, 0)
     found = []
     for module in order:
@@ -55,7 +56,7 @@ def calls_of(order: Sequence[nn.Module], members: Sequence[nn.Module]) -> list[t
 
 
 def chain_of(base: nn.Module, depth: int, seen: Trace, ids: Tensor) -> Chain | None:
-    """The chain of ``depth`` blocks in what was seen of the lists; None where there is none."""
+    """Find the chain of ``depth`` blocks among the lists; None where there is none."""
     found = list(_candidates(lists_of(base), depth, seen, ids))
     for one in found:
         if one.axes is not None and one.handed_on and (depth > 1 or len(found) == 1):
@@ -67,7 +68,7 @@ def chain_of(base: nn.Module, depth: int, seen: Trace, ids: Tensor) -> Chain | N
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Candidate:
-    """The calls of a list, what entered and what left each; ``axes`` None where these are longer than the texts."""
+    """The calls of a list with their inputs and outputs; ``axes`` None where these are longer than the texts."""
 
     path: str
     calls: list[tuple[nn.Module, int]]
@@ -78,11 +79,11 @@ class _Candidate:
 
     @property
     def handed_on(self) -> bool:
-        """Whether what leaves each call enters the next."""
+        """Whether the output of each call enters the next."""
         return all(same(after, before) for after, before in zip(self.left, self.entered[1:], strict=False))
 
     def gives(self, states: Sequence[Tensor]) -> bool:
-        """Whether these leave the calls; the last may pass a norm before the model reports it."""
+        """Whether the calls output these states; the model may report the last after a norm."""
         needed = states[:-1] or states
         return all(same(self._upright(after), state) for after, state in zip(self.left, needed, strict=False))
 
@@ -115,7 +116,7 @@ def _axes_of(hidden: Sequence[Tensor], shape: tuple[int, int]) -> Axes | None:
 
 
 def _by_states(base: nn.Module, found: _Candidate, first: Tensor, ids: Tensor) -> Chain | None:
-    """The chain of a list that gives the states a model reports, if something gives the first of these too."""
+    """The chain of a list that outputs the reported states, if some module outputs the first of these too."""
     entering = found.entered[0]
     axes = found.axes or UPRIGHT
     if entering.ndim == 3 and same(upright(entering, axes, found.tokens), first):
@@ -127,7 +128,7 @@ def _by_states(base: nn.Module, found: _Candidate, first: Tensor, ids: Tensor) -
 
 
 def reported(base: nn.Module, ids: Tensor) -> States:
-    """The hidden states that a model itself reports for these texts; none where it does not, or in another shape."""
+    """The hidden states that a model reports for these texts; none where it reports none, or in another shape."""
     accepted = inspect.signature(base.forward).parameters
     if "output_hidden_states" not in accepted and not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
         return ()
@@ -137,7 +138,7 @@ def reported(base: nn.Module, ids: Tensor) -> States:
 
 
 def same(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors hold the same numbers, in whatever precision and place; NaN is the same as NaN."""
+    """Whether two tensors hold equal numbers, in any precision and place; NaN equals NaN."""
     if a.shape != b.shape:
         return False
     x, y = a.float().cpu(), b.float().cpu()

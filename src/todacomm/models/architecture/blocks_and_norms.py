@@ -1,8 +1,8 @@
-"""Where a transformer keeps its blocks, its final norm, and what each sublayer adds to the residual stream.
+"""Find the blocks of a transformer, its final norm, and what each sublayer adds to the residual stream.
 
-Found from the module tree and one forward pass over a few tokens, not from a table of families: the blocks are the chain
-of calls of `todacomm.models.architecture.block_chains`; the final norm is the norm outside them that received the output of the last one. Post-norm
-models (BERT, OPT-350m) have none.
+They are found from the module tree and one short forward pass, not from a table of architectures: the blocks are the
+chain of `todacomm.models.architecture.block_chains`; the final norm is the norm outside them that receives the output
+of the last one. Post-norm models (BERT, OPT-350m) have none.
 """
 
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ from todacomm.models.names import SITES
 
 NormPlace = Literal["pre-LN", "post-LN", "other"]
 PROBE = (2, 9)  # texts × tokens of the forward pass that finds the modules
-OF_A_DECODER = ("decoder_layers", "num_decoder_layers")  # that was one half of an encoder-decoder (BART)
+OF_A_DECODER = ("decoder_layers", "num_decoder_layers")  # of a decoder split from an encoder-decoder (BART)
 DEPTHS = (*OF_A_DECODER, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
 
-# Where the output of a sublayer is, relative to its block, the first that exists. A norm on the way from the sublayer to
-# the stream belongs to what is added. A guess only: `_confirmed` checks it against the stream itself.
+# Where the output of a sublayer is, relative to its block: the first that exists. A norm between the sublayer and the
+# stream belongs to what is added. A guess only: `_confirmed` checks it against the stream.
 ATTENTION = (
     "post_self_attn_layernorm",  # GLM-4
     "albert_layers.0.attention.dense",
@@ -59,11 +59,10 @@ MLP = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anatomy:
-    """The blocks of a network in order, its final norm if it has one, their dotted names, and the width of the stream.
+    """The blocks of a network in order, its final norm if any, and the residual stream between them.
 
-    A block that is applied again and again (ALBERT) is there as often. ``embedding`` is where the stream before the first is
-    read, ``axes`` how it lies in memory, ``by`` what the blocks were found by, ``final_call`` which call of its norm is the final one. ``norm_place``: pre-LN where a norm of any
-    block reads the stream that enters it; post-LN where none does and no final norm follows; other where only what the
+    A block that is applied repeatedly (ALBERT) is listed as often. ``norm_place``: pre-LN where a norm of any block
+    reads the stream that enters it; post-LN where none does and no final norm follows; other where only what the
     sublayers add is normalised (OLMo 2).
     """
 
@@ -71,16 +70,16 @@ class Anatomy:
     blocks_path: str
     final_norm: nn.Module | None
     final_norm_path: str
-    width: int
+    width: int  # of the stream
     base: nn.Module
     norm_place: NormPlace
-    embedding: Tap
-    axes: Axes = UPRIGHT
-    by: By = "chain"
-    final_call: int = 0
+    embedding: Tap  # the stream before the first block
+    axes: Axes = UPRIGHT  # of the stream in memory
+    by: By = "chain"  # how the blocks were found
+    final_call: int = 0  # which call of its norm is the final one
 
     def outputs(self, site: str) -> tuple[Tap, ...]:
-        """For each block, where the stream after it (``block``) or what ``attention`` or ``mlp`` adds to it is read.
+        """For each block, where to read the stream after it (``block``) or what ``attention`` or ``mlp`` adds to it.
 
         Raises `InvalidInput` for an unknown site and where no such module is found or confirmed.
         """
@@ -92,20 +91,20 @@ class Anatomy:
 
     @property
     def calls(self) -> list[tuple[nn.Module, int]]:
-        """The blocks in order, each with the number of its call."""
+        """The blocks in order, each with its call number."""
         return calls_of(self.blocks, self.blocks)
 
     @property
     def final(self) -> Tap | None:
-        """Where the output of the final norm is read."""
+        """Where to read the output of the final norm."""
         return Tap(self.final_norm, call=self.final_call, axes=self.axes) if self.final_norm else None
 
 
 def anatomy(network: nn.Module, depth: int | None = None) -> Anatomy:
-    """Find the blocks, as many as its configuration says or ``depth``, and the final norm of a language model by one tiny pass.
+    """Find the blocks and the final norm of a language model by one short forward pass.
 
-    Raises `InvalidInput` where no modules are called one after the other as often as the configuration has layers, and
-    for a network that cannot read a short text.
+    ``depth`` overrides the number of layers in the configuration. Raises `InvalidInput` where no chain of that many
+    modules is found, and for a network that cannot read a short text.
     """
     base, depth = base_of(network), depth or number_of_blocks(network)
     lists = lists_of(base)
@@ -136,9 +135,9 @@ def anatomy(network: nn.Module, depth: int | None = None) -> Anatomy:
 
 
 def _final_call(seen: Trace, norm: nn.Module, chain: Chain) -> int | None:
-    """The call of a norm that received what leaves the last block and gave what the model gives; None where there is none.
+    """The call of a norm that receives the last block's output and gives the model's; None where there is none.
 
-    NanoChat calls one norm before its blocks and after them; a norm within what mixes several streams is not the last.
+    NanoChat calls one norm before its blocks and after them; a norm inside a mixture of streams is not the final one.
     """
     call, given = received(seen, norm, chain.streams[-1], chain.axes), hidden_of(seen.output)
     if call is None or given is None or given.shape[:2] != chain.streams[-1].shape[:2]:
@@ -148,18 +147,19 @@ def _final_call(seen: Trace, norm: nn.Module, chain: Chain) -> int | None:
 
 
 def number_of_blocks(network: nn.Module) -> int:
-    """The number of layers that the configuration of the text model gives."""
+    """The number of layers in the configuration of the text model."""
     config = text_config(network)
     for name in DEPTHS if getattr(config, "is_decoder", False) else DEPTHS[len(OF_A_DECODER) :]:
         if isinstance(depth := getattr(config, name, None), int) and depth > 0:
             return depth
     raise InvalidInput(
-        f"{type(network).__name__}: none of {', '.join(DEPTHS[len(OF_A_DECODER) :])} is in its configuration; {LIBRARY_CALL}"
+        f"{type(network).__name__}: none of {', '.join(DEPTHS[len(OF_A_DECODER) :])} is in its configuration; "
+        f"{LIBRARY_CALL}"
     )
 
 
 def probe_ids(network: nn.Module) -> Tensor:
-    """The texts (b, t) that a network is tried on, short enough for its window."""
+    """The token ids (b, t) that a network is probed with, short enough for its window."""
     texts, tokens = PROBE
     tokens = min(tokens, window_of(network) or tokens)
     return plain_ids(network, texts * tokens).reshape(texts, tokens)
@@ -181,7 +181,8 @@ def _not_found(network: nn.Module, depth: int, seen: Trace) -> str:
     reason = (
         f"{', '.join(ran)} did not run one after the other on (texts, tokens, features), nor give its hidden_states"
         if ran
-        else f"looked for a ModuleList whose modules are called {depth} times, once for each layer of its configuration; "
+        else f"looked for a ModuleList whose modules are called {depth} times, once for each layer of its "
+        "configuration; "
         f"lists found: {there}"
     )
     return f"the blocks of {type(network).__name__} cannot be found: {reason}; {LIBRARY_CALL}"
@@ -196,8 +197,8 @@ def _sublayers(found: Anatomy, site: str) -> tuple[Tap, ...]:
     for i, ((block, call), (attention, mlp)) in enumerate(zip(found.calls, pairs, strict=True)):
         if attention is None or mlp is None or not _confirmed(seen, block, (attention, mlp), call):
             raise InvalidInput(
-                f"what the {site} sublayer of {found.blocks_path}.{i} ({type(block).__name__}) adds to the stream cannot "
-                f"be found; looked for {', '.join(ATTENTION if site == 'attention' else MLP)}; {LIBRARY_CALL}"
+                f"what the {site} sublayer of {found.blocks_path}.{i} ({type(block).__name__}) adds to the stream "
+                f"cannot be found; looked for {', '.join(ATTENTION if site == 'attention' else MLP)}; {LIBRARY_CALL}"
             )
     chosen = [attention if site == "attention" else mlp for attention, mlp in pairs]
     calls = [call for _, call in found.calls]
@@ -205,7 +206,7 @@ def _sublayers(found: Anatomy, site: str) -> tuple[Tap, ...]:
 
 
 def _attention_names(block: nn.Module) -> tuple[str, ...]:
-    # `post_attention_layernorm` is the norm before the MLP in Llama, and the norm after attention where the MLP has one too
+    # in Llama `post_attention_layernorm` is the norm before the MLP; it follows attention where the MLP has one too
     return ("post_attention_layernorm", *ATTENTION) if hasattr(block, "post_feedforward_layernorm") else ATTENTION
 
 
@@ -215,7 +216,7 @@ def _first(block: nn.Module, names: Sequence[str]) -> nn.Module | None:
 
 
 def _confirmed(seen: Trace, block: nn.Module, sublayers: Sequence[nn.Module], call: int) -> bool:
-    """Whether the stream shows the two sums: out = in + a + m (pre-norm), or norms that received in + a, and its norm + m."""
+    """Whether the stream shows both sums: out = in + a + m (pre-norm), or norms of in + a, and of that norm + m."""
     ends, added = seen.at(block, call), [seen.at(module, call) for module in sublayers]
     if ends is None or any(one is None or one[1].numel() != ends[0].numel() for one in added):
         return False
@@ -231,6 +232,6 @@ def _confirmed(seen: Trace, block: nn.Module, sublayers: Sequence[nn.Module], ca
 def _close(a: Tensor, b: Tensor) -> bool:
     if a.numel() != b.numel():
         return False
-    tolerance = 1e-5 if a.dtype == torch.float32 else 3e-2  # sums in half precision are rounded on the way
+    tolerance = 1e-5 if a.dtype == torch.float32 else 3e-2  # half precision rounds the sums
     x, y = a.float().reshape(-1), b.float().reshape(-1)
     return bool((x - y).norm() <= tolerance * (y.norm() + 1e-12))

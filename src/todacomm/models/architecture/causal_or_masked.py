@@ -1,4 +1,4 @@
-"""Whether a model is causal or masked: by its configuration first, then by the way it reads."""
+"""Decide whether a model is causal or masked: by its configuration, then by how it reads."""
 
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ FOR_MASKED = "no token sees those after it, and the head was made to fill in mas
 
 
 def kind_of(config: Any, name: str) -> Kind:
-    """``causal`` (reads from left to right) or ``masked`` (reads both ways), by the configuration; `decided` asks the model.
+    """Return ``causal`` (left to right) or ``masked`` (both ways) by the configuration; `decided` asks the model.
 
     Raises `InvalidInput` for an encoder-decoder and for what is no language model.
     """
@@ -43,13 +43,13 @@ def kind_of(config: Any, name: str) -> Kind:
 
 
 def _reads_text_beside_images(model_type: str) -> bool:
-    """Whether a type is a language model that takes images too (LLaVA), or the text part of one (Qwen2-VL's)."""
+    """Whether a type is a language model that also takes images (LLaVA), or the text part of one (Qwen2-VL's)."""
     whole = model_type.removesuffix("_model").removesuffix("_text")
     return any(name in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES for name in (model_type, whole))
 
 
 def decided(kind: Kind, headless: str, probed: Probe, config: Any) -> tuple[Kind, str]:
-    """The kind that a model has by the way it reads, and the reason why it has no language metrics, if there is one."""
+    """Return the kind of a model by how it reads, and why it has no language metrics, if so."""
     if kind == "causal" and not probed.causal:
         return "masked", headless or BOTH_WAYS
     if kind == "masked" and probed.only_backwards:
@@ -58,7 +58,7 @@ def decided(kind: Kind, headless: str, probed: Probe, config: Any) -> tuple[Kind
 
 
 def head_class(config: Any, kind: Kind) -> Any:
-    """The class of transformers that makes the network of a configuration, with its head."""
+    """The transformers class that builds the network of a configuration with its head."""
     remote = getattr(config, "auto_map", None) or {}
     if kind == "causal" and (
         config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or "AutoModelForCausalLM" in remote

@@ -1,4 +1,4 @@
-"""What a forward pass is given: the ids of the tokens, which of them are real, and where positions are counted from."""
+"""Build the inputs of a forward pass: token ids, attention mask, positions."""
 
 import inspect
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from todacomm.core.errors import InvalidInput, TodacommError, ran_out
 from todacomm.models.checkpoints.placement import input_device
 
 LIBRARY_CALL = "name the modules yourself with td.activations(module, batches, sites=[...])"
-SPECIAL = ("_token_id", "_token_index", "_token_ids")  # how configurations call ids that stand for no text
-FIRST_PLAIN = 100  # ids below are special or unused in many vocabularies
+SPECIAL = ("_token_id", "_token_index", "_token_ids")  # endings of configuration keys for ids that are no text
+FIRST_PLAIN = 100  # lower ids are special or unused in many vocabularies
 FOREIGN = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ImportError)
 
 
 def text_config(network: nn.Module) -> Any:
-    """The configuration of the text model; raises `InvalidInput` for a network that has none."""
+    """The configuration of the text model; raises `InvalidInput` where there is none."""
     config: Any = getattr(network, "config", None)
     if config is None:
         raise InvalidInput(
@@ -28,7 +28,7 @@ def text_config(network: nn.Module) -> Any:
 
 
 def base_of(network: nn.Module) -> nn.Module:
-    """The network without its language-modelling head; itself where it has none."""
+    """The network without its language-modelling head; itself without one."""
     base = getattr(network, "base_model", network)
     if base is network and isinstance(inner := _beside_the_head(network), nn.Module):
         return base_of(inner)
@@ -36,7 +36,7 @@ def base_of(network: nn.Module) -> nn.Module:
 
 
 def _beside_the_head(network: nn.Module) -> nn.Module | None:
-    """The one part that holds the input embedding of a network whose base has another name than it says (Llama 4)."""
+    """The one part with the input embedding, where the base has another name than the network says (Llama 4)."""
     with suppress(NotImplementedError, AttributeError):
         words, head = network.get_input_embeddings(), network.get_output_embeddings()  # type: ignore[operator]
         parts = [part for part in network.children() if words is not part and words in set(part.modules())]
@@ -54,7 +54,7 @@ def vocabulary_of(network: nn.Module) -> int:
 
 
 def padding_id(network: nn.Module, tokenizer: Any) -> int:
-    """The id written where there is no text: the model's own, else the tokenizer's, else its end of text, else 0.
+    """The padding id: the model's own, else the tokenizer's, else its end of text, else 0.
 
     It is masked out everywhere, but RoBERTa and its kin count positions by comparing with the id they were built with.
     """
@@ -66,8 +66,10 @@ def padding_id(network: nn.Module, tokenizer: Any) -> int:
 
 
 def arguments(module: nn.Module, ids: Tensor, real: Tensor | None = None) -> dict[str, Any]:
-    """The keyword arguments of a forward pass over texts (b, t): ids, the mask where ``real`` has a hole or a real token
-    could be taken for padding, and the positions where padding would move them.
+    """The keyword arguments of a forward pass over texts (b, t).
+
+    Besides ids: the mask where ``real`` has a hole or a real token looks like padding, and positions where padding
+    would shift them.
     """
     device = input_device(module)
     accepted = inspect.signature(module.forward).parameters
@@ -84,7 +86,7 @@ def arguments(module: nn.Module, ids: Tensor, real: Tensor | None = None) -> dic
 
 
 def _looks_padded(module: nn.Module, ids: Tensor) -> bool:
-    # without a mask XLM and Flaubert take every token that has the id of padding for padding
+    # without a mask, XLM and Flaubert take every token with the padding id for padding
     config = getattr(module, "config", None)
     padding = None if config is None else getattr(text_config(module), "pad_token_id", None)
     return isinstance(padding, int) and bool((ids == padding).any())
@@ -99,24 +101,24 @@ def _caches(module: nn.Module) -> bool:
 
 
 def _counting_embedding(base: nn.Module) -> nn.Module | None:
-    """The embedding that finds the positions itself, past its padding id, from the ids (RoBERTa, MPNet, ESM)."""
+    """The embedding that counts positions itself, past its padding id (RoBERTa, MPNet, ESM)."""
     return next((m for m in base.modules() if hasattr(m, "create_position_ids_from_inputs_embeds")), None)
 
 
 def reserved_positions(base: nn.Module) -> int:
-    """How many positions a model keeps for itself before that of the first token."""
+    """How many positions a model reserves before that of the first token."""
     counting = _counting_embedding(base)
     return 0 if counting is None else int(getattr(counting, "padding_idx", 0) or 0) + 1
 
 
 def window_of(network: nn.Module) -> int | None:
-    """The most tokens that a model has positions for; None where its configuration names no bound."""
+    """The longest text that a model has positions for; None where its configuration gives no bound."""
     window = getattr(text_config(network), "max_position_embeddings", None)
     return window - reserved_positions(base_of(network)) if isinstance(window, int) and window > 0 else None
 
 
 def plain_ids(network: nn.Module, count: int) -> Tensor:
-    """So many ids that stand for text: none that a configuration names as padding, an end or an image."""
+    """Ids of ordinary tokens: none that a configuration calls padding, end or image."""
     size = vocabulary_of(network)
     special = set(_named(getattr(network, "config", None))) | set(_named(text_config(network)))
     start = min(FIRST_PLAIN, size // 4)
@@ -132,7 +134,7 @@ def _named(config: Any) -> Iterator[int]:
 
 @contextmanager
 def reading(network: nn.Module, what: str = "a short text") -> Iterator[None]:
-    """Turn what a network raises over texts into `InvalidInput` that names it; memory that ran out is left to others."""
+    """Turn what a network raises on texts into `InvalidInput` that names it; running out of memory passes through."""
     try:
         yield
     except TodacommError:

@@ -1,4 +1,4 @@
-"""Watch a network while it runs: what enters and what leaves its modules, in evaluation mode, with nothing left behind."""
+"""Watch the inputs and outputs of modules in evaluation mode, by hooks that are always removed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,9 +16,9 @@ UPRIGHT: Axes = (0, 1, 2)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tap:
-    """Where hidden states are read: what enters or what leaves a module in one of its calls of a forward pass.
+    """Where to read hidden states: the input or output of a module in one of its calls.
 
-    ``axes`` is the order of its axes that gives (texts, tokens, features): XLNet has (tokens, texts, features) inside.
+    ``axes`` permutes them to (texts, tokens, features): XLNet has (tokens, texts, features) inside.
     """
 
     module: nn.Module
@@ -28,26 +28,26 @@ class Tap:
 
 
 def upright(hidden: Tensor, axes: Axes, tokens: int) -> Tensor:
-    """Hidden states (texts, tokens, features), without what a model appends to its texts itself; flat ones as they are."""
+    """Hidden states as (texts, tokens, features), without what a model appends to its texts; flat ones unchanged."""
     return hidden.permute(axes)[:, :tokens] if hidden.ndim == 3 else hidden
 
 
 def hidden_of(output: Any) -> Tensor | None:
-    """The hidden states among the outputs of a module: the tensor itself, or the first of a tuple or mapping."""
+    """The hidden states in the output of a module: the tensor, or the first of a tuple or mapping."""
     several = tuple(output.values()) if isinstance(output, Mapping) else output
     first = several[0] if isinstance(several, tuple | list) and len(several) else several
     return first if isinstance(first, Tensor) else None
 
 
 def entering(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
-    """The hidden states that a module was called with: by position, as ``hidden_states``, or the first (b, t, d) given."""
+    """The hidden states in a module's arguments: by position, ``hidden_states``, or the first (b, t, d)."""
     given = [*args[:1], kwargs.get("hidden_states"), *kwargs.values()]
     return next((g for g in given if isinstance(g, Tensor) and g.is_floating_point() and g.ndim >= 2), None)
 
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; each module gets its own mode back afterwards."""
+    """Evaluation mode without gradients; each module's own mode is restored."""
     training = [m for m in network.modules() if m.training]
     network.eval()
     try:
@@ -62,7 +62,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 def hooked(
     before: Mapping[nn.Module, Callable[[Tensor], None]], after: Mapping[nn.Module, Callable[[Tensor], None]]
 ) -> Iterator[None]:
-    """Call ``before[module]`` with what enters a module and ``after[module]`` with what leaves it; hooks never outlive this."""
+    """Call ``before[module]`` with a module's input and ``after[module]`` with its output, until the block ends."""
     handles = [m.register_forward_pre_hook(_reading_input(f), with_kwargs=True) for m, f in before.items()]
     handles += [m.register_forward_hook(_reading_output(f)) for m, f in after.items()]
     try:
@@ -90,7 +90,7 @@ def _reading_output(function: Callable[[Tensor], None]) -> Callable[..., None]:
 
 @dataclass(slots=True)
 class Trace:
-    """What entered and what left each watched module, call by call; ``order`` are the modules as they were called."""
+    """Input and output of each watched module, call by call; ``order`` lists the modules as they were called."""
 
     entered: dict[nn.Module, list[Tensor]] = field(default_factory=dict)
     left: dict[nn.Module, list[Tensor]] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class Trace:
     output: Any = None
 
     def at(self, module: nn.Module, call: int) -> tuple[Tensor, Tensor] | None:
-        """What entered and what left a module in one of its calls; None where it was not called so often."""
+        """Input and output of one call of a module; None where it was not called so often."""
         before, after = self.entered.get(module, []), self.left.get(module, [])
         return (before[call], after[call]) if call < len(before) == len(after) else None
 
@@ -114,7 +114,7 @@ def trace(
     part: Part = lambda _module, hidden: hidden,
     **more: Any,
 ) -> Trace:
-    """Run the texts ``ids`` (b, t) through the base model and keep ``part`` of what enters and what leaves ``modules``."""
+    """Run the texts ``ids`` (b, t) through the base model; keep ``part`` of the inputs and outputs of ``modules``."""
     seen = Trace()
 
     def entered(module: nn.Module) -> Callable[[Tensor], None]:

@@ -1,7 +1,7 @@
-"""How a model reads: whether a token sees those after it, and whether padding or other texts change what becomes of one.
+"""Probe how a model reads: does a token see those after it, do padding or other texts change its hidden states?
 
-Asked of the model itself once, when it is loaded, with a short text: alone, beside the same text with its first or its last
-token changed, and padded beside a longer one. A type does not tell: a Llama may read both ways, FNet has no mask at all.
+Asked once on loading, with a short text: alone, with its first or its last token changed, and padded beside a longer
+one. The model type does not tell: a Llama may read both ways, and FNet has no mask at all.
 """
 
 import math
@@ -22,23 +22,21 @@ Ids = Int[Tensor, " t"]
 States = list[Tensor]
 TINY = 1e-12
 Company = Literal["any", "equal lengths", "none"]
-ROUNDING = {torch.float32: 1e-5, torch.float16: 2e-2, torch.bfloat16: 5e-2}  # of a hidden state, by the order of sums
+ROUNDING = {torch.float32: 1e-5, torch.float16: 2e-2, torch.bfloat16: 5e-2}  # relative, from the order of sums
 LONGER = 7  # tokens of padding beside the longer text
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How a model read a short text, as the largest change of any hidden state, relative to its norm.
+    """How a model reads a short text: the largest change of any hidden state, relative to its norm.
 
-    ``earlier`` and ``later`` are the changes before the last token when that is changed, and after the first when that is;
-    ``padding`` is that which padding after the text makes, ``company`` that which other texts of the same length make; what
-    is at most ``rounding`` is none.
+    A change of at most ``rounding`` counts as none.
     """
 
-    earlier: float
-    later: float
-    padding: float
-    company: float
+    earlier: float  # before the last token, when that is changed
+    later: float  # after the first token, when that is changed
+    padding: float  # by padding after the text
+    company: float  # by other texts of the same length
     rounding: float
 
     @property
@@ -48,22 +46,22 @@ class Probe:
 
     @property
     def only_backwards(self) -> bool:
-        """Whether tokens see those before them, and none after them."""
+        """Whether tokens see those before them and none after."""
         return self.causal and self.later > self.rounding
 
     @property
     def together(self) -> Company:
-        """Which texts may share a batch, padded on the right, with no text changed by the others."""
+        """Which texts may share a batch, padded on the right, without changing each other."""
         return self.allowed(self.padding)
 
     def allowed(self, padding: float) -> Company:
-        """Which texts may share a batch where padding makes this change."""
+        """Which texts may share a batch if padding makes this change."""
         if self.company > self.rounding:
             return "none"
         return "any" if padding <= self.rounding else "equal lengths"
 
     def as_dict(self) -> dict[str, Any]:
-        """The record; JSON-able."""
+        """The record, ready for JSON."""
         changes = ("earlier", "later", "padding", "company", "rounding")
         return {
             "causal": self.causal,
@@ -73,9 +71,9 @@ class Probe:
 
 
 def probe(found: Anatomy, tokenizer: Any) -> Probe:
-    """How a model reads, from a few short passes through it.
+    """Probe how a model reads by a few short passes.
 
-    Raises `InvalidInput` for a model that cannot read a short text, or gives other hidden states each time.
+    Raises `InvalidInput` for a model that cannot read a short text, or is not deterministic.
     """
     base, rounding = found.base, _rounding(found.base)
     text, longer, first, last = _texts(base)
@@ -84,8 +82,8 @@ def probe(found: Anatomy, tokenizer: Any) -> Probe:
         company = _change(_part(beside, 0), alone)
         if company > rounding and _change(_states(found, text[None], 0), alone) > rounding:
             raise InvalidInput(
-                f"{type(base).__name__} gives other hidden states each time it reads the same text, so nothing measured "
-                "of it would hold; where it draws random numbers, fix their seed in its configuration"
+                f"{type(base).__name__} gives other hidden states each time it reads the same text, so nothing "
+                "measured of it would hold; where it draws random numbers, fix their seed in its configuration"
             )
         right = _padded(found, text, longer, "right", tokenizer)
     return Probe(
@@ -98,7 +96,7 @@ def probe(found: Anatomy, tokenizer: Any) -> Probe:
 
 
 def change_by_padding(found: Anatomy, text: Ids, longer: Ids, side: str, tokenizer: Any) -> float:
-    """The largest change of any hidden state of a text by padding on one side beside a longer one; infinite where it fails."""
+    """The largest change of a hidden state when a text is padded beside a longer one; infinite if the model fails."""
     return _change(_padded(found, text, longer, side, tokenizer), _states(found, text[None], 0))
 
 
@@ -108,7 +106,7 @@ def _rounding(base: nn.Module) -> float:
 
 
 def _texts(base: nn.Module) -> tuple[Ids, Ids, Ids, Ids]:
-    """A short text, a longer one, and the short one with its first and with its last token changed."""
+    """A short text, a longer one, and the short one with its first and its last token changed."""
     tokens = min(PROBE[1] + LONGER, window_of(base) or PROBE[1] + LONGER)
     ids = plain_ids(base, tokens + 2)
     text = ids[: tokens // 2 + 1]
@@ -118,7 +116,7 @@ def _texts(base: nn.Module) -> tuple[Ids, Ids, Ids, Ids]:
 
 
 def _states(found: Anatomy, ids: Tensor, *part: int | slice, real: Tensor | None = None) -> States:
-    """The stream before, between and after the blocks, and the output of the final norm: (b, t, d) each, or a part of that."""
+    """The stream before, between and after the blocks, and the final norm's output: (b, t, d) each, or a part."""
     taps = [t for t in (found.embedding, *found.outputs("block"), found.final) if t is not None]
     axes = {t.module: t.axes for t in taps}
 
@@ -130,7 +128,7 @@ def _states(found: Anatomy, ids: Tensor, *part: int | slice, real: Tensor | None
 
 
 def _padded(found: Anatomy, text: Ids, longer: Ids, side: str, tokenizer: Any) -> States:
-    """The states of a text that is padded beside a longer one; none where a model fails on padding at this side."""
+    """The states of a text padded beside a longer one; none where the model fails on padding at this side."""
     place = slice(len(longer) - len(text), None) if side == "left" else slice(len(text))
     ids = torch.full((2, len(longer)), padding_id(found.base, tokenizer))
     real = torch.zeros_like(ids, dtype=torch.bool)
@@ -145,7 +143,7 @@ def _part(states: States, row: int, tokens: slice = slice(None)) -> States:
 
 
 def _change(found: States, expected: States) -> float:
-    """The largest change of a hidden state over its norm, or over the usual one of its layer where that is larger."""
+    """The largest change of a hidden state over its norm, or over the typical norm of its layer if larger."""
     if len(found) != len(expected):
         return math.inf
     changes = [0.0]

@@ -1,3 +1,3 @@
-"""The files of a checkpoint → a model: which they are, whether they are safe and complete, adapters, loading."""
+"""Turn the files of a checkpoint into a model: find and check them, merge adapters, load."""
 
 __all__ = ["base_and_adapter", "checkpoint_files", "loading", "placement"]

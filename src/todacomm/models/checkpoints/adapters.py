@@ -1,4 +1,4 @@
-"""Merge an adapter of PEFT into the weights of its base, and make sure that the result computes what PEFT computes."""
+"""Merge a PEFT adapter into the weights of its base, and check that the result computes the same as PEFT."""
 
 import importlib.util
 import json
@@ -22,13 +22,13 @@ PROBE = 8  # tokens
 
 
 def require_peft(adapter: ModelSource) -> None:
-    """Raise `MissingExtra` where PEFT is not installed: without it an adapter could only be passed over."""
+    """Raise `MissingExtra` where PEFT is not installed: the adapter would be ignored."""
     if importlib.util.find_spec("peft") is None:
         raise MissingExtra("peft", "adapters", f"The adapter of {adapter.name} at {adapter.location}")
 
 
 def merged(network: Any, adapter: ModelSource, directory: Path) -> Any:
-    """The network with the adapter in ``directory`` merged into its weights.
+    """Merge the adapter in ``directory`` into the weights of a network.
 
     Raises `InvalidInput` for a method that is no change of weights, such as prompt tuning, and `ModelUnavailable` where
     tensors of the adapter are missing, left over or of another shape.
@@ -58,33 +58,33 @@ def merged(network: Any, adapter: ModelSource, directory: Path) -> Any:
 
 
 def _check_known(adapter: ModelSource, config: Any, stored: Mapping[str, Any]) -> None:
-    """Refuse settings that the installed PEFT does not know: it would pass over them."""
+    """Refuse settings that the installed PEFT does not know: it would ignore them."""
     unknown = sorted(key for key, value in stored.items() if value and not hasattr(config, key))
     if unknown:
         raise ModelUnavailable(
-            f"{adapter.name}: the adapter at {adapter.location} sets {', '.join(unknown)}, which PEFT {version('peft')} does not "
-            "know; it was written by another version, so install that: pip install -U peft"
+            f"{adapter.name}: the adapter at {adapter.location} sets {', '.join(unknown)}, which PEFT "
+            f"{version('peft')} does not know; it was written by another version, so install that: pip install -U peft"
         )
 
 
 def no_weights(adapter: ModelSource, config: Any) -> InvalidInput:
-    """The refusal of an adapter whose effect cannot be written into the weights of its base."""
+    """The error for an adapter that cannot be merged into weights."""
     kind = getattr(config.peft_type, "value", config.peft_type)
     return InvalidInput(
-        f"{adapter.name}: its adapter ({kind}, at {adapter.location}) is no change of weights that can be merged into its "
-        "base, so its layers cannot be measured from files; hold the model yourself and name modules with "
+        f"{adapter.name}: its adapter ({kind}, at {adapter.location}) is no change of weights that can be merged into "
+        "its base, so its layers cannot be measured from files; hold the model yourself and name modules with "
         "td.activations(module, batches, sites=[...])"
     )
 
 
 def _owner(network: Any, names: Iterable[str]) -> Any:
-    """The network, or its part without the head where the adapter was trained on that."""
+    """The network, or its headless part where the adapter was trained on that."""
     outer = {name for name, _ in network.named_children()}
     return network if any(name.split(".")[0] in outer for name in names) else base_of(network)
 
 
 def _untie(network: Any, inner: Any, names: Iterable[str]) -> None:
-    """Give the head weights of its own where it shares them with the embedding and the adapter changes one of the two."""
+    """Untie the head from the embedding where they share weights and the adapter changes one of them."""
     head, embedding = network.get_output_embeddings(), network.get_input_embeddings()
     if head is None or head.weight is not embedding.weight:
         return
@@ -100,12 +100,13 @@ def _check_complete(adapter: ModelSource, inner: Any, report: Any) -> None:
         if tensors:
             raise ModelUnavailable(
                 f"{adapter.name}: the adapter at {adapter.location} {what} {len(tensors)} of the tensors of "
-                f"{type(inner).__name__} (the first is {min(tensors).removeprefix(WRAPPED)}): it is incomplete or of another base"
+                f"{type(inner).__name__} (the first is {min(tensors).removeprefix(WRAPPED)}): it is incomplete or of "
+                "another base"
             )
 
 
 def _scores(network: Any) -> torch.Tensor:
-    """What the network makes of a few tokens: its scores, or the last states where it has no head."""
+    """The scores of a few tokens, or the last states of a network without a head."""
     place = next(network.parameters()).device
     ids = torch.arange(1, PROBE + 1, device=place)[None] % network.get_input_embeddings().weight.shape[0]
     with torch.no_grad():

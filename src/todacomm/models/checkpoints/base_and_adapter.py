@@ -1,6 +1,6 @@
-"""What a model is put together from: a base, an adapter that changes its weights, and a tokenizer, each with its files.
+"""The parts of a model: a base, an optional adapter, and a tokenizer, each with its files.
 
-An adapter is what PEFT writes: ``adapter_config.json`` and ``adapter_model.safetensors``. Beside a configuration and weights
+PEFT writes an adapter as ``adapter_config.json`` and ``adapter_model.safetensors``. Beside a configuration and weights
 it belongs to these; alone it belongs to the base that its configuration names. Nothing here imports torch.
 """
 
@@ -27,7 +27,7 @@ OF_A_TOKENIZER = (
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Where the parts are: ``base`` has configuration and weights, ``adapter`` what is merged into these, if anything."""
+    """The parts of a model: ``base`` has configuration and weights, ``adapter`` is merged into these, if any."""
 
     base: ModelSource
     adapter: ModelSource | None
@@ -35,14 +35,14 @@ class Parts:
 
     @property
     def directories(self) -> dict[str, Path] | None:
-        """The directory of each part on this machine; None where one is not here."""
+        """The directory of each part on this machine; None where one is missing."""
         named = {"base": self.base, "adapter": self.adapter, "tokenizer": self.tokenizer}
         found = {role: checkpoint_files.directory_of(source) for role, source in named.items() if source}
         return None if None in found.values() else {role: path for role, path in found.items() if path}
 
 
 def parts_of(source: ModelSource, *, fetch: bool = False) -> Parts:
-    """The parts of a model. With ``fetch`` files are got from the hub, without it nothing is.
+    """Find the parts of a model; ``fetch`` downloads files from the hub.
 
     Raises `ModelUnavailable` for an adapter without weights, without a configuration, or without a base.
     """
@@ -57,7 +57,7 @@ def parts_of(source: ModelSource, *, fetch: bool = False) -> Parts:
 
 
 def weight_files(parts: Parts, gguf_file: str | None = None) -> list[Path]:
-    """Every file of tensors that loading reads: those of the base, then that of the adapter; none where they are not here."""
+    """Every file of tensors that loading reads, the adapter's last; none where they are not on this machine."""
     directories = parts.directories
     if directories is None:
         return []
@@ -66,7 +66,7 @@ def weight_files(parts: Parts, gguf_file: str | None = None) -> list[Path]:
 
 
 def weights_sha256(parts: Parts, gguf_file: str | None) -> str:
-    """The SHA-256 over the bytes of the weight files, one after the other; empty where they cannot be found.
+    """The SHA-256 over the bytes of the weight files in order; empty where they cannot be found.
 
     For a single file this is the digest that the hub shows for it.
     """
@@ -75,7 +75,7 @@ def weights_sha256(parts: Parts, gguf_file: str | None) -> str:
 
 
 def adapter_weights(adapter: ModelSource, *, fetch: bool = False) -> Path:
-    """The file of the tensors of an adapter. Raises `ModelUnavailable` where there is none."""
+    """The weight file of an adapter. Raises `ModelUnavailable` where there is none."""
     for name in (SAFE_TENSORS, PICKLED_TENSORS):
         if found := file_of(adapter, name, fetch=fetch):
             return found
@@ -86,7 +86,7 @@ def adapter_weights(adapter: ModelSource, *, fetch: bool = False) -> Path:
 
 
 def check_adapter(adapter: ModelSource, *, allow_pickle: bool) -> Path:
-    """The directory of an adapter that is safe to read, its files fetched. Raises `UnsafeModel` for a pickle."""
+    """The directory of an adapter that is safe to read, with its files fetched. Raises `UnsafeModel` for a pickle."""
     weights = adapter_weights(adapter, fetch=True)
     if weights.name == PICKLED_TENSORS and not allow_pickle:
         raise UnsafeModel(
@@ -97,12 +97,12 @@ def check_adapter(adapter: ModelSource, *, allow_pickle: bool) -> Path:
 
 
 def kind_of_adapter(adapter: ModelSource) -> str:
-    """What PEFT calls its method: LORA, IA3 …; empty where the configuration does not tell."""
+    """PEFT's name of the method: LORA, IA3 …; empty where the configuration does not tell."""
     return str((_adapter_config(adapter, fetch=False) or {}).get("peft_type") or "")
 
 
 def described(parts: Parts) -> str:
-    """The adapter of a model and the base that it belongs to, for a record; empty where there is none."""
+    """Describe adapter and base for a record; empty without an adapter."""
     if parts.adapter is None:
         return ""
     commit = "" if parts.base.directory else checkpoint_files.commit(parts.base)
@@ -118,8 +118,8 @@ def _adapter_config(source: ModelSource, *, fetch: bool) -> dict[str, Any] | Non
         stray = [n for n in (SAFE_TENSORS, PICKLED_TENSORS) if source.directory and file_of(source, n)]
         if stray:
             raise ModelUnavailable(
-                f"{source.name}: {stray[0]} at {source.location} is an adapter without its {CONFIG}, so it cannot be applied; "
-                "put that file beside it, or take the adapter away to measure the base alone"
+                f"{source.name}: {stray[0]} at {source.location} is an adapter without its {CONFIG}, so it cannot be "
+                "applied; put that file beside it, or take the adapter away to measure the base alone"
             )
         return None
     found = checkpoint_files.object_of(path, source.name)
@@ -129,7 +129,7 @@ def _adapter_config(source: ModelSource, *, fetch: bool) -> dict[str, Any] | Non
 
 
 def _base_of(source: ModelSource, config: dict[str, Any]) -> ModelSource:
-    """The base that an adapter names: a directory, seen from here or from the adapter, or a hub id."""
+    """The base that an adapter names: a hub id, or a directory relative to here or to the adapter."""
     named, revision = config.get("base_model_name_or_path"), config.get("revision")
     if not isinstance(named, str) or not named:
         raise ModelUnavailable(
@@ -144,15 +144,15 @@ def _base_of(source: ModelSource, config: dict[str, Any]) -> ModelSource:
         location = PRESETS[named].location if named in PRESETS else named
         return ModelSource(name, location, revision if isinstance(revision, str) else None)
     raise ModelUnavailable(
-        f"{source.name}: its base model '{named}' is not there; the adapter at {source.location} has nothing to change. "
-        f"Write the directory or hub id where it is now into {CONFIG} as base_model_name_or_path"
+        f"{source.name}: its base model '{named}' is not there; the adapter at {source.location} has nothing to "
+        f"change. Write the directory or hub id where it is now into {CONFIG} as base_model_name_or_path"
     )
 
 
 def _no_adapter(base: ModelSource, source: ModelSource) -> ModelSource:
     if base.directory and (base.directory / CONFIG).is_file():
         raise ModelUnavailable(
-            f"{source.name}: its base model {base.location} has an adapter of its own; merge that into its weights first "
-            "(merge_and_unload of PEFT)"
+            f"{source.name}: its base model {base.location} has an adapter of its own; merge that into its weights "
+            "first (merge_and_unload of PEFT)"
         )
     return base

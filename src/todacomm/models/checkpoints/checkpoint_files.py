@@ -1,4 +1,4 @@
-"""The files of a checkpoint: which ones hold the weights, whether they are safe to read, their digest, and what went wrong.
+"""Find the files of a checkpoint, check that they are safe to read, digest them, and explain failures.
 
 A checkpoint is a directory, or a hub id that lies in the hub's cache once it was loaded. Nothing here imports torch.
 """
@@ -39,7 +39,7 @@ CHUNK = 1 << 20
 
 
 def only_gguf(source: ModelSource) -> str | None:
-    """The GGUF file of a directory that holds one and no other weights; None otherwise.
+    """The GGUF file of a directory that has one and no other weights.
 
     Raises `InvalidInput` where there are several to choose from and `ModelUnavailable` for a directory without a model.
     """
@@ -60,7 +60,7 @@ def only_gguf(source: ModelSource) -> str | None:
 
 
 def _models_inside(directory: Path) -> str:
-    """The models that lie in a directory, as the checkpoints of a Trainer do, as a sentence; empty where there are none."""
+    """List the models inside a directory, such as the checkpoints of a Trainer; empty where there are none."""
     inside = [path for name in OF_A_MODEL for path in directory.glob(f"*/{name}")]
     found = sorted({path.parent for path in inside}, key=lambda p: (len(p.name), p.name))
     if not found:
@@ -70,7 +70,7 @@ def _models_inside(directory: Path) -> str:
 
 
 def check_weights(source: ModelSource, gguf_file: str | None, *, allow_pickle: bool) -> None:
-    """Refuse pickled weights that were not asked for, and say what is missing where there are none.
+    """Refuse pickled weights unless allowed, and say what is missing where there are none.
 
     Raises `UnsafeModel` and `ModelUnavailable`. Reads names of files only.
     """
@@ -90,34 +90,35 @@ def check_weights(source: ModelSource, gguf_file: str | None, *, allow_pickle: b
         return
     if found.name.endswith(SAFE[1].removeprefix("model")):
         raise UnsafeModel(
-            f"{source.name}: {found} names {pickled} among its files, which is no safetensors file and would be read as a "
-            "pickle, which can run code; expected only *.safetensors there"
+            f"{source.name}: {found} names {pickled} among its files, which is no safetensors file and would be read "
+            "as a pickle, which can run code; expected only *.safetensors there"
         )
     if not allow_pickle:
         raise UnsafeModel(
-            f"{source.name}: its weights are only there as a pickle ({pickled} at {source.location}), which can run code "
-            "when it is read. If you trust where it came from, use --allow-pickle (it is then read with "
+            f"{source.name}: its weights are only there as a pickle ({pickled} at {source.location}), which can run "
+            "code when it is read. If you trust where it came from, use --allow-pickle (it is then read with "
             "weights_only=True), or a --revision that has model.safetensors"
         )
 
 
 def _refuse_pointers(source: ModelSource, files: Iterable[Path]) -> None:
-    """Refuse the small text that Git leaves in place of a large file."""
+    """Refuse the pointer file that Git LFS keeps in place of a large file."""
     for path in files:
         if path.is_file() and path.stat().st_size < LARGEST_POINTER and path.read_bytes().startswith(POINTER):
             raise ModelUnavailable(
-                f"{source.name}: {path} is not the file but what Git LFS keeps in its place; fetch it with: git lfs pull"
+                f"{source.name}: {path} is not the file but what Git LFS keeps in its place; fetch it with: git lfs "
+                "pull"
             )
 
 
 def commit(source: ModelSource) -> str:
-    """The commit of a model of the hub that was loaded; for a directory the revision that the caller named, or nothing."""
+    """The commit of a loaded model of the hub; for a directory, the revision that the caller named."""
     snapshot = None if source.directory else _snapshot(source)
     return snapshot.name if snapshot else source.revision or ""
 
 
 def sha256_of(paths: Iterable[Path]) -> str:
-    """The SHA-256 over the bytes of files, one after the other."""
+    """The SHA-256 over the bytes of files in order."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as stream:
@@ -127,13 +128,14 @@ def sha256_of(paths: Iterable[Path]) -> str:
 
 
 def directory_of(source: ModelSource) -> Path | None:
-    """Where the files of a model are on this machine; None for a model of the hub that was never loaded here."""
+    """The local directory of a model; None for a model of the hub that was never loaded here."""
     return source.directory or _snapshot(source)
 
 
 def weight_files(directory: Path, gguf_file: str | None = None) -> list[Path]:
-    """The files that hold the weights, by the precedence of transformers: a file that config.json names, safetensors, its
-    shards, pickle, its shards.
+    """The weight files, by the precedence of transformers.
+
+    A file that config.json names, safetensors, its shards, pickle, its shards.
     """
     if gguf_file:
         return [directory / gguf_file]
@@ -144,7 +146,7 @@ def weight_files(directory: Path, gguf_file: str | None = None) -> list[Path]:
 
 
 def first_file(source: ModelSource, *, fetch: bool = False) -> Path | None:
-    """The file of weights, or of the index of its shards, that transformers reads; None where there is none."""
+    """The weight file, or index of shards, that transformers reads; None where there is none."""
     config = file_of(source, "config.json", fetch=fetch)
     named = object_of(config, source.name).get("transformers_weights") if config else None
     names = [*SAFE, *PICKLED] if named is None else [_beside(str(named), config or Path())]
@@ -152,7 +154,7 @@ def first_file(source: ModelSource, *, fetch: bool = False) -> Path | None:
 
 
 def shards_of(index: Path) -> list[Path]:
-    """The files that an index of shards names, in the order of their names. Raises `ModelUnavailable`, `UnsafeModel`.
+    """The files that an index of shards names, sorted. Raises `ModelUnavailable`, `UnsafeModel`.
 
     They lie beside the index: what would lead out of that directory is refused.
     """
@@ -163,14 +165,14 @@ def shards_of(index: Path) -> list[Path]:
 
 
 def _beside(name: str, namer: Path) -> str:
-    """The name of a file that a file of a model names. Raises `UnsafeModel` where it leads out of the directory of that."""
+    """Check a file name that a file of a model gives. Raises `UnsafeModel` where it leads out of the directory."""
     if Path(name).is_absolute() or ".." in Path(name).parts or "\\" in name or not name.isprintable():
         raise UnsafeModel(f"{namer} names {name!r}, which lies outside its directory; only files beside it are read")
     return name
 
 
 def object_of(path: Path, name: str) -> dict[str, Any]:
-    """The JSON object of a file of a model. Raises `ModelUnavailable` for a damaged one."""
+    """Read the JSON object in a file of a model. Raises `ModelUnavailable` for a damaged one."""
     try:
         found = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as problem:
@@ -184,7 +186,7 @@ def object_of(path: Path, name: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def quietly(*, hide_stderr: bool = False) -> Iterator[None]:
-    """Without the progress bars, warnings and log lines of transformers and the hub; their settings are restored.
+    """Silence progress bars, warnings and log lines of transformers and the hub; restore their settings.
 
     ``hide_stderr`` also hides what is written to stderr: transformers' GGUF reader draws a bar that has no switch. The
     conversion service of the hub, which sends model names to a third place, is never called.
@@ -262,7 +264,7 @@ def _explanation(source: ModelSource, error: Exception) -> TodacommError:
 
 
 def _sentence(error: BaseException) -> str:
-    """The first line of a message, with those that follow where it ends in the middle; its type where that says more."""
+    """The first sentence of a message, over several lines if need be; the error's type where that says more."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     whole = next((i for i, line in enumerate(lines) if not line.endswith((":", ","))), len(lines) - 1)
     said = " ".join(lines[: whole + 1])[:LONGEST_SENTENCE]
@@ -272,15 +274,15 @@ def _sentence(error: BaseException) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReadingTokenizer:
-    """Turns what goes wrong in reading the tokenizer of a model into `ModelUnavailable`, which says how another one is given.
+    """Turn errors of reading a tokenizer into `ModelUnavailable`, which says how to give another one.
 
-    The library of tokenizers, which is written in Rust, raises Exception itself, and where it panics no Exception at all.
+    The tokenizers library, written in Rust, raises bare Exception, and panics with something that is none.
     """
 
     source: ModelSource
 
     def __enter__(self) -> None:
-        """Nothing is needed before."""
+        """Do nothing on entry."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         foreign = isinstance(error, (*OF_LIBRARIES, ImportError)) or of_tokenizers(error)
@@ -295,36 +297,36 @@ class ReadingTokenizer:
 
 @dataclass(frozen=True, slots=True)
 class Tokenising:
-    """Turns an error of the library of tokenizers, at work on texts, into `ModelFailed`."""
+    """Turn errors of the tokenizers library on texts into `ModelFailed`."""
 
     tokenizer: str
 
     def __enter__(self) -> None:
-        """Nothing is needed before."""
+        """Do nothing on entry."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error and of_tokenizers(error):
             raise ModelFailed(
-                f"the tokenizer at {self.tokenizer} stopped on these texts ({_sentence(error)}); try shorter texts, or another "
-                "tokenizer: --tokenizer DIR"
+                f"the tokenizer at {self.tokenizer} stopped on these texts ({_sentence(error)}); try shorter texts, or "
+                "another tokenizer: --tokenizer DIR"
             ) from error
 
 
 def of_tokenizers(error: BaseException | None) -> bool:
-    """Whether an error comes out of the library of tokenizers, whose errors have no type of their own."""
+    """Whether an error comes from the tokenizers library, whose errors have no type of their own."""
     return type(error) is Exception or type(error).__name__ == "PanicException"
 
 
 def no_tokenizer(source: ModelSource, because: str) -> ModelUnavailable:
-    """The refusal of a model without a tokenizer that can be read."""
+    """The error for a model without a readable tokenizer."""
     return ModelUnavailable(
-        f"{source.name}: no tokenizer can be read at {source.location} ({because}); give the one that the model was trained "
-        "with: --tokenizer DIR, or a hub id"
+        f"{source.name}: no tokenizer can be read at {source.location} ({because}); give the one that the model was "
+        "trained with: --tokenizer DIR, or a hub id"
     )
 
 
 def remote_code(source: ModelSource) -> UnsafeModel:
-    """The refusal of a model whose code comes with its weights."""
+    """The error for a model whose code comes with its weights."""
     return UnsafeModel(
         f"{source.name}: loading it would run Python code that comes with the checkpoint at {source.location} "
         "(auto_map in its configuration). Read that code, then use --trust-remote-code"
@@ -338,9 +340,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def file_of(source: ModelSource, name: str, *, fetch: bool = False) -> Path | None:
-    """A file of a model on this machine; with ``fetch`` it is got from the hub. None where there is none.
+    """The local path of a file of a model, downloaded if ``fetch``; None where there is none.
 
-    Raises what the hub raises where it cannot be reached and nothing of the model is here: waiting for it once is enough.
+    Raises the hub's error where it is unreachable and nothing of the model is here: one time-out is enough.
     """
     if (directory := source.directory) is not None:
         return path if (path := directory / name).is_file() else None
@@ -359,7 +361,7 @@ def file_of(source: ModelSource, name: str, *, fetch: bool = False) -> Path | No
 
 
 def _cached(source: ModelSource, name: str) -> Path | None:
-    """A file of a model of the hub that was fetched before."""
+    """A file of a hub model that was fetched before."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(source.location, name, revision=source.revision or "main")
@@ -367,7 +369,7 @@ def _cached(source: ModelSource, name: str) -> Path | None:
 
 
 def _require_reachable(source: ModelSource) -> None:
-    """Raise what the hub raises where a file is not in the cache, so that no network is not taken for no weights."""
+    """Raise the hub's error for a file that is not cached, so that no network is not mistaken for no weights."""
     if source.directory is None:
         from transformers.utils.hub import cached_file
 

@@ -1,4 +1,4 @@
-"""Whether the weights of a checkpoint are those that its network needs: none missing, of another shape, or left over."""
+"""Check that a checkpoint has exactly the weights of its network: none missing, misshapen or left over."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -24,10 +24,10 @@ BUFFERS = (
 
 
 def check_complete(source: ModelSource, network: Any, report: Mapping[str, Any]) -> bool:
-    """Whether the checkpoint has the head of the network; ``report`` is what transformers tells of loading it.
+    """Whether the checkpoint has the head of the network; ``report`` is transformers' report of loading it.
 
-    Raises `ModelUnavailable` where a tensor of the base is missing or has another shape than the configuration gives, and
-    where one of a block was not read.
+    Raises `ModelUnavailable` where a tensor of the base is missing or of another shape than configured, and where one
+    of a block was not read.
     """
     what = f"{source.name}: the weights at {source.location}"
     if mismatched := sorted(report["mismatched_keys"]):
@@ -38,8 +38,8 @@ def check_complete(source: ModelSource, network: Any, report: Mapping[str, Any])
         )
     if unread := sorted(filter(_in_a_block(network), report["unexpected_keys"])):
         raise ModelUnavailable(
-            f"{what} have {len(unread)} tensors in their blocks that {type(network).__name__} does not read (the first is "
-            f"{unread[0]}): the configuration is of another model, or an adapter was not merged"
+            f"{what} have {len(unread)} tensors in their blocks that {type(network).__name__} does not read (the first "
+            f"is {unread[0]}): the configuration is of another model, or an adapter was not merged"
         )
     prefix = f"{network.base_model_prefix}."
     missing = sorted(report["missing_keys"])
@@ -57,7 +57,7 @@ def _by(shape: Any) -> str:
 
 
 def _in_a_block(network: Any) -> Callable[[str], bool]:
-    """Whether a name is that of a tensor in a block, of the blocks that there are or of further ones."""
+    """Return a test for names of tensors in a block, present or further."""
     depth = number_of_blocks(network)
     lists = [path for path, m in network.named_modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
     ends = "|".join(re.escape(path.removeprefix(f"{network.base_model_prefix}.")) for path in lists)

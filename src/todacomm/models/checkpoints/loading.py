@@ -1,8 +1,8 @@
-"""Load a model of the hub, of a directory or of the package, or adopt one that the caller already holds.
+"""Load a model of the hub, of a directory or of the package, or adopt one that the caller holds.
 
-No code of a checkpoint runs unless it was asked for: weights come from safetensors or GGUF, pickle and remote code are
-refused by default. What kind of model it is (causal or masked) is read from its configuration, never from a class name (an ESM with
-``is_decoder`` has no other class than EsmForMaskedLM), and then asked of the model itself: see `todacomm.models.architecture.probing`.
+No code of a checkpoint runs unless allowed: weights come from safetensors or GGUF; pickle and remote code are refused.
+Whether a model is causal or masked is read from its configuration, never from a class name (an ESM decoder is an
+EsmForMaskedLM), and then asked of the model itself: see `todacomm.models.architecture.probing`.
 """
 
 import copy
@@ -45,27 +45,21 @@ NO_ADAPTER = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """A network ready to be measured, with its tokenizer and where it came from.
-
-    ``headless`` is the reason why there are no language metrics, empty where the network has a head. ``weights_sha256``
-    is over the bytes of the weight files, or, for an adopted network, over its state dict. ``probe`` is how the model read
-    a short text, which decides the ``kind``. ``adapter`` says what was merged into the weights, ``tokenizer_from`` where the
-    tokenizer is; both are empty where the checkpoint alone has all.
-    """
+    """A network ready to be measured, with its tokenizer and origin."""
 
     name: str
     network: nn.Module
     tokenizer: Any
     kind: Kind
-    headless: str
+    headless: str  # why there are no language metrics; empty where the network has a head
     anatomy: Anatomy
     device: str
     dtype: str
     revision: str
-    weights_sha256: str
-    probe: Probe
-    adapter: str = ""
-    tokenizer_from: str = ""
+    weights_sha256: str  # of the weight files, or of the state dict of an adopted network
+    probe: Probe  # decides the kind
+    adapter: str = ""  # what was merged into the weights
+    tokenizer_from: str = ""  # where the tokenizer is, if not in the checkpoint
 
     @property
     def blocks(self) -> int:
@@ -82,11 +76,11 @@ class LoadedModel:
 
     @property
     def predicts_next(self) -> bool:
-        """Whether one pass gives the scores of the next token at every place."""
+        """Whether one pass gives next-token scores at every position."""
         return self.kind == "causal" and not self.headless
 
     def as_dict(self) -> dict[str, Any]:
-        """What a record says about the model; JSON-able."""
+        """What a record says about the model, ready for JSON."""
         held = ("network", "tokenizer", "anatomy", "probe")
         return {
             **{f.name: getattr(self, f.name) for f in fields(self) if f.name not in held},
@@ -99,7 +93,7 @@ class LoadedModel:
 
     @property
     def outcome(self) -> dict[str, Any]:
-        """What the passes over a short text found, when the model was loaded."""
+        """What probing found when the model was loaded."""
         return {"blocks_by": self.anatomy.by, **self.probe.as_dict()}
 
 
@@ -117,14 +111,13 @@ def load_model(  # noqa: PLR0913 - every option of loading, each a keyword with 
     max_memory: Mapping[str | int, str] | None = None,
     tokenizer: Any = None,
 ) -> LoadedModel:
-    """Load the model and its tokenizer, in evaluation mode, on ``device``; ``weights_sha256`` where it is known already.
+    """Load a model and its tokenizer in evaluation mode; a PEFT adapter is merged into its base.
 
-    An adapter of PEFT is merged into its base. A ``tokenizer`` that the caller holds takes the place of the model's own.
+    ``tokenizer`` replaces the model's own; ``weights_sha256`` is given where it is known. ``device_map="auto"`` spreads
+    a model over devices, within ``max_memory`` of each (`todacomm.models.checkpoints.placement`).
 
-    ``device_map="auto"`` spreads a model that does not fit one device, within ``max_memory`` of each: see
-    `todacomm.models.checkpoints.placement`. Raises `ModelUnavailable` (hub out of reach, gated, not there, incomplete), `UnsafeModel` (pickle weights, remote
-    code), `InvalidInput` (device, dtype, encoder-decoder, a ``num_layers`` that the model does not have) and
-    `MissingExtra` (GGUF without its reader).
+    Raises `ModelUnavailable` (hub unreachable, gated, missing, incomplete), `UnsafeModel` (pickle, remote code),
+    `InvalidInput` (device, dtype, encoder-decoder, other ``num_layers``) and `MissingExtra` (GGUF without its reader).
     """
     placed, precision = device_of(device), _dtype(dtype)
     torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))  # torch does not know the limits of a container
@@ -171,14 +164,14 @@ def load_model(  # noqa: PLR0913 - every option of loading, each a keyword with 
 
 
 def _adapter_directory(found: base_and_adapter.Parts, *, allow_pickle: bool, device_map: str | None) -> Path | None:
-    """The directory of the adapter of a model, once it is sure that it can be merged; None where there is no adapter."""
+    """The directory of a model's adapter, once it is known to be mergeable; None without an adapter."""
     if found.adapter is None:
         return None
     require_peft(found.adapter)
     if device_map == "auto":
         raise InvalidInput(
-            f"--device-map auto: the adapter of {found.adapter.name} is merged into weights that lie in one place; merge it "
-            "yourself (merge_and_unload of PEFT), save the model, and give that"
+            f"--device-map auto: the adapter of {found.adapter.name} is merged into weights that lie in one place; "
+            "merge it yourself (merge_and_unload of PEFT), save the model, and give that"
         )
     return base_and_adapter.check_adapter(found.adapter, allow_pickle=allow_pickle)
 
@@ -186,7 +179,7 @@ def _adapter_directory(found: base_and_adapter.Parts, *, allow_pickle: bool, dev
 def _options(
     source: ModelSource, *, trust_remote_code: bool, gguf_file: str | None, local: bool = False
 ) -> dict[str, Any]:
-    """What transformers is told of where a model is."""
+    """The options by which transformers finds a model."""
     asked = {"revision": source.revision, "trust_remote_code": trust_remote_code, "gguf_file": gguf_file}
     asked["local_files_only"] = True if local and source.directory is None else None
     return {key: value for key, value in asked.items() if value is not None}
@@ -199,7 +192,7 @@ def _require_gguf(gguf_file: str) -> None:
 
 
 def adopt(network: nn.Module, tokenizer: Any, *, name: str | None = None) -> LoadedModel:
-    """Take a network and a tokenizer that the caller already holds, or says where it is; neither is changed.
+    """Take a network that the caller holds, and a tokenizer or its location; change neither.
 
     Raises `InvalidInput` for a network without a transformers configuration, or without a tokenizer.
     """
@@ -242,7 +235,7 @@ def _dtype(asked: str) -> torch.dtype:
 
 
 def _config(source: ModelSource, options: Mapping[str, Any]) -> Any:
-    """The configuration; a type that only remote code knows is refused before anything of it is imported."""
+    """Read the configuration; refuse a type that only remote code knows before importing anything of it."""
     if "gguf_file" not in options and not options["trust_remote_code"]:
         raw, _ = PreTrainedConfig.get_config_dict(source.location, revision=source.revision)
         if raw.get("model_type") not in CONFIG_MAPPING:
@@ -250,13 +243,14 @@ def _config(source: ModelSource, options: Mapping[str, Any]) -> Any:
                 raise checkpoint_files.remote_code(source)
             raise ModelUnavailable(
                 f"{source.name}: its configuration names the model type '{raw.get('model_type')}', which transformers "
-                f"{transformers.__version__} does not know; is it a transformers model, or does it need a newer version?"
+                f"{transformers.__version__} does not know; is it a transformers model, or does it need a newer "
+                "version?"
             )
     return copy.deepcopy(_described(AutoConfig, source, options))
 
 
 def _described(auto: Any, source: ModelSource, options: Mapping[str, Any]) -> Any:
-    """What ``auto`` makes of the description of a model; that of a GGUF file is read once, for it takes seconds."""
+    """Read a configuration or tokenizer with ``auto``; that of a GGUF file is cached, as it takes seconds."""
     if source.directory is None or "gguf_file" not in options:
         return auto.from_pretrained(source.location, **options)
     stamp = (source.directory / options["gguf_file"]).stat().st_mtime_ns
@@ -269,7 +263,7 @@ def _described_once(auto: Any, location: str, _stamp: int, options: tuple[tuple[
 
 
 def described(source: ModelSource, *, trust_remote_code: bool, gguf_file: str | None) -> tuple[Any, Kind, Any]:
-    """The configuration, the kind and the tokenizer of a model that is on this machine; its weights are not looked at.
+    """The configuration, kind and tokenizer of a model on this machine, without its weights.
 
     Nothing is fetched. Raises what transformers raises: to be called within `checkpoints.explained`.
     """
@@ -290,7 +284,7 @@ def tokenizer_at(name: str) -> Any:
 
 
 def _tokenizer(found: base_and_adapter.Parts, config: Any, options: Mapping[str, Any]) -> Any:
-    """The tokenizer of a model whose base is read with these options."""
+    """Load the tokenizer of a model whose base is read with these options."""
     source, own = found.tokenizer, dict(options)
     if source is not found.base:
         own = _options(
@@ -308,7 +302,7 @@ def _tokenizer(found: base_and_adapter.Parts, config: Any, options: Mapping[str,
 def _network(
     source: ModelSource, config: Any, kind: Kind, options: Mapping[str, Any], *, allow_pickle: bool
 ) -> tuple[Any, str]:
-    """The network and the reason why it has no head (empty where it has one)."""
+    """Load the network; return also why it has no head (empty where it has one)."""
     headed = head_class(config, kind)
     safely = {} if "gguf_file" in options else {"use_safetensors": None if allow_pickle else True}
     network, report = headed.from_pretrained(

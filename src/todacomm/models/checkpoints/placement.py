@@ -1,4 +1,4 @@
-"""Where the weights of a model are: on one device, or spread over devices, main memory and disk, as accelerate does it.
+"""Place the weights of a model on one device, or spread them over devices, main memory and disk by accelerate.
 
 Spread, a block has its weights on a device only while it runs: one pass over a model takes as long as reading it.
 """
@@ -18,7 +18,7 @@ from todacomm.models.names import DEVICES
 
 
 def device_of(asked: str) -> str:
-    """The device that an option names; raises `InvalidInput` for one that is not there."""
+    """The device of an option; raises `InvalidInput` where it is missing."""
     if asked not in DEVICES:
         raise InvalidInput(f"device '{asked}'; expected one of {', '.join(DEVICES)}")
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -31,7 +31,7 @@ def device_of(asked: str) -> str:
 
 
 def spread(*, device: str, gguf_file: str | None, max_memory: Mapping[str | int, str] | None) -> dict[str, Any]:
-    """What transformers is to be told to spread a model; ``max_memory`` limits a place: ``{"cpu": "8GB", 0: "20GB"}``.
+    """The options of transformers to spread a model; ``max_memory`` limits a place: ``{"cpu": "8GB", 0: "20GB"}``.
 
     Raises `MissingExtra` without accelerate, `InvalidInput` for a GGUF file and for a device as well.
     """
@@ -50,12 +50,12 @@ def spread(*, device: str, gguf_file: str | None, max_memory: Mapping[str | int,
 
 
 def forget_with(network: nn.Module, options: Mapping[str, Any]) -> None:
-    """Remove the folder of weights on disk when the network is gone."""
+    """Remove the folder of weights on disk with the network."""
     if "offload_folder" in options:
         weakref.finalize(network, shutil.rmtree, options["offload_folder"], ignore_errors=True)
 
 
 def input_device(module: nn.Module) -> torch.device:
-    """Where what a module reads goes: to its first parameter, or to main memory where all of them are on disk."""
+    """The device of a module's inputs: that of its first parameter, or main memory where all are on disk."""
     places = (parameter.device for parameter in module.parameters())
     return next((place for place in places if place.type != "meta"), torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""What a caller holds: the network inside what others wrap around it, and a digest of its numbers."""
+"""Unwrap a network that the caller holds, and digest its weights."""
 
 import hashlib
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ WRAPPERS = ("_orig_mod", "module")  # of torch.compile, and of DataParallel and 
 
 
 def unwrapped(network: Any, tokenizer: Any) -> tuple[nn.Module, Any]:
-    """The transformers network inside, and the tokenizer: the one given, else the one that came with it.
+    """Return the inner transformers network, and the given tokenizer or that of the wrapper.
 
     Understood are torch.compile, DataParallel, PEFT, sentence-transformers and pipelines of transformers. Raises
     `InvalidInput` for prompt tuning, which is no part of the network, and for what is no network.
@@ -22,7 +22,8 @@ def unwrapped(network: Any, tokenizer: Any) -> tuple[nn.Module, Any]:
         inner = getattr(network, "model", None)
         if not isinstance(inner, nn.Module):
             raise InvalidInput(
-                f"{type(network).__name__} is no model: expected a name, a directory, or a network of torch with its tokenizer"
+                f"{type(network).__name__} is no model: expected a name, a directory, or a network of torch with its "
+                "tokenizer"
             )
         return unwrapped(inner, tokenizer or getattr(network, "tokenizer", None))
     for name in WRAPPERS:
@@ -34,7 +35,7 @@ def unwrapped(network: Any, tokenizer: Any) -> tuple[nn.Module, Any]:
 
 
 def _without_peft(network: Any) -> nn.Module:
-    """The network with the layers of its adapter, which compute the same without what PEFT wraps around it."""
+    """The network with its adapter's layers, which compute the same without PEFT's wrapper."""
     configs = getattr(network, "peft_config", {})
     outside = [c for c in configs.values() if c.is_prompt_learning]
     if outside:
@@ -48,7 +49,7 @@ def _without_peft(network: Any) -> nn.Module:
 
 
 def state_sha256(network: nn.Module) -> str:
-    """The SHA-256 over names, types, shapes and bytes of the state dict, in the order of the names.
+    """The SHA-256 over names, types, shapes and bytes of the state dict, sorted by name.
 
     Empty where a tensor is not in memory, as of a model whose weights are on disk.
     """
@@ -64,7 +65,7 @@ def state_sha256(network: nn.Module) -> str:
 
 
 def _parts(value: Any) -> Iterable[bytes]:
-    """The bytes of what a state dict holds: tensors, and of quantised layers their scales and packed tuples of tensors."""
+    """The bytes of a value of a state dict: tensors, and scales and packed tuples of quantised layers."""
     if isinstance(value, Tensor):
         yield f"{value.dtype} {tuple(value.shape)}\0".encode()
         if value.is_quantized:
