@@ -38,8 +38,8 @@ QUICK = 0.02  # seconds
 def interleaved(functions, *, rounds=5, seconds=20.0):
     """Name → median CPU milliseconds, of functions that are called in turn; slow ones fewer times, once at least.
 
-    Those of a few milliseconds are called five times a turn, so that they are measured with their own data near, as in use, and
-    not with what the one before left there.
+    Those of a few milliseconds are called five times a turn, so that they are measured with their own data near, as in
+    use, and not with what the one before left there.
     """
     times = {name: [] for name in functions}
     for _ in range(rounds):

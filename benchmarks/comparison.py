@@ -1,13 +1,15 @@
 """Print whether comparisons reject what is the same, and grow with what is not.
 
-python benchmarks/comparison.py splits            # one model on two random disjoint halves of the texts: about 15 minutes
-python benchmarks/comparison.py noise             # SmolLM2 against itself with noise on its weights: about 15 minutes
-python benchmarks/comparison.py blocks            # the test of diagrams on blocks, of clouds from one population: about 5 minutes
+python benchmarks/comparison.py splits            # one model on two random disjoint halves of the texts: about 15
+minutes python benchmarks/comparison.py noise             # SmolLM2 against itself with noise on its weights: about 15
+minutes python benchmarks/comparison.py blocks            # the test of diagrams on blocks, of clouds from one
+population: about 5 minutes
 
-``splits``: two disjoint random sets of texts of one model, compared unpaired, should differ at 0.05 in 2 to 8 of 100 splits, for
-every number. Two disjoint sets drawn without replacement from N texts differ as two fresh ones do: the correlation of their means, -1/N, makes up for what
-drawing without replacement takes from the variance of each. ``blocks``: the same shape twice, in other coordinates and with its own noise.
-``noise``: each weight tensor gets Gaussian noise of a share of its own standard deviation.
+``splits``: two disjoint random sets of texts of one model, compared unpaired, should differ at 0.05 in 2 to 8 of 100
+splits, for every number. Two disjoint sets drawn without replacement from N texts differ as two fresh ones do: the
+correlation of their means, -1/N, makes up for what drawing without replacement takes from the variance of each.
+``blocks``: the same shape twice, in other coordinates and with its own noise. ``noise``: each weight tensor gets
+Gaussian noise of a share of its own standard deviation.
 """
 
 import argparse
@@ -90,7 +92,8 @@ def splits(arguments):
         found.append(split(layers, seed))
         print(f"\r{seed + 1} splits", end="", file=sys.stderr, flush=True)
     print(
-        f"\n{arguments.splits} splits of {len(layers[names[0]])} texts into two sets of {EACH}, {MODEL}, pooling {arguments.pooling}\n"
+        f"\n{arguments.splits} splits of {len(layers[names[0]])} texts into two sets of {EACH}, {MODEL}, pooling "
+        f"{arguments.pooling}\n"
     )
     rows = []
     for name in max(found, key=len):

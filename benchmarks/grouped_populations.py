@@ -21,8 +21,8 @@ D = 20
 class Articles:
     """Groups of ``lengths``, in proportion, in `D` dimensions, in two layers: the points, and a fixed bend of them.
 
-    The centre of each group is ``effect`` times N(0, I), its width the exponential of ``widths`` times N(0, 1), its points are
-    those of ``kind``; ``repeated`` is the share of points that are one point of their group again and again.
+    The centre of each group is ``effect`` times N(0, I), its width the exponential of ``widths`` times N(0, 1), its
+    points are those of ``kind``; ``repeated`` is the share of points that are one point of their group again and again.
     """
 
     lengths: tuple

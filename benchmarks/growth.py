@@ -3,10 +3,11 @@
 python benchmarks/growth.py
 python benchmarks/growth.py --quick          # fewer and smaller sizes: under a minute
 
-Exponents a of y ~ x^a by least squares over logarithms, with their standard error, and the exponent of the last step alone:
-a cost that does not grow, as that of a figure, hides growth at small sizes. One thread; each size in a process of its own, the
-median of three calls or more, of slow ones fewer. Memory is the peak above what the process held before the call, when
-everything had been imported, compiled and used once. Texts are drawn from WikiText-2; models are GPT-2 of random weights and 4096 tokens.
+Exponents a of y ~ x^a by least squares over logarithms, with their standard error, and the exponent of the last step
+alone: a cost that does not grow, as that of a figure, hides growth at small sizes. One thread; each size in a process
+of its own, the median of three calls or more, of slow ones fewer. Memory is the peak above what the process held before
+the call, when everything had been imported, compiled and used once. Texts are drawn from WikiText-2; models are GPT-2
+of random weights and 4096 tokens.
 """
 
 import argparse

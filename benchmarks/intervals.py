@@ -1,14 +1,15 @@
 """Print how often the 95 % intervals cover, and how wide they are.
 
-python benchmarks/intervals.py                    # all of it: about 35 minutes
-python benchmarks/intervals.py --populations real --detail    # --quick: fewer clouds, no model
-python benchmarks/intervals.py --populations groups corpus embedding --detail    # points in groups, and the shipped models
+python benchmarks/intervals.py                    # all of it: about 35 minutes python benchmarks/intervals.py
+--populations real --detail    # --quick: fewer clouds, no model python benchmarks/intervals.py --populations groups
+corpus embedding --detail    # points in groups, and the shipped models
 
-The truth of a number is its mean over 2,000 fresh clouds of the same n, from the same population: of seven made ones, all that
-is random in a cloud are its points. Each comes in two layers, the points and a fixed bend of them. The population called
-real is the pooled texts of WikiText-2 that have more than one word, in three layers of SmolLM2-135M-Instruct (93 MB, from PyPI once), N in all, from which
-n are drawn without replacement. So drawn, numbers vary less, by √(1 - n / N), than those of fresh texts, of which the intervals
-speak: errors and true deviations are divided by that. Populations of groups and of the shipped models: grouped_populations.py.
+The truth of a number is its mean over 2,000 fresh clouds of the same n, from the same population: of seven made ones,
+all that is random in a cloud are its points. Each comes in two layers, the points and a fixed bend of them. The
+population called real is the pooled texts of WikiText-2 that have more than one word, in three layers of
+SmolLM2-135M-Instruct (93 MB, from PyPI once), N in all, from which n are drawn without replacement. So drawn, numbers
+vary less, by √(1 - n / N), than those of fresh texts, of which the intervals speak: errors and true deviations are
+divided by that. Populations of groups and of the shipped models: grouped_populations.py.
 
 The width is in true standard deviations; an interval that knew everything would have 3.9.
 """
@@ -49,8 +50,8 @@ SHAPE = "H0_total_persistence_scaled"
 
 @dataclass(frozen=True)
 class Population:
-    """``draw(n, rng)`` gives the layers of a cloud, (n, d) each, and the groups of its points, or None; ``size`` is how many points there
-    are, 0 for no end; ``kind`` is which table it is in.
+    """``draw(n, rng)`` gives the layers of a cloud, (n, d) each, and the groups of its points, or None; ``size`` is how
+    many points there are, 0 for no end; ``kind`` is which table it is in.
     """
 
     name: str
@@ -157,7 +158,7 @@ def populations(chosen, layers):
 
 
 def shipped():
-    """The shipped models on WikiText-2: its articles in random order, the first lines of them; and embeddings, texts drawn one by one."""
+    """The shipped models on the first lines of WikiText-2's articles, shuffled; and embeddings of single texts."""
     layers, groups = shipped_layers()
     embeddings = [layer for name, layer in layers.items() if name.endswith("embedding")]
     return [

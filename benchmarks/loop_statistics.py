@@ -1,9 +1,10 @@
-"""Print how often rival statistics of H1 find a loop where there is one, and where there is none, against the Gaussian null.
+"""Print how often rival statistics of H1 find a loop where there is one, and where there is none, against the Gaussian
+null.
 
 python benchmarks/loop_statistics.py --clouds 100 --points 200 --dimension 20
 
-A statistic that answers "is there a loop" should reject in 5 % of the clouds of every population without a loop (more: it answers
-"not Gaussian") and often where there is one. Populations: null_populations.py.
+A statistic that answers "is there a loop" should reject in 5 % of the clouds of every population without a loop (more:
+it answers "not Gaussian") and often where there is one. Populations: null_populations.py.
 """
 
 import argparse
@@ -79,7 +80,7 @@ def statistics(points):
 
 
 def p_of(points, draws, seed):
-    """The p-value of each rival on one cloud, then those of pairs: the larger of two; that of the lesser in units of the draws."""
+    """The p-value of each rival on one cloud, then of pairs: the larger, and that of the standardised minimum."""
     ready = prepare(td.PointCloud(points, td.types.Address("", "", "")), RECIPE)
     layers = joint([ready], RECIPE)
     drawn = np.array([statistics(rotated(layers, b, seed=seed)[0]) for b in range(draws)])
@@ -92,7 +93,7 @@ def p_of(points, draws, seed):
 
 
 def lesser(both):
-    """The p-value of the lesser of two logarithms in units of the cloud (first row) and its draws; a cloud without bars has none."""
+    """The p-value of the lesser of two standardised logarithms of cloud (first row) and draws; none without bars."""
     units = standardised(np.log(both)).min(axis=1)
     return float(p_values(units[:1], units[1:, None], "greater")[0])
 

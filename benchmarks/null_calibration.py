@@ -1,16 +1,16 @@
-"""Print how often the tests against the Gaussian null reject where it is true, where there is a loop, and where there is none.
+"""Print how often the tests against the Gaussian null reject where it is true, where there is a loop, and where there
+is none.
 
 python benchmarks/null_calibration.py --quick                      # minutes
 python benchmarks/null_calibration.py --tables gaussian --clouds 1000
 python benchmarks/null_calibration.py --tables power,none,layers
 
-gaussian   rejections at 0.05 and a Kolmogorov–Smirnov p of uniform p-values on Gaussian clouds; per-bar family-wise error
-power      loops of growing signal-to-noise
-none       populations without a loop
-like       populations like layers (groups, duplicates, tails); those that Rips sees as loops; small loops in a cloud
-layers     family-wise error over correlated layers
-bars       family-wise error of the universal null of Bobrowski and Skraba against that of the bars of this package
-columns    rejections at 0.05 by shuffled features, where features are independent and where they are not
+gaussian   rejections at 0.05 and a Kolmogorov–Smirnov p of uniform p-values on Gaussian clouds; per-bar family-wise
+error power      loops of growing signal-to-noise none       populations without a loop like       populations like
+layers (groups, duplicates, tails); those that Rips sees as loops; small loops in a cloud layers     family-wise error
+over correlated layers bars       family-wise error of the universal null of Bobrowski and Skraba against that of the
+bars of this package columns    rejections at 0.05 by shuffled features, where features are independent and where they
+are not
 
 Populations: null_populations.py. Seeds are fixed; one process.
 """
@@ -51,7 +51,7 @@ SEED = 20_261  # fixed before any run
 
 
 def tested(layers, seed, draws):
-    """The tests of each layer, name → test, with ``H1_loop``; the p-value of its best bar against the layer alone; the H1 bars."""
+    """Tests of each layer by name, with ``H1_loop``; the p-value of its best bar against the layer alone; H1 bars."""
     recipe = td.Recipe(seed=seed)
     ready = [prepare(td.PointCloud(x, td.types.Address("", "", f"layer_{i}")), recipe) for i, x in enumerate(layers)]
     found = [measure_prepared(cloud, recipe) for cloud in ready]
@@ -67,7 +67,7 @@ def tested(layers, seed, draws):
 
 
 def universal(bars):
-    """The least p-value of a bar under the universal null, times their number: Bobrowski and Skraba 2023, section 2.4."""
+    """Bonferroni-corrected p-value under the universal null: Bobrowski and Skraba 2023, section 2.4."""
     bars = bars[bars[:, 0] > 0]
     if len(bars) < 2:
         return 1.0
@@ -76,7 +76,7 @@ def universal(bars):
 
 
 def p_of(population, n, arguments, case):
-    """Name → p-values of the clouds, those of the loop test against the layer alone and of the universal null among them."""
+    """Name → p-values of the clouds, including the loop test against the layer alone and the universal null."""
     rows = []
     for cloud in range(arguments.clouds):
         points = population(n, np.random.default_rng([SEED, case, n, cloud]))
@@ -112,7 +112,7 @@ def table_gaussian(arguments):
 
 
 def uniformity(p, step):
-    """The p-value of a Kolmogorov–Smirnov test of uniform p-values, each spread over its step by fixed random numbers."""
+    """The p-value of a Kolmogorov–Smirnov test for uniformity, discrete p-values smeared by fixed random numbers."""
     return float(kstest(p - step * np.random.default_rng(SEED).uniform(size=len(p)), "uniform").pvalue)
 
 

@@ -1,7 +1,7 @@
 """Populations for the calibration of null models: Gaussian ones, others without a loop, and ones with a loop.
 
-Each is a function of (n, rng) to (n, d) points. Signal-to-noise is the radius of the circle over the standard deviation of the
-noise in one coordinate.
+Each is a function of (n, rng) to (n, d) points. Signal-to-noise is the radius of the circle over the standard deviation
+of the noise in one coordinate.
 """
 
 import itertools
@@ -121,7 +121,7 @@ circle = partial(curve, turn=1.0)
 
 
 def with_a_group(n, rng, *, d, of, share):
-    """A Gaussian cloud, ``share`` of whose points are replaced by a group about a point of the cloud; ``of`` gives its points (m, k)."""
+    """A Gaussian cloud; a ``share`` of its points is replaced by a group about one of them, drawn by ``of``."""
     drawn = rng.standard_normal((n, d))
     m = round(share * n)
     drawn[:m] = rng.standard_normal(d) / 2 + padded(of(m, rng), d)
@@ -234,7 +234,7 @@ def without_loop(d):
 
 
 def like_layers(d):
-    """Name → population of d dimensions with groups, duplicates, tails or a filled shape as layers have them, and no loop."""
+    """Name → population in d dimensions with groups, duplicates, tails or a filled shape, as in layers, and no loop."""
     groups = {
         f"group of {k} dimensions, {share:.0%}": partial(
             with_a_group, of=partial(tight, k=k, spread=0.3 if k > 3 else 0.15), share=share
@@ -257,7 +257,7 @@ def like_layers(d):
 
 
 def loops_to_rips(d):
-    """Name → population in which Rips sees a loop though its shape has none: an open curve whose gap is narrower than it is wide."""
+    """Name → population without a loop in which Rips sees one: an open curve with a gap narrower than its width."""
     cases = {
         "open C, gap of 45°": partial(thin, turn=7 / 8),
         "Swiss roll": swiss_roll,

@@ -3,8 +3,9 @@
 todacomm run                                                     # four models, all layers, 500 texts
 python benchmarks/page.py experiments/comparison_4_models_…      # also of `todacomm grok`
 
-Making is `todacomm report DIRECTORY`, a process from start to end, figures and Markdown included. The chart is timed by the page itself in
-Chromium, from the start of its navigation; medians of several openings, each in a context of its own.
+Making is `todacomm report DIRECTORY`, a process from start to end, figures and Markdown included. The chart is timed by
+the page itself in Chromium, from the start of its navigation; medians of several openings, each in a context of its
+own.
 """
 
 import argparse
@@ -51,7 +52,8 @@ def main():
     print(machine("matplotlib", "playwright"))
     print("\n| page, MB | made in, s (wall, CPU) | peak, MiB | first chart, s | all charts, s |\n|---|---|---|---|---|")
     print(
-        f"| {page.stat().st_size / 1e6:.2f} | {made.wall:.1f}, {made.cpu:.1f} | {made.mebibytes:.0f} | {first:.2f} | {last:.2f} |"
+        f"| {page.stat().st_size / 1e6:.2f} | {made.wall:.1f}, {made.cpu:.1f} | {made.mebibytes:.0f} | {first:.2f} | "
+        f"{last:.2f} |"
     )
 
 

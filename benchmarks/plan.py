@@ -2,10 +2,11 @@
 
 python benchmarks/plan.py               # about three minutes; add --wall on a machine that does nothing else
 
-Each run is a process of its own, which plans and then runs as ``todacomm run`` does, on one thread, without a cache. Times are
-CPU seconds of the process from the plan to the end, predicted by rates that were measured in CPU seconds too, so that
-other work on the machine disturbs little; memory is the largest resident size of the process. Medians of several runs.
-SmolLM2-135M-Instruct is fetched once, as for the slow tests; the run of it is left out where it is not there.
+Each run is a process of its own, which plans and then runs as ``todacomm run`` does, on one thread, without a cache.
+Times are CPU seconds of the process from the plan to the end, predicted by rates that were measured in CPU seconds too,
+so that other work on the machine disturbs little; memory is the largest resident size of the process. Medians of
+several runs. SmolLM2-135M-Instruct is fetched once, as for the slow tests; the run of it is left out where it is not
+there.
 """
 
 import argparse

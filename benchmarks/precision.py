@@ -3,9 +3,9 @@
 python benchmarks/precision.py                                # the four shipped models
 python benchmarks/precision.py DIRECTORY… [--texts 300]       # any other
 
-Shift: how far a number in bfloat16 is from that in float32, over the half width of its 95 % interval (1.96 times the delete-d
-jackknife's deviation, from 100 subsamples of 63 %). Of all layers and poolings the median and the largest, and how many shift by
-more than their interval; distinct points that bfloat16 loses are counted apart.
+Shift: how far a number in bfloat16 is from that in float32, over the half width of its 95 % interval (1.96 times the
+delete-d jackknife's deviation, from 100 subsamples of 63 %). Of all layers and poolings the median and the largest, and
+how many shift by more than their interval; distinct points that bfloat16 loses are counted apart.
 """
 
 import argparse

@@ -6,8 +6,8 @@ python run_of_ours.py run MODEL TEXTS.txt POOLING DIRECTORY
 python run_of_ours.py resample ACTIVATIONS.npz DRAWS DIRECTORY
 python run_of_ours.py save MODEL DIRECTORY
 
-The first two write DIRECTORY/ours.json, CPU seconds by stage, the first DIRECTORY/activations.npz as well. The third writes a model
-as safetensors, which both can read where it is GGUF.
+The first two write DIRECTORY/ours.json, CPU seconds by stage, the first DIRECTORY/activations.npz as well. The third
+writes a model as safetensors, which both can read where it is GGUF.
 """
 
 import sys
@@ -55,7 +55,7 @@ def run(model, texts, pooling, directory):
 
 
 def resample(activations, draws, directory):
-    """H0, H1 and every number of each draw; the draws are of all points with replacement, those drawn twice count once."""
+    """H0, H1 and every metric of each draw, with replacement; points drawn twice count once."""
     import numpy as np
 
     import todacomm as td

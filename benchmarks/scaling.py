@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/scaling.py [MODEL ...]
 
-A model is a name of `todacomm list-models` or a directory; without one it is a model that ships. docs/scaling.md holds the
-tables of a shipped model and of SmolLM2-135M-Instruct (``python -c "import real_weights; print(real_weights.decoder())"``
-in tests/ says where that is).
+A model is a name of `todacomm list-models` or a directory; without one it is a model that ships. docs/scaling.md holds
+the tables of a shipped model and of SmolLM2-135M-Instruct (``python -c "import real_weights;
+print(real_weights.decoder())"`` in tests/ says where that is).
 """
 
 import os

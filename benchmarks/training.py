@@ -1,10 +1,12 @@
-"""Print what measuring costs while a network trains: steps per second of each preset against a plain PyTorch loop that measures nothing.
+"""Print what measuring costs while a network trains: steps per second of each preset against a plain PyTorch loop that
+measures nothing.
 
 python benchmarks/training.py                      # every preset: a hundredth of its run, measured once, three times
 python benchmarks/training.py --preset quick --rounds 9
 
-Both train the same network by the same optimiser on batches of the same size, in turn in one process and on one thread. Ours ends each hundredth
-with a checkpoint that is evaluated, measured and written to disk, and with the state from which a run goes on.
+Both train the same network by the same optimiser on batches of the same size, in turn in one process and on one thread.
+Ours ends each hundredth with a checkpoint that is evaluated, measured and written to disk, and with the state from
+which a run goes on.
 """
 
 import argparse
@@ -18,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 
 def bare(plan):
-    """A loop as one would write it: epochs of shuffled batches, AdamW, nothing else; gives a function of a number of steps."""
+    """A plain training loop: epochs of shuffled batches, AdamW, nothing else; returns a function of the steps."""
     import torch
 
     from todacomm.training.networks import built

@@ -1,11 +1,13 @@
-"""Print a two-way table of the twelve models of docs/encoder-decoder.md: what attention's direction does, and what the place of the norm.
+"""Print a two-way table of the twelve models of docs/encoder-decoder.md: what attention's direction does, and what the
+place of the norm.
 
 python benchmarks/two_way.py
 
-The rows are those of the tables "All twelve" of that page, which `python benchmarks/zoo.py` printed for three training seeds of each
-cell. All numbers are ratios, so that effects are ratios too: geometric means over the cells. The spread between seeds is the pooled
-standard deviation of the logarithm within the four cells (8 degrees of freedom), as a factor. An effect within twice the spread of a
-difference of two means of six models is called consistent with none; three seeds carry no p-value.
+The rows are those of the tables "All twelve" of that page, which `python benchmarks/zoo.py` printed for three training
+seeds of each cell. All numbers are ratios, so that effects are ratios too: geometric means over the cells. The spread
+between seeds is the pooled standard deviation of the logarithm within the four cells (8 degrees of freedom), as a
+factor. An effect within twice the spread of a difference of two means of six models is called consistent with none;
+three seeds carry no p-value.
 """
 
 import math
@@ -55,8 +57,8 @@ def main():
         for name in NUMBERS:
             norm, direction, both, within = effects(cells, name)
             print(
-                f"| {pooling.lower()} | {name} | {told(norm, within, 6)} | {told(direction, within, 6)} | {told(both, within, 1.5)} "
-                f"| × {math.exp(within):.2f} |"
+                f"| {pooling.lower()} | {name} | {told(norm, within, 6)} | {told(direction, within, 6)} | "
+                f"{told(both, within, 1.5)} | × {math.exp(within):.2f} |"
             )
 
 

@@ -3,10 +3,10 @@
 python benchmarks/whole_runs.py --predecessor .venv-0.1.0            # makes that environment where it is not there
 python benchmarks/whole_runs.py --predecessor .venv-0.1.0 --quick    # one small model, 100 texts: under a minute
 
-0.1.0 needs an environment of its own, of the libraries that constraints.txt pins (set PIP_EXTRA_INDEX_URL for a build of
-torch without CUDA). Its functions are called in the order of its own pipeline (run_of_predecessor.py), for its loader asks
-the hub for the texts. Only times and memory are compared: some of its numbers are wrong, and were not repeated.
-SmolLM2-135M-Instruct (Q4_1, 93 MB) comes from PyPI once and is saved as safetensors, which 0.1.0 can read.
+0.1.0 needs an environment of its own, of the libraries that constraints.txt pins (set PIP_EXTRA_INDEX_URL for a build
+of torch without CUDA). Its functions are called in the order of its own pipeline (run_of_predecessor.py), for its
+loader asks the hub for the texts. Only times and memory are compared: some of its numbers are wrong, and were not
+repeated. SmolLM2-135M-Instruct (Q4_1, 93 MB) comes from PyPI once and is saved as safetensors, which 0.1.0 can read.
 """
 
 import argparse
@@ -43,13 +43,13 @@ WHOLE = (
 NOTES = """
 What each computes, which is not the same:
 
-- extraction: 0.1.0 pads every text to 128 tokens, keeps all hidden states, and drops the logits; ours takes batches of like length,
-  pools as each block ends, and makes loss, perplexity and accuracy of the logits, for encoders by three further passes with
-  tokens masked (the metrics of 0.1.0 are random numbers)
+- extraction: 0.1.0 pads every text to 128 tokens, keeps all hidden states, and drops the logits; ours batches texts
+  of like length, pools as each block ends, and computes loss, perplexity and accuracy from the logits, for encoders by
+  three further passes with tokens masked (the metrics of 0.1.0 are random numbers)
 - homology: both project to 50 components and compute H0 and H1; ours takes more numbers of each diagram, and has ripser
   compute a tenth of the layers again
 - figures: 0.1.0 draws three and writes one Markdown report; ours draws more and writes Markdown, HTML and every diagram
-- the whole process: `todacomm run` where it has run before, but on other texts: it plans, and fills the cache; and the same
+- the whole process: `todacomm run` after a run on other texts, so that it plans and fills the cache; and the same
   command once more, which loads no model and draws the figures again; of 0.1.0 the functions above
 - resamples: drawn with replacement; 0.1.0 fits the components anew and runs ripser for each (its `run` does not ask for
   them), ours sorts the edges of a layer once; the same activations for both"""

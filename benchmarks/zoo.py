@@ -4,8 +4,8 @@
     python benchmarks/zoo.py models/*                         # any directories that zoo/train.py wrote
 
 Two Markdown tables. Prediction: bits per token on the whole WikiText-2 test split (each text cut at 128 tokens), beside
-the entropy of the split's own unigram distribution, which no context-free predictor beats; for encoders with 15 % of the
-tokens masked. Shape: expansion and its factors on the first 500 texts, with mean and last pooling.
+the entropy of the split's own unigram distribution, which no context-free predictor beats; for encoders with 15 % of
+the tokens masked. Shape: expansion and its factors on the first 500 texts, with mean and last pooling.
 """
 
 import collections

@@ -11,7 +11,8 @@ from todacomm.report.words.glossary import GLOSSARY
 def page() -> Iterator[str]:
     """The lines of docs/glossary.md."""
     yield "# Glossary\n"
-    yield "Every term that todacomm prints, in one sentence. Made by `python docs/make_glossary.py`; a test fails when it is stale.\n"
+    yield "Every term that todacomm prints, in one sentence."
+    yield "Made by `python docs/make_glossary.py`; a test fails when it is stale.\n"
     for term, meaning in GLOSSARY.items():
         yield f"**{term}**\n: {meaning[0].upper()}{meaning[1:]}\n"
 

@@ -1,7 +1,8 @@
-"""Every architecture of transformers that can be built small: random weights, three layers, one vocabulary; and its reference.
+"""Every architecture of transformers that can be built small: random weights, three layers, one vocabulary; and its
+reference.
 
-Nothing here uses what todacomm finds out about a model. The reference reads one text at a time, without padding, with the
-hidden states that transformers reports, a hook on the last block of its class, and a loss written out.
+Nothing here uses what todacomm finds out about a model. The reference reads one text at a time, without padding, with
+the hidden states that transformers reports, a hook on the last block of its class, and a loss written out.
 """
 
 import inspect
@@ -151,7 +152,7 @@ def built(name: str, *, device: str = "cpu") -> nn.Module:
 
 @dataclass
 class Reference:
-    """What one text at a time gives: the mean over its content tokens of each state, of the last block raw, and the loss."""
+    """One text at a time: the mean over content tokens of each state, of the raw last block, and the loss."""
 
     states: list[np.ndarray]
     last: np.ndarray | None
@@ -176,7 +177,7 @@ def reference(network: nn.Module, texts: Texts = TEXTS) -> Reference:
 
 
 def _forward(network: nn.Module, ids: torch.Tensor) -> tuple[Any, torch.Tensor | None]:
-    """The output for one text, and what left the last module of the class of the blocks, in a list of as many as there are."""
+    """The output for one text, and the outputs of the last module of the blocks' class."""
     classes = set(getattr(network, "_no_split_modules", None) or ())
     left: list[Any] = []
     lists = [m for m in network.modules() if isinstance(m, nn.ModuleList) and len(m) == DEPTH]
@@ -212,8 +213,8 @@ def largest(found: np.ndarray, expected: np.ndarray) -> float:
 
 @dataclass
 class Outcome:
-    """What became of a type: how far the layers, those of batches, and the loss are from the reference; or why it was refused
-    or could not be built.
+    """What became of a type: how far the layers, those of batches, and the loss are from the reference; or why it was
+    refused or could not be built.
     """
 
     name: str

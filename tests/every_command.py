@@ -1,4 +1,4 @@
-"""Run command lines, a JSON list of lists on standard input, under several encodings; print JSON: code, stdout, stderr of each."""
+"""Run command lines (a JSON list of lists on standard input) under several encodings; print code, stdout, stderr."""
 
 import io
 import json

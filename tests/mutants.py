@@ -1,8 +1,8 @@
 """Plant small bugs, one at a time, and say which of them no test notices.
 
-As a program: ``mutants.py [--only NAME] [--list]`` copies the sources, plants each bug of ``mutants.toml`` in the copy, runs the tests that are
-named for it, and prints those that pass all the same; the exit code is 1 where there are any. A bug counts as noticed where a test
-fails; one that cannot be imported, or does not come to an end, counts as none.
+As a program: ``mutants.py [--only NAME] [--list]`` copies the sources, plants each bug of ``mutants.toml`` in the copy,
+runs the tests that are named for it, and prints those that pass all the same; the exit code is 1 where there are any. A
+bug counts as noticed where a test fails; one that cannot be imported, or does not come to an end, counts as none.
 """
 
 import argparse
@@ -40,7 +40,7 @@ sys.exit({PASSED} + code)
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One bug: in ``file`` of ``src/todacomm``, ``find``, which stands there once, becomes ``replace``; one of ``tests`` must fail."""
+    """One bug: ``find``, which occurs once in ``file``, becomes ``replace``; one of ``tests`` must fail."""
 
     name: str
     file: str
@@ -53,7 +53,7 @@ class Mutant:
         return ".".join(Path("todacomm", self.file).with_suffix("").parts).removesuffix(".__init__")
 
     def planted(self, text: str) -> str:
-        """The source with the bug. Raises ValueError where its place is not found once, and where what comes out is no Python."""
+        """The source with the bug. Raises ValueError where ``find`` does not occur once, or the result is no Python."""
         if (times := text.count(self.find)) != 1:
             raise ValueError(f"{self.name}: expected '{self.find}' once in {self.file}, found it {times} times")
         changed = text.replace(self.find, self.replace)

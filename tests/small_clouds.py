@@ -10,7 +10,7 @@ from todacomm.homology import bitlink
 
 
 def cloud(rng):
-    """Condensed float32 distances of 2 to 90 points: generic, on a grid, with duplicates, on a noisy circle, with a ring about it, not metric."""
+    """Condensed float32 distances of 2 to 90 points: generic, grid, duplicates, noisy circle, ring, not metric."""
     n = int(rng.integers(2, 91)) if rng.random() < 0.8 else int(rng.integers(2, 12))
     pairs = n * (n - 1) // 2
     angle = rng.uniform(0, 2 * np.pi, n)

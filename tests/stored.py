@@ -1,4 +1,4 @@
-"""Directories as todacomm writes them, made in a moment and without a model: runs of small clouds, comparisons, ablations."""
+"""Directories as todacomm writes them, made quickly without a model: runs, comparisons, ablations."""
 
 import hashlib
 import tempfile

@@ -132,7 +132,8 @@ def test_a_metric_an_engine_a_null_model_a_section_and_a_file_of_arrays_are_foun
 @pytest.mark.slow
 def test_a_pooling_a_dataset_and_a_file_of_texts_are_found(run, tmp_path):
     (tmp_path / "poems.stanzas").write_text("\n\n".join(f"The {i} lines\nof a verse." for i in range(40)))
-    run("run", "--model", "tiny-preln-decoder", "--datasets", "counting,poems.stanzas", "--samples", 40, "--pool", "second",
+    run("run", "--model", "tiny-preln-decoder", "--datasets", "counting,poems.stanzas", "--samples", 40, "--pool",
+        "second",
         "--nulls", "mirrored", "--null-draws", 19, "--resamples", 0, "--no-language", "--output", "mine")  # fmt: skip
     manifests = [
         json.loads(path.read_text("utf-8")) for path in tmp_path.glob("experiments/mine_*/runs/*/manifest.json")

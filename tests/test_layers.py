@@ -199,7 +199,10 @@ def test_the_light_ways_in_load_nothing_heavy(code):
 
 
 def test_the_sentence_is_the_same_everywhere():
-    sentence = "A study is a set of point clouds with addresses (model, data, layer, step); everything after the cloud is the same code."
+    sentence = (
+        "A study is a set of point clouds with addresses (model, data, layer, step); everything after the cloud is "
+        "the same code."
+    )
     assert sentence in todacomm.__doc__
     for name in ("README.md", "ARCHITECTURE.md"):
         assert sentence in " ".join((REPOSITORY / name).read_text(encoding="utf-8").split()), name

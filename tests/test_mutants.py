@@ -21,7 +21,8 @@ def test_there_are_enough_of_them_and_in_every_package():
     packages = {bug.file.split("/")[0] for bug in listed}
     assert len(listed) >= 45
     assert packages >= {
-        "cli", "runs", "report", "records", "models", "ablation", "training", "comparison", "profiles", "statistics", "homology", "clouds",
+        "cli", "runs", "report", "records", "models", "ablation", "training", "comparison", "profiles", "statistics",
+            "homology", "clouds",
     }  # fmt: skip
 
 

@@ -56,7 +56,7 @@ LAYERS = {
 
 
 def told_apart(profile):
-    """The profile with tests and intervals whose numbers are all different, on either side of their nulls, half of them found."""
+    """The profile with tests and intervals of distinct numbers, on either side of their nulls, half found."""
     numbers = count(1)
 
     def test(one):
@@ -245,7 +245,7 @@ def comparison():
 
 @pytest.fixture(scope="module")
 def pair(comparison):
-    """The pair, its p-values and adjusted ones all different, some of the first below 0.05 where the others are above."""
+    """The pair with distinct p-values and adjusted ones, some of the first below 0.05, the others above."""
     numbers, (found,) = count(1), comparison.pairs
 
     def changed(one):

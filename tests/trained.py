@@ -1,7 +1,7 @@
 """A small experiment of training, for the tests of the laboratory.
 
-As a program: ``trained.py DIRECTORY MOMENT`` makes its runs, and is killed (-9) at that moment: before the n-th checkpoint is written,
-between its arrays and its line (``n.line``), or before the n-th state (``n.state``).
+As a program: ``trained.py DIRECTORY MOMENT`` makes its runs, and is killed (-9) at that moment: before the n-th
+checkpoint is written, between its arrays and its line (``n.line``), or before the n-th state (``n.state``).
 """
 
 import os

@@ -126,7 +126,7 @@ def bound(text):
 
 
 def chain(model, totals, recipe=None, *, distinct=40):
-    """A profile whose layers are one random cloud, each point of it times a number: H0 total grows by that number alone."""
+    """A profile whose layers are one random cloud times a number: H0 total grows by that number alone."""
     recipe = recipe or Recipe(pooling="mean", components=3)
     points = np.random.default_rng(5).normal(size=(40, 4))
     names = ["embedding", *(f"layer_{i}" for i in range(len(totals) - 1))]

@@ -217,6 +217,9 @@ def test_a_name_that_is_none_suggests_another(todacomm, experiment, tmp_path):
 
 
 def test_what_show_draws_on_is_light():
-    script = "import sys, todacomm.report.terminal.overview, todacomm.runs.training_results\nprint([m for m in ('torch', 'matplotlib', 'jinja2') if m in sys.modules])"
+    script = (
+        "import sys, todacomm.report.terminal.overview, todacomm.runs.training_results\n"
+        "print([m for m in ('torch', 'matplotlib', 'jinja2') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -1,4 +1,4 @@
-"""Whatever the terminal, the environment and the packages that are missing: the exit codes and the messages of the docs."""
+"""Exit codes and messages of the docs, whatever the terminal, the environment and missing packages."""
 
 import csv
 import io
@@ -53,9 +53,11 @@ OF_MODELS = [
     ["run", "--model", "tiny-preln-decoder", "--samples", "10", *FEW, "--output", "one"],
     ["run", "--model", "tiny-preln-decoder", "--samples", "10", *FEW, "--json"],
     ["plan", "--model", "tiny-preln-decoder", "--samples", "10"],
-    ["ablate", "--model", "tiny-preln-decoder", "--samples", "10", "--components", "2", "--points", "all", "--pool", "last", "--max-length", "8"],
+    ["ablate", "--model", "tiny-preln-decoder", "--samples", "10", "--components", "2", "--points", "all", "--pool",
+        "last", "--max-length", "8"],
     ["grok", "--prime", "5", "--steps", "20", "--seeds", "1", "--controls", "1", "--width", "8", "--points", "10"],
-    ["grok", "--prime", "5", "--steps", "20", "--seeds", "1", "--controls", "1", "--width", "8", "--points", "10", "--json"],
+    ["grok", "--prime", "5", "--steps", "20", "--seeds", "1", "--controls", "1", "--width", "8", "--points", "10",
+        "--json"],
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Files of arrays: every kind gives the same numbers, what is no cloud is named, and nothing is unpacked that would not fit."""
+"""Files of arrays: all kinds give the same numbers, bad ones are named, nothing too large is unpacked."""
 
 import gzip
 import io

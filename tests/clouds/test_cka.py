@@ -1,4 +1,4 @@
-"""Linear CKA: its definition, values of another implementation, what leaves it alone, and what it is not defined for."""
+"""Linear CKA: its definition, values of another implementation, invariances, undefined cases."""
 
 import numpy as np
 import pytest

@@ -59,7 +59,8 @@ def float32(rng, n, k):
 
 
 CLOUDS = [
-    offset, near_duplicates, far_near_duplicates, duplicates, massive_dimension, one_far_point, two_tight_clusters, grid,
+    offset, near_duplicates, far_near_duplicates, duplicates, massive_dimension, one_far_point, two_tight_clusters,
+        grid,
     float32,
 ]  # fmt: skip
 seeds = st.integers(0, 2**32 - 1)

@@ -1,4 +1,4 @@
-"""What is one point: the same for counting, for homology and for neighbours; nothing changes when points are given again."""
+"""Duplicates: one notion for counts, homology and neighbours; repeated points change nothing."""
 
 import numpy as np
 import pytest

@@ -92,7 +92,7 @@ def test_diagrams_of_landmarks_are_within_twice_the_covering_radius(rng, engine,
 
 
 def test_the_bound_is_reached():
-    """Two pairs of points: both gaps of a pair are the covering radius, and the gap between them grows by twice that."""
+    """Two pairs of points: both gaps are the covering radius, and the gap between the pairs grows by twice that."""
     points = np.array([[0.0], [1.0], [9.0], [10.0]])
     (found, radius), whole = maxmin(points, 2, first=0), persistence(pdist(points))
     thinned = persistence(

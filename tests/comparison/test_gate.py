@@ -190,10 +190,12 @@ def moved(profile, data):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda p: replace(p, texts_sha256="cd" * 32), "the texts of base and tuned are not the same (SHA-256 abababababab and cdcdcdcdcdcd)"),
+        (lambda p: replace(p, texts_sha256="cd" * 32),
+            "the texts of base and tuned are not the same (SHA-256 abababababab and cdcdcdcdcdcd)"),
         (lambda p: moved(p, "squad"), "the dataset is arrays for base and squad for tuned"),
         (lambda _: profile_of(changed(), "tuned", seed=7), "seed is 42 for base and 7 for tuned"),
-        (lambda _: profile_of(layers_of(n=60), "tuned"), "base has 120 points and tuned 60: totals, counts and entropies grow"),
+        (lambda _: profile_of(layers_of(n=60), "tuned"),
+            "base has 120 points and tuned 60: totals, counts and entropies grow"),
         (lambda _: profile_of(changed(), "tuned", components=2), "components is 50 for base and 2 for tuned"),
         (lambda _: profile_of(changed(), "tuned", scale="median"), "scale is none for base and median for tuned"),
     ],

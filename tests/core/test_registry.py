@@ -109,7 +109,8 @@ def test_a_broken_plugin_is_a_warning_once_where_all_entries_are_looked_at(plugi
 
 def test_a_plugin_adds_a_dataset_that_is_called_like_a_directory(plugin, tmp_path, monkeypatch):
     plugin(
-        "from todacomm.models.datasets import sources, Texts\nsources.register('lent')(lambda: Texts('lent', ('a', 'b', 'c')))\n"
+        "from todacomm.models.datasets import sources, Texts\nsources.register('lent')(lambda: Texts('lent', ('a', "
+        "'b', 'c')))\n"
     )
     (tmp_path / "lent").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -53,8 +53,9 @@ def test_measure_sees_the_circle_whatever_its_plane(rng):
 
 @pytest.mark.slow
 def test_a_cloud_of_many_classes_that_die_by_one_another_comes_to_an_end():
-    """The embedding of a network that has learned addition mod 113, by four frequencies, in thousandths: 284 of 287 classes die
-    early, each equal to a sum of others, and replacing them in any other order than by age takes time exponential in their number.
+    """The embedding of a network that has learned addition mod 113, by four frequencies, in thousandths: 284 of 287
+    classes die early, each equal to a sum of others, and replacing them in any other order than by age takes time
+    exponential in their number.
     """
     points = np.load(Path(__file__).parent / "grokked_embedding.npy") / 1000
     found, expected = (

@@ -118,7 +118,7 @@ def from_zero(deaths):
 
 
 def pairs_from_zero(rng, number):
-    """H0 diagrams of 0 to 60 bars: of several spreads, with ties, with copies of one another, of very different sizes."""
+    """H0 diagrams of 0 to 60 bars: several spreads, ties, copies of one another, very different sizes."""
     for i in range(number):
         m, k = rng.integers(0, 60, 2)
         a, b = (rng.gamma(rng.choice([0.5, 2, 9]), 1, size) for size in (m, k))
@@ -148,7 +148,7 @@ def test_every_matching_of_bars_from_zero_was_tried(a, b):
 
 
 def test_h0_of_clouds_is_matched_on_the_line(monkeypatch):
-    """Neither the assignment nor the matching of a graph is asked for; two of H1, and bars born elsewhere, ask for it."""
+    """No assignment and no graph matching is called for H0; H1, and bars born elsewhere, call it."""
     rng = np.random.default_rng(3)
     a, b = (persistence(pdist(rng.normal(size=(40, 3)))) for _ in range(2))
     expected = cheapest(a.finite[0], b.finite[0], 2) ** 0.5

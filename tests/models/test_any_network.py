@@ -1,4 +1,4 @@
-"""`todacomm.activations`: one point a row of the batches, pooled over what is neither rows nor channels, or a question."""
+"""`todacomm.activations`: one point a row, pooled over all but rows and channels, or a question."""
 
 import numpy as np
 import pytest

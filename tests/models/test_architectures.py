@@ -1,4 +1,4 @@
-"""Every architecture that can be built small agrees with a reference that reads one text at a time, or is refused by name."""
+"""Every architecture that can be built small agrees with a one-text-at-a-time reference, or is refused by name."""
 
 from functools import cache
 from pathlib import Path

@@ -48,7 +48,7 @@ def test_a_shipped_model_that_is_missing_says_that_the_installation_is_incomplet
 def llama(width, depth, middle, heads, groups):
     return "LlamaForCausalLM", {
         "vocab_size": 49152, "hidden_size": width, "num_hidden_layers": depth, "intermediate_size": middle,
-        "num_attention_heads": heads, "num_key_value_heads": groups, "tie_word_embeddings": True,
+    "num_attention_heads": heads, "num_key_value_heads": groups, "tie_word_embeddings": True,
     }  # fmt: skip
 
 
@@ -75,15 +75,18 @@ QWEN2 = {
     "num_attention_heads": 14, "num_key_value_heads": 2, "tie_word_embeddings": True,
 }  # fmt: skip
 QWEN3 = {
-    "vocab_size": 151936, "hidden_size": 1024, "num_hidden_layers": 28, "intermediate_size": 3072, "num_attention_heads": 16,
+    "vocab_size": 151936, "hidden_size": 1024, "num_hidden_layers": 28, "intermediate_size": 3072,
+    "num_attention_heads": 16,
     "num_key_value_heads": 8, "head_dim": 128, "tie_word_embeddings": True,
 }  # fmt: skip
 GEMMA2 = {
-    "vocab_size": 256000, "hidden_size": 2304, "num_hidden_layers": 26, "intermediate_size": 9216, "num_attention_heads": 8,
+    "vocab_size": 256000, "hidden_size": 2304, "num_hidden_layers": 26, "intermediate_size": 9216,
+    "num_attention_heads": 8,
     "num_key_value_heads": 4, "head_dim": 256,
 }  # fmt: skip
 NEO = {"hidden_size": 768, "num_layers": 12, "num_heads": 12, "attention_types": [[["global", "local"], 6]]}
-# the published configuration of every preset; what is left out is the default of the library, which is made for that model
+# the published configuration of every preset; what is left out is the default of the library, which is made for that
+# model
 PUBLISHED = {
     "gpt2": gpt2(768, 12, 12),
     "gpt2-medium": gpt2(1024, 24, 16),
@@ -202,7 +205,10 @@ def python(code):
 
 
 def test_names_and_poolings_need_no_torch():
-    code = "import sys, todacomm.models.names, todacomm.models.pooling, todacomm.models.checkpoints.checkpoint_files; print({'torch', 'transformers'} & set(sys.modules))"
+    code = (
+        "import sys, todacomm.models.names, todacomm.models.pooling, todacomm.models.checkpoints.checkpoint_files; "
+        "print({'torch', 'transformers'} & set(sys.modules))"
+    )
     assert python(code) == "set()\n"
 
 

@@ -1,4 +1,4 @@
-"""How a model reads is asked of the model: blocks that hand on, padding that reaches real tokens, tokens that see ahead."""
+"""Probing a model: chains of blocks, padding that reaches real tokens, tokens that see ahead."""
 
 import json
 
@@ -41,7 +41,7 @@ def reported(model, text):
 
 
 def assert_layers_are_reported(model, *, each=1):
-    """All layers of a model without a final norm are transformers' hidden states, ``each`` of them a block, text by text."""
+    """Without a final norm all layers are transformers' hidden states, ``each`` a block, text by text."""
     found = extract(model, TEXTS, pooling="mean", language=False)[0].layers
     for i, text in enumerate(TEXTS.items[:4]):
         for points, state in zip(found.values(), reported(model, text)[::each], strict=True):
@@ -137,7 +137,8 @@ def test_a_model_whose_stream_cannot_be_read_is_refused_by_name(model, config, o
 def test_the_place_of_the_norm_is_asked_of_every_block(decoder):
     """The first block of ModernBERT has no norm before its attention."""
     options = {**LLAMA_LIKE, "cls_token_id": 1, "sep_token_id": 2}
-    names = ("ModernBertDecoderForCausalLM", "ModernBertDecoderConfig") if decoder else ("ModernBertForMaskedLM", "ModernBertConfig")  # fmt: skip
+    names = ("ModernBertDecoderForCausalLM", "ModernBertDecoderConfig") if decoder else ("ModernBertForMaskedLM",
+        "ModernBertConfig")  # fmt: skip
     assert loaded(*names, **options).anatomy.norm_place == "pre-LN"
 
 

@@ -1,4 +1,4 @@
-"""Models that take images too, blocks that share weights or run side by side in a plan, and tokens that no embedding has."""
+"""Models that also take images, blocks that share weights or run in parallel, tokens without an embedding."""
 
 import json
 
@@ -54,7 +54,7 @@ def mean_of_states(network, text):
 
 @pytest.mark.parametrize("build", [llava, qwen2_vl])
 def test_the_text_tower_of_a_model_that_takes_images_is_measured(build, tmp_path):
-    """Loaded from a directory or held: the layers are the hidden states for text alone, and the loss is that of its text."""
+    """Loaded from a directory or held: layers are the hidden states of text alone, and so is the loss."""
     torch.manual_seed(0)
     network = build().eval()
     model = load_model(resolve(str(saved(network, tmp_path))))

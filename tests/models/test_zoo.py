@@ -39,8 +39,8 @@ def test_the_tokenisation_of_wikitext_is_undone():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_models_have_learned_the_language(name):
-    """On the test split: decoders at least 1.5 bits a token below its unigram entropy, encoders at least 0.75 and with at
-    least twice the accuracy of naming the commonest token.
+    """On the test split: decoders at least 1.5 bits a token below its unigram entropy, encoders at least 0.75 and with
+    at least twice the accuracy of naming the commonest token.
     """
     texts = td.texts("wikitext2")
     model = load(name, Study())

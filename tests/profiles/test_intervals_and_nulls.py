@@ -1,4 +1,4 @@
-"""Claims of a profile: made for every layer, the same whoever makes them, written and read, kept, and refused with a reason."""
+"""Claims of a profile: for every layer, reproducible, written and read, cached, refused with a reason."""
 
 import json
 from dataclasses import replace
@@ -111,7 +111,8 @@ def test_claims_whose_quarters_are_of_fewer_numbers_are_refused(profile, tmp_pat
     write_claims(tmp_path, replace(profile.claims, halves=before))
     with pytest.raises(
         InvalidRecord,
-        match=r"claims.safetensors: embedding/quarters is float64 of shape \(10, 4, 2\); expected float64 of shape \(10, 4, \d+\)",
+        match=r"claims.safetensors: embedding/quarters is float64 of shape \(10, 4, 2\); "
+        r"expected float64 of shape \(10, 4, \d+\)",
     ):
         read_claims(tmp_path)
 

@@ -1,4 +1,4 @@
-"""The codec of records by itself, and every record that is declared: what is written is read again, and what does not fit is told in full."""
+"""The codec, and every declared record: round trips, and full messages for what does not fit."""
 
 import importlib
 import json
@@ -196,12 +196,14 @@ def changed(directory: Path, change: Any, *, sealed: bool = False) -> None:
 ILL = {
     "a field that is missing": (lambda f: f.pop("parts"), "lacks parts; expected by_name, parts, pairs, strict"),
     "a flat field that is missing": (lambda f: f.pop("p"), "lacks p; expected p, kind"),
-    "a default that may not be missing": (lambda f: f["strict"].pop("note"), "strict lacks note; expected p, kind, note"),
+    "a default that may not be missing": (lambda f: f["strict"].pop("note"),
+        "strict lacks note; expected p, kind, note"),
     "a field that there is not": (
         lambda f: f["parts"]["one"].update(nams=[]),
         "parts.one holds nams, which no field is called; expected names",
     ),
-    "a text for a number": (lambda f: f["by_name"]["x"].update(p="much"), "by_name.x.p is 'much'; expected a finite number or null"),
+    "a text for a number": (lambda f: f["by_name"]["x"].update(p="much"),
+        "by_name.x.p is 'much'; expected a finite number or null"),
     "a truth for a number": (lambda f: f.update(points=True), "points is True; expected a whole number or null"),
     "a fraction for a whole number": (lambda f: f.update(points=1.5), "points is 1.5; expected a whole number or null"),
     "a number that is not finite": (lambda f: f.update(more=10**400), "more is 1000"),
@@ -211,7 +213,8 @@ ILL = {
     "an object for a list": (lambda f: f.update(pairs={}), "pairs is {}; expected a list"),
     "a list that is too long": (lambda f: f.update(pairs=[[1, 2, 3]]), "pairs.0 is [1, 2, 3]; expected a list of 2"),
     "a list for an object": (lambda f: f.update(parts=[]), "parts is []; expected an object"),
-    "a value that its type refuses": (lambda f: f["by_name"]["x"].update(note="never"), "by_name.x does not hold together: a note of never; expected another"),
+    "a value that its type refuses": (lambda f: f["by_name"]["x"].update(note="never"),
+        "by_name.x does not hold together: a note of never; expected another"),
 }  # fmt: skip
 
 

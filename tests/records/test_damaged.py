@@ -1,4 +1,4 @@
-"""Whatever is changed of a record: a message that names it, and neither a traceback nor a number that nobody measured."""
+"""Any change of a record gives a message that names it, never a traceback or an invented number."""
 
 import copy
 import json
@@ -102,10 +102,12 @@ def last_byte_changed(path):
 
 # what is changed → what is wrong with it, also where no digest tells (None: only a digest can)
 PLANTED = {
-    "H1 max times ten": (summaries(lambda s: s["layer_0"].update(H1_max_lifetime=10 * s["layer_0"]["H1_max_lifetime"])), "of its bars"),
+    "H1 max times ten": (summaries(lambda s: s["layer_0"].update(H1_max_lifetime=10 * s["layer_0"]["H1_max_lifetime"])),
+        "of its bars"),
     "H0 total": (summaries(lambda s: s["layer_0"].update(H0_total_persistence=1e9)), "of its bars"),
     "H0 count": (summaries(lambda s: s["embedding"].update(H0_count=22)), "of its bars"),
-    "a number that is a text": (summaries(lambda s: s["layer_0"].update(H1_entropy="much")), "expected a finite number"),
+    "a number that is a text": (summaries(lambda s: s["layer_0"].update(H1_entropy="much")),
+        "expected a finite number"),
     "a number that is missing": (summaries(lambda s: s["layer_0"].pop("points")), "lacks points"),
     "layers swapped": (summaries(swapped), "of its bars"),
     "a layer too few": (summaries(lambda s: s.pop("layer_1")), "different layers"),
@@ -122,10 +124,12 @@ PLANTED = {
     "a recipe that there is not": (manifest(lambda m: m["recipe"].update(maxdim=9)), "maxdim is 9"),
     "an expansion": (manifest(lambda m: m["expansions"][0]["growth"].update(ratio=99.0)), None),
     "p below 0": (claims(lambda c: c["layers"]["layer_0"]["tests"]["gaussian"]["H1_loop"].update(p=-1)), "from 0 to 1"),
-    "an interval upside down": (claims(lambda c: c["layers"]["layer_0"]["intervals"]["H0_entropy"].update(low=9, high=1)), "from 9 to 1"),
+    "an interval upside down": (claims(lambda c: c["layers"]["layer_0"]["intervals"]["H0_entropy"].update(low=9,
+        high=1)), "from 9 to 1"),
     "a confidence of 95": (claims(lambda c: c.update(confidence=95)), "from 0 to 1"),
     "edited texts": (texts(lambda t: t["items"].__setitem__(0, "edited")), "sha256"),
-    "a perplexity": (lambda run: edited(run / "metrics.json", lambda m: m.update(perplexity="low")), "expected a finite number"),
+    "a perplexity": (lambda run: edited(run / "metrics.json", lambda m: m.update(perplexity="low")),
+        "expected a finite number"),
     "activations": (lambda run: last_byte_changed(next(run.glob("activations/*"))), None),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""One process at a time in a directory: the second is kept out, a killed one keeps nobody out, nothing is left behind."""
+"""One process at a time in a directory: a second is kept out, a killed one keeps nobody out."""
 
 import subprocess
 import sys

@@ -1,4 +1,5 @@
-"""The pages in a real browser, from disk: what is drawn, what a click changes, that nothing is fetched and nothing runs from a text.
+"""The pages in a real browser, from disk: what is drawn, what a click changes, that nothing is fetched and nothing runs
+from a text.
 
 Screenshots are kept in ``screenshots/`` beside the tests' working directory, or in ``$TODACOMM_SCREENSHOTS``.
 """
@@ -16,7 +17,10 @@ pytest.importorskip("playwright")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(browser_path() is None, reason="no Chromium is installed")]
 
 WIDTHS = {"wide": (1280, 900), "narrow": (390, 844)}
-DATA = "name => document.querySelector(`[data-chart='${name}'] .js-plotly-plot`).data.map(t => [t.name, t.x, t.y, t.visible])"
+DATA = (
+    "name => document.querySelector(`[data-chart='${name}'] .js-plotly-plot`)"
+    ".data.map(t => [t.name, t.x, t.y, t.visible])"
+)
 CURSOR = "document.querySelector(\"[data-chart='training'] .grok-cursor\").style.transform"
 SERIOUS = ("serious", "critical")
 

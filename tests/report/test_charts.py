@@ -61,7 +61,7 @@ def grokked(directory):
 
 
 def measured():
-    """Three arrays of three layers: one as it is, one pushed along one dimension, so that it is doubtful, one that is the same."""
+    """Three arrays of three layers: one plain, one doubtful (pushed along one dimension), one copy."""
     rng = np.random.default_rng(0)
     base = rng.normal(size=(30, 4))
     layers = {
@@ -184,7 +184,7 @@ def is_number(cell):
 
 
 def is_of_record(name, one):
-    """Whether marks stand at numbers of the record: not branches, families and stars, verdicts of claims, and runs that never generalised."""
+    """Whether marks are at numbers of the record: not branches, stars, verdicts, or runs that never generalised."""
     return (
         bool(one.told)
         and one.marker != "*"

@@ -1,4 +1,4 @@
-"""What is said and drawn of intervals and nulls: loops and growths by their tests, bands, stars, rings, and silence without them."""
+"""Sentences and marks for intervals and nulls: loops and growths by their tests, bands, stars, rings."""
 
 import re
 from dataclasses import replace

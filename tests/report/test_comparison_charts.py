@@ -1,4 +1,4 @@
-"""The charts of a comparison: all that its figures show, with every number drawn for download, and names from outside as they stand."""
+"""Charts of a comparison: what figures show, every drawn number in the download, foreign names escaped."""
 
 import json
 import math

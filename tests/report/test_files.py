@@ -173,7 +173,8 @@ def an_experiment(directory: Path, *profiles: Profile) -> str:
         run = directory / "runs" / f"run_{i}"
         (run / "visualizations").mkdir(parents=True)
         (run / "visualizations/tda_summary.png").write_bytes(b"a picture")
-        manifest = {"command": "todacomm run --model m", "cross_checked": ["layer_0"], "versions": {"numpy": "2", "torch": None},
+        manifest = {"command": "todacomm run --model m", "cross_checked": ["layer_0"], "versions": {"numpy": "2",
+            "torch": None},
                     "texts": {"name": profile.data, "count": 12, "sha256": f"{i}" * 64}}  # fmt: skip
         records.append(Record(profile, manifest))
     paths = write_experiment_reports(directory, records, config="models: [m]\n")
@@ -226,7 +227,8 @@ def test_every_kind_of_piece_is_rendered_both_ways(tmp_path):
     picture = tmp_path / "p.png"
     picture.write_bytes(b"png")
     pieces = (Paragraph("P-plain"), Paragraph("P-answer", "answer"), Paragraph("P-warning", "warning"), Bullets(("B",)),
-              Terms((("T", "meaning"),)), Table(("H", "N"), (("cell", "7"),)), Code("x ```` y"), Picture(picture, "Title", "Caption"))  # fmt: skip
+              Terms((("T", "meaning"),)), Table(("H", "N"), (("cell", "7"),)), Code("x ```` y"), Picture(picture,
+                  "Title", "Caption"))  # fmt: skip
     written = Document("D", "S", (Part("p", "Part", pieces),))
     for text in (to_markdown(written, tmp_path), to_html(written)):
         for word in ("P-plain", "P-answer", "P-warning", "B", "meaning", "cell", "x ```` y", "Caption"):
@@ -261,7 +263,10 @@ def test_marks_of_the_terminal_table_are_explained():
     assert re.search(r"embedding .*undefined.*×", text)
     assert re.search(r"layer_1 .*○", text)
     assert legend(profile).splitlines() == [
-        f"○ doubtful: layer_1 (one dimension holds {profile.at('layer_1').facts.largest_variance_share:.0%} of the variance)",
+        (
+            f"○ doubtful: layer_1 (one dimension holds {profile.at('layer_1').facts.largest_variance_share:.0%} of the "
+            "variance)"
+        ),
         "× undefined: embedding (2 distinct points of 20)",
     ]
     assert legend(a_profile(1, n=10)) == ""

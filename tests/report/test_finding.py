@@ -1,4 +1,4 @@
-"""The finding comes first and in the same words everywhere; each of its words follows from the numbers of the record."""
+"""The finding comes first, in the same words everywhere; each word follows from the record."""
 
 import html
 from dataclasses import replace

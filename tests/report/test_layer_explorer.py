@@ -120,7 +120,8 @@ def test_the_metrics_are_those_of_the_profile(explorer, one, measured):
     assert {*keys, *(m["scaled"] for m in explorer["metrics"] if m["scaled"])} == set(profile.measurements[0].summary)
     assert {m["key"] for m in explorer["metrics"] if m["integer"]} == {"H0_count", "H1_count"}
     assert all(bool(m["scaled"]) == (m["degree"] == 1) for m in explorer["metrics"])
-    assert {"key": "H1_max_lifetime", "label": "H1 longest bar", "dimension": 1, "degree": 1, "scaled": "H1_max_lifetime_scaled", "integer": False} in explorer["metrics"]  # fmt: skip
+    assert {"key": "H1_max_lifetime", "label": "H1 longest bar", "dimension": 1, "degree": 1,
+        "scaled": "H1_max_lifetime_scaled", "integer": False} in explorer["metrics"]  # fmt: skip
     for name in ("H0_total_persistence", "H1_max_lifetime_scaled", "H1_count"):
         assert one["values"][name] == near([np.nan, *profile[name][1:]])
         low, high = profile.claims.bounds(name, LAYERS).T

@@ -1,4 +1,4 @@
-"""One question has one answer: the terminal, the report, its figures and a comparison give the same first number and the same decision."""
+"""One answer: terminal, report, figures and comparison give the same first number and decision."""
 
 import re
 from dataclasses import replace
@@ -29,7 +29,7 @@ N = 60
 
 
 def spread_out(distinct, *, n=N, apart=1.0, seed=2):
-    """An embedding of so many distinct points, and two blocks three and five times as large, where equal points lie ``apart``."""
+    """An embedding of so many distinct points, and two blocks 3 and 5 times as large, duplicates ``apart``."""
     rng = np.random.default_rng(seed)
     points = rng.normal(size=(distinct, 6))[np.arange(n) % distinct]
     noise = apart * rng.normal(size=(n, 6))
@@ -49,7 +49,7 @@ def told(profile):
 
 @pytest.mark.parametrize("distinct", [10, 25, 60])
 def test_terminal_report_and_comparison_begin_with_the_same_expansion(distinct):
-    """25 of 60 distinct points make the embedding doubtful: its expansion stands behind that from the first sound layer."""
+    """25 of 60 distinct points make the embedding doubtful: the expansion from the first sound layer leads."""
     profile = measured(spread_out(distinct))
     sound = next(e for e in profile.expansions if not e.doubt)
     first, *behind = growth_lines(profile)
@@ -87,7 +87,7 @@ def test_where_none_is_defined_the_reasons_are_printed():
 
 
 def test_a_split_that_follows_the_duplicates_of_the_baseline_is_not_claimed():
-    """32 of 60 points are distinct, just above the mark of doubt; later layers draw the equal ones apart, which is no shape of 32 texts."""
+    """32 of 60 points are distinct, just above the threshold; later layers separate the equal ones."""
     profile = measured(spread_out(32, apart=3.0))
     leading = next(e for e in profile.expansions if not e.doubt)
     assert leading.baseline == "embedding"
@@ -131,10 +131,16 @@ def with_passes(profile, null, rows, baseline="embedding"):
 @pytest.mark.parametrize(
     ("null", "rows", "says"),
     [
-        ("untrained", ((3.0, 3.2, 0.94), (3.4, 3.5, 0.97), (3.2, 3.3, 0.96)), "Before any training, with 3 draws of random weights, this architecture expands 3 to 3.4 times from embedding (scale growth 3.2 to 3.5 × shape growth 0.94 to 0.97): "),
-        ("untrained", ((90.0, 90.0, 1.0), None), "with 1 draw of random weights, this architecture expands 90 times from embedding (scale growth 90 × shape growth 1): no less than this model does."),
-        ("untrained", ((0.9, 0.9, 1.0), (1.02, 1.02, 1.0)), "expands 0.9 to 1.02 times from embedding (scale growth 0.9 to 1.02 × shape growth 1)."),
-        ("text", ((2.0, 2.0, 1.0), (2.0, 2.0, 1.0)), "On texts whose tokens are in random order (2 draws), the model expands 2 times from embedding"),
+        ("untrained", ((3.0, 3.2, 0.94), (3.4, 3.5, 0.97), (3.2, 3.3, 0.96)),
+            ("Before any training, with 3 draws of random weights, this architecture expands 3 to 3.4 times from "
+            "embedding (scale growth 3.2 to 3.5 × shape growth 0.94 to 0.97): ")),
+        ("untrained", ((90.0, 90.0, 1.0), None),
+            ("with 1 draw of random weights, this architecture expands 90 times from embedding (scale growth 90 × "
+            "shape growth 1): no less than this model does.")),
+        ("untrained", ((0.9, 0.9, 1.0), (1.02, 1.02, 1.0)),
+            "expands 0.9 to 1.02 times from embedding (scale growth 0.9 to 1.02 × shape growth 1)."),
+        ("text", ((2.0, 2.0, 1.0), (2.0, 2.0, 1.0)),
+            "On texts whose tokens are in random order (2 draws), the model expands 2 times from embedding"),
     ],
 )  # fmt: skip
 def test_what_of_an_expansion_is_there_without_training_is_said(null, rows, says):

@@ -24,7 +24,7 @@ from todacomm.training.fourier import multiplicative_characters
 
 @pytest.fixture(scope="module")
 def profile():
-    """Three blocks and the layer after the final norm, with a null whose draws are known, and which differs everywhere."""
+    """Three blocks and the final layer, with a null of known draws that differs everywhere."""
     return against_a_null(adjusted=0.02)
 
 

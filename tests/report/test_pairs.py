@@ -83,7 +83,7 @@ def test_a_growth_is_given_with_its_difference_and_its_ratio_whose_interval_belo
     ],
 )
 def test_no_sentence_denies_what_the_interval_beside_it_shows(comparison, p, after, begins):
-    """An interval without 1 never stands behind "no difference": it belongs to p alone, the sentence to the adjusted one."""
+    """An interval without 1 never follows "no difference": it belongs to p, the sentence to adjusted p."""
     pair, apart = comparison.pairs[0], replace(comparison.apart[0], diagrams={})
     ends = (1.1, 1.5) if p < 0.05 else (0.9, 1.5)
     ratio = Interval(1.3, *ends, 0.95, "split-half, on logarithms")

@@ -257,7 +257,10 @@ def test_a_cloud_without_loops_draws_nothing_wrong(tmp_path):
 
 
 def test_importing_the_package_or_its_texts_loads_no_matplotlib():
-    code = "import sys, todacomm, todacomm.report, todacomm.report.render, todacomm.report.terminal.table; print('matplotlib' in sys.modules)"
+    code = (
+        "import sys, todacomm, todacomm.report, todacomm.report.render, todacomm.report.terminal.table; "
+        "print('matplotlib' in sys.modules)"
+    )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "False"

@@ -37,8 +37,8 @@ def test_the_answer_stands_first_with_all_three_numbers_and_the_peak():
     text = part(interpretation(profile), "The answer")
     assert f"From embedding to its peak at {growth.peak}" in text
     assert (
-        f"expansion {phrases.padded(growth.ratio)} = scale growth {phrases.padded(growth.scale)} × shape growth {phrases.padded(growth.shape)}"
-        in text
+        f"expansion {phrases.padded(growth.ratio)} = scale growth {phrases.padded(growth.scale)} × shape growth "
+        f"{phrases.padded(growth.shape)}" in text
     )
     assert interpretation(profile).index("## The answer") < interpretation(profile).index("## What was measured")
 
@@ -168,7 +168,8 @@ def test_singular_and_plural():
 def test_what_was_measured_names_model_texts_pooling_components_and_engine():
     text = part(interpretation(a_profile(2, n=16, card=CARD)), "What was measured")
     for said in ("causal language model with pre-LN blocks", "6 blocks of width 128", "1,234,567 parameters",
-                 "16 texts of wikitext2", "pooling: last", "6 principal components", "euclidean", "by bitlink"):  # fmt: skip
+                 "16 texts of wikitext2", "pooling: last", "6 principal components", "euclidean",
+                     "by bitlink"):  # fmt: skip
         assert said in text
 
 
@@ -234,7 +235,8 @@ def test_reasons_that_differ_in_a_number_are_merged():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "undefined"), (math.nan, "undefined"), (0.0, "0"), (3.14159, "3.142"), (1243.4, "1,243"), (33720.4, "33,720"),
+    [(None, "undefined"), (math.nan, "undefined"), (0.0, "0"), (3.14159, "3.142"), (1243.4, "1,243"), (33720.4,
+        "33,720"),
      (0.00012345, "0.0001234"), (999.96, "1,000"), (2e-9, "2e-09")],
 )  # fmt: skip
 def test_numbers_have_four_significant_digits(value, text):

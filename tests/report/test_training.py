@@ -1,4 +1,4 @@
-"""Figures and report of an experiment of training, on directories that no network has trained: embeddings that turn into circles."""
+"""Figures and report of training, from synthetic directories: embeddings that turn into circles."""
 
 import doctest
 import re
@@ -172,7 +172,8 @@ def test_the_first_layer_is_found_in_every_network_of_tokens():
 def test_a_run_that_groks_gets_every_figure(grokked):
     _, _, written = grokked
     names = {path.name for path in written}
-    figures = "training_curves persistence_moments spectrum_over_time local_dimension clock lissajous lissajous_neurons signature"
+    figures = "training_curves persistence_moments spectrum_over_time local_dimension "
+    figures += "clock lissajous lissajous_neurons signature"
     assert names == {*(f"{name}.png" for name in figures.split()), "embedding.gif", "report.md", "report.html"}
     for path in written:
         if path.suffix == ".png":

@@ -1,4 +1,4 @@
-"""Entries of the cache and the commands on them: damage, rights, writers at the same time, what there is, removing it."""
+"""Cache entries and commands: damage, permissions, concurrent writers, listing, removal."""
 
 import json
 import os

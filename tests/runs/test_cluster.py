@@ -1,4 +1,4 @@
-"""A real scheduler and real workers, each a process of its own, and what happens when one of them, or we, are killed."""
+"""A real scheduler and real workers in processes, and what happens when one of them, or we, are killed."""
 
 import contextlib
 import json

@@ -443,6 +443,9 @@ def test_a_configuration_is_a_path_or_the_name_of_a_study(study_file, tmp_path):
 
 
 def test_neither_torch_nor_datasets_is_loaded_for_a_study():
-    code = "import sys, todacomm.runs.config, todacomm.models.datasets; print([m for m in ('torch', 'datasets') if m in sys.modules])"
+    code = (
+        "import sys, todacomm.runs.config, todacomm.models.datasets; "
+        "print([m for m in ('torch', 'datasets') if m in sys.modules])"
+    )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"

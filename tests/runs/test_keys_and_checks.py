@@ -22,7 +22,8 @@ RECIPE = Recipe(
     pooling="mean", max_length=64, scale="rms", components=7, subsample=20, threshold=3.0, landmarks=9, seed=1
 )
 OTHER_RECIPES = {
-    "pooling": "last", "site": "mlp", "max_length": 32, "centre": False, "scale": "none", "components": 8, "distance": "cosine",
+    "pooling": "last", "site": "mlp", "max_length": 32, "centre": False, "scale": "none", "components": 8,
+        "distance": "cosine",
     "subsample": 21, "seed": 2, "engine": "ripser", "maxdim": 2, "threshold": 4.0, "landmarks": 8,
 }  # fmt: skip
 OTHER_ASKED = {"confidence": 0.9, "resamples": 40, "null_draws": 39, "nulls": ("text",), "null_runs": 4}

@@ -151,7 +151,8 @@ def test_the_line_of_a_plan_says_what_is_not_known():
     assert plan(NOT_HERE, NOT_HERE).line().startswith("how long it takes is not known")
     found = plan(HERE, NOT_HERE).line()
     assert found == (
-        "about 6 s: homology 4 s, load 2 s; 1 MiB of memory; 1 of 2 jobs are not counted, as gpt2: its files are not on this machine"
+        "about 6 s: homology 4 s, load 2 s; 1 MiB of memory; 1 of 2 jobs are not counted, as gpt2: its files are not "
+        "on this machine"
     )
     assert plan(JobPlan("m", "d")).line() == "about 0 s; 1 MiB of memory"
     assert plan().line() == "about 0 s; 1 MiB of memory"

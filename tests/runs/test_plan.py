@@ -1,4 +1,4 @@
-"""What a plan says before a run: counts that the run then has, FLOPs that PyTorch counts, what is thinned and what is refused."""
+"""Plans: counts as in the run, FLOPs as PyTorch counts them, reductions and refusals."""
 
 import json
 import sys
@@ -431,7 +431,7 @@ def test_the_tokens_of_a_stretch_and_the_matrices_of_a_block_are_counted_in_its_
 
 
 def test_layers_are_halved_twice_where_whole_articles_are_drawn_too():
-    """The splits of `todacomm.profiles.intervals_and_nulls`: by points, and by articles unless they are too few or one holds most texts."""
+    """The splits: by points, and by articles unless they are too few or one holds most texts."""
     asked = Asked()
     assert halved(asked, None) == 1
     assert halved(asked, ("one", "two") * 10) == 1  # refused: two articles are too few

@@ -1,4 +1,4 @@
-"""Studies on the shipped models, small enough for the quick suite: what is written, what fails, what is the same twice."""
+"""Small studies on the shipped models: what is written, what fails, what is the same twice."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""Experiments of training on disk: the same bytes for the same seed, however often they were stopped; what fails is told."""
+"""Training experiments on disk: same bytes for one seed, however often stopped; failures are reported."""
 
 import json
 import shutil
@@ -287,7 +287,8 @@ from todacomm.training.presets import RunPlan
 from todacomm.runs import training_runs as laboratory; from todacomm.core import memory
 import trained
 from pathlib import Path
-laboratory.perform(Path({str(tmp_path)!r}), RunPlan("small", "run", 46, {{**trained.experiment().base, "steps": 10, "every": 10}}))
+settings = {{**trained.experiment().base, "steps": 10, "every": 10}}
+laboratory.perform(Path({str(tmp_path)!r}), RunPlan("small", "run", 46, settings))
 before = memory.resident()
 Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: compiling took more
 laboratory.perform(Path({str(tmp_path)!r}), RunPlan("large", "run", 46, {settings!r}))

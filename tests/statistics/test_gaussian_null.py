@@ -65,7 +65,7 @@ def test_frames_are_orthonormal_and_begin_with_ones(width):
 
 
 def test_frames_are_uniform():
-    """Second and fourth moments of the entries of columns that are uniform on the sphere orthogonal to ones, 4000 frames."""
+    """Second and fourth moments of columns that are uniform on the sphere orthogonal to ones, 4000 frames."""
     rng = np.random.default_rng(1)
     frames = np.array([gaussian_null.haar_frame(5, 5, rng)[:, 1:] for _ in range(4000)])
     np.testing.assert_allclose(frames.mean(axis=0), 0, atol=0.035)
@@ -278,7 +278,7 @@ def test_a_score_is_the_lesser_of_prominence_and_ratio_in_units_of_the_draws():
 
 @pytest.mark.slow
 def test_the_loop_test_holds_its_level():
-    """Of one statistic for the cloud and its draws alike: half of Gaussian clouds are in the upper half of their draws."""
+    """One statistic for cloud and draws alike: half of Gaussian clouds are in the upper half of their draws."""
     found = [
         claims_on(clouds_of(np.random.default_rng([22, i]).normal(size=(24, 4))), draws=19)[1][0].p for i in range(120)
     ]

@@ -1,4 +1,4 @@
-"""Texts that come in articles: every interval, growth, difference and p-value respects them, and says so; without them it says why not."""
+"""Texts in articles: every interval, growth, difference and p-value respects them or says why not."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ N, ARTICLES = 72, 9
 
 
 def layers_of(seed=1, *, apart=2.0, n=N, articles=ARTICLES):
-    """An embedding and two blocks; the points of an article lie around a centre of their own, which grows with depth."""
+    """An embedding and two blocks; the points of an article lie around its centre, which grows with depth."""
     rng = np.random.default_rng(seed)
     label = np.arange(n) % articles
     base, centres = rng.normal(size=(n, 5)), rng.normal(size=(2, articles, 5))

@@ -237,7 +237,7 @@ def test_a_number_that_does_not_vary_has_an_interval_without_width(halves):
 )
 @pytest.mark.parametrize("estimate", [0.0, 0.1])
 def test_a_number_that_is_0_here_and_not_in_the_halves_has_no_interval_of_one_point(rng, name, estimate):
-    """As at embeddings of few distinct points: 12 % of intervals held the mean where one cloud in six has a bar of H1."""
+    """As for embeddings of few distinct points: 12 % coverage where one cloud in six has a bar of H1."""
     halves = 3.0 * (rng.random((50, 2)) < 0.3)
     found = interval(name, made(halves, estimate, name))
     assert found.low == 0
@@ -361,7 +361,7 @@ def test_the_longest_bar_of_h0_is_taken_on_halves_where_groups_are_too_few_for_q
     ],
 )
 def test_where_whole_groups_are_drawn_numbers_of_one_bar_shrink_less(values, name, alone, whole):
-    """The power of the variance from halves to the whole, measured on populations of groups: benchmarks/intervals.py."""
+    """The variance exponent from halves to the whole on populations of groups: benchmarks/intervals.py."""
     wide, narrow = (
         spread_of(name, made(values, 25.0, name, groups=groups, effective=float(groups))).deviation
         for groups in (11, 0)
@@ -496,7 +496,7 @@ def test_the_interval_of_a_difference_excludes_0_exactly_where_p_is_below_the_le
 @pytest.mark.parametrize("paired", [True, False])
 @pytest.mark.parametrize("name", [TOTAL, "H1_total_persistence", "H1_entropy", "H0_entropy", "H1_max_lifetime"])
 def test_difference_ratio_and_p_agree_on_whether_there_is_a_difference(rng, name, paired):
-    """Two intervals of one difference never disagree: 0 is in one where 1 is in the other, and where p is above the level."""
+    """Two intervals of one difference agree: 0 is in one where 1 is in the other, and where p is above the level."""
     said = []
     for shift in np.linspace(-0.6, 0.6, 41):
         values, quarters = 3 + 0.1 * rng.normal(size=(2, 30, 2)), 3 + 0.15 * rng.normal(size=(2, 30, 4))

@@ -1,4 +1,4 @@
-"""Loops and the groups that they lie in: a tight group is no loop, a small circle is one, and each is told with its size."""
+"""Loops and their groups: a tight group is no loop, a small circle is one, each reported with its size."""
 
 import sys
 from functools import partial
@@ -52,7 +52,7 @@ def group(k, share, spread=0.15):
     ],
 )  # fmt: skip
 def test_groups_are_no_loops(population):
-    """Three clouds of each kind; held against the layer alone, most of them have a loop. 0.05 of clouds may have one."""
+    """Three clouds of each kind; against the layer alone most have a loop. 0.05 of clouds may have one."""
     found = [loop_test(population(160, np.random.default_rng([31, i]), d=30))[0].found for i in range(3)]
     assert sum(found) <= 1
 
@@ -128,7 +128,7 @@ def test_the_cycle_of_a_regular_polygon_is_the_polygon():
 
 
 def test_a_bar_is_held_against_the_outskirts_of_its_group_too():
-    """A square of side 1, a point 2.2 away from it, and others far off: within twice √2, the death of its bar, the point is near."""
+    """A square of side 1, a point 2.2 away, others far off: the point is within twice √2, the death of its bar."""
     points = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [3.2, 0], [50, 0], [90, 9], [20, 80]], dtype=float)
     ready = prepare(td.PointCloud(points, Address("", "", "x")), td.Recipe())
     bars = measure_prepared(ready, td.Recipe()).diagrams.finite[1]
@@ -146,7 +146,7 @@ def test_the_edge_that_bears_a_bar_is_that_of_the_engine():
 
 
 def test_of_edges_of_one_length_the_one_that_bears_is_taken():
-    """A triangle whose unit side its apex is nearer to both ends of, and a unit square: only the sides of the square bear a loop."""
+    """A triangle with a short apex over its unit side, and a unit square: only the square bears a loop."""
     points = np.array([[0, 0], [0.5, 0.6], [1, 0], [9, 0], [10, 0], [9, 1], [10, 1]], dtype=float)
     matrix = np.linalg.norm(points[:, None] - points, axis=2)
     assert set(birth_edge(squareform(matrix), matrix, 1.0)) <= {3, 4, 5, 6}
@@ -170,7 +170,7 @@ def test_the_test_of_two_levels_holds_on_gaussian_clouds():
 
 @pytest.mark.slow
 def test_more_groups_get_more_draws():
-    """Twelve small circles far apart: with 39 draws a group, the least p-value of each would be 0.025, and 0.3 once taken times twelve."""
+    """Twelve small circles far apart: with 39 draws a group the least p is 0.025, times twelve 0.3."""
     rng = np.random.default_rng(12)
     centres = 50 * rng.standard_normal((12, 10))
     angle = 2 * np.pi * np.arange(20) / 20
@@ -211,7 +211,7 @@ def test_a_filled_cloud_has_mean_and_covariance_of_its_cloud_and_the_radii_of_a_
 
 @pytest.mark.slow
 def test_an_evenly_filled_disc_holds_its_level():
-    """A disc in little noise stands out of Gaussian clouds of its covariance in about 13 % of draws, and has no loop."""
+    """A disc in little noise beats Gaussian clouds of its covariance in about 13 % of draws, without a loop."""
     found = 0
     for seed in range(40):
         rng = np.random.default_rng([3, seed])

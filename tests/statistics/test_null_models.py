@@ -1,4 +1,4 @@
-"""Null models that are drawn from points: draws keep what they promise, are the same for a seed, and reach records and reports."""
+"""Null models of points: draws keep their invariants, are reproducible, and reach records and reports."""
 
 import numpy as np
 import pytest

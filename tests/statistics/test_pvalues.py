@@ -104,7 +104,7 @@ def test_the_family_wise_p_does_not_grow_with_copies_of_a_layer():
 
 
 def test_family_wise_error_of_independent_layers_is_at_the_level():
-    """400 families of 8 true nulls: the least family-wise p is at or below 0.05 in 5 % of them, that alone in a third."""
+    """400 families of 8 true nulls: least family-wise p ≤ 0.05 in 5 % of them, least p in a third."""
     rng = np.random.default_rng(5)
     least, alone = [], []
     for _ in range(400):

@@ -41,7 +41,8 @@ def test_one_frequency_is_one_loop():
     np.testing.assert_allclose(loop, [2 * np.sin(np.pi / P), 2 * np.sin(38 * np.pi / P)], rtol=1e-6)
 
 
-# The longest lifetimes of H1 by ripser.py 0.6.15 (maxdim 1, Z/2) of `ideal` embeddings, p = 113: one loop a frequency, of like size
+# The longest lifetimes of H1 by ripser.py 0.6.15 (maxdim 1, Z/2) of `ideal` embeddings, p = 113: one loop a frequency,
+# of like size
 OF_RIPSER = {
     (7, 19): [0.96798354, 0.80435044],
     (16, 29, 31): [0.46110761, 0.38899726, 0.34046316],
@@ -119,10 +120,11 @@ def task_of(operation, p=P, fraction=0.3):
 
 
 def gromov(task, p, phases=3):
-    """Logits of the network of Gromov 2023, https://arxiv.org/abs/2301.02679: quadratic activation, one layer, known weights.
+    """Logits of the network of Gromov 2023, https://arxiv.org/abs/2301.02679: quadratic activation, one layer, known
+    weights.
 
-    Hidden unit (k, f, g) is (cos(w_k a + f) + cos(w_k b + g))², read out by cos(w_k c + f + g), for all frequencies k. Phases f, g on a grid
-    of three each, in place of random ones, cancel exactly what theirs cancel for infinite width.
+    Hidden unit (k, f, g) is (cos(w_k a + f) + cos(w_k b + g))², read out by cos(w_k c + f + g), for all frequencies k.
+    Phases f, g on a grid of three each, in place of random ones, cancel exactly what theirs cancel for infinite width.
     """
     grid = 2 * np.pi * np.arange(phases) / phases
     k, f, g = (x.ravel() for x in np.meshgrid(np.arange(1, (p - 1) // 2 + 1), grid, grid, indexing="ij"))
@@ -149,7 +151,7 @@ def test_the_closed_form_of_gromov_adds_and_needs_its_frequencies():
 
 @pytest.mark.parametrize("operation", ["add", "sub", "mul", "div"])
 def test_the_waves_of_each_group_restrict_and_exclude(operation):
-    """Logits that are waves of the right argument alone: nothing is lost by restriction, nothing is left by exclusion."""
+    """Logits that are waves of the right argument: restriction loses nothing, exclusion leaves nothing."""
     task, pairs = task_of(operation, 23)
     inside = pairs.places >= 0
     place = np.full(23, -1)
@@ -179,7 +181,7 @@ def test_a_part_of_the_pairs_gives_the_projection_by_least_squares(rng):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("gap", [0.0, 1.0, 12.0, 18.0, 40.0, 90.0, 700.0, -30.0])
 def test_the_loss_of_an_answer_that_is_ahead_by_a_gap_keeps_its_digits(gap, dtype):
-    """Six wrong classes, each ``gap`` below the right one: log(1 + 6 exp(−gap)), here as log1p, whatever is added to all logits."""
+    """Six wrong classes, each ``gap`` below the right one: log(1 + 6 exp(−gap)), whatever is added to all logits."""
     logits = np.full((3, 7), -gap, dtype=dtype)
     labels = np.array([0, 3, 6])
     logits[np.arange(3), labels] = 0
@@ -197,7 +199,7 @@ def test_losses_are_those_of_the_definition_and_of_many_rows_at_once(rng):
 
 
 def test_a_restricted_loss_keeps_its_digits_as_well():
-    """Logits that are one wave of the answer, so high that almost nothing is lost; the reference sums over the wrong classes by hand."""
+    """Logits that are one high wave of the answer; the reference sums over the wrong classes by hand."""
     task, pairs = task_of("add", 23)
     for height in (10.0, 40.0, 120.0):
         ahead = height * np.cos(2 * np.pi * np.arange(23) / 23)

@@ -182,9 +182,11 @@ PLANTED = {
     "0.618 and rising": ({"test_accuracy": 0.618 * X / 3000}, s.RISING, "test accuracy 0.62 at the end"),
     "0.21 and rising": ({"test_accuracy": 0.21 * np.clip(X - 1500, 0, None) / 1500}, s.RISING, "0.21"),
     "turning at its end": ({"test_accuracy": smooth(3100, 60)}, s.RISING, "test accuracy 0.16"),
-    "fell to 0.17": ({"train_accuracy": FALLING, "test_accuracy": np.full(len(X), 0.017)}, s.UNSTABLE, "train accuracy 0.17"),
+    "fell to 0.17": ({"train_accuracy": FALLING, "test_accuracy": np.full(len(X), 0.017)}, s.UNSTABLE,
+        "train accuracy 0.17"),
     "fell at the last checkpoint": ({"train_accuracy": np.where(X == 3000, 0.17, 1.0)}, s.UNSTABLE, "0.17 at the end"),
-    "up and down": ({"train_accuracy": np.where(np.arange(len(X)) % 4 == 3, 0.5, 1.0)}, s.UNSTABLE, "25 % of the checkpoints"),
+    "up and down": ({"train_accuracy": np.where(np.arange(len(X)) % 4 == 3, 0.5, 1.0)}, s.UNSTABLE,
+        "25 % of the checkpoints"),
     "half of it, then nothing": ({"train_accuracy": 0.6 * (smooth(300) - smooth(2000))}, s.UNSTABLE, "0.60 before"),
     "back to 0.1": ({"test_accuracy": smooth(1350, 30) - 0.9 * smooth(2400, 30)}, s.FELL_BACK, "test accuracy 0.10"),
     "back at the last checkpoint": ({"test_accuracy": np.where(X == 3000, 0.1, smooth(1350, 30))}, s.FELL_BACK, "0.10"),
@@ -192,13 +194,18 @@ PLANTED = {
     "one dip long before the end": ({"test_accuracy": np.where(X == 2400, 0.24, smooth(1350, 30))}, s.PRESENT, ""),
     "fast learning": ({"test_accuracy": smooth(90, 20), FOLLOWED: 0.08 + 0.16 * smooth(300)}, s.AT_ONCE, ""),
     "both at once, the last errors late": ({"test_accuracy": 0.9 * smooth(60, 10) + 0.1 * smooth(900)}, s.AT_ONCE, ""),
-    "generalised by another half before it memorised": ({"test_accuracy": 0.6 * smooth(30, 10) + 0.4 * smooth(900)}, s.AT_ONCE, ""),
-    "a rise long after": ({"test_accuracy": smooth(450, 20), FOLLOWED: 0.08 + 0.16 * smooth(2550, 20)}, s.LATE, "from step 2,5"),
+    "generalised by another half before it memorised": ({"test_accuracy": 0.6 * smooth(30, 10) + 0.4 * smooth(900)},
+        s.AT_ONCE, ""),
+    "a rise long after": ({"test_accuracy": smooth(450, 20), FOLLOWED: 0.08 + 0.16 * smooth(2550, 20)}, s.LATE,
+        "from step 2,5"),
     "a rise that went": ({FOLLOWED: 0.08 + 0.16 * (smooth(1600) - smooth(2300))}, s.UNDECIDED, "did not last"),
     "ended early": ({"test_accuracy": smooth(2500, 20), FOLLOWED: FLAT}, s.UNDECIDED, "it ended at step 3,000"),
-    "no plateau": ({"train_accuracy": smooth(600, 10), "test_accuracy": smooth(1300, 10), FOLLOWED: np.where(X < 1800, 0, 0.2)}, s.UNDECIDED, "0 on its plateau"),
-    "nothing learned": ({"train_accuracy": np.full(len(X), 0.3), "test_accuracy": np.full(len(X), 0.017)}, s.NOTHING, "0.3"),
-    "still memorising": ({"train_accuracy": 0.9 * X / 3000, "test_accuracy": np.full(len(X), 0.017)}, s.RISING, "train accuracy"),
+    "no plateau": ({"train_accuracy": smooth(600, 10), "test_accuracy": smooth(1300, 10),
+        FOLLOWED: np.where(X < 1800, 0, 0.2)}, s.UNDECIDED, "0 on its plateau"),
+    "nothing learned": ({"train_accuracy": np.full(len(X), 0.3), "test_accuracy": np.full(len(X), 0.017)}, s.NOTHING,
+        "0.3"),
+    "still memorising": ({"train_accuracy": 0.9 * X / 3000, "test_accuracy": np.full(len(X), 0.017)}, s.RISING,
+        "train accuracy"),
 }  # fmt: skip
 
 
@@ -300,8 +307,8 @@ def test_lags_that_disagree_are_not_averaged():
     runs = [planted(**{FOLLOWED: 0.08 + 0.16 * smooth(1350 + shift, 30)}) for shift in (-300, 210)]
     text = spread_of(s.signature(runs, controls=controls()))
     assert (
-        "H1 max moves after test accuracy in 1 of 2 runs (by 210 steps), before test accuracy in 1 of 2 runs (by 300 steps)"
-        in text
+        "H1 max moves after test accuracy in 1 of 2 runs (by 210 steps), before test accuracy in 1 of 2 runs (by 300 "
+        "steps)" in text
     )
     assert "leads" not in text
     assert " it by" not in text

@@ -330,7 +330,7 @@ def test_every_preset_describes_runs_that_can_be_made(preset):
 
 
 def test_the_settings_of_the_papers_are_as_published():
-    """arXiv:2605.06352: AdamW β (0.9, 0.98), ε 1e-6, weight decay 0.1, 3e-3, 10 warm-up steps, batch 512, 60,000 steps, every 500."""
+    """arXiv:2605.06352: AdamW β (0.9, 0.98), ε 1e-6, decay 0.1, 3e-3, 10 warm-up steps, batch 512, 60,000 steps."""
     training = RunPlan("x", "run", 46, settings_of("paper-transformer")).training
     assert (training.betas, training.epsilon, training.weight_decay, training.learning_rate) == (
         (0.9, 0.98),
@@ -355,9 +355,11 @@ def test_the_settings_of_the_papers_are_as_published():
         ("quick", {"task": "images"}, {"network": "pixels", "batch": 200, "initial_scale": 3.0, "weight_decay": 0.1}),
         ("paper-transformer", {}, {"layers": 2, "learning_rate": 3e-3, "batch": 512, "weight_decay": 0.1}),
         ("paper-transformer", {"network": "transformer"}, {"learning_rate": 3e-3}),
-        ("paper-mlp", {"network": "transformer"}, {"layers": 2, "learning_rate": 1e-3, "batch": 512, "weight_decay": 0.1}),
+        ("paper-mlp", {"network": "transformer"}, {"layers": 2, "learning_rate": 1e-3, "batch": 512,
+            "weight_decay": 0.1}),
         ("nanda", {"network": "mlp"}, {"layers": 3, "activation": "gelu", "batch": 1024, "learning_rate": 3e-3}),
-        ("images", {"task": "add", "network": "mlp"}, {"batch": 1024, "initial_scale": 1.0, "weight_decay": 1.0, "learning_rate": 3e-3}),
+        ("images", {"task": "add", "network": "mlp"}, {"batch": 1024, "initial_scale": 1.0, "weight_decay": 1.0,
+            "learning_rate": 3e-3}),
         ("one-hidden-layer", {}, {"layers": 1, "activation": "relu", "learning_rate": 3e-3}),
         ("one-hidden-layer", {"network": "mlp"}, {"layers": 1, "activation": "relu", "learning_rate": 3e-3}),
     ],
@@ -371,7 +373,8 @@ def test_recipes_go_with_networks(preset, given, expected):
 def test_a_network_that_is_not_the_presets_is_told_with_its_recipe():
     said = hint_of("quick", {"network": "transformer"})
     assert said == (
-        "the network transformer is trained with layers 2, learning rate 0.001 where not given otherwise; made for it: --preset paper-transformer"
+        "the network transformer is trained with layers 2, learning rate 0.001 where not given otherwise; made for it: "
+        "--preset paper-transformer"
     )
     assert "layers" not in hint_of("quick", {"network": "transformer", "layers": 4})
     assert hint_of("quick", {"network": "mlp"}) == hint_of("nanda", {}) == ""
