@@ -77,6 +77,13 @@ def test_the_glossary_is_fresh():
     )
 
 
+def test_the_drawn_loop_is_fresh():
+    made = subprocess.run([sys.executable, ROOT / "docs" / "make_loop.py"], capture_output=True, text=True, check=True)
+    assert made.stdout == (ROOT / "docs" / "figures" / "loop.svg").read_text(encoding="utf-8"), (
+        "run: python docs/make_loop.py > docs/figures/loop.svg"
+    )
+
+
 def test_the_site_leads_to_every_page_and_every_decision():
     named = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = {p.relative_to(ROOT / "docs").as_posix() for p in (ROOT / "docs").glob("**/*.md")}

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from pages import HOSTILE, KINDS, browser_path, make_pages
+from todacomm.report.document.chart import Axis, Chart, Data, Panel, Series
+from todacomm.report.document.page import to_html
+from todacomm.report.document.pieces import Document, Paragraph, Part, together
 
 pytest.importorskip("playwright")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(browser_path() is None, reason="no Chromium is installed")]
@@ -83,6 +86,28 @@ def test_a_page_opens_offline_at_both_widths_in_both_schemes(opened, kind, size,
         assert page.evaluate(wider) <= 0
         assert page.evaluate("document.querySelectorAll('link, iframe, object, embed, form').length") == 0
         keep(page, f"{kind}_{size}_{scheme}")
+
+
+def test_a_run_that_is_folded_away_is_drawn_when_it_is_opened(chromium, tmp_path):
+    panel = Panel((Series((1.0, 2.0), (3.0, 4.0)),), Axis("x"), Axis("y"))
+    whole = Chart("tree", "Title", "Read it so.", (panel,), Data(("x",), (("1",),)))
+    runs = [
+        (label, (Part("answer", "Answer", (Paragraph(label),)), Part("figures", "Figures", (whole, Paragraph(label)))))
+        for label in ("first", "second")
+    ]
+    path = tmp_path / "page.html"
+    path.write_text(to_html(Document("Two runs", "", together(runs))), encoding="utf-8")
+    drawn = "[...document.querySelectorAll('[data-chart]')].map(f => !!f.querySelector('.main-svg'))"
+    page = chromium.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-ready='1']")
+    assert page.evaluate(drawn) == [True, False]
+    page.locator("details.run > summary").nth(1).click()
+    page.wait_for_selector("details.run:nth-of-type(2) .main-svg")
+    page.goto(f"{path.as_uri()}#figures-1")
+    page.reload()
+    page.wait_for_selector("html[data-ready='1']")
+    assert page.evaluate("[...document.querySelectorAll('details.run')].map(run => run.open)") == [True, True]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -77,7 +77,7 @@ def charts(comparison):
 def test_every_chart_of_a_comparison_stands_in_its_document_once(comparison, charts):
     found = [chart.name for chart in comparison_charts.of(comparison)]
     assert sorted(found) == sorted(charts)
-    pairs = {f"comparison_differences_{i}" for i in range(2)}
+    pairs = {"comparison_differences_1_base_vs_tuned", "comparison_differences_2_base_vs_same"}
     assert {"comparison_profiles", "comparison_expansion", "comparison_tree", "comparison_distances", *pairs} == set(
         found
     )
@@ -102,13 +102,15 @@ def test_every_chart_has_axes_with_names_and_says_how_to_read_it(charts):
         assert axes[last]["title"]["text"]
 
 
-@pytest.mark.parametrize("name", ["comparison_profiles", "comparison_expansion", "comparison_differences_0"])
+@pytest.mark.parametrize(
+    "name", ["comparison_profiles", "comparison_expansion", "comparison_differences_1_base_vs_tuned"]
+)
 def test_every_number_drawn_is_in_the_data(charts, name):
     chart, along = charts[name], "x" if name == "comparison_expansion" else "y"
     told = np.array([float(cell) for row in chart.data.rows for cell in row if is_number(cell)])
     drawn = [v for t in chart.traces if t.get("hovertext") for v in t[along] if v is not None]
     assert len(drawn) >= 9
-    if name == "comparison_differences_0":  # the axis that reaches far bends its numbers
+    if name == "comparison_differences_1_base_vs_tuned":  # the axis that reaches far bends its numbers
         drawn = [v for v in drawn if abs(v) < 1]
     assert all(np.isclose(told, v, rtol=1e-4).any() for v in drawn)
 
@@ -182,7 +184,7 @@ def test_a_doubtful_growth_is_hollow_and_an_undefined_one_is_said_in_a_word():
 def test_layers_that_differ_are_filled_and_those_that_do_not_are_hollow(comparison, charts):
     pair = comparison.pairs[0]
     row = pair.differences["scale"]
-    trace = next(t for t in charts["comparison_differences_0"].traces if "hovertext" in t)
+    trace = next(t for t in charts["comparison_differences_1_base_vs_tuned"].traces if "hovertext" in t)
     differs = [d.adjusted is not None and d.adjusted <= 0.05 for d in row]
     assert differs == [False, True, False]
     assert trace["marker"]["color"] == ["paper", PALETTE[1], "paper"]
@@ -198,13 +200,17 @@ def test_a_doubtful_layer_is_crossed_and_an_undefined_one_is_left_out(profiles):
     spoilt = tuple(
         replace(m, facts=replace(m.facts, **changes.get(m.address.layer, {}))) for m in profiles[1].measurements
     )
-    chart = charts_of(compare([profiles[0], replace(profiles[1], measurements=spoilt)]))["comparison_differences_0"]
+    chart = charts_of(compare([profiles[0], replace(profiles[1], measurements=spoilt)]))[
+        "comparison_differences_1_base_vs_tuned"
+    ]
     trace = next(t for t in chart.traces if t.get("hovertext"))
     assert trace["marker"]["symbol"] == ["x-thin", "circle", "x-thin"]
     assert next(t["y"] for t in chart.traces if t["hoverinfo"] == "skip" and t.get("x") == [-0.4, 2.4]) == [0, 0]
     assert [y is None for y in trace["y"]] == [False, False, True]
     assert "doubtful in either model" in legend_of(chart)
-    assert "doubtful in either model" not in legend_of(charts_of(compare(profiles[:2]))["comparison_differences_0"])
+    assert "doubtful in either model" not in legend_of(
+        charts_of(compare(profiles[:2]))["comparison_differences_1_base_vs_tuned"]
+    )
     bands = [t for t in chart.traces if t.get("fill") and t["yaxis"] == "y"]
     assert [t["x"] for t in bands] == [[0, 1, 1, 0]]
 
@@ -228,7 +234,7 @@ def test_an_axis_that_reaches_far_is_linear_within_ten_per_cent_and_logarithmic_
 def test_distances_of_diagrams_and_cka_stand_below_the_differences(comparison, profiles):
     row = tuple(DiagramDistance(0.1 * i, 0.2 * i, p, p, 0.002) for i, p in enumerate((0.9, 0.01, 0.2)))
     apart = replace(comparison.apart[0], diagrams={"H0": row}, cka=(1.0, 0.75, None))
-    chart = charts_of(replace(comparison, apart=(apart, comparison.apart[1])))["comparison_differences_0"]
+    chart = charts_of(replace(comparison, apart=(apart, comparison.apart[1])))["comparison_differences_1_base_vs_tuned"]
     far, bottleneck = named(chart, "H0 Wasserstein")[0], named(chart, "H0 bottleneck")[0]
     assert (far["y"], bottleneck["y"]) == ([0, 0.2, 0.4], [0, 0.1, 0.2])
     assert far["marker"]["color"] == ["paper", PALETTE[0], "paper"]

@@ -11,8 +11,9 @@ import pytest
 
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.report.document.chart import Axis, Chart, Data, Panel, Series
+from todacomm.report.document.loop_example import drawing, told
 from todacomm.report.document.page import policy, to_html
-from todacomm.report.document.pieces import Document, Paragraph, Part, Picture
+from todacomm.report.document.pieces import Document, Drawing, Paragraph, Part, Picture, together
 
 EVIL = "</script><script>alert(1)</script><!-- \u2028 & <b>"
 TEMPLATES = files("todacomm.report") / "templates"
@@ -136,6 +137,23 @@ def test_the_answer_and_the_warnings_stand_before_the_explorers_and_the_rest_aft
     assert page.ids() == [*opening, "explorer-0", "explorer-1", "comparison-table", "terms", "answers"]
     linked = [a["href"][1:] for tag, a in page.tags if tag == "a"]
     assert linked == page.ids()[len(opening) :]
+
+
+def test_runs_are_folded_one_behind_another_and_none_of_their_parts_is_lost():
+    own = {label: [words(name, Paragraph(label)) for name in ("answer", "layers")] for label in ("a <b>", "c")}
+    parts = together([(label, (*of, words("terms"))) for label, of in own.items()])
+    page = Page(to_html(document(*parts)))
+    assert page.ids() == ["answer-0", "answer-1", "layers-0", "layers-1", "terms"]
+    assert ["open" in a for tag, a in page.tags if tag == "details" and a.get("class") == "run"] == [True, False]
+    assert [part.run for part in parts] == ["a <b>", "c", "a <b>", "c", ""]
+
+
+def test_the_drawing_of_a_loop_stands_beside_the_answer_once():
+    drawn = Part("a-loop", "What a loop is", (Drawing(drawing(), told()),))
+    text = to_html(document(words("answer"), words("more"), drawn))
+    assert text.count("<svg") == text.count("<aside>") == 1
+    assert text.index('id="answer"') < text.index("<svg") < text.index('id="more"')
+    assert "<aside>" not in to_html(document(words("answer"), words("more")))
 
 
 def test_figures_that_an_explorer_shows_are_left_out_with_the_parts_that_they_empty(tmp_path):

@@ -8,10 +8,11 @@ import pytest
 
 from report_profiles import a_profile
 from todacomm import measure
-from todacomm.comparison.compare import compare
+from todacomm.comparison.compare import compare, renamed
 from todacomm.core.inference_types import Interval
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import ModelCard, PointCloud
+from todacomm.report.comparison import pair_charts
 from todacomm.report.comparison.all_charts import write_comparison_charts
 from todacomm.report.comparison.comparison_sections import comparison_document
 from todacomm.report.document.pieces import to_markdown
@@ -154,12 +155,24 @@ def test_loops_are_told_as_in_the_report_of_each_model(comparison, text):
 
 def test_every_pair_and_the_tree_are_drawn(comparison, tmp_path):
     drawn = write_comparison_charts(comparison, tmp_path)
-    pairs, trees = ["comparison_differences_0", "comparison_differences_1"], ["comparison_tree", "comparison_distances"]
+    pairs, trees = (
+        [f"comparison_differences_{i}_base_vs_{other}" for i, other in ((1, "tuned"), (2, "same"))],
+        ["comparison_tree", "comparison_distances"],
+    )
     assert {path.stem for path in drawn} == {"comparison_profiles", "comparison_expansion", *pairs, *trees}
     for path in drawn:
         assert path.read_bytes().startswith(b"\x89PNG")
     text = to_markdown(comparison_document([("", comparison, {"figures": drawn})]), tmp_path)
     assert [text.count(f"](<{path.name}>)") for path in drawn] == [1] * len(drawn)
+
+
+def test_a_file_says_of_which_pair_it_is_whatever_the_models_are_called(comparison):
+    pair = replace(
+        comparison.pairs[0],
+        first=renamed(comparison.pairs[0].first, "org/a <b>"),
+        second=renamed(comparison.pairs[0].second, "../tuned"),
+    )
+    assert pair_charts.name_of(2, pair) == "comparison_differences_3_org_a_b__vs_.._tuned"
 
 
 def test_profiles_without_claims_are_drawn_no_differences(tmp_path):

@@ -1,6 +1,7 @@
 """The charts of pairs of profiles: differences layer by layer with their intervals, distances of diagrams, CKA."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from itertools import count
 
@@ -68,7 +69,7 @@ def difference_chart(place: int, pair: Pair, apart: Apart) -> Chart:
     aligned = ALIGNED if any(value is not None for value in apart.cka) else ""
     read = READ.format(distances=f"Wasserstein of degree {DEGREE:g}, and bottleneck", aligned=aligned)
     return Chart(
-        f"comparison_differences_{place}",
+        name_of(place, pair),
         f"{pair.labels[1]} less {pair.labels[0]}, {pair.how}",
         AGAIN if place else read,
         panels,
@@ -78,6 +79,12 @@ def difference_chart(place: int, pair: Pair, apart: Apart) -> Chart:
         columns=2,
         tall=1.9,
     )
+
+
+def name_of(place: int, pair: Pair) -> str:
+    """The name of the chart and of its files, which says of which pair it is."""
+    first, second = (re.sub(r"[^\w.-]+", "_", cut(label, 40), flags=re.ASCII) for label in pair.labels)
+    return f"comparison_differences_{place + 1}_{first}_vs_{second}"
 
 
 def panels_of(pair: Pair) -> dict[str, str]:

@@ -5,6 +5,7 @@ __all__ = [
     "drawings",
     "figure_formats",
     "figure_parts",
+    "loop_example",
     "matplotlib_renderer",
     "page",
     "page_renderer",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ Explorer = Mapping[str, Any]
 
 # a name, or one of several of that name: those that answer the question and warn stand above all that explains
 OPENING = re.compile(r"(answer|left-out|comparison|comparison-warnings|comparison-failures)(-\d+)?")
+BESIDE = "a-loop"  # the part that explains what the opening tells of
 HEADINGS = {"layers": "Along the layers", "grok": "Along the training"}
 SHARED = {"core", "tables"}  # scripts that are no explorers
 PLOTLY = "vendor/plotly-cartesian.min.js"
@@ -45,7 +47,8 @@ def to_html(document: Document, explorers: Sequence[Explorer] = ()) -> str:
         _template("report.html.j2").render(
             document=document,
             opening=[part for i, part in enumerate(parts) if opens(part, i)],
-            rest=[part for i, part in enumerate(parts) if not opens(part, i)],
+            aside=[part for part in parts if part.name == BESIDE],
+            rest=by_run([part for i, part in enumerate(parts) if not opens(part, i) and part.name != BESIDE]),
             explorers=[(f"explorer-{i}", heading_of(explorer)) for i, explorer in enumerate(explorers)],
             data=page_data(explorers, charts) if drawing else "",
             scripts=scripts,
@@ -58,6 +61,11 @@ def to_html(document: Document, explorers: Sequence[Explorer] = ()) -> str:
 def opens(part: Part, place: int) -> bool:
     """Whether a part stands on the first screen."""
     return place == 0 or OPENING.fullmatch(part.name) is not None
+
+
+def by_run(parts: Sequence[Part]) -> list[tuple[str, list[Part]]]:
+    """The parts of each run together, which a page shows one run at a time; those of no run under no name."""
+    return [(run, list(of)) for run, of in groupby(parts, key=lambda part: part.run)]
 
 
 def heading_of(explorer: Explorer) -> str:

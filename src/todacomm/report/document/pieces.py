@@ -74,16 +74,26 @@ class Picture:
     caption: str
 
 
-Piece = Paragraph | Bullets | Terms | Table | Code | Picture | Chart
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """SVG of our own making that a page holds in itself, with what it shows in words: all that Markdown has of it."""
+
+    kind: ClassVar[str] = "drawing"
+    svg: str
+    caption: str
+
+
+Piece = Paragraph | Bullets | Terms | Table | Code | Picture | Drawing | Chart
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A titled part of a document."""
+    """A titled part of a document; ``run`` is which of several runs it is of."""
 
     name: str
     title: str
     pieces: tuple[Piece, ...]
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +150,7 @@ def together(labelled: Sequence[tuple[str, tuple[Part, ...]]]) -> tuple[Part, ..
     everywhere = [part for part in labelled[0][1] if all(part in parts for _, parts in labelled)]
     own = [
         [
-            replace(part, name=f"{part.name}-{i}", title=f"{label}: {part.title}")
+            replace(part, name=f"{part.name}-{i}", title=f"{label}: {part.title}", run=label)
             for part in parts
             if part not in everywhere
         ]
@@ -214,6 +224,8 @@ def _markdown(piece: Piece, directory: Path) -> str:
             text = _fenced(piece)
         case Picture():
             text = _picture(piece, directory)
+        case Drawing():
+            text = escaped(piece.caption)
         case Chart():  # of which Markdown has the figure, where one was written
             text = _picture(Picture(piece.picture, piece.title, piece.caption), directory) if piece.picture else ""
     return text

@@ -6,7 +6,9 @@ from typing import Any
 from todacomm.comparison.compare import Comparison
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Measurement, Profile
-from todacomm.report.document.pieces import Bullets, Code, Context, Paragraph, Piece, Table, Terms, section
+from todacomm.report.document.loop_example import drawing
+from todacomm.report.document.loop_example import told as told_of_loop
+from todacomm.report.document.pieces import Bullets, Code, Context, Drawing, Paragraph, Piece, Table, Terms, section
 from todacomm.report.words import phrases
 from todacomm.report.words.glossary import GLOSSARY, READ_FIRST
 from todacomm.report.words.phrases import layer_list, number, plural, rescaled, share
@@ -187,6 +189,14 @@ def notes(profile: Profile, _: Context) -> Iterator[Piece]:
     """What a reader of the numbers must know."""
     if profile.notes:
         yield Bullets(profile.notes)
+
+
+@section("a-loop", title="What a loop is", record=object, brief=False, closing=True)
+def a_loop(record: object, _: Context) -> Iterator[Piece]:
+    """A loop drawn from its birth to its death, where loops are told of."""
+    profiles = record.profiles if isinstance(record, Comparison) else [record]
+    if any(isinstance(p, Profile) and p.recipe.maxdim > 0 for p in profiles):
+        yield Drawing(drawing(), told_of_loop())
 
 
 @section("terms", title="How to read this", record=object, closing=True)

@@ -198,6 +198,10 @@
     document.documentElement.dataset.ready = next ? "0" : "1";
     if (!next) return;
     waiting.delete(next);
+    if (next.plot.closest("details.run:not([open])")) { // drawn when its run is opened
+      setTimeout(work);
+      return;
+    }
     setTimeout(work); // before drawing, so that a chart that fails does not keep the others from the page
     draw(next).then(() => performance.getEntriesByName("first-chart").length || performance.mark("first-chart"));
   }
@@ -214,7 +218,7 @@
   const resized = new ResizeObserver((entries) => {
     for (const { target } of entries) {
       const handle = charts.find((c) => c.plot === target);
-      if (handle.width && target.clientWidth && handle.width !== target.clientWidth) update(handle);
+      if (target.clientWidth && handle.width !== target.clientWidth) update(handle);
     }
   });
 
@@ -265,11 +269,21 @@
     }
     for (const figure of figures) documentChart(figure, figure.dataset.chart, drawn[figure.dataset.chart]);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", updateAll);
+    const folded = [...document.querySelectorAll("details.run")];
+    const unfold = () => document.getElementById(location.hash.slice(1))?.closest("details.run")?.setAttribute("open", "");
+    addEventListener("hashchange", unfold);
+    unfold();
+    let closed = [];
     addEventListener("beforeprint", () => {
+      closed = folded.filter((run) => !run.open);
+      closed.forEach((run) => { run.open = true; });
       const colours = onPaper();
       for (const c of charts) draw(c, colours, { width: PRINTED[c.figure.matches(".charts > :not(.wide)") ? "half" : "whole"], fixed: true, exported: true });
     });
-    addEventListener("afterprint", updateAll);
+    addEventListener("afterprint", () => {
+      closed.forEach((run) => { run.open = false; });
+      updateAll();
+    });
     document.documentElement.dataset.ready = charts.length ? "0" : "1";
   }
 

@@ -202,18 +202,28 @@
   }
 
   function explorer(host, payload) {
-    const { axisOf, profileChart, stripChart, growthChart, panel } = todacomm.layers;
+    const { axisOf, profileChart, stripChart, growthChart, growthTitle, apart, panel } = todacomm.layers;
     const { profiles } = payload;
     const context = { payload, profiles, state: initial(payload), axis: axisOf(profiles), place: `one-layer-${host.dataset.explorer}` };
     const absent = el("p", { class: "absent", "aria-live": "polite" });
     const chosen = chooser(context, choose);
     let along = [];
     let details = null;
+    let growth = null;
 
     function choose(profile, layer) {
       Object.assign(context.state, { profile, layer, reader: null });
       chosen.refresh();
       details.refresh();
+      follow();
+    }
+
+    /* The charts along the layers after a choice; that of expansions is of one baseline, that of the model that is chosen. */
+    function follow() {
+      if (growth) {
+        growth.retitle(growthTitle(context));
+        growth.note(apart(context));
+      }
       along.forEach((chart) => chart.update());
     }
 
@@ -221,7 +231,7 @@
       act();
       along[0].retitle(titleOf(context));
       absent.textContent = absences(context);
-      along.forEach((chart) => chart.update());
+      follow();
       chosen.refresh();
       if (everywhere) details.refresh();
     }
@@ -231,13 +241,14 @@
     along = [profileChart(host, context, on)];
     host.append(absent);
     along.push(stripChart(host, context, on));
-    if (profiles.some((p) => p.growth)) along.push(growthChart(host, context, on));
+    if (profiles.some((p) => p.growth)) along.push((growth = growthChart(host, context, on)));
     else host.append(el("p", { class: "absent" }, "Expansion is not shown: no layer can be its baseline, or there is one layer alone."));
     details = panel(host, context, choose);
     chosen.refresh();
     details.refresh();
     along[0].retitle(titleOf(context));
     absent.textContent = absences(context);
+    if (growth) growth.note(apart(context));
   }
 
   const titleOf = ({ state, profiles }) => `${labelOf(state.metric, free(state), profiles)} along the layers`;

@@ -3,7 +3,7 @@
   "use strict";
 
   const { text, wrapped, number, faint, mixed } = todacomm;
-  const { known, between, valued, pText, percent, listed, cut, free, keyOf, labelOf, claim, inkOf } = todacomm.layers;
+  const { known, between, padded, valued, pText, percent, listed, cut, free, keyOf, labelOf, claim, inkOf } = todacomm.layers;
   const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star"];
   const symbolOf = (n) => SYMBOLS[(n + Math.floor(n / SYMBOLS.length)) % SYMBOLS.length]; // colours come round after eight, with other marks
   const MARGIN = { wide: 104, narrow: 60 }; // left of the charts that share the axis of the layers
@@ -101,12 +101,13 @@
     const key = keyOf(state.metric, free(state));
     const traces = [];
     const shown = seen(context); // the more there are, the fainter are their bands
-    for (const [p] of shown) {
+    for (const [p] of shown.filter(([, n]) => n === state.profile)) { // of several the bands would hide one another
       const tested = p.null[key];
       if (state.null && tested) {
-        const hatched = { shape: "/", fgcolor: "soft", bgcolor: faint(theme.soft, 0.12 / shown.length), size: 4 + shown.length, solidity: 0.18 / Math.sqrt(shown.length), fillmode: "overlay" };
+        const ink = shown.length > 1 ? inkOf(p, theme) : theme.soft;
+        const hatched = { shape: "/", fgcolor: ink, bgcolor: faint(theme.soft, 0.12), size: 5, solidity: 0.18, fillmode: "overlay" };
         traces.push(...bands(axis.places(p), tested.low, tested.high, { fillcolor: "rgba(0,0,0,0)", fillpattern: hatched }));
-        traces.push({ type: "scatter", mode: "lines", x: axis.places(p), y: tested.mean, hoverinfo: "skip", showlegend: false, line: { color: "soft", width: 1.2, dash: "dot" } });
+        traces.push({ type: "scatter", mode: "lines", x: axis.places(p), y: tested.mean, hoverinfo: "skip", showlegend: false, line: { color: ink, width: 1.2, dash: "dot" } });
       }
     }
     for (const [p, n] of shown) {
@@ -135,7 +136,7 @@
 
   const profileChart = (host, context, on) => todacomm.chart(host, {
     name: "profile", title: "Along the layers", height: (width) => (width < 560 ? 300 : 360), on,
-    how: "one mark for each layer; hollow marks are doubtful (the strip below says why). Bands of colour are intervals; the hatched grey band, dotted in the middle, is what Gaussian noise of the same covariance gives (mean ∓ 2 spreads). Click a mark to see its layer.",
+    how: `one mark for each layer; hollow marks are doubtful (the strip below says why). Bands of colour are intervals; the hatched band, dotted in the middle, is what Gaussian noise of the same covariance gives (mean ± 2 spreads)${context.profiles.length > 1 ? `, in the colour of the one whose layers are chosen above, for it alone` : ""}. Click a mark to see its layer.`,
     traces: (theme) => profileTraces(context, theme),
     layout: (_, { width, exported }) => spine(context, width, {
       xaxis: layerAxis(context, width),
@@ -166,13 +167,20 @@
   /* Half the width of the cell of each layer: cells meet in the middle between two layers. */
   const halves = (x) => x.map((_, i) => Math.min(...[x[i] - x[i - 1], x[i + 1] - x[i]].filter((d) => d > 0), 1) / 2);
 
+  /* A share in its cell: three digits where they fit, and 100 for the whole alone. */
+  function shareText(s, cell) {
+    const parts = 100 * s;
+    if (cell > 40) return s < 1 && s > 0.9995 ? "> 99.9" : padded(parts, 3);
+    return String(s < 1 ? Math.min(99, Math.round(parts)) : 100);
+  }
+
   function stripTraces(context, theme, width) {
     const cell = (width - marginOf(width) - RIGHT) / Math.max(...context.profiles.map((p) => p.layers.length));
     const paint = [[0, mixed(theme.paper, theme.warn, 0.6)], [0.5, mixed(theme.paper, theme.warn, 0.12)], [0.75, mixed(theme.paper, theme.accent, 0.08)], [1, mixed(theme.paper, theme.accent, 0.42)]];
     return stripRows(context).map((row) => ({
       type: "heatmap", x: context.axis.places(row.p), y: [row.y], dy: 1, z: [row.shares], zmin: 0, zmax: 1, colorscale: paint, showscale: false, xgap: 2, ygap: 3,
       customdata: [row.p.layers.map((_, i) => [row.n, i])], hovertext: [row.p.layers.map((_, i) => stripHover(row, i))], hoverinfo: "text",
-      ...(cell > 26 ? { text: [row.shares.map((s) => (known(s) ? String(Math.floor(100 * s)) : "–"))], texttemplate: "%{text}", textfont: { size: 11, color: theme.ink } } : {}),
+      ...(cell > 26 ? { text: [row.shares.map((s) => (known(s) ? shareText(s, cell) : "–"))], texttemplate: "%{text}", textfont: { size: 11, color: theme.ink } } : {}),
     }));
   }
 
@@ -223,7 +231,7 @@
   /* Expansion = scale × shape */
 
   function growthTraces(context, theme) {
-    const grown = seen(context).filter(([p]) => p.growth);
+    const grown = comparable(context);
     const lines = grown.flatMap(([p, n]) => PARTS.map(([part, label], row) => ({
       type: "scatter", mode: "lines+markers", x: context.axis.places(p), y: p.growth[part], yaxis: `y${row ? row + 1 : ""}`,
       showlegend: false,
@@ -235,9 +243,37 @@
     return [...lines, ...grown.map(([p, n]) => legendOf(p, n, theme))];
   }
 
+  /* Expansions on one baseline can be set side by side: that of the model whose layers are chosen. */
+  const baseOf = ({ profiles, state }) => (profiles[state.profile].growth || profiles.map((p) => p.growth).find(Boolean)).baseline;
+  const comparable = (context) => seen(context).filter(([p]) => p.growth && p.growth.baseline === baseOf(context));
+
+  function apart(context) {
+    const others = seen(context).map(([p]) => p).filter((p) => p.growth && p.growth.baseline !== baseOf(context));
+    return others.length ? `Not drawn: ${listed(others.map((p) => `${p.label} (its baseline is ${p.growth.baseline})`))}. Choose its layers above to see it.` : "";
+  }
+
+  const growthTitle = (context) => `Expansion since ${baseOf(context)}, split into scale and shape`;
+
+  /* Round numbers on a log axis, from 1, 2, 5 times a power of ten: as many as have room, 1 among them. */
+  function logTicks(low, high, most = 5) {
+    const decades = Array.from({ length: Math.ceil(Math.log10(high)) - Math.floor(Math.log10(low)) + 1 }, (_, k) => Math.floor(Math.log10(low)) + k);
+    const within = (leads) => decades.flatMap((k) => leads.map((lead) => Number(`${lead}e${k}`))).filter((t) => t >= low && t <= high);
+    const found = [[1, 2, 5], [1, 5], [1]].map(within);
+    const chosen = found.find((ticks) => ticks.length <= most) || found[2].filter((t) => Math.log10(t) % Math.ceil(found[2].length / most) === 0);
+    return { tickmode: "array", tickvals: chosen, ticktext: chosen.map((t) => (t >= 1e-4 && t < 1e6 ? t.toLocaleString("en-US", { maximumSignificantDigits: 3 }) : t.toExponential())) };
+  }
+
+  function growthTicks(context) {
+    const values = comparable(context).flatMap(([p]) => PARTS.flatMap(([part]) => p.growth[part])).filter((v) => known(v) && v > 0);
+    const [low, high] = [Math.min(1, ...values), Math.max(1, ...values)];
+    const room = high > low ? (high / low) ** 0.08 : 1.2;
+    return { ...logTicks(low / room, high * room), range: [Math.log10(low / room), Math.log10(high * room)] };
+  }
+
   function growthLayout(context, width, exported) {
     const panel = (i) => [1 - (i + 1) / 3 + 0.02, 1 - i / 3 - 0.06];
-    const axis = (i) => ({ type: "log", domain: panel(i), automargin: false, dtick: null, nticks: 5, ...(i ? { matches: "y" } : {}), exponentformat: "power" });
+    const ticks = growthTicks(context);
+    const axis = (i) => ({ type: "log", domain: panel(i), automargin: false, ...ticks, ...(i ? { matches: "y" } : {}) });
     const one = (i) => ({ type: "line", xref: "paper", x0: 0, x1: 1, yref: i ? `y${i + 1}` : "y", y0: 1, y1: 1, layer: "below", line: { color: "soft", width: 1 } });
     const signs = ["", "= ", "× "];
     return spine(context, width, {
@@ -248,9 +284,8 @@
   }
 
   function growthChart(host, context, on) {
-    const bases = [...new Set(context.profiles.filter((p) => p.growth).map((p) => p.growth.baseline))];
     return todacomm.chart(host, {
-      name: "growth", title: `Expansion since ${listed(bases)}, split into scale and shape`, on, height: (width) => (width < 560 ? 440 : 500),
+      name: "growth", title: growthTitle(context), on, height: (width) => (width < 560 ? 440 : 500),
       how: "times the value at the baseline, on a log axis; 1 is no change. The upper panel is the product of the two below, and equal heights are equal factors: if the upper panel rises with the middle one alone, the cloud has grown without changing its shape.",
       traces: (theme) => growthTraces(context, theme),
       layout: (_, { width, exported }) => growthLayout(context, width, exported),
@@ -261,5 +296,5 @@
     });
   }
 
-  Object.assign(todacomm.layers, { axisOf, ticksOf, profileChart, stripChart, growthChart });
+  Object.assign(todacomm.layers, { growthTitle, apart, axisOf, ticksOf, profileChart, stripChart, growthChart });
 })();

@@ -10,7 +10,7 @@ from todacomm.core.types import Measurement, Profile
 from todacomm.report.layers.series import loops_of, standing_out
 from todacomm.report.words import phrases
 from todacomm.report.words.intervals_and_nulls import p_text, the_test
-from todacomm.report.words.phrases import layer_list, number, plural
+from todacomm.report.words.phrases import layer_list, padded, plural
 from todacomm.statistics.loop_test import LOOP
 
 MOST_TOLD = 3
@@ -125,7 +125,7 @@ def size(profile: Profile, bar: LoopBar) -> str:
 
 def distances(bar: LoopBar) -> str:
     """Birth and death over the median distance."""
-    return f"{number(bar.birth / bar.median, 2)} to {number(bar.death / bar.median, 2)}"
+    return f"{padded(bar.birth / bar.median, 2)} to {padded(bar.death / bar.median, 2)}"
 
 
 def loop_cell(profile: Profile, m: Measurement) -> str:
