@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -19,6 +20,7 @@ from todacomm.models.datasets import Texts, sources
 from todacomm.models.pooling import pooling
 from todacomm.models.text_files import text_format
 from todacomm.report.document.pieces import Paragraph, section
+from todacomm.statistics.layer_statistics import statistic
 from todacomm.statistics.null_models import null_model
 
 
@@ -36,6 +38,13 @@ def lent(condensed, *, maxdim, threshold):
 @null_model("mirrored", "clouds in which each value has a random sign")
 def mirrored(layers, rng):
     return [points * rng.choice([-1, 1], size=points.shape) for points in layers]
+
+
+@statistic("H1_share", head="H1 share", needs=("H0_total_persistence", "H1_total_persistence"),
+           sentence="H1 share: of the length of all bars, that of H1.")
+def share(given):
+    h0, h1 = map(given.of, ("H0_total_persistence", "H1_total_persistence"))
+    return given.tested(h1 / (h0 + h1))
 
 
 @section("greeting", title="A word of others")
@@ -124,8 +133,14 @@ def test_a_metric_an_engine_a_null_model_a_section_and_a_file_of_arrays_are_foun
     assert layer["H1_middle_lifetime"] > 0
     claims = json.loads((tmp_path / "out" / "tda_claims.json").read_text(encoding="utf-8"))
     assert claims["layers"]["cloud"]["tests"]["mirrored"]["H1_middle_lifetime"]["draws"] == 39
+    for null in ("gaussian", "mirrored"):
+        test = claims["layers"]["cloud"]["tests"][null]["H1_share"]
+        shares = layer["H1_total_persistence"] / (layer["H0_total_persistence"] + layer["H1_total_persistence"])
+        assert test["observed"] == pytest.approx(shares)
+        assert 1 / 40 <= test["p"] <= 1
     said = " ".join((tmp_path / "out" / "tda_interpretation.md").read_text(encoding="utf-8").split())
     assert "Greetings to cloud." in said
+    assert re.search(r"H1 share is (larger|smaller|nowhere shown to differ)", said)
     assert "tested against clouds in which each value has a random sign (39 draws)" in said
 
 
@@ -143,3 +158,5 @@ def test_a_pooling_a_dataset_and_a_file_of_texts_are_found(run, tmp_path):
     page = next(tmp_path.glob("experiments/mine_*/reports/report.html")).read_text(encoding="utf-8")
     assert "Greetings to tiny-preln-decoder." in page
     assert "clouds in which each value has a random sign" in page
+    assert re.search(r"<th[^>]*>H1 share</th>", page)
+    assert "H1 share: of the length of all bars, that of H1." in page

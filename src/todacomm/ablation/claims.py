@@ -14,8 +14,10 @@ from todacomm.homology.metrics import SCALED, names_of
 from todacomm.profiles.expansion import growth as growth_between
 from todacomm.profiles.expansion import total_of
 from todacomm.statistics.gaussian_null import tested_names
+from todacomm.statistics.layer_statistics import statistics_of
+from todacomm.statistics.loop_test import LOOP, PROMINENCE
 
-LOOPS = ("H1_loop", "H1_prominence")  # loop tests, the best first
+LOOPS = (LOOP, PROMINENCE)  # loop tests, the best first
 OF_A_CLOUD = ("scale", "rms_distance", "norm", "variance_kept", "largest_variance_share", "distinct_points")
 
 
@@ -27,7 +29,7 @@ def quantities_of(maxdim: int) -> tuple[str, ...]:
 
 def tests_of(recipe: Recipe) -> tuple[str, ...]:
     """The numbers of a layer that have a p-value."""
-    return tuple(dict.fromkeys((*tested_names(recipe), *(LOOPS if recipe.maxdim else ()))))
+    return (*tested_names(recipe), *(one.name for one in statistics_of(recipe)))
 
 
 @dataclass(frozen=True, slots=True)

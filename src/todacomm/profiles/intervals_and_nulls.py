@@ -21,8 +21,7 @@ from todacomm.core.types import Expansion, Measurement, PointCloud, Profile
 from todacomm.profiles.expansion import SHAPE
 from todacomm.statistics.gaussian_null import gaussian_null, joint, null_tests, tested_names
 from todacomm.statistics.intervals import intervals, peak_shares, ratio_interval
-from todacomm.statistics.loop_test import LOOP, PROMINENCE, RATIO, against_layers, loop_tests
-from todacomm.statistics.loop_test_in_groups import loop_bars
+from todacomm.statistics.layer_statistics import Against, outcomes
 from todacomm.statistics.metrics_on_halves import SCALE, TREE, halves_of, unsuited
 from todacomm.statistics.null_models import given_layers, null_models, null_values
 from todacomm.statistics.random_halves import FEWEST, Splits, refusal, splits
@@ -30,6 +29,7 @@ from todacomm.statistics.random_halves import FEWEST, Splits, refusal, splits
 T = TypeVar("T")
 R = TypeVar("R")
 
+GAUSSIAN = "gaussian"
 BLOCK = 8  # draws of the null at a time
 GROWTHS = {"ratio": TREE, "scale": SCALE, "shape": SHAPE}  # part of a Growth → the number that grows
 
@@ -58,7 +58,7 @@ def with_claims(
     """
     if not asked.anything:
         return profile
-    further = of_points(asked)
+    nulls = [*([GAUSSIAN] if asked.null_draws else []), *of_points(asked)]
     labels = None if groups is None else chosen(groups, profile.recipe)
     ungrouped = without_groups(asked, labels)
     sizes = dict.fromkeys(m.facts.points for m in profile.measurements)
@@ -70,16 +70,15 @@ def with_claims(
     )
     halves = {layer: look.halves for layer, look in looks.items() if look.halves}
     singly = {layer: look.one_by_one for layer, look in looks.items() if look.one_by_one}
-    tests, loops = gaussian(profile, looks, cloud, asked, track=track, spread=spread)
-    others = {null: against(null, profile, looks, cloud, asked, track=track, spread=spread) for null in further}
+    tested = {null: against(null, profile, looks, cloud, asked, track=track, spread=spread) for null in nulls}
     claims = Claims(
         asked=asked,
         intervals={layer: intervals(found, confidence=asked.confidence) for layer, found in halves.items()},
         one_by_one={layer: intervals(found, confidence=asked.confidence) for layer, found in singly.items()},
         growths=growths_of(profile.expansions, halves, asked),
         peaks=peak_shares(halves) if comparable(halves) else {},
-        tests={"gaussian": tests, **others} if tests else others,
-        loops=loops,
+        tests={null: tests for null, (tests, _) in tested.items()},
+        loops={layer: bars for _, loops in tested.values() for layer, bars in loops.items()},
         halves=halves,
         missing={layer: look.missing for layer, look in looks.items() if look.missing},
         ungrouped=ungrouped,
@@ -178,43 +177,7 @@ def growths_of(
     return found
 
 
-# The Gaussian null
-
-
-def gaussian(
-    profile: Profile,
-    looks: Mapping[str, Look],
-    cloud: Callable[[str], PointCloud],
-    asked: Asked,
-    *,
-    track: Track,
-    spread: Map,
-) -> tuple[dict[str, Mapping[str, NullTest]], dict[str, tuple[LoopBar, ...]]]:
-    """Layer → its tests, and layer → its candidate loops; layers of equally many points share their draws."""
-    tests: dict[str, Mapping[str, NullTest]] = {}
-    loops: dict[str, tuple[LoopBar, ...]] = {}
-    if not asked.null_draws:
-        return tests, loops
-    for found in by_points(profile.measurements):
-        layers = [m.address.layer for m in found]
-        ready = [looks[layer].cloud for layer in layers]
-        raw = [cloud(layer) for layer in layers] if profile.recipe.scale == "sphere" else ()
-        together = joint(ready, profile.recipe, raw=raw)
-        values = in_blocks(
-            partial(gaussian_null, together, profile.recipe), asked.null_draws, "null draws", track, spread
-        )
-        names = tested_names(profile.recipe)
-        tested = null_tests([m.summary for m in found], values, names, reasons=together.reasons)
-        tests |= dict(zip(layers, tested, strict=True))
-        if PROMINENCE in names:
-            prominences, ratios = (values[:, :, names.index(name)] for name in (PROMINENCE, RATIO))
-            bars = [m.diagrams.finite[1] for m in found]
-            out = against_layers(bars, prominences, ratios, together.reasons)
-            told = loop_bars(ready, bars, out, profile.recipe, asked.null_draws, spread=spread)
-            loops |= {layer: mine for layer, mine in zip(layers, told, strict=True) if mine}
-            of_loops = loop_tests(out, tested, told)
-            tests |= {layer: {LOOP: one, **tests[layer]} for layer, one in zip(layers, of_loops, strict=True)}
-    return {layer: tests[layer] for layer in profile.layers}, loops
+# Null models
 
 
 def of_points(asked: Asked) -> list[str]:
@@ -234,23 +197,36 @@ def against(
     *,
     track: Track,
     spread: Map,
-) -> dict[str, Mapping[str, NullTest]]:
-    """Test every layer against another null model of points."""
+) -> tuple[dict[str, Mapping[str, NullTest]], dict[str, tuple[LoopBar, ...]]]:
+    """Layer → its tests, and layer → its candidate loops; layers of equally many points share their draws."""
+    recipe, names = profile.recipe, tested_names(profile.recipe)
     tests: dict[str, Mapping[str, NullTest]] = {}
+    loops: dict[str, tuple[LoopBar, ...]] = {}
+    what = "null draws" if null == GAUSSIAN else f"null: {null}"
     for found in by_points(profile.measurements):
-        layers = [m.address.layer for m in found]
-        together = given_layers([cloud(layer) for layer in layers], [looks[x].cloud for x in layers], profile.recipe)
-        values = in_blocks(
-            partial(null_values, together, null_models[null], profile.recipe),
-            asked.null_draws,
-            f"null: {null}",
-            track,
-            spread,
-        )
-        summaries = [m.summary for m in found]
-        tested = null_tests(summaries, values, tested_names(profile.recipe), reasons=together.reasons, null=null)
-        tests |= dict(zip(layers, tested, strict=True))
-    return {layer: tests[layer] for layer in profile.layers}
+        ready = [looks[m.address.layer].cloud for m in found]
+        draw, reasons = drawn_from(null, ready, cloud, recipe)
+        values = in_blocks(draw, asked.null_draws, what, track, spread)
+        of_metrics = null_tests([m.summary for m in found], values, names, reasons=reasons, null=null)
+        shown = outcomes(Against(null, recipe, found, ready, names, values, of_metrics, reasons, spread))
+        for i, m in enumerate(found):
+            tests[m.address.layer] = {**{name: one.tests[i] for name, one in shown.items()}, **of_metrics[i]}
+            if bars := [bar for one in shown.values() for bar in (one.loops[i] if one.loops else ())]:
+                loops[m.address.layer] = tuple(bars)
+    return {layer: tests[layer] for layer in profile.layers}, loops
+
+
+def drawn_from(
+    null: str, ready: Sequence[PreparedCloud], cloud: Callable[[str], PointCloud], recipe: Recipe
+) -> tuple[Callable[[Sequence[int]], np.ndarray], Sequence[str]]:
+    """Draws by number → their values, for the layers of these clouds; and why a layer has no null."""
+    layers = [one.address.layer for one in ready]
+    if null == GAUSSIAN:
+        raw = [cloud(layer) for layer in layers] if recipe.scale == "sphere" else ()
+        rotated = joint(ready, recipe, raw=raw)
+        return partial(gaussian_null, rotated, recipe), rotated.reasons
+    given = given_layers([cloud(layer) for layer in layers], ready, recipe)
+    return partial(null_values, given, null_models[null], recipe), given.reasons
 
 
 def by_points(measurements: Sequence[Measurement]) -> Iterable[list[Measurement]]:

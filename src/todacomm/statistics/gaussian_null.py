@@ -218,17 +218,18 @@ def null_tests(
         )
     reasons = reasons or [""] * len(summaries)
     columns = [
-        tests_of_one(name, [s[name] for s in summaries], values[:, :, i], reasons=reasons, null=null)
+        tests_of_one(
+            name, [s[name] for s in summaries], values[:, :, i], way=alternative_of(name), reasons=reasons, null=null
+        )
         for i, name in enumerate(names)
     ]
     return tuple({test.metric: test for test in row} for row in zip(*columns, strict=True))
 
 
 def tests_of_one(
-    name: str, numbers: Sequence[Number], drawn: pvalues.Draws, *, reasons: Sequence[str], null: str
+    name: str, numbers: Sequence[Number], drawn: pvalues.Draws, *, way: Alternative, reasons: Sequence[str], null: str
 ) -> list[NullTest]:
-    """The tests of one metric on all layers; those without a null take no part in the adjustments."""
-    way = alternative_of(name)
+    """The tests of one number on all layers; those without a null take no part in the adjustments."""
     given = zip(numbers, reasons, strict=True)
     observed = np.array([np.nan if number is None or reason else number for number, reason in given])
     p = pvalues.p_values(observed, drawn, way)

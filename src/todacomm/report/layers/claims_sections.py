@@ -27,7 +27,7 @@ from todacomm.report.words.phrases import (
     plural,
     share,
 )
-from todacomm.statistics.loop_test import LOOP
+from todacomm.statistics.layer_statistics import statistics
 from todacomm.statistics.null_models import null_models
 
 SHOWN = {
@@ -41,7 +41,6 @@ TESTED = {
     "H0_entropy": "H0 entropy",
     H1_TOTAL: "H1 total",
     "H1_max_lifetime": "H1 longest",
-    LOOP: "loop",
 }
 MOST_ROWS, MOST_NAMED = 40, 12  # loops in the table, points named of each
 
@@ -121,7 +120,7 @@ def draws_of(profile: Profile, null: str) -> int:
 
 def told_of(profile: Profile, null: str) -> str:
     """For each number, the layers at which it differs from the null, and to which side; the effects of those that no draw decides."""
-    names = {name: head for name, head in TESTED.items() if name != LOOP}
+    names = TESTED | {name: one.head for name, one in statistics.items() if not one.apart}
     least = {name: smallest(profile, name, null) for name in names}
     said = [differing(profile, name, head, null) for name, head in names.items() if least[name] <= ALPHA]
     effects = [effect_of(profile, name, head, null) for name, head in names.items() if least[name] > ALPHA]
@@ -169,27 +168,29 @@ def null_table(profile: Profile, _: Context) -> Iterator[Piece]:
     if profile.claims is None:
         return
     for null, found in profile.claims.tests.items():
-        heads = {name: head for name, head in TESTED.items() if any(name in row for row in found.values())}
+        every = TESTED | {name: one.head for name, one in statistics.items()}
+        heads = {name: head for name, head in every.items() if any(name in row for row in found.values())}
         rows = tuple(
             (place, *(tested(m, profile, name, null) for name in heads), phrases.mark(m))
             for place, m in zip(phrases.positions(profile), profile.measurements, strict=True)
         )
         yield Table((profile.along.capitalize(), *heads.values(), "Mark"), rows)
+        told = (one.sentence for name, one in statistics.items() if name in heads and one.sentence)
         yield Paragraph(
-            f"Distance from the mean of the null ({described(null)}) in its standard deviations; then p: of the layer alone, and against the most "
-            "extreme layer of each draw (family-wise), which decides at 0.05. The effect beside a loop is that of H1 prominence; where there is "
-            "one: how many points are around it, and in its group."
+            f"Distance from the mean of the null ({described(null)}) in its standard deviations; then p: of the layer "
+            "alone, and against the most extreme layer of each draw (family-wise), which decides at 0.05. "
+            f"{' '.join(told)}".rstrip()
         )
 
 
 def tested(m: Measurement, profile: Profile, name: str, null: str) -> str:
-    """Effect and p-values of one test, and how large the loop is."""
+    """Effect and p-values of one test, and what its statistic has beside them."""
     test = the_test(m, profile, name, null=null)
     if test is None or test.p is None:
         return f"undefined ({test.note if test and test.note else 'not tested'})"
     effect = "" if test.effect is None else f"{test.effect:+.1f} sd; "
-    sizes = (f"; {len(bar.cycle)} in {len(bar.group)}" for bar in loops_of(profile, m)[:1] if name == LOOP)
-    return f"{effect}p {p_text(test.p)} / {p_text(test.family_wise)}{''.join(sizes)}"
+    beside = statistics[name].beside(profile.claims, m.address.layer) if profile.claims and name in statistics else ""
+    return f"{effect}p {p_text(test.p)} / {p_text(test.family_wise)}{beside and f'; {beside}'}"
 
 
 @section("loops", title="Loops", brief=False)

@@ -27,6 +27,7 @@ from todacomm.models.pooling import poolings
 from todacomm.runs.cache.store import Cache, digest_of
 from todacomm.runs.config import Study
 from todacomm.runs.fields import READING
+from todacomm.statistics.layer_statistics import statistics
 from todacomm.statistics.null_models import null_models
 
 OF_A_READING = ("torch", "transformers", "tokenizers", "gguf", "numpy")
@@ -189,10 +190,10 @@ def reading_key(checkpoint: Checkpoint, texts: Texts, study: Study, pooling: str
     )
 
 
-def _foreign_nulls(asked: Asked) -> dict[str, dict[str, str]]:
-    """The digests of the files of null models that are not ours; nothing where there are none, so that keys stay."""
+def _foreign_tests(asked: Asked) -> dict[str, dict[str, str]]:
+    """The digests of the files of null models and statistics that are not ours; nothing where there are none."""
     draws = tuple(null.draw for name in asked.nulls if (null := null_models[name]).draw is not None)
-    found = _foreign(draws) if draws else {}
+    found = _foreign((*draws, *(one.test for one in statistics.values()))) if asked.null_draws else {}
     return {"foreign": found} if found else {}
 
 
@@ -204,7 +205,7 @@ def claims_key(clouds: Mapping[str, str], recipe: Recipe, asked: Asked, groups: 
             "asked": asdict(asked),
             "groups": list(groups) if groups else None,
             "code": code_digest("profiles.intervals_and_nulls"),
-            **_foreign_nulls(asked),
+            **_foreign_tests(asked),
         }
     )
 
