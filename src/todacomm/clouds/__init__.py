@@ -1,4 +1,4 @@
-"""Points → prepared points and the distances between them; files of arrays; CKA, intrinsic dimension."""
+"""Prepare points and compute their distances; read files of arrays; CKA, intrinsic dimension."""
 
 __all__ = [
     "array_files",

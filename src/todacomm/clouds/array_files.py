@@ -1,6 +1,6 @@
-"""Files of arrays → layers: NumPy, safetensors, and tables; pickles are never read.
+"""Read layers from files of arrays: NumPy, safetensors, and tables; pickles are never read.
 
-What a file holds is known from its headers, so that what is no cloud is left out, and what is too large refused, before it is read.
+Headers show what a file holds, so that what is no cloud is left out, and what is too large refused, before reading.
 """
 
 import zipfile
@@ -21,20 +21,20 @@ BROKEN = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, Runtime
 
 
 def suffixes() -> str:
-    """Those of our own kinds of files, no plugin being imported: for help texts."""
+    """The suffixes of our own kinds of files, without importing plugins: for help texts."""
     *most, last = array_formats.ours
     return f"{', '.join(most)} or {last}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """The clouds of a file by name, and of its other arrays why they are none."""
+    """The clouds of a file by name, and why its other arrays are none."""
 
     layers: dict[str, np.ndarray]
     left_out: Mapping[str, str]
 
     def told(self, path: Path) -> str:
-        """What was left out, as a sentence; empty for nothing."""
+        """Say what was left out; empty for nothing."""
         if not self.left_out:
             return ""
         listed = "; ".join(f"{name} ({why})" for name, why in self.left_out.items())
@@ -42,7 +42,7 @@ class Found:
 
 
 def read_layers(path: Path, *, only: str | None = None) -> dict[str, np.ndarray]:
-    """The clouds of a file by name, all or ``only`` one; a file that holds one array has one layer, called ``cloud``.
+    """Read the clouds of a file by name, all or ``only`` one; a single array is the layer ``cloud``.
 
     Raises InvalidCloud for a file that is missing, damaged, of another kind, or that holds pickled objects.
     """
@@ -50,10 +50,10 @@ def read_layers(path: Path, *, only: str | None = None) -> dict[str, np.ndarray]
 
 
 def read_clouds(path: Path, *, names: Sequence[str] = (), limit: int | None = None) -> Found:
-    """The clouds of a file, all or those of ``names``, and what was left out.
+    """Read the clouds of a file, all or those of ``names``, and say what was left out.
 
-    Raises TooLarge, before anything is unpacked, for what would take the process beyond ``limit`` bytes; UnknownName and InvalidCloud for
-    a name that is no array, or no cloud.
+    Raises TooLarge, before anything is unpacked, for what would take the process beyond ``limit`` bytes; UnknownName
+    and InvalidCloud for a name that is no array, or no cloud.
     """
     if not path.is_file():
         raise InvalidCloud(f"{path} is not a file; expected {', '.join(array_formats)} with arrays of shape (n, d)")
@@ -84,7 +84,7 @@ def _read(path: Path, kind: str, names: Sequence[str], limit: int | None) -> Fou
 
 
 def chosen(path: Path, held: Mapping[str, Held], names: Sequence[str]) -> list[str]:
-    """The names asked for, or those of all clouds."""
+    """The requested names, or those of all clouds."""
     unknown(path, held, names)
     for name in names:
         if held[name].why_not:

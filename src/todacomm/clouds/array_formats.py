@@ -1,6 +1,6 @@
-"""Kinds of files of arrays, by suffix: NumPy's and safetensors; tables stand in `todacomm.clouds.table_files`.
+"""Kinds of files of arrays, by suffix: NumPy's and safetensors; tables are in `todacomm.clouds.table_files`.
 
-A kind is added by one decorated function that opens a file, which is to say reads its headers; a ValueError or an OSError
+A kind is added by one decorated function that opens a file, that is, reads its headers; a ValueError or an OSError
 means that the file is damaged::
 
     @array_format(".mat", called="MATLAB arrays")
@@ -37,7 +37,7 @@ OF_SAFETENSORS |= {"U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "<u1", "BOOL"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the header of an array says of it; ``kind`` is its type as NumPy writes it, empty for one that NumPy has not."""
+    """The header of an array; ``kind`` is its type in NumPy's notation, empty for others."""
 
     shape: tuple[int, ...]
     kind: str
@@ -45,7 +45,7 @@ class Held:
 
     @property
     def why_not(self) -> str:
-        """Why it is no point cloud; empty where it is one."""
+        """Why the array is no point cloud; empty where it is one."""
         if not self.kind or np.dtype(self.kind).kind not in "fiub":
             return f"of type {self.spoken or self.kind}"
         small = len(self.shape) == 2 and (self.shape[0] < FEWEST_POINTS or self.shape[1] < 1)
@@ -53,16 +53,16 @@ class Held:
 
     @property
     def memory(self) -> int:
-        """The bytes that it takes, read and as the numbers that are measured: float32, else float64."""
+        """Bytes while it is read and converted: as stored, plus as float32 or float64."""
         size = np.dtype(self.kind).itemsize
         return math.prod(self.shape) * (size if self.kind.endswith("f4") else size + 8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """A file whose headers were read: what it says of each array, and how some are read, by their names.
+    """A file whose headers were read: the header of each array, and how to read some of them.
 
-    ``left_out`` are parts, by name, that can be no array, and why.
+    ``left_out``: name → why this part can be no array.
     """
 
     held: Mapping[str, Held]
@@ -72,7 +72,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class ArrayFormat:
-    """A kind of file: its ``suffix``, how it is ``opened``, and what a damaged one was ``called`` in the message."""
+    """A kind of file: its ``suffix``, how to open it, and its name in messages."""
 
     suffix: str
     opened: Callable[[Path], Opened]
@@ -98,7 +98,7 @@ def array_format(*suffixes: str, called: str) -> Callable[[Callable[[Path], Open
 
 @array_format(".npy", called="NumPy arrays")
 def npy(path: Path) -> Opened:
-    """One array."""
+    """Open a single array."""
     with path.open("rb") as file:
         held = {CLOUD: npy_header(file)}
     return Opened(held, lambda names: ((name, np.load(path, allow_pickle=False)) for name in names))
@@ -106,7 +106,7 @@ def npy(path: Path) -> Opened:
 
 @array_format(".npz", called="NumPy arrays")
 def npz(path: Path) -> Opened:
-    """An archive of arrays."""
+    """Open an archive of arrays."""
 
     def read(names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
         with np.load(path, allow_pickle=False) as file:
@@ -117,9 +117,9 @@ def npz(path: Path) -> Opened:
 
 
 def npy_header(file: Any) -> Held:
-    """What the header of a ``.npy`` file says; nothing behind it is read."""
+    """Read the header of a ``.npy`` file and nothing else."""
     version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):  # the third is for names of fields beyond Latin letters
+    if version not in ((1, 0), (2, 0)):  # version 3 is for field names beyond Latin letters
         return Held((), "", "structured array")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
@@ -143,7 +143,7 @@ def npz_headers(path: Path) -> Iterator[tuple[str, Held]]:
 
 @array_format(".safetensors", called="safetensors with NumPy types")
 def safetensors(path: Path) -> Opened:
-    """Tensors by name; bfloat16 becomes the float32 that has the same value."""
+    """Open tensors by name; bfloat16 becomes the float32 of equal value."""
     from safetensors import safe_open
 
     held = dict(safetensors_headers(path))
@@ -172,7 +172,7 @@ def safetensors_headers(path: Path) -> Iterator[tuple[str, Held]]:
 
 
 def brain_floats(path: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """A bfloat16 tensor as float32, exactly: the same bits, and as many zeros."""
+    """Convert a bfloat16 tensor to float32, exactly: the same bits, then zeros."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         start, stop = json.loads(file.read(length))[name]["data_offsets"]

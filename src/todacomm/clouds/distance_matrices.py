@@ -1,7 +1,7 @@
-"""Distances that are handed over → condensed, in `scipy.spatial.distance.pdist` order, or an InvalidInput that says what is wrong.
+"""Check and condense given distances to `scipy.spatial.distance.pdist` order.
 
-A matrix may have rounding in its diagonal, its symmetry and below zero: up to ``TAKEN`` of its largest distance it is evened out, with a
-warning where it is more than rounding of its type.
+Rounding in the diagonal, in the symmetry and below zero is corrected up to ``TAKEN`` of the largest distance, with a
+warning where it exceeds the rounding of the type.
 """
 
 import math
@@ -23,7 +23,7 @@ SMALLEST, LARGEST = 2.0**-60, 2.0**126  # largest distances whose neighbours flo
 
 
 def array_of_distances(given: Any, *, fewest: int = 1) -> np.ndarray:
-    """A square matrix, or a vector of all pairs, of real numbers of float32 or float64; what a sparse one lacks is infinite."""
+    """Convert to a square matrix, or a vector of all pairs, of float32 or float64; sparse gaps are infinite."""
     array = array_of(given, absent=np.inf)
     if array.dtype.kind not in NUMBERS:
         raise InvalidInput(f"distances of type {array.dtype}; expected real numbers")
@@ -31,8 +31,8 @@ def array_of_distances(given: Any, *, fewest: int = 1) -> np.ndarray:
         return array
     if array.ndim == 1:
         raise InvalidInput(
-            f"{array.size} distances; expected those of all pairs of n points, n of at least {fewest}: n(n-1)/2 of them, "
-            "as scipy.spatial.distance.pdist gives them, or a square matrix"
+            f"{array.size} distances; expected those of all pairs of n points, n of at least {fewest}: n(n-1)/2 of "
+            "them, as scipy.spatial.distance.pdist gives them, or a square matrix"
         )
     if array.ndim != 2 or array.shape[0] != array.shape[1] or len(array) < fewest:
         raise InvalidInput(f"distances of shape {array.shape}; expected (n, n) with n of at least {fewest}")
@@ -40,13 +40,13 @@ def array_of_distances(given: Any, *, fewest: int = 1) -> np.ndarray:
 
 
 def points_among(pairs: int) -> int:
-    """How many points have so many pairs; 0 where none have."""
+    """The number of points with so many pairs; 0 where there is none."""
     n = (1 + math.isqrt(1 + 8 * pairs)) // 2
     return n if n * (n - 1) // 2 == pairs else 0
 
 
 def condensed_of(array: np.ndarray, *, infinite: bool) -> Float64[np.ndarray, " pairs"]:
-    """The distances of a matrix or a vector of `array_of_distances`, evened out; ``infinite`` where they may be."""
+    """Condense and correct the output of `array_of_distances`; ``infinite`` allows infinity."""
     refuse_undefined(array, infinite=infinite)
     finite = np.abs(array[np.isfinite(array)])
     largest, rounding = float(finite.max(initial=0.0)), ROUNDING[array.dtype]
@@ -58,21 +58,21 @@ def condensed_of(array: np.ndarray, *, infinite: bool) -> Float64[np.ndarray, " 
     if below > TAKEN * largest:
         count, first = int((pairs < 0).sum()), pair_at(int(pairs.argmin()), pairs.size)
         raise InvalidInput(
-            f"{count} distances are negative, the least is {-below:.6g} at {first}; expected 0 or more. Similarities are no "
-            "distances: take 1 - similarity, say"
+            f"{count} distances are negative, the least is {-below:.6g} at {first}; expected 0 or more. Similarities "
+            "are no distances: take 1 - similarity, say"
         )
     if max(below, uneven) > rounding * largest:
         what = place if uneven >= below else f"the least distance is {-below:.3g}"
         warnings.warn(
-            f"distances are made symmetric, with 0 on the diagonal and none below 0: {what}, within {TAKEN:g} of the largest, "
-            f"{largest:.6g}",
+            f"distances are made symmetric, with 0 on the diagonal and none below 0: {what}, within {TAKEN:g} of the "
+            f"largest, {largest:.6g}",
             stacklevel=5,
         )
     return np.maximum(pairs, 0.0)
 
 
 def refuse_undefined(array: np.ndarray, *, infinite: bool) -> None:
-    """Raise InvalidInput for NaN, and for infinity but where an edge may never come."""
+    """Raise InvalidInput for NaN, and for infinity unless allowed."""
     wrong = np.isnan(array) if infinite else ~np.isfinite(array)
     if not wrong.any():
         return
@@ -86,14 +86,15 @@ def refuse_undefined(array: np.ndarray, *, infinite: bool) -> None:
 
 
 def of_matrix(matrix: Square, largest: float) -> tuple[Float64[np.ndarray, " pairs"], float, str]:
-    """The mean of both sides of the diagonal, how far they and the diagonal are from what they should be, and where."""
+    """The mean of both triangles, the largest violation of symmetry or zero diagonal, and where it is."""
     wide = matrix.astype(np.float64, copy=False)
     diagonal = np.abs(wide.diagonal())
     k = int(diagonal.argmax())
     if diagonal[k] > TAKEN * largest or (not largest and diagonal[k]):
         raise InvalidInput(
-            f"distances must not be negative, and the diagonal must be zero: [{k}, {k}] is {matrix[k, k]}, and the largest "
-            f"distance is {largest:.6g}. Where it is rounding, np.fill_diagonal(D, 0); similarities are no distances"
+            f"distances must not be negative, and the diagonal must be zero: [{k}, {k}] is {matrix[k, k]}, and the "
+            f"largest distance is {largest:.6g}. Where it is rounding, np.fill_diagonal(D, 0); similarities are no "
+            "distances"
         )
     upper = np.triu_indices(len(matrix), 1)
     above, below = wide[upper], wide.T[upper]
@@ -105,7 +106,8 @@ def of_matrix(matrix: Square, largest: float) -> tuple[Float64[np.ndarray, " pai
     told = f"[{i}, {j}] is {matrix[i, j]} but [{j}, {i}] is {matrix[j, i]}"
     if uneven > TAKEN * largest:
         raise InvalidInput(
-            f"distances are not symmetric: {told}. Where both directions mean the same, give (D + D.T) / 2, or np.minimum(D, D.T)"
+            f"distances are not symmetric: {told}. Where both directions mean the same, give (D + D.T) / 2, or "
+            "np.minimum(D, D.T)"
         )
     on = f"[{k}, {k}] is {matrix[k, k]}"
     return (
@@ -116,15 +118,15 @@ def of_matrix(matrix: Square, largest: float) -> tuple[Float64[np.ndarray, " pai
 
 
 def pair_at(place: int, pairs: int) -> list[int]:
-    """The two points of a place of a condensed vector."""
+    """The two points at an index of a condensed vector."""
     i, j = (side[place] for side in np.triu_indices(points_among(pairs), 1))
     return [int(i), int(j)]
 
 
 def compact(condensed: Condensed) -> Condensed:
-    """The distances in float32; those beyond its range in float64, with the digits that float32 would keep.
+    """Convert distances to float32; beyond its range to float64, with the digits of float32.
 
-    A power of two carries them into the range and back, so that a cloud of any size gives the same diagram but for the unit.
+    A power of two moves them into the range and back, so that diagrams scale exactly with the unit.
     """
     if condensed.dtype == np.float32:
         return condensed
@@ -139,7 +141,7 @@ def compact(condensed: Condensed) -> Condensed:
 
 
 def are_distances(points: Shaped[np.ndarray, "n d"]) -> bool:
-    """Whether an array that was given as points looks like distances: square, symmetric, a diagonal of zeros, none negative."""
+    """Whether an array given as points looks like distances: square, symmetric, non-negative, zero diagonal."""
     n, d = points.shape
     if n != d or n < 3 or points.dtype.kind not in NUMBERS:
         return False
@@ -154,10 +156,10 @@ def are_distances(points: Shaped[np.ndarray, "n d"]) -> bool:
 
 
 def warn_of_distances(points: Shaped[np.ndarray, "n d"], remedy: str) -> None:
-    """Say that an array given as points looks like distances; ``remedy`` is what they want to be given as."""
+    """Warn that points look like distances; ``remedy`` says how to give distances."""
     if are_distances(points):
         warnings.warn(
-            f"the {len(points)} points in {points.shape[1]} dimensions look like a matrix of distances (symmetric, with a zero diagonal), "
-            f"but are measured as points; {remedy} measures them as distances",
+            f"the {len(points)} points in {points.shape[1]} dimensions look like a matrix of distances (symmetric, "
+            f"with a zero diagonal), but are measured as points; {remedy} measures them as distances",
             stacklevel=4,
         )

@@ -1,8 +1,8 @@
-"""Points → the distances between them, each pair once: condensed float32 in the order of `scipy.spatial.distance.pdist`.
+"""Compute the distances between points: condensed float32 in the order of `scipy.spatial.distance.pdist`.
 
-All pairs come from one blocked float64 product, |x|² + |y|² − 2x·y, on points moved to their mean. Where the subtraction
-would show in float32 the pair is measured again by the difference of its points, so that every distance is right to one
-unit in the last place of float32 (2⁻²³, 1.2e-7 of itself) and equal points are at distance 0 exactly.
+All pairs come from one blocked float64 product, |x|² + |y|² − 2x·y, on centred points. Where the subtraction would show
+in float32, the pair is measured again by the difference of its points, so that every distance is right to one unit in
+the last place of float32 (2⁻²³, relative 1.2e-7) and equal points are at distance 0 exactly.
 """
 
 from collections.abc import Callable
@@ -19,24 +19,24 @@ from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.recipe import DISTANCES
 
 Points = Float[np.ndarray, "n k"]
-Condensed = Float[np.ndarray, " pairs"]  # float32; pair (i, j), i < j, stands at n·i − i(i+1)/2 + j − i − 1
+Condensed = Float[np.ndarray, " pairs"]  # float32; pair (i, j), i < j, has index n·i − i(i+1)/2 + j − i − 1
 Pairs = Int[np.ndarray, " m"]
 Row = TypeVar("Row", int, Int[np.ndarray, " m"])
 
 BLOCK = 128  # rows of a product: fewer are slow, more leave the cache
-WIDE = 2.0**400  # a number beyond it, or below its inverse: float64 may not hold a square
-LARGE = 2.0**40  # a range of coordinates beyond it, or below its inverse: float32 may not hold a square
-CHUNK = 2**18  # distances looked at in one go where all are looked at
-SAMPLE = 2**16  # distances that say where the median is about
-MANY = 1 / 16  # with this share of a block to measure again, all of it is measured by differences
+WIDE = 2.0**400  # beyond it, or below its inverse, float64 may not hold a square
+LARGE = 2.0**40  # beyond this range of coordinates, or below its inverse, float32 may not hold a square
+CHUNK = 2**18  # distances in one pass over all
+SAMPLE = 2**16  # distances that bracket the median
+MANY = 1 / 16  # with this fraction of a block to measure again, all of it is measured by differences
 
 
 def pairwise(points: np.ndarray, distance: str = "euclidean") -> Condensed:
-    """The distances between points, an (n, k) array of numbers, condensed to n(n−1)/2 float32.
+    """Compute the distances between points, an (n, k) array, condensed to n(n−1)/2 float32.
 
-    ``euclidean``, or ``cosine``: 1 − cos of the angle at the origin, half the squared distance of the unit vectors; an angle
-    below the rounding of float64 is 0. Distances beyond the range of float32 come as float64, with the digits of float32. Memory is
-    that of the result, one copy of the points, and a block of 128 n float64.
+    ``euclidean``, or ``cosine``: 1 − cos of the angle at the origin, half the squared distance of the unit vectors; an
+    angle below the rounding of float64 is 0. Distances beyond the range of float32 come as float64, with the digits of
+    float32. Memory is that of the result, one copy of the points, and a block of 128 n float64.
 
     Raises InvalidInput for what is not finite, for a point at the origin (cosine), and for distances beyond float64.
     """
@@ -51,7 +51,7 @@ def pairwise(points: np.ndarray, distance: str = "euclidean") -> Condensed:
 
 
 def checked_points(points: Any) -> Points:
-    """The points as float64 rows of numbers, or an InvalidInput that says what they are not."""
+    """Convert points to float64 rows, or raise InvalidInput."""
     array = array_of(points)
     if array.ndim != 2 or not array.size or array.dtype.kind not in NUMBERS:
         raise InvalidInput(
@@ -73,9 +73,9 @@ def few(n: int, k: int) -> bool:
 
 
 def within_reach(points: Points) -> tuple[Points, int]:
-    """The points over a power of two, and which, so that squares of their differences are far from the ends of float64 and float32.
+    """Divide points by a power of two so that squares of differences fit float64 and float32; return both.
 
-    The points themselves, and 0, where they are so already.
+    Points that fit already are returned with exponent 0.
     """
     lowest, highest = points.min(axis=0), points.max(axis=0)
     with np.errstate(over="ignore"):
@@ -89,12 +89,12 @@ def within_reach(points: Points) -> tuple[Points, int]:
 
 
 def rescaled(distances: Shaped[np.ndarray, " m"], exponent: int) -> Condensed:
-    """float32 distances times a power of two: still float32 where that is in its range. Raises InvalidInput beyond float64."""
+    """Multiply float32 distances by a power of two, in float32 if its range allows. Raises InvalidInput."""
     return compact(times(distances.astype(np.float64), exponent)) if exponent else distances
 
 
 def times(distances: Float[np.ndarray, " m"], exponent: int) -> Float[np.ndarray, " m"]:
-    """float64 distances times a power of two; InvalidInput beyond float64."""
+    """Multiply float64 distances by a power of two. Raises InvalidInput beyond float64."""
     with np.errstate(over="ignore"):
         found = np.ldexp(distances, exponent)
     if not np.isfinite(found).all():
@@ -103,7 +103,7 @@ def times(distances: Float[np.ndarray, " m"], exponent: int) -> Float[np.ndarray
 
 
 def in_double(points: np.ndarray, distance: str) -> Float[np.ndarray, " pairs"]:
-    """The distances between points in float64, by differences: as `pairwise`, but for the precision."""
+    """Compute distances in float64 by differences: as `pairwise`, but for the precision."""
     array = checked_points(points)
     if distance == "cosine":
         return np.maximum(pdist(rows_of_one_size(array), "cosine"), 0.0)  # rounding gives -1e-16
@@ -112,17 +112,18 @@ def in_double(points: np.ndarray, distance: str) -> Float[np.ndarray, " pairs"]:
 
 
 def unit_rows(points: Points) -> Points:
-    """Each point over its norm; InvalidInput where one stands at the origin."""
+    """Divide each point by its norm; InvalidInput for one at the origin."""
     rows = rows_of_one_size(points)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def rows_of_one_size(points: Points) -> Points:
-    """The points, each over a power of two where squares would leave float64; InvalidInput where one stands at the origin."""
+    """Scale each point by a power of two where squares would leave float64; InvalidInput for one at the origin."""
     largest = np.abs(points).max(axis=1, keepdims=True)
     if not largest.all():
         raise InvalidInput(
-            f"{int((largest == 0).sum())} points stand at the origin, where the cosine distance is undefined; remove them"
+            f"{int((largest == 0).sum())} points stand at the origin, where the cosine distance is undefined; remove "
+            "them"
         )
     extreme = largest.max() >= WIDE or largest.min() <= 1 / WIDE
     return np.ldexp(points, -np.frexp(largest)[1]) if extreme else points
@@ -133,7 +134,7 @@ def rows_of_one_size(points: Points) -> Points:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What is made of squared distances: in place for the many, in float64 for those measured again, 0 up to ``rounding``."""
+    """How squared distances become distances: in place, exactly in float64, and 0 up to ``rounding``."""
 
     of_many: Callable[[Condensed], object]
     of_few: Callable[[np.ndarray], np.ndarray]
@@ -141,7 +142,7 @@ class Measure:
 
 
 def angular(k: int) -> Measure:
-    """1 − cos of unit vectors in k dimensions: half of the square, 0 where two vectors differ by their rounding."""
+    """1 − cos of unit vectors in k dimensions: half the square, 0 within rounding."""
     return Measure(
         lambda found: np.multiply(found, 0.5, out=found), lambda squares: squares / 2, ((k + 8) * 2.0**-53) ** 2
     )
@@ -151,7 +152,7 @@ EUCLIDEAN = Measure(lambda found: np.sqrt(found, out=found), np.sqrt)
 
 
 def blocked(points: Points, measure: Measure, *, block: int = BLOCK) -> Condensed:
-    """The distances by products of ``block`` rows with all later ones, written straight into the result."""
+    """Compute distances by products of ``block`` rows with all later ones, written into the result."""
     n, k = points.shape
     found = np.empty(n * (n - 1) // 2, dtype=np.float32)
     right = lifted(points)
@@ -168,7 +169,7 @@ def blocked(points: Points, measure: Measure, *, block: int = BLOCK) -> Condense
 
 
 def lifted(points: Points) -> Float[np.ndarray, "n k_and_2"]:
-    """Rows (x, 1, |x|²) of the points moved to their mean: |x − y|² is (−2x, |x|², 1)·(y, 1, |y|²)."""
+    """Rows (x, 1, |x|²) of centred points: |x − y|² is (−2x, |x|², 1)·(y, 1, |y|²)."""
     n, k = points.shape
     rows = np.empty((n, k + 2))
     np.subtract(points, points.mean(axis=0), out=rows[:, :k])
@@ -188,12 +189,12 @@ def cancelled(k: int) -> float:
 
 
 def start_of(row: Row, n: int) -> Row:
-    """Where the pairs (row, row+1), (row, row+2), … begin."""
+    """The index of the first of the pairs (row, row+1), (row, row+2), …"""
     return n * row - row * (row + 1) // 2
 
 
 def write_upper(block: Float[np.ndarray, "b m"], out: Condensed) -> None:
-    """Row r of the block from column r on, one after the other."""
+    """Write row r of the block from column r on, one after the other."""
     start = 0
     for r, row in enumerate(block):
         end = start + len(row) - r
@@ -202,7 +203,7 @@ def write_upper(block: Float[np.ndarray, "b m"], out: Condensed) -> None:
 
 
 def finish(found: Condensed, points: Points, measure: Measure, *, rows: tuple[int, int], limit: np.float32) -> None:
-    """Squares to distances, in place; those below ``limit`` from the points themselves."""
+    """Turn squares into distances in place; measure those below ``limit`` from the points themselves."""
     if not found.size or found.min() >= limit:
         measure.of_many(found)
         return
@@ -217,7 +218,7 @@ def finish(found: Condensed, points: Points, measure: Measure, *, rows: tuple[in
 
 
 def exact(squares: Float[np.ndarray, "*m"], measure: Measure) -> Float[np.ndarray, "*m"]:
-    """The distances of squares in float64."""
+    """The distances of squares, in float64."""
     return measure.of_few(np.where(squares <= measure.rounding, 0.0, squares) if measure.rounding else squares)
 
 
@@ -236,19 +237,19 @@ def squared_differences(points: Points, i: Pairs, j: Pairs) -> Float[np.ndarray,
 
 
 def rows_and_columns(indices: Int[np.ndarray, " m"], n: int) -> tuple[Pairs, Pairs]:
-    """The pairs i < j that stand at these places of a condensed vector of n points."""
+    """The pairs i < j at these indices of a condensed vector of n points."""
     starts = start_of(np.arange(n - 1), n)
     i = np.searchsorted(starts, indices, side="right") - 1
     return i, indices - starts[i] + i + 1
 
 
 def median(condensed: Condensed) -> float:
-    """The median of the distances, 0 of none: the scale of a cloud."""
+    """The median distance, 0 without distances."""
     if not condensed.size:
         return 0.0
     half = condensed.size // 2
     values, below = about_the_middle(condensed) if condensed.size > 4 * CHUNK else (condensed, 0)
-    if not 0 < half - below < values.size:  # the sample has misled
+    if not 0 < half - below < values.size:  # the sample was misleading
         values, below = condensed, 0
     parted = np.partition(values, half - below)
     upper = float(parted[half - below])
@@ -256,7 +257,7 @@ def median(condensed: Condensed) -> float:
 
 
 def about_the_middle(condensed: Condensed) -> tuple[Condensed, int]:
-    """The distances in an interval that holds the median, by a sample, and how many are below it: no copy of the others."""
+    """The distances in an interval around the median, found by a sample, and how many are below it."""
     sample = np.sort(condensed[:: condensed.size // SAMPLE])
     low, high = sample[int(0.49 * sample.size)], sample[int(0.51 * sample.size)]
     parts = [condensed[start : start + CHUNK] for start in range(0, condensed.size, CHUNK)]

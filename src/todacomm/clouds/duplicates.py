@@ -1,7 +1,7 @@
-"""Which points are the same: decided here, for everything that counts points or looks for neighbours.
+"""Decide which points are duplicates, for everything that counts points or searches neighbours.
 
-Points are one where chains of steps lead from one to the other, none longer than ``SAME`` of the median distance, or than the rounding of the
-numbers that came: copies that went through batches of other shapes differ by that. See docs/decisions/004 and 023.
+Points are one where chains of steps connect them, none longer than ``SAME`` of the median distance, or than the
+rounding of the raw numbers: copies from batches of other shapes differ by that. See docs/decisions/004 and 023.
 """
 
 from collections.abc import Sequence
@@ -24,34 +24,34 @@ Labels = Int[np.ndarray, " n"]
 Indices = Int[np.ndarray, " m"]
 
 SAME = 1e-6  # of the median distance
-BORDER = 1e-6  # a float32 distance within this of a limit is measured again in float64
+BORDER = 1e-6  # a float32 distance this close to a limit is measured again in float64
 PLACES = 4  # units in the last place that copies may be apart
 SAMPLE = 200  # points whose median distance is the scale
-ENOUGH = 10  # kinds of points whose distances say what the scale is, however many copies there are
+ENOUGH = 10  # unique points that suffice for the scale, however many copies there are
 DIRECTIONS = 4
 
 
 def rounding_of(points: Points, dtype: np.dtype) -> float:
-    """How far copies of a point may be apart by the rounding of ``dtype``, in which these points came."""
+    """How far copies of a point may be apart by the rounding of ``dtype``, their raw precision."""
     squares = np.einsum("ij,ij->i", points, points)
     return PLACES * float(np.finfo(dtype).eps) * float(np.sqrt(squares.mean()))
 
 
 def kinds_of(centred: Points, *, rounding: float) -> Labels:
-    """The label 0 … k-1 of the distinct point that each point is, in the order in which they first stand there.
+    """Label each point 0 … k-1 by its unique point, in order of first appearance.
 
-    ``centred`` are points about their mean, of a size whose squares float64 holds.
+    ``centred`` are centred points, of a size whose squares float64 holds.
     """
     return linked(centred, within=max(SAME * scale_of(centred), rounding))
 
 
 def firsts_of(kinds: Labels) -> Indices:
-    """The index of the first point of each kind, ascending."""
+    """The index of the first point of each label, ascending."""
     return np.sort(np.unique(kinds, return_index=True)[1])
 
 
 def scale_of(centred: Points) -> float:
-    """About the median distance between points that are not the same."""
+    """The approximate median distance between different points."""
     largest = float(np.sqrt(np.einsum("ij,ij->i", centred, centred).max()))
     firsts = firsts_of(linked(centred, within=SAME * largest))
     apart = centred[firsts] if ENOUGH <= len(firsts) < len(centred) else centred
@@ -60,7 +60,7 @@ def scale_of(centred: Points) -> float:
 
 
 def kinds_among(condensed: Condensed, n: int) -> Labels:
-    """`kinds_of` points of which there are only distances."""
+    """Compute `kinds_of` from distances alone."""
     if n < 2:
         return np.zeros(n, dtype=np.int64)
     coarse = joined_within(condensed, n, SAME * float(condensed.max()))
@@ -70,7 +70,7 @@ def kinds_among(condensed: Condensed, n: int) -> Labels:
 
 
 def told_apart(kinds: Sequence[Labels]) -> Indices:
-    """Of rows that are points of several clouds, those that are no copy in all of them, ascending."""
+    """Rows that are not copies in all of several clouds at once, ascending."""
     beside = np.stack(kinds)
     distinct = any(len(np.unique(row)) == len(row) for row in kinds)
     return np.arange(beside.shape[1]) if distinct else np.sort(np.unique(beside, axis=1, return_index=True)[1])
@@ -80,7 +80,7 @@ def told_apart(kinds: Sequence[Labels]) -> Indices:
 
 
 def linked(points: Points, *, within: float) -> Labels:
-    """`distinct`, without the distances of points that some directions tell apart."""
+    """Compute `distinct`, skipping distances of points that some direction separates."""
     labels, group = np.arange(len(points)), np.zeros(len(points), dtype=np.int64)
     slack = within * (1 + BORDER) + 2.0**-50 * points.shape[1] * float(np.abs(points).max(initial=0.0))
     rng = np.random.default_rng(0)
@@ -96,7 +96,7 @@ def linked(points: Points, *, within: float) -> Labels:
 
 
 def split(group: Labels, along: Float[np.ndarray, " n"], within: float) -> Labels:
-    """The groups, cut where a step along one direction is longer than ``within``."""
+    """Split groups where a step along one direction is longer than ``within``."""
     order = np.lexsort((along, group))
     apart = (np.diff(group[order]) > 0) | (np.diff(along[order]) > within)
     found = np.empty_like(group)
@@ -105,7 +105,7 @@ def split(group: Labels, along: Float[np.ndarray, " n"], within: float) -> Label
 
 
 def firsts_within(points: Points, within: float) -> Labels:
-    """For each point the index of the first of its kind."""
+    """For each point the index of the first of its duplicates."""
     steps = points - points[0]
     if float(np.sqrt(np.einsum("ij,ij->i", steps, steps).max())) <= within:
         return np.zeros(len(points), dtype=np.int64)
@@ -114,15 +114,15 @@ def firsts_within(points: Points, within: float) -> Labels:
 
 
 def distinct(condensed: Condensed, points: Points, *, within: float) -> Labels:
-    """Labels 1 … k of the distinct points: chains of steps no longer than ``within`` make one.
+    """Label unique points 1 … k: chains of steps no longer than ``within`` make one.
 
-    The steps are those of the points in float64. A label is new where the first point of its kind stands.
+    Steps are measured in float64. Labels are in order of first appearance.
     """
     return in_order(joined_within(condensed, len(points), within, points)) + 1
 
 
 def joined_within(condensed: Condensed, n: int, within: float, points: Points | None = None) -> Labels:
-    """For each of n points the first of its kind; steps about as long as the limit are measured again where there are points."""
+    """For each of n points the first of its duplicates; steps near the limit are measured again, given points."""
     labels = np.arange(n)
     if not condensed.size or condensed.min() > within * (1 + BORDER):
         return labels
@@ -140,7 +140,7 @@ def joined_within(condensed: Condensed, n: int, within: float, points: Points | 
 
 
 def joined(labels: Labels, i: Indices, j: Indices) -> Labels:
-    """The labels once the kinds of the points i and j are one: that of the lowest."""
+    """Merge the labels of the points i and j: the lower one stays."""
     while (apart := labels[i] != labels[j]).any():
         i, j = i[apart], j[apart]
         kind = np.arange(len(labels))
@@ -152,7 +152,7 @@ def joined(labels: Labels, i: Indices, j: Indices) -> Labels:
 
 
 def in_order(labels: Labels) -> Labels:
-    """Labels that are the first of each kind, as 0 … k-1."""
+    """Renumber labels, each the first of its kind, as 0 … k-1."""
     return np.unique(labels, return_inverse=True)[1]
 
 

@@ -1,4 +1,4 @@
-"""Cloud → intrinsic dimension by the ratio of the distances to the two nearest neighbours."""
+"""Estimate the intrinsic dimension of a cloud from the distances to the two nearest neighbours."""
 
 import math
 from typing import Any
@@ -14,18 +14,19 @@ from todacomm.core.threads import one_thread
 
 Points = Float[np.ndarray, "n d"]
 Ratios = Float[np.ndarray, " n"]
-TIES = 1e-9  # neighbours whose distances differ by less, relatively, are equally far
+TIES = 1e-9  # relative: neighbours are equally far where their distances differ by less
 FEWEST = 10  # ratios to fit a line through
 
 
 @one_thread
 def two_nn(points: Any, *, discard: float = 0.1) -> float:
-    """The TwoNN estimate of the intrinsic dimension of a cloud; the largest ``discard`` of the ratios are left out.
+    """Estimate the intrinsic dimension by TwoNN, without the largest ``discard`` of the ratios.
 
-    The ratio of the distances to the second and the first neighbour follows a Pareto law whose exponent is the dimension: the slope,
-    through the origin, of −log(1 − F) over log ratio. Points that are the same (`todacomm.clouds.duplicates`) are one. Raises
-    InvalidInput for what are no points, InvalidCloud where most points have two equally near neighbours, as on a lattice or a circle of equal steps: the law is one
-    of random points. Facco et al. 2017, https://doi.org/10.1038/s41598-017-11873-y
+    The ratio of the distances to the second and the first neighbour follows a Pareto law whose exponent is the
+    dimension: the slope, through the origin, of −log(1 − F) over log ratio. Duplicates (`todacomm.clouds.duplicates`)
+    count once. Raises InvalidInput for what are no points, InvalidCloud where most points have two equally near
+    neighbours, as on a lattice: the law holds for random points. Facco et al. 2017,
+    https://doi.org/10.1038/s41598-017-11873-y
     """
     if not 0 <= discard < 1:
         raise InvalidInput(f"a discarded share of {discard}; expected 0 or more and less than 1")
@@ -37,14 +38,14 @@ def two_nn(points: Any, *, discard: float = 0.1) -> float:
 
 
 def undefined(ratios: Ratios) -> str:
-    """Why no dimension can be read from these ratios; empty where one can."""
+    """Why these ratios give no dimension; empty where they do."""
     if len(ratios) < FEWEST:
         return f"{len(ratios)} distinct points; expected {FEWEST} or more"
     ties = float((ratios < 1 + TIES).mean())
     if ties > 0.5:
         return (
-            f"{ties:.0%} of the points have ties, two neighbours equally near, as points in equal steps have; the estimate is for "
-            "points drawn at random. Add noise, or draw a subsample of the points at random"
+            f"{ties:.0%} of the points have ties, two neighbours equally near, as points in equal steps have; the "
+            "estimate is for points drawn at random. Add noise, or draw a subsample of the points at random"
         )
     return ""
 
@@ -55,14 +56,14 @@ def slope(ratios: Ratios, discard: float) -> float:
     kept = int(n * (1 - discard))
     x = np.log(np.sort(ratios)[:kept])
     share = np.arange(1, kept + 1) / n
-    if share[-1] == 1:  # log 0: the largest ratio has no place on the line
+    if share[-1] == 1:  # log 0: the largest ratio is not on the line
         x, share = x[:-1], share[:-1]
     squares = float(x @ x)
     return float(x @ -np.log1p(-share)) / squares if squares > 0 else math.inf
 
 
 def apart(given: Any) -> Points:
-    """The distinct points about their mean, over a power of two."""
+    """The unique points, centred and divided by a power of two."""
     array = array_of(given)
     near, _ = within_reach(checked_points(array))
     if len(near) < 3:
@@ -72,7 +73,7 @@ def apart(given: Any) -> Points:
 
 
 def nearest_two(rows: Points) -> tuple[Ratios, Ratios]:
-    """The distances of each point to its two nearest neighbours, measured as differences in float64; none of one or two points."""
+    """The distances of each point to its two nearest neighbours, as float64 differences; none for one or two points."""
     if len(rows) < 3:
         return np.empty(0), np.empty(0)
     near = np.argpartition(squared(rows), 1, axis=1)[:, :2]
@@ -91,10 +92,10 @@ def squared(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n n"]:
 
 @one_thread
 def local_dimension(points: Points, *, neighbours: int = 64, centres: int | None = None, seed: int = 0) -> float | None:
-    """The mean TwoNN estimate over neighbourhoods of ``neighbours`` points; None where no neighbourhood gives one.
+    """Average TwoNN over neighbourhoods of ``neighbours`` points; None where no neighbourhood gives a value.
 
-    Each of ``centres`` points, drawn by ``seed`` (all where None), is taken with its nearest neighbours as a cloud of its own. A cloud of
-    fewer points is one neighbourhood.
+    Each of ``centres`` points, drawn by ``seed`` (None: all), is taken with its nearest neighbours as a cloud of its
+    own. A cloud of fewer points is one neighbourhood.
     """
     rows = apart(points)
     size = min(neighbours, len(rows))
@@ -117,6 +118,6 @@ def local_dimension(points: Points, *, neighbours: int = 64, centres: int | None
 
 
 def _of_neighbourhood(first: Ratios, second: Ratios) -> float | None:
-    """The estimate from the squared distances to the two nearest neighbours; None where it is undefined."""
+    """The estimate from squared distances to the two nearest neighbours; None where undefined."""
     ratios = np.sqrt(second[first > 0] / first[first > 0])
     return None if undefined(ratios) else slope(ratios, 0.1)

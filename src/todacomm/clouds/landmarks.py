@@ -1,9 +1,10 @@
-"""Points → a few of them that no point is far from, and how far: maxmin (farthest point) landmarks.
+"""Choose maxmin (farthest point) landmarks, with their covering radius.
 
-Each landmark is the point farthest from those chosen before (Gonzalez 1985, https://doi.org/10.1016/0304-3975(85)90224-5).
-When every point is within r of a landmark, moving each point to its landmark changes no distance by more than 2r, and so no
-persistence diagram of the Rips filtration by more than 2r in the bottleneck distance, in the diameter convention: Chazal, de
-Silva, Oudot 2014, https://doi.org/10.1007/s10711-013-9937-z, theorem 5.2.
+Each landmark is the point farthest from those chosen before (Gonzalez 1985,
+https://doi.org/10.1016/0304-3975(85)90224-5). With every point within r of a landmark, moving points to landmarks
+changes no distance by more than 2r, and so no persistence diagram of the Rips filtration by more than 2r in bottleneck
+distance, in the diameter convention: Chazal, de Silva, Oudot 2014, https://doi.org/10.1007/s10711-013-9937-z,
+theorem 5.2.
 """
 
 from dataclasses import dataclass
@@ -17,12 +18,12 @@ from todacomm.clouds.distances import squared_differences, start_of
 Points = Float[np.ndarray, "n d"]
 Indices = Int[np.ndarray, " m"]
 
-POOL = 1024  # the farthest points, among which landmarks are sought until one outside could be as far
+POOL = 1024  # the farthest points: landmarks are sought among them until one outside could be as far
 CHUNK = 2**18  # products in memory at a time
 
 
 def maxmin_among(condensed: Float[np.ndarray, " pairs"], k: int, first: int) -> tuple[Indices, float]:
-    """`maxmin` by given distances, condensed."""
+    """Compute `maxmin` from condensed distances."""
     nearest, chosen = np.full(points_among(len(condensed)), np.inf), [first]
     while True:
         nearest = np.minimum(nearest, distances_of(condensed, chosen[-1], len(nearest)))
@@ -42,10 +43,10 @@ def distances_of(condensed: Float[np.ndarray, " pairs"], point: int, n: int) -> 
 
 
 def maxmin(points: Points, k: int, first: int) -> tuple[Indices, float]:
-    """The indices of min(k, n) landmarks in the order of choice, and the radius within which every point has one.
+    """Choose min(k, n) landmarks; return their indices in order of choice, and the covering radius.
 
-    ``points`` are (n, d), distances Euclidean. The first landmark is given; ties go to the lowest index. Time is that of n·k
-    products of d terms, memory O(n) beside one float64 copy of the points.
+    ``points`` are (n, d), distances Euclidean. The first landmark is given; ties go to the lowest index. Time is that
+    of n·k products of d terms, memory O(n) beside one float64 copy of the points.
     """
     cover = Cover.of(points, first)
     chosen = [first]
@@ -56,9 +57,9 @@ def maxmin(points: Points, k: int, first: int) -> tuple[Indices, float]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cover:
-    """The landmark nearest to each point, and the square of its distance: minus infinity for a landmark itself.
+    """The nearest landmark of each point, and its squared distance: minus infinity for a landmark itself.
 
-    Squares no larger than their ``rounding`` count as 0, so that copies of a landmark are alike.
+    Squares up to ``rounding`` count as 0, so that copies of a landmark are alike.
     """
 
     points: Points
@@ -69,7 +70,7 @@ class Cover:
 
     @classmethod
     def of(cls, points: Points, first: int) -> "Cover":
-        """The cover by one landmark."""
+        """Cover the points by one landmark."""
         moved = near_origin(points)
         norms = np.einsum("ij,ij->i", moved, moved)
         rounding = 6 * (points.shape[1] + 2) * 2.0**-53 * float(norms.max())  # as in distances.cancelled
@@ -79,10 +80,10 @@ class Cover:
         return cover
 
     def extended(self, most: int) -> list[int]:
-        """The next landmarks, from one to ``most`` of them; the cover is brought up to date.
+        """Choose the next landmarks, one to ``most``, and update the cover.
 
-        They are sought among the farthest points. Distances to the landmarks only shrink, so that as long as one of
-        these is as far as the nearest of them was at the start, no other point can be farther.
+        They are sought among the farthest points. Distances to landmarks only shrink, so as long as one of these is as
+        far as the nearest of them was at the start, no other point can be farther.
         """
         size = min(POOL, len(self.squares))
         bar = np.partition(self.squares, -size)[-size]
@@ -100,7 +101,7 @@ class Cover:
         return chosen
 
     def refresh(self, chosen: Indices) -> None:
-        """Let every point know of new landmarks."""
+        """Update every point's nearest landmark with new ones."""
         to_landmarks = -2 * self.points[chosen].T
         step = max(1, CHUNK // len(chosen))
         for start in range(0, len(self.points), step):
@@ -113,7 +114,7 @@ class Cover:
             self.squares[here][closer], self.nearest[here][closer] = least[closer], chosen[best[closer]]
 
     def shown(self, squares: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
-        """The squares, those that may be rounding alone set to 0 in place."""
+        """Set squares within rounding to 0, in place."""
         squares[squares <= self.rounding] = 0
         return squares
 
@@ -123,8 +124,9 @@ class Cover:
 
 
 def near_origin(points: Points) -> Points:
-    """A float64 copy moved so that the mean is near the origin: by multiples of a power of two, which keep whole numbers
-    exact, so that ties stay ties.
+    """A float64 copy shifted so that the mean is near the origin.
+
+    The shift is a multiple of a power of two, which keeps whole numbers exact and ties equal.
     """
     mean = points.mean(axis=0, dtype=np.float64)
     moved = np.subtract(points, mean, dtype=np.float64)

@@ -1,8 +1,7 @@
-"""Points → their principal components, by the symmetric eigenproblem of the smaller side, with the SVD as a fallback.
+"""Project on principal components by the symmetric eigenproblem of the smaller side, with the SVD as fallback.
 
 The products of the n centred points make an (n, n) matrix, those of their d coordinates a (d, d) one; the smaller is
-solved. Squaring leaves an eigenvalue right to the rounding of the largest: where components that weak are asked for, the
-SVD finds them.
+solved. Squaring leaves eigenvalues right to the rounding of the largest; for weaker components the SVD is used.
 """
 
 import numpy as np
@@ -18,11 +17,10 @@ SMALL = 400  # below so many rows LAPACK's divide and conquer is faster than a r
 
 
 def project(points: Points, components: int | None, *, centred: bool = False) -> tuple[Float[np.ndarray, "n k"], float]:
-    """The points on their first principal components, and the share of the variance that these keep.
+    """Project on the first principal components; return also the fraction of variance kept.
 
-    The directions come from the centred points (``centred`` says that they are), the points are rotated and not moved. Each
-    direction is turned so that its largest entry is positive. With no more dimensions than ``components`` the points are
-    returned as they are.
+    The directions come from the centred points (``centred``: they are); points are rotated, not moved. The largest
+    entry of each direction is positive. With at most ``components`` dimensions the points are returned unchanged.
     """
     n, d = points.shape
     if components is None or d <= components:
@@ -34,7 +32,7 @@ def project(points: Points, components: int | None, *, centred: bool = False) ->
 
 
 def principal(around: Points, k: int) -> tuple[Float[np.ndarray, "k d"], float]:
-    """The k orthonormal directions of most variance of centred points, most first, and the share that they keep."""
+    """The k orthonormal directions of most variance of centred points, descending, and the fraction they keep."""
     n, d = around.shape
     if k == n:  # centred points: the last direction has no variance
         return by_svd(around, k)
@@ -48,7 +46,7 @@ def principal(around: Points, k: int) -> tuple[Float[np.ndarray, "k d"], float]:
 
 
 def products_of(around: Points) -> Float[np.ndarray, "m m"]:
-    """The scalar products of the points, or of the coordinates where these are fewer: the lower triangle, in Fortran order."""
+    """The scalar products of points, or of coordinates if fewer: the lower triangle, in Fortran order."""
     n, d = around.shape
     return blas.dsyrk(1.0, around.T, trans=int(n < d), lower=1)
 
@@ -64,7 +62,7 @@ def by_eigh(matrix: Float[np.ndarray, "m m"], k: int) -> Pairs:
 
 
 def by_svd(around: Points, k: int) -> tuple[Float[np.ndarray, "k d"], float]:
-    """`principal` by the singular values, which hold what squaring loses."""
+    """Compute `principal` by singular values, which keep what squaring loses."""
     _, singular, directions = scipy.linalg.svd(around, full_matrices=False, check_finite=False)
     squares = singular**2
     return directions[:k], float(squares[:k].sum() / squares.sum()) if squares.any() else 1.0

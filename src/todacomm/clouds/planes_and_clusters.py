@@ -1,8 +1,8 @@
-"""A prepared cloud → what a page shows of it: its points in two planes, and the clusters that H0 sees.
+"""Show a prepared cloud: its points in two planes, and the clusters of H0.
 
-One plane is that of the first two principal components. The other comes from metric multidimensional scaling of exactly the
-distances that are measured, by the majorisation of stress: SMACOF, de Leeuw 1977; Borg and Groenen 2005, chapter 8,
-https://doi.org/10.1007/0-387-28981-X. It starts from the classical solution and not at random, so that equal clouds are shown
+One plane is that of the first two principal components. The other is metric multidimensional scaling of the measured
+distances, by the majorisation of stress: SMACOF, de Leeuw 1977; Borg and Groenen 2005, chapter 8,
+https://doi.org/10.1007/0-387-28981-X. It starts from the classical solution, not at random, so that equal clouds look
 alike.
 """
 
@@ -23,19 +23,19 @@ Indices = Int[np.ndarray, " v"]
 Tree = Float[np.ndarray, "_ 4"]  # as of scipy.cluster.hierarchy
 
 MOST_POINTS = 1000
-ITERATIONS = 60  # of the majorisation at most
-STEADY = 1e-4  # the share of the stress that a step must gain for the next to be taken
-FEWEST, SHARE = 3, 0.02  # of a cluster: points, and of all points
+ITERATIONS = 60  # of the majorisation, at most
+STEADY = 1e-4  # relative decrease of stress below which the iteration stops
+FEWEST, SHARE = 3, 0.02  # least size of a cluster: points, and fraction of all points
 ALONE = -1  # the label of points in no cluster
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clusters:
-    """The components of single linkage that have ``fewest`` points or more, over the widest range of distances at which they are as many.
+    """Single-linkage components of at least ``fewest`` points, over the widest range of distances with as many.
 
-    That range is from ``since`` to ``until``, in the unit of the distances. ``labels`` (n,) are 0 for the largest component, then
-    1 …, and -1 for the points in smaller ones; ``count`` is how many there
-    are: two or more, or one, of all points, where no distance has two, and then ``until`` is infinite.
+    The range is ``since`` to ``until``, in the unit of the distances. ``labels`` (n,) are 0 for the largest component,
+    then 1 …, and -1 in smaller ones. ``count`` is at least 2, or 1 (all points, ``until`` infinite) where no distance
+    has two.
     """
 
     labels: Labels
@@ -47,25 +47,19 @@ class Clusters:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Views:
-    """What is shown of a cloud, v of its points.
+    """Two planes and the clusters of v points of a cloud, in the unit of the distances (cosine: of the points)."""
 
-    ``rows`` are their places in the cloud as it came. ``components`` are the first two principal components of the measured
-    cloud, which hold the share ``variance`` of its variance; ``scaled`` the plane of multidimensional scaling with its
-    ``stress``. Both in the unit of the distances (for cosine, the components in that of the points). ``clusters`` are of all
-    points, ``labels`` (v,) those of the points shown.
-    """
-
-    rows: Indices
-    components: Plane
-    variance: float
-    scaled: Plane
+    rows: Indices  # of the raw cloud
+    components: Plane  # the first two principal components
+    variance: float  # the fraction that they hold
+    scaled: Plane  # multidimensional scaling
     stress: float
-    clusters: Clusters
-    labels: Labels
+    clusters: Clusters  # of all points
+    labels: Labels  # of the points shown
 
 
 def views_of(cloud: PreparedCloud, *, distance: str = "euclidean", most: int = MOST_POINTS) -> Views:
-    """The views of a cloud that was prepared with this ``distance``; of more than ``most`` points, as many, evenly spaced."""
+    """Compute the views of a cloud prepared with this ``distance``, on at most ``most`` evenly spaced points."""
     shown = evenly(len(cloud.points), most)
     points = cloud.points
     components, variance = first_two(points) if points.shape[1] else embedded(cloud.distances)
@@ -77,7 +71,7 @@ def views_of(cloud: PreparedCloud, *, distance: str = "euclidean", most: int = M
 
 
 def evenly(n: int, most: int) -> Indices:
-    """The indices 0 … n-1, or ``most`` of them, evenly spaced, the first and the last among them."""
+    """The indices 0 … n-1, or ``most`` evenly spaced ones, including both ends."""
     return np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(np.int64)
 
 
@@ -85,9 +79,9 @@ def evenly(n: int, most: int) -> Indices:
 
 
 def first_two(points: Points) -> tuple[Plane, float]:
-    """The centred points on their first two principal components, and the share of the variance that these hold.
+    """The first two principal components of centred points, and their fraction of the variance.
 
-    Of points on a line the second is 0 throughout. Turned as `turned` does.
+    For points on a line the second is 0. Oriented by `turned`.
     """
     around = points - points.mean(axis=0)
     directions, share = principal(around, min(2, points.shape[1]))
@@ -95,14 +89,14 @@ def first_two(points: Points) -> tuple[Plane, float]:
 
 
 def embedded(distances: Distances) -> tuple[Plane, float]:
-    """What stands for `first_two` where only distances are known: the classical solution, and its share of the mean square."""
+    """The counterpart of `first_two` for distances: the classical solution and its fraction of the mean square."""
     plane = classical(distances)
     total = float((distances.astype(np.float64) ** 2).sum()) / (2 * len(distances))
     return plane, min(float((plane**2).sum()) / total, 1.0) if total else 1.0
 
 
 def classical(distances: Distances) -> Plane:
-    """The classical solution (Torgerson 1952, https://doi.org/10.1007/BF02288916): the two strongest axes of the doubly centred squares."""
+    """Classical scaling (Torgerson 1952, https://doi.org/10.1007/BF02288916): the two strongest axes."""
     n = len(distances)
     products = -0.5 * distances.astype(np.float64) ** 2
     means = products.mean(axis=0)
@@ -112,10 +106,10 @@ def classical(distances: Distances) -> Plane:
 
 
 def smacof(distances: Distances, start: Plane, *, iterations: int = ITERATIONS) -> tuple[Plane, float]:
-    """Points of the plane whose distances are as near to the given ones as majorisation from ``start`` brings them, and `stress`.
+    """Minimise `stress` in the plane by majorisation from ``start``; return points and stress.
 
-    Each step is a Guttman transform, which never raises Σ (distance - given)². In float32, which moves no point by what can be
-    seen. On principal axes, turned as `turned` does.
+    Each step is a Guttman transform, which never raises Σ (distance - given)². Computed in float32, which is visually
+    exact. On principal axes, oriented by `turned`.
     """
     given, plane = distances.astype(np.float32), start.astype(np.float32)
     last = np.inf
@@ -141,7 +135,7 @@ def apart(plane: Plane) -> Distances:
 
 
 def guttman(given: Distances, between: Distances, plane: Plane) -> Plane:
-    """The minimum of the parabola that touches the stress from above at ``plane``; ``between`` is used up."""
+    """One Guttman transform: the minimum of the parabola above the stress at ``plane``; overwrites ``between``."""
     between[between == 0] = np.inf
     ratios = np.divide(given, between, out=between)
     moved: Plane = (ratios.sum(axis=1)[:, None] * plane - ratios @ plane) / len(plane)
@@ -158,7 +152,7 @@ def stress(given: Float[np.ndarray, " pairs"], found: Float[np.ndarray, " pairs"
 
 
 def turned(plane: Float[np.ndarray, "v k"]) -> Plane:
-    """The points with the largest coordinate of each axis positive, as x and y; y is 0 where there is one axis alone."""
+    """Orient axes so that the largest coordinate of each is positive; y is 0 for a single axis."""
     largest = plane[np.abs(plane).argmax(axis=0), np.arange(plane.shape[1])]
     signed = plane * np.where(largest < 0, -1.0, 1.0)
     return signed if signed.shape[1] == 2 else np.column_stack([signed[:, 0], np.zeros(len(signed))])
@@ -168,7 +162,7 @@ def turned(plane: Float[np.ndarray, "v k"]) -> Plane:
 
 
 def clusters(cloud: PreparedCloud) -> Clusters:
-    """The clusters of all points of a cloud. Why the widest range, and how wide it is in noise: docs/decisions/020."""
+    """Find the clusters of a cloud. Why the widest range, and how wide it is in noise: docs/decisions/020."""
     from scipy.cluster.hierarchy import fcluster, linkage
 
     tree = linkage(cloud.condensed, "single")
@@ -179,9 +173,9 @@ def clusters(cloud: PreparedCloud) -> Clusters:
 
 
 def widest_range(tree: Tree, fewest: int) -> tuple[float, float, float]:
-    """Where components of ``fewest`` points or more are two at least and stay as many for longest; of equal ranges the last.
+    """Find the widest range with a constant number, at least two, of components of ``fewest`` points.
 
-    The first merging distance of the range, the last, and the next one, which makes more or fewer of them.
+    Returns its first and last merging distance, and the next one, which changes the number; the last of equal ranges.
     """
     large = np.concatenate([np.ones(len(tree) + 1), tree[:, 3]]) >= fewest
     parts = large[tree[:, :2].astype(int)]
@@ -198,7 +192,7 @@ def widest_range(tree: Tree, fewest: int) -> tuple[float, float, float]:
 
 
 def numbered(components: Labels, fewest: int) -> tuple[Labels, int]:
-    """The components of ``fewest`` points or more numbered by size, of several of one size by their first point; how many."""
+    """Number the components of ``fewest`` points or more by size, then first point; return their count."""
     _, first, place, sizes = np.unique(components, return_index=True, return_inverse=True, return_counts=True)
     order = [i for i in np.lexsort((first, -sizes)) if sizes[i] >= fewest]
     names = np.full(len(sizes), ALONE)

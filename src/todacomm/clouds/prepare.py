@@ -1,4 +1,4 @@
-"""From a cloud as it came to the distances that are measured: subsample, copies, centre, sphere, project, landmarks, distances, rescale."""
+"""Prepare clouds: subsample, merge duplicates, centre, sphere, project, landmarks, distances, rescale."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,28 +17,21 @@ from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address, CloudFacts, Distances, PointCloud, Points
 
 Labels = Int[np.ndarray, " n"]
-Copies = Int[np.ndarray, " chosen"]  # of each chosen point, which distinct one it is
+Copies = Int[np.ndarray, " chosen"]  # the unique point of each chosen point
 Indices = Int[np.ndarray, " m"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedCloud:
-    """A cloud ready to be measured.
-
-    ``points`` (n, k) float64 after the recipe, none of which there are where distances were given, ``condensed`` the n(n-1)/2
-    distances in float32, the precision in which every engine works (float64 beyond its range), in
-    ``scipy.spatial.distance.pdist`` order, both divided by ``unit`` (the median or RMS distance, or 1), ``kinds`` the label of the
-    distinct point that each point is: copies stand where the first of them stands. ``facts`` is what must be known of the cloud,
-    ``rows`` which points of the cloud as it came they are, ascending.
-    """
+    """A cloud ready to be measured; copies have the coordinates of the first of them."""
 
     address: Address
-    points: Points
-    condensed: Condensed
-    kinds: Labels
+    points: Points  # (n, k) float64, over ``unit``; none where distances were given
+    condensed: Condensed  # n(n-1)/2 float32 (float64 beyond its range) in pdist order, over ``unit``
+    kinds: Labels  # the unique point of each point
     facts: CloudFacts
-    rows: Indices
-    unit: float = 1.0
+    rows: Indices  # of the raw cloud, ascending
+    unit: float = 1.0  # the median or RMS distance, or 1
 
     @property
     def distances(self) -> Distances:
@@ -47,11 +40,11 @@ class PreparedCloud:
 
     @property
     def median_distance(self) -> float:
-        """The median distance of distinct points."""
+        """The median distance of unique points."""
         return self.facts.scale / self.unit
 
     def first_of_each_kind(self, among: Indices | None = None) -> Int[np.ndarray, " distinct"]:
-        """The index of the first point of each distinct position, ascending, of all points or those ``among`` some indices."""
+        """The index of the first point of each unique position, ascending, among all or some points."""
         if among is None:
             return firsts_of(self.kinds)
         return among if self.facts.distinct_points == len(self.kinds) else among[firsts_of(self.kinds[among])]
@@ -64,9 +57,8 @@ class PreparedCloud:
 def prepare(cloud: PointCloud, recipe: Recipe) -> PreparedCloud:
     """Apply ``recipe`` to ``cloud``, in the order that `Recipe` states.
 
-    Points that are the same (`todacomm.clouds.duplicates`) are one for everything that is measured: the mean, the directions, the scale, and
-    the distances, which are 0 between copies. Raises InvalidCloud where the sphere or the cosine distance is asked of a point at
-    the centre.
+    Duplicates (`todacomm.clouds.duplicates`) count once for mean, directions, scale, and distances, which are 0 between
+    copies. Raises InvalidCloud for a point at the centre with the sphere or the cosine distance.
     """
     rows = np.arange(len(cloud))[drawn(len(cloud), recipe)]
     if recipe.distance == "precomputed":
@@ -89,24 +81,24 @@ def prepare(cloud: PointCloud, recipe: Recipe) -> PreparedCloud:
 
 
 Prepare = Callable[[PointCloud, Recipe], PreparedCloud]
-ROOM = 32 * 2**20  # bytes, of some forty layers of 500 points
+ROOM = 32 * 2**20  # bytes: about forty layers of 500 points
 
 
 @dataclass(slots=True, eq=False)
 class PreparedOnce:
-    """`prepare` for the clouds of one run: each is kept, by its address, while all of them fit into ``room`` bytes."""
+    """Cache `prepare` for the clouds of one run, by address, while they fit into ``room`` bytes."""
 
     room: int = ROOM
     kept: dict[tuple[Address, Recipe], PreparedCloud] = field(default_factory=dict)
 
     def __call__(self, cloud: PointCloud, recipe: Recipe) -> PreparedCloud:
-        """The prepared cloud."""
+        """Prepare a cloud, or return it from the cache."""
         found = self.kept.get((cloud.address, recipe)) or prepare(cloud, recipe)
         self.keep(found, recipe)
         return found
 
     def keep(self, found: PreparedCloud, recipe: Recipe) -> None:
-        """Keep a prepared cloud where there is room for it."""
+        """Cache a prepared cloud if there is room."""
         size = found.points.nbytes + found.condensed.nbytes
         if size <= self.room and (found.address, recipe) not in self.kept:
             self.room -= size
@@ -114,7 +106,7 @@ class PreparedOnce:
 
 
 def copies_of(cloud: PointCloud, recipe: Recipe) -> Labels:
-    """The label of the distinct point that each point is, before any projection."""
+    """Label each point by its unique point, before any projection."""
     rows = np.arange(len(cloud))[drawn(len(cloud), recipe)]
     if recipe.distance == "precomputed":
         return kinds_among(condensed_among(cloud, rows), len(rows))
@@ -125,7 +117,7 @@ def copies_of(cloud: PointCloud, recipe: Recipe) -> Labels:
 def finished(
     address: Address, recipe: Recipe, shape: "Shape", facts: CloudFacts, *, rows: Indices, exponent: int
 ) -> PreparedCloud:
-    """Copies put back, and the unit: what the recipe divides by, or that of the points, which are 2^exponent times as large."""
+    """Put copies back and rescale; the points are 2^exponent times as large."""
     unit = {"median": facts.scale, "rms": facts.rms_distance}.get(recipe.scale, 0.0)
     condensed, points, back = shape.condensed, shape.points, 0 if unit else exponent
     if unit:
@@ -145,7 +137,7 @@ def finished(
 
 
 def in_unit(facts: CloudFacts, exponent: int) -> CloudFacts:
-    """The facts of points that are 2^exponent times as large; the norm is that of the points as they came already."""
+    """The diagnostics of points that are 2^exponent times as large; their norm is of the raw points already."""
     if not exponent:
         return facts
 
@@ -162,12 +154,12 @@ def in_unit(facts: CloudFacts, exponent: int) -> CloudFacts:
 
 
 def subsample(points: Points, recipe: Recipe) -> Float[np.ndarray, "k d"]:
-    """``recipe.subsample`` of the points, drawn by the recipe's seed without replacement, in their old order."""
+    """Draw ``recipe.subsample`` of the points by the recipe's seed, without replacement, in their old order."""
     return points[drawn(len(points), recipe)]
 
 
 def drawn(n: int, recipe: Recipe) -> Indices | slice:
-    """Which of n points `subsample` takes."""
+    """Which of n points `subsample` draws."""
     if recipe.subsample is None or recipe.subsample == n:
         return slice(None)
     if recipe.subsample > n:
@@ -181,24 +173,20 @@ def drawn(n: int, recipe: Recipe) -> Indices | slice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """What is left of a cloud to measure, before any rescaling, its arrays its own.
-
-    ``points`` and ``condensed`` are of distinct points, ``kinds`` say of each point that was chosen which of them it is, 1 …, and
-    ``rows`` which points were chosen.
-    """
+    """A cloud before rescaling: its unique points and their distances, in arrays of its own."""
 
     points: Points
     variance_kept: float
     condensed: Condensed
-    kinds: Copies
+    kinds: Copies  # the unique point of each chosen point, 1 …
     landmarks_of: int | None = None
     covering_radius: float | None = None
     bar_error: float | None = None
-    rows: Indices | slice = field(default_factory=lambda: slice(None))
+    rows: Indices | slice = field(default_factory=lambda: slice(None))  # the chosen points
 
 
 def facts_of(shape: Shape, *, dimension: int, norm: float, centred: Points) -> CloudFacts:
-    """What must be known of a cloud whose distinct points, about their mean, are ``centred``."""
+    """Compute the diagnostics of a cloud whose unique points, ``centred``, are given."""
     shares = np.sort(np.einsum("ij,ij->j", centred, centred))[::-1]
     shares = np.append(shares / (shares.sum() or 1.0), [0.0, 0.0])
     return CloudFacts(
@@ -225,7 +213,7 @@ def middle_norm(points: Points) -> float:
 
 
 def one_point(n: int, d: int, recipe: Recipe) -> Shape:
-    """A cloud that is one point n times: what is left of it is rounding, which has neither direction nor length."""
+    """A cloud that is one point n times: only rounding is left, without direction or length."""
     width = d if recipe.components is None or d <= recipe.components else min(recipe.components, n)
     m = min(n, recipe.landmarks or n)
     shape = Shape(np.zeros((1, width)), 1.0, np.empty(0, dtype=np.float32), np.ones(m, dtype=np.int64), rows=slice(m))
@@ -233,9 +221,9 @@ def one_point(n: int, d: int, recipe: Recipe) -> Shape:
 
 
 def shape_of(points: Points, recipe: Recipe, copies: Copies, *, rounding: float, address: Address) -> Shape:
-    """Sphere, projection, landmarks and distances of distinct points, of which ``copies`` are the labels of all.
+    """Apply sphere, projection, landmarks and distances to unique points; ``copies`` are the labels of all.
 
-    Points that the projection makes one are counted before any sphere or angle, which blow rounding up to full size.
+    Points that the projection merges are counted before sphere or angle, which blow rounding up to full size.
     """
     flat, kept = project(points, recipe.components, centred=recipe.centre)
     final = flat
@@ -261,7 +249,7 @@ def shape_of(points: Points, recipe: Recipe, copies: Copies, *, rounding: float,
 
 
 def on_sphere(points: Points, address: Address) -> Points:
-    """Each point divided by its norm."""
+    """Divide each point by its norm."""
     refuse_centre(points, address)
     return unit_rows(points)
 
@@ -280,9 +268,9 @@ def refuse_centre(points: Points, address: Address) -> None:
 
 
 def landmarks(points: Points, recipe: Recipe) -> tuple[Indices | slice, float | None]:
-    """Which points are measured, ascending, and how far any other is from them; all of them where no fewer are asked for.
+    """Choose landmarks, ascending, and their covering radius; all points unless fewer are asked for.
 
-    Maxmin landmarks by the distance of the recipe (for cosine, by that of the unit vectors) from a first one drawn by its seed.
+    Maxmin landmarks by the recipe's distance (for cosine, that of unit vectors), the first drawn by its seed.
     """
     if recipe.landmarks is None or recipe.landmarks >= len(points):
         return slice(None), None
@@ -294,9 +282,11 @@ def landmarks(points: Points, recipe: Recipe) -> tuple[Indices | slice, float | 
 
 
 def covered(shape: Shape, radius: float, distance: str, *, whole: int) -> Shape:
-    """What landmarks leave open. Moving each of the ``whole`` points to its landmark, ``radius`` away at most, changes no
-    distance, and so no end of a bar, by more than 2 radius (`todacomm.clouds.landmarks`). The cosine distance t is half of the square of
-    a distance c = √(2t) between unit vectors: c ± 2 radius is at most t ± (2 c radius + 2 radius²).
+    """Bound the error of landmarks: moving each of the ``whole`` points by at most ``radius`` to its landmark.
+
+    That changes no distance, and no end of a bar, by more than 2 radius (`todacomm.clouds.landmarks`). The cosine
+    distance t is half the square of a distance c = √(2t) between unit vectors: c ± 2 radius is at most
+    t ± (2 c radius + 2 radius²).
     """
     if distance != "cosine":
         return replace(shape, landmarks_of=whole, covering_radius=radius, bar_error=2 * radius)
@@ -313,7 +303,7 @@ def covered(shape: Shape, radius: float, distance: str, *, whole: int) -> Shape:
 
 
 def prepared_distances(cloud: PointCloud, recipe: Recipe, rows: Indices) -> PreparedCloud:
-    """A cloud of which only the distances are known, in its array: no centre, no directions, and no variance."""
+    """Prepare a cloud given by its distances: no centre, no directions, no variance."""
     condensed = condensed_among(cloud, rows)
     copies = kinds_among(condensed, len(rows))
     shape = shape_of_distances(condensed, recipe, copies)
@@ -322,7 +312,7 @@ def prepared_distances(cloud: PointCloud, recipe: Recipe, rows: Indices) -> Prep
 
 
 def condensed_among(cloud: PointCloud, rows: Indices) -> Condensed:
-    """The distances of some rows and the columns of the same points."""
+    """The distances among some of the points."""
     try:
         matrix = array_of_distances(cloud.points)
         return compact(condensed_of(matrix[np.ix_(rows, rows)], infinite=False))
@@ -331,7 +321,7 @@ def condensed_among(cloud: PointCloud, rows: Indices) -> Condensed:
 
 
 def shape_of_distances(condensed: Condensed, recipe: Recipe, copies: Copies) -> Shape:
-    """The distances of distinct points, or of landmarks among them."""
+    """The distances of unique points, or of landmarks among them."""
     n, firsts = len(copies), firsts_of(copies)
     if recipe.landmarks is None or recipe.landmarks >= len(firsts):
         apart = condensed if len(firsts) == n else restricted(condensed, firsts, n)
@@ -351,7 +341,7 @@ def shape_of_distances(condensed: Condensed, recipe: Recipe, copies: Copies) -> 
 
 
 def spanning_tree_length(condensed: Condensed) -> float:
-    """The length of the minimum spanning tree, which is the H0 total persistence."""
+    """The length of the minimum spanning tree: H0 total persistence."""
     from scipy.cluster.hierarchy import linkage
 
     return float(linkage(condensed, "single")[:, 2].sum()) if len(condensed) else 0.0

@@ -1,6 +1,6 @@
-"""Tables (``.csv``, ``.tsv``, ``.parquet``) → clouds: columns of numbers are the features, a Parquet column of lists is a layer.
+"""Read clouds from tables (``.csv``, ``.tsv``, ``.parquet``): numeric columns are features, a column of lists a layer.
 
-Columns of text, and an index that merely counts the rows, are left out and named.
+Columns of text, and an index that only counts the rows, are left out and named.
 """
 
 import array
@@ -21,14 +21,14 @@ BYTE_ORDER_MARK = "utf-8-sig"
 
 
 class Table(ABC):
-    """A table as its header, or a first reading, shows it."""
+    """A table as its header, or a first pass, shows it."""
 
     shapes: Mapping[str, tuple[int, int]]
     left_out: Mapping[str, str]
 
     @abstractmethod
     def read(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """The clouds of these names, float64."""
+        """Read the clouds of these names, as float64."""
 
 
 def _of_table(table: Table) -> Opened:
@@ -38,13 +38,13 @@ def _of_table(table: Table) -> Opened:
 
 @array_format(".csv", ".tsv", called="a table in UTF-8")
 def separated(path: Path) -> Opened:
-    """Values separated by commas or tabs."""
+    """Open values separated by commas or tabs."""
     return _of_table(Separated(path))
 
 
 @array_format(".parquet", called="Parquet")
 def parquet(path: Path) -> Opened:
-    """Columns of a Parquet file."""
+    """Open the columns of a Parquet file."""
     return _of_table(Parquet(path))
 
 
@@ -52,7 +52,7 @@ def parquet(path: Path) -> Opened:
 
 
 class Separated(Table):
-    """Values separated by commas or tabs, read twice: which columns are numbers, then the numbers."""
+    """Values separated by commas or tabs, read twice: to find numeric columns, then for the numbers."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.delimiter = path, "\t" if path.suffix.lower() == ".tsv" else ","
@@ -77,12 +77,12 @@ class Separated(Table):
         self.shapes = {CLOUD: (n, len(self.columns))}
         if not self.columns:
             raise InvalidCloud(
-                f"{path} has no column of numbers; expected values separated by {'commas' if self.delimiter == ',' else 'tabs'}, "
-                "with a point for the decimals"
+                f"{path} has no column of numbers; expected values separated by "
+                f"{'commas' if self.delimiter == ',' else 'tabs'}, with a point for the decimals"
             )
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Each row that is not blank, with its line."""
+        """Each non-blank row with its line number."""
         try:
             with self.path.open(encoding=BYTE_ORDER_MARK, newline="") as file:
                 reader = csv.reader(file, delimiter=self.delimiter)
@@ -91,7 +91,7 @@ class Separated(Table):
             raise InvalidCloud(f"{self.path} cannot be read as a table in UTF-8: {problem}") from problem
 
     def read(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        del names  # there is but one
+        del names  # there is only one
         found = array.array("d")
         for i, (_, row) in enumerate(self.rows()):
             if i or not self.header:
@@ -121,7 +121,7 @@ def is_header(first: Sequence[str], numbers: Sequence[bool]) -> bool:
 
 
 class Parquet(Table):
-    """Columns of numbers together are one cloud; where there are columns of lists, each of these is one."""
+    """A Parquet file: all numeric columns are one cloud, or each column of lists is one."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -146,7 +146,7 @@ class Parquet(Table):
             raise InvalidCloud(f"{path} has no column of numbers; its columns: {', '.join(self.left_out) or 'none'}")
 
     def width(self, name: str) -> int:
-        """How many values the lists of a column have: all that there are, over the rows."""
+        """The length of the lists of a column: all values over the rows."""
         leaf = next(
             i for i in range(self.file.metadata.num_columns) if self.file.schema.column(i).path.split(".")[0] == name
         )
@@ -161,7 +161,7 @@ class Parquet(Table):
         return {name: self.read_lists(name) for name in names}
 
     def read_lists(self, name: str) -> np.ndarray:
-        """A column of lists as rows; InvalidCloud where these have several lengths."""
+        """Read a column of lists as rows; InvalidCloud where their lengths differ."""
         from pyarrow import compute
 
         column = self.file.read(columns=[name])[name]
@@ -174,7 +174,7 @@ class Parquet(Table):
 
 
 def as_floats(column: Any) -> np.ndarray:
-    """A column as float64, NaN where a value is missing."""
+    """Convert a column to float64, NaN where a value is missing."""
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 

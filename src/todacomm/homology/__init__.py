@@ -1,3 +1,3 @@
-"""Distances → diagrams → numbers: engines, metrics, distances between diagrams."""
+"""Compute persistence diagrams and their metrics: engines, metrics, distances between diagrams."""
 
 __all__ = ["bitlink", "diagram_distances", "engines", "essential_bars", "metrics", "rips"]

@@ -1,4 +1,4 @@
-"""How the loops of the engine are compiled; importing this module needs numba."""
+"""Compile the loops of the engine; importing this module needs numba."""
 
 import inspect
 from collections.abc import Callable
@@ -12,17 +12,17 @@ from numba.extending import intrinsic
 ONE = np.uint64(1)
 VERTEX = np.uint64(0xFFFF)
 
-# Arrays are lent to these functions and nothing is allocated in them, so that counting references, an atomic operation
-# for each call, is left out: three times faster.
+# These functions borrow arrays and allocate none, so reference counting, an atomic operation a call, is switched off:
+# three times faster.
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 
-LOOPS: list[Any] = []  # all that `jit` gave
+LOOPS: list[Any] = []  # everything that `jit` compiled
 
 
 def jit(function: Callable[..., Any], *, into_callers: bool = False) -> Callable[..., Any]:
-    """Compile at the first call, and keep what was compiled where the user can write, if anywhere."""
-    plain = inspect.unwrap(function)  # without the checks of types that tests put around every function
+    """Compile at the first call; cache the code where the user can write, if anywhere."""
+    plain = inspect.unwrap(function)  # without the type checks that tests wrap around functions
     try:
         LOOPS.append(njit(cache=True, forceinline=into_callers, **OPTIONS)(plain))
     except RuntimeError:  # numba found no directory to write to
@@ -31,18 +31,18 @@ def jit(function: Callable[..., Any], *, into_callers: bool = False) -> Callable
 
 
 def anything_compiled() -> bool:
-    """Whether a loop was, or is being, compiled in this process and not only loaded."""
+    """Whether this process compiled a loop, or is compiling one, rather than loading it."""
     return any(loop.stats.cache_misses for loop in LOOPS)
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`jit` for a small function that takes many arrays: handing them over would cost more than what it does."""
+    """`jit` for a small function of many arrays, which would cost more to pass than to use."""
     return jit(function, into_callers=True)
 
 
 @intrinsic
 def first_bit(_context: Any, _word: Any) -> Any:
-    """The place of the lowest bit that is set."""
+    """The index of the lowest set bit."""
 
     def codegen(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], context.get_constant(types.boolean, 1))
@@ -52,7 +52,7 @@ def first_bit(_context: Any, _word: Any) -> Any:
 
 @intrinsic
 def bits_set(_context: Any, _word: Any) -> Any:
-    """How many bits are set."""
+    """The number of set bits."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
@@ -96,7 +96,7 @@ def join(rows: np.ndarray, u: int, v: int, offset: int) -> None:
 
 @inlined
 def unmark(rows: np.ndarray, u: int, v: int) -> None:
-    """The annotation of uv is zero."""
+    """Clear the mark of uv: its annotation is zero."""
     width = rows.shape[1] // 2
     rows[u, width + (v >> 6)] &= ~(ONE << np.uint64(v & 63))
     rows[v, width + (u >> 6)] &= ~(ONE << np.uint64(u & 63))

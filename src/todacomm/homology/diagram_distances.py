@@ -1,14 +1,16 @@
-"""Diagram × diagram → number: bottleneck and Wasserstein distance of two (m, 2) arrays of finite bars.
+"""Bottleneck and Wasserstein distance between two diagrams, (m, 2) arrays of finite bars.
 
-The ground metric is the largest difference of birth and of death (L∞), in which a bar is half its lifetime away from the
-diagonal. A bar may be matched to a bar or to the diagonal. In the unit of the bars; 0 for two empty diagrams. Essential classes take no part.
+The ground metric is L∞ (the largest difference of birth and of death), in which a bar is half its lifetime from the
+diagonal. A bar is matched to a bar or to the diagonal. In the unit of the bars; 0 for two empty diagrams; essential
+classes are ignored.
 
-Bottleneck: Cohen-Steiner, Edelsbrunner and Harer 2007, https://doi.org/10.1007/s00454-006-1276-5. Wasserstein of degree q:
-Cohen-Steiner, Edelsbrunner, Harer and Mileyko 2010, https://doi.org/10.1007/s10208-010-9060-6; GUDHI calls it
-``wasserstein_distance(a, b, order=q, internal_p=inf)``. persim's ``wasserstein`` is another: degree 1 with the Euclidean ground metric.
+Bottleneck: Cohen-Steiner, Edelsbrunner and Harer 2007, https://doi.org/10.1007/s00454-006-1276-5. Wasserstein of order
+q: Cohen-Steiner, Edelsbrunner, Harer and Mileyko 2010, https://doi.org/10.1007/s10208-010-9060-6; in GUDHI
+``wasserstein_distance(a, b, order=q, internal_p=inf)``. persim's ``wasserstein`` has order 1 and a Euclidean ground
+metric.
 
-Where all bars of both are born at 0, as those of H0 are, they are points on a line, and the cheapest matching is found
-by `engines.alignment` in m × k steps; other diagrams, and a Python that numba does not serve yet, take a general assignment.
+Bars born at 0, as in H0, are points on a line, matched in m × k steps; other diagrams, and a Python without numba, take
+a general assignment.
 """
 
 import importlib.util
@@ -25,22 +27,22 @@ Lengths = Float64[np.ndarray, " m"]
 
 
 def wasserstein(first: Bars, second: Bars, *, degree: float = 2.0) -> float:
-    """The Wasserstein distance of a degree of 1 or more: (Σ |difference|^degree)^(1/degree) over the cheapest matching."""
+    """Wasserstein distance of order ``degree`` ≥ 1: (Σ |difference|^degree)^(1/degree) over the cheapest matching."""
     if not 1 <= degree < math.inf:
         raise InvalidInput(f"a Wasserstein distance of degree {degree}; expected 1 or more, and finite")
     exponent = size_of(first, second)
-    a, b = np.ldexp(first, -exponent), np.ldexp(second, -exponent)  # so that no power leaves the range of float64
+    a, b = np.ldexp(first, -exponent), np.ldexp(second, -exponent)  # no power leaves the range of float64
     total = least_sum(a, b, degree) if on_a_line(a, b) else cheapest(a, b, degree)
     return math.ldexp(total ** (1 / degree), exponent)
 
 
 def bottleneck(first: Bars, second: Bars) -> float:
-    """The least t such that some matching moves no bar by more than t. Exact: t is one of the distances that there are."""
+    """Bottleneck distance, exact: the least t such that some matching moves no bar by more than t."""
     return least_longest(first, second) if on_a_line(first, second) else shortest_reach(first, second)
 
 
 def size_of(first: Bars, second: Bars) -> int:
-    """The exponent of the power of two that is just above every coordinate."""
+    """The exponent of the least power of two above every coordinate."""
     largest = max(np.abs(first).max(initial=0.0), np.abs(second).max(initial=0.0))
     return int(np.frexp(largest)[1])
 
@@ -49,12 +51,12 @@ def size_of(first: Bars, second: Bars) -> int:
 
 
 def on_a_line(first: Bars, second: Bars) -> bool:
-    """Whether all bars are born at 0, and the loops that match those can be compiled."""
+    """Whether all bars are born at 0 and the compiled matching is available."""
     return not (first[:, 0].any() or second[:, 0].any()) and importlib.util.find_spec("numba") is not None
 
 
 def least_sum(first: Bars, second: Bars, degree: float) -> float:
-    """The cost of the cheapest matching of bars that are born at 0."""
+    """The cost of the cheapest matching of bars born at 0."""
     from todacomm.homology import h0_matching
 
     a, b = lifetimes(first), lifetimes(second)
@@ -62,9 +64,9 @@ def least_sum(first: Bars, second: Bars, degree: float) -> float:
 
 
 def least_longest(first: Bars, second: Bars) -> float:
-    """The longest move of the matching whose longest move is shortest, of bars that are born at 0.
+    """The bottleneck cost of bars born at 0.
 
-    The bits of floats from 0 on, read as integers, have their order: halving among them finds the least float that is enough.
+    The bits of floats ≥ 0, read as integers, have their order: bisection among them finds the least sufficient float.
     """
     from todacomm.homology import h0_matching
 
@@ -81,7 +83,7 @@ def least_longest(first: Bars, second: Bars) -> float:
 
 
 def lifetimes(bars: Bars) -> Lengths:
-    """How long the bars live, ascending."""
+    """The lifetimes of the bars, ascending."""
     return np.sort(np.asarray(bars[:, 1] - bars[:, 0], dtype=np.float64))
 
 
@@ -91,8 +93,8 @@ def lifetimes(bars: Bars) -> Lengths:
 def cheapest(first: Bars, second: Bars, degree: float) -> float:
     """The cost of the cheapest matching.
 
-    Every matching costs what it would cost to send all bars to the diagonal, less what each pair saves: an assignment of
-    m × k in place of one of (m + k)².
+    It is the cost of sending all bars to the diagonal, less what each pair saves: an assignment of m × k in place of
+    (m + k)².
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -106,9 +108,9 @@ def cheapest(first: Bars, second: Bars, degree: float) -> float:
 
 
 def shortest_reach(first: Bars, second: Bars) -> float:
-    """The least distance within which a matching exists, by halving among the distances that can be it.
+    """The least distance within which a matching exists, by bisection among the candidates.
 
-    No bar moves less than to the nearest bar or to the diagonal, and often that is enough.
+    No bar moves less than to the nearest bar or to the diagonal, and often that is the answer.
     """
     a, b, cost = to_diagonal(first), to_diagonal(second), between(first, second)
     nearest = np.concatenate([cost.min(axis=1, initial=np.inf), cost.min(axis=0, initial=np.inf)])
@@ -129,10 +131,10 @@ def shortest_reach(first: Bars, second: Bars) -> float:
 
 
 def matched_within(t: float, a: Lengths, b: Lengths, cost: Cost) -> bool:
-    """Whether a matching moves no bar by more than t.
+    """Whether some matching moves no bar by more than t.
 
-    Bars further than t from the diagonal must be matched to bars. A matching that serves those of both sides exists as soon as one
-    serves the first and another the second: Mendelsohn and Dulmage 1958, https://doi.org/10.4153/CJM-1958-052-7.
+    Bars further than t from the diagonal must be matched to bars. A matching that covers those of both sides exists if
+    one covers the first and another the second: Mendelsohn and Dulmage 1958, https://doi.org/10.4153/CJM-1958-052-7.
     """
     near = cost <= t
     return serves_all(near[a > t]) and serves_all(near[:, b > t].T)

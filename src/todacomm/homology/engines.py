@@ -1,8 +1,8 @@
-"""Distances to persistence diagrams: a registry of engines, one border check, one cross-check.
+"""Compute persistence diagrams of distances by a registered engine; check input, compare engines.
 
 Every engine computes Vietoris–Rips persistent homology over Z/2 in the diameter convention, from condensed float32
-distances (``scipy.spatial.distance.pdist`` order), up to ``threshold``. The laws in tests/laws run for every engine that is
-registered.
+distances (``scipy.spatial.distance.pdist`` order), up to ``threshold``. The laws in tests/laws run for every registered
+engine.
 """
 
 import math
@@ -21,20 +21,20 @@ from todacomm.core.types import Bars, Diagrams, Distances
 from todacomm.homology import bitlink
 from todacomm.homology.bitlink.edge_order import LARGEST, encoded, points_of
 
-Condensed = Float[np.ndarray, " pairs"]  # float32; own() keeps the precision of float64
+Condensed = Float[np.ndarray, " pairs"]  # float32; own() keeps float64
 Compute = Callable[..., Diagrams]  # (condensed, *, maxdim: int, threshold: float) -> Diagrams
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A function that computes diagrams, and the ``libraries``, as PyPI calls them, whose versions decide the result."""
+    """An engine: its function, and the ``libraries`` (PyPI names) whose versions decide the result."""
 
     name: str
     compute: Compute
     libraries: tuple[str, ...] = ()
 
     def __call__(self, condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
-        """The diagrams of dimensions 0 to ``maxdim``, up to ``threshold``."""
+        """Compute the diagrams of dimensions 0 to ``maxdim``, up to ``threshold``."""
         return self.compute(condensed, maxdim=maxdim, threshold=threshold)
 
 
@@ -42,7 +42,7 @@ engines: Registry[Engine] = Registry("engine")
 
 
 def engine(name: str, *libraries: str) -> Callable[[Compute], Engine]:
-    """Register a function as an engine; the versions of its ``libraries`` go into the cache key of what it computes."""
+    """Register a function as an engine; the versions of its ``libraries`` enter the cache key of its results."""
     return lambda compute: engines.add(name, Engine(name, compute, libraries))
 
 
@@ -52,7 +52,7 @@ SINGLE = np.dtype(np.float32)
 
 @engine("bitlink", "numba", "redzed-tda")
 def own(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
-    """Our own: `todacomm.homology.bitlink`. H2, and a Python that numba does not serve yet, are left to RedZeD."""
+    """Run todacomm's own engine, `todacomm.homology.bitlink`; RedZeD computes H2, and all where numba is missing."""
     if maxdim > 1 or not bitlink.available():
         return redzed(condensed, maxdim=maxdim, threshold=threshold)
     if maxdim:
@@ -62,14 +62,14 @@ def own(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
 
 
 def engine_ready() -> None:
-    """Load or compile what the default engine needs, so that the first measurement is not timed with it."""
+    """Load or compile the default engine, so that the first measurement is not timed with it."""
     if bitlink.available():
         bitlink.ready()
 
 
 @engine("redzed", "redzed-tda")
 def redzed(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
-    """RedZeD, active enumeration: Kapulkin and Kershaw 2026, https://arxiv.org/abs/2606.06310."""
+    """Run RedZeD, active enumeration: Kapulkin and Kershaw 2026, https://arxiv.org/abs/2606.06310."""
     import redzed_tda as library
 
     square = _square(condensed, threshold)
@@ -79,7 +79,7 @@ def redzed(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
 
 @engine("ripser", "ripser")
 def ripser(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
-    """Ripser, the reference: Bauer 2021, https://doi.org/10.1007/s41468-021-00071-5."""
+    """Run Ripser, the reference: Bauer 2021, https://doi.org/10.1007/s41468-021-00071-5."""
     import ripser as library
 
     square = _square(condensed, threshold)
@@ -88,7 +88,7 @@ def ripser(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
 
 
 class _Square(NamedTuple):
-    """The matrix that other engines take, how far they need to go, and the power of two that both were divided by."""
+    """The distance matrix and limit for other engines, both divided by a power of two, ``unit``."""
 
     matrix: Distances
     limit: float
@@ -96,7 +96,7 @@ class _Square(NamedTuple):
 
 
 def _square(condensed: Condensed, threshold: float) -> _Square:
-    """Limits are rounded as the distances are, so that none is left out that is as long as the limit."""
+    """Round limits as distances are, so that an edge as long as the limit is kept."""
     from scipy.spatial.distance import squareform
 
     longest = float(condensed.max(initial=0.0, where=np.isfinite(condensed)))
@@ -112,7 +112,8 @@ def persistence(
 ) -> Diagrams:
     """Persistence diagrams of distances by a named engine, dimensions 0 to ``maxdim``.
 
-    This is what the pipeline calls for each cloud. Rounding in the diagonal, in the symmetry and below zero is evened out.
+    This is what the pipeline calls for each cloud. Rounding in the diagonal, in the symmetry and below zero is
+    corrected.
 
     Parameters
     ----------
@@ -148,14 +149,14 @@ def persistence(
 
 
 def checked_dimension(maxdim: Any) -> int:
-    """The highest dimension that is asked for, or an InvalidInput."""
+    """Check the highest dimension; raise InvalidInput."""
     if maxdim not in (0, 1, 2):
         raise InvalidInput(f"maxdim is {maxdim}; expected 0 (clusters), 1 (and loops) or 2 (and voids)")
     return int(maxdim)
 
 
 def checked_limit(threshold: Any) -> float:
-    """The distance to go to, infinite where none is given, or an InvalidInput."""
+    """Check the threshold, infinite for None; raise InvalidInput."""
     try:
         limit = math.inf if threshold is None else float(threshold)
     except (TypeError, ValueError, OverflowError):
@@ -168,7 +169,7 @@ def checked_limit(threshold: Any) -> float:
 def checked(
     distances: Any, *, infinite: bool = False, fewest: int = FEWEST_POINTS, precision: np.dtype = SINGLE
 ) -> Condensed:
-    """The distances condensed, in float32 or ``precision``, or an InvalidInput that says what is wrong with them.
+    """Check and condense distances to float32 or ``precision``, or raise InvalidInput.
 
     Distances beyond the range of float32 are float64 always (`todacomm.clouds.distance_matrices.compact`).
     """
@@ -182,7 +183,7 @@ def checked(
 
 
 def is_condensed(distances: Any) -> bool:
-    """Whether this is what `pairwise` gives: finite float32 distances, none negative."""
+    """Whether these are the output of `pairwise`: finite float32 distances, none negative."""
     if not isinstance(distances, np.ndarray) or distances.ndim != 1 or distances.dtype != np.float32:
         return False
     bits = distances.view(np.uint32)
@@ -190,19 +191,19 @@ def is_condensed(distances: Any) -> bool:
 
 
 def enclosing_radius(distances: Distances) -> float:
-    """The least r such that some point is within r of all others; the complex is a cone from there on."""
+    """The least r such that some point is within r of all others; beyond it the complex is a cone."""
     return float(distances.max(axis=1).min())
 
 
 def among(condensed: Shaped[np.ndarray, " _"], chosen: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, " _"]:
-    """The condensed distances of some of the points, ascending indices."""
+    """The condensed distances among the points at some ascending indices."""
     n = points_of(len(condensed))
     u, v = (chosen[side] for side in np.triu_indices(len(chosen), 1))
     return condensed[n * u - u * (u + 1) // 2 + v - u - 1]
 
 
 def restriction(condensed: Condensed) -> Callable[[Int[np.ndarray, " k"]], Condensed]:
-    """`among` of these distances, compiled where it can be: for many subsets of one cloud."""
+    """Return `among` for many subsets of these distances, compiled where possible."""
     if condensed.dtype != np.float32 or not bitlink.available():
         return lambda chosen: among(condensed, chosen)
     bitlink.ready()
@@ -213,9 +214,9 @@ def restriction(condensed: Condensed) -> Callable[[Int[np.ndarray, " k"]], Conde
 def subsampler(
     condensed: Condensed, *, engine: str = DEFAULT, maxdim: int = 1, threshold: float | None = None
 ) -> Callable[[Int[np.ndarray, " k"]], Diagrams]:
-    """The function that gives the diagrams of the points at some ascending indices, each taken once.
+    """Return the function from ascending, distinct indices to the diagrams of these points.
 
-    The default engine sorts the edges of the cloud once, for all subsets. Safe to call from several threads.
+    The default engine sorts the edges of the cloud once, for all subsets. Thread-safe.
     """
     limit = np.inf if threshold is None else threshold
     given = checked(condensed)
@@ -227,7 +228,7 @@ def subsampler(
 
 
 def assert_agreement(found: Diagrams, reference: Diagrams, *, scale: float, where: str) -> None:
-    """Raise EngineDisagreement unless the bars agree to 1e-6 of ``scale``, those shorter than 1e-5 of it aside."""
+    """Raise EngineDisagreement unless bars longer than 1e-5 of ``scale`` agree to 1e-6 of it."""
     for k, (ours, theirs) in enumerate(zip(found.finite, reference.finite, strict=True)):
         a, b = (bars[bars[:, 1] - bars[:, 0] > 1e-5 * scale] for bars in (ours, theirs))
         if len(a) != len(b) or not np.allclose(a, b, rtol=0, atol=1e-6 * scale):
@@ -245,9 +246,9 @@ def describe(bars: Bars) -> str:
 def cross_check(
     condensed: np.ndarray, *, engine: str, rng: np.random.Generator, where: str, largest: int = 600
 ) -> None:
-    """Compute H0 and H1 of condensed distances with ``engine`` and with the reference, and compare.
+    """Compute H0 and H1 of condensed distances with ``engine`` and the reference, and compare.
 
-    Of more than ``largest`` points a random subset of that size is taken, for both engines alike.
+    Of more than ``largest`` points both take the same random subset of that size.
     """
     n = points_of(len(condensed))
     if n > largest:

@@ -1,7 +1,6 @@
-"""Diagram × diagram → number, for diagrams as `todacomm.rips` gives them, with bars that never die.
+"""Bottleneck and Wasserstein distance between diagrams of `todacomm.rips`, with bars that never die.
 
-As `todacomm.homology.diagram_distances`, of which this is the public door; there the conventions and sources stand. A bar that never dies can
-be matched to such a bar only, at the difference of their births; diagrams with different numbers of them are infinitely far apart.
+The public door of `todacomm.homology.diagram_distances`, which states conventions and sources.
 """
 
 import math
@@ -22,7 +21,8 @@ def bottleneck(first: Any, second: Any) -> float:
     """Bottleneck distance of two persistence diagrams of one dimension, exact.
 
     A bar that never dies can be matched only to another such bar, at the difference of their births; diagrams with
-    different numbers of such bars are infinitely far apart. The ground distance is the largest difference of birth and death.
+    different numbers of such bars are infinitely far apart. The ground distance is the largest difference of birth and
+    death.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def bottleneck(first: Any, second: Any) -> float:
 def wasserstein(first: Any, second: Any, *, degree: float = 2.0) -> float:
     """Wasserstein distance of two persistence diagrams of one dimension, exact.
 
-    The ground distance is the largest difference of birth and death between two bars (L∞). Bars that never die are matched to
-    one another, as in `bottleneck`.
+    The ground distance is the largest difference of birth and death between two bars (L∞). Bars that never die are
+    matched to one another, as in `bottleneck`.
 
     Parameters
     ----------
@@ -100,21 +100,21 @@ def wasserstein(first: Any, second: Any, *, degree: float = 2.0) -> float:
 
 
 def bars_of(given: Any) -> tuple[Bars, Births]:
-    """The finite bars of a diagram, those of length zero aside, and the ascending births of those that never die."""
+    """The finite bars of positive length, and the ascending births of those that never die."""
     array = array_of(given)
     if not array.size and array.ndim < 3:
         array = np.empty((0, 2))
     if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in NUMBERS:
         raise InvalidInput(
-            f"a diagram of shape {array.shape} and type {array.dtype}; expected births and deaths of one dimension, (m, 2): "
-            "of what rips gives, rips(X)[1], say"
+            f"a diagram of shape {array.shape} and type {array.dtype}; expected births and deaths of one dimension, "
+            "(m, 2): of what rips gives, rips(X)[1], say"
         )
     bars = array.astype(np.float64)
     wrong = ~np.isfinite(bars[:, 0]) | np.isnan(bars[:, 1]) | (bars[:, 1] < bars[:, 0])
     if wrong.any():
         raise InvalidInput(
-            f"{int(wrong.sum())} bars, the first {bars[wrong][0].tolist()}, are no births and deaths: expected a finite birth and a death that "
-            "is not before it, inf where there is none"
+            f"{int(wrong.sum())} bars, the first {bars[wrong][0].tolist()}, are no births and deaths: expected a "
+            "finite birth and a death that is not before it, inf where there is none"
         )
     endless = np.isinf(bars[:, 1])
     finite = bars[~endless]

@@ -1,7 +1,7 @@
-"""The cheapest matching of diagrams whose bars are all born at 0, as those of H0 are: compiled.
+"""Match diagrams whose bars are all born at 0, as in H0, at least cost: compiled.
 
-Such bars are points on a line. Where two matched pairs cross, uncrossing them costs no more, so that some cheapest matching keeps
-the order of the lifetimes: it is found one bar after the other, exactly, in m × k steps. Both functions take lifetimes, ascending.
+Such bars are points on a line. Uncrossing two matched pairs costs no more, so some cheapest matching keeps the order of
+the lifetimes: it is found bar by bar, exactly, in m × k steps. Both functions take ascending lifetimes.
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ from todacomm.homology.compiled import jit
 def least_sum(
     a: np.ndarray, b: np.ndarray, a_alone: np.ndarray, b_alone: np.ndarray, degree: float, work: np.ndarray
 ) -> float:
-    """The least sum of |difference|^degree over the pairs and of what each bar left over costs.
+    """The least sum of |difference|^degree over pairs and unmatched bars.
 
-    ``work`` (k + 1,) holds the least cost of the bars of ``a`` so far with each beginning of ``b``.
+    ``work`` (k + 1,) holds the least cost of the bars of ``a`` so far with each prefix of ``b``.
     """
     work[0] = 0.0
     for j in range(len(b)):
@@ -34,9 +34,9 @@ def least_sum(
 
 @jit
 def served(a: np.ndarray, b: np.ndarray, t: float) -> bool:
-    """Whether each bar of ``a`` further than t from the diagonal has one of ``b`` within t for itself.
+    """Whether each bar of ``a`` further than t from the diagonal has a bar of ``b`` within t for itself.
 
-    Each takes the first that no earlier one has taken, which leaves the most for those to come.
+    Each takes the first free one, which leaves the most for those to come.
     """
     j = 0
     for i in range(len(a)):

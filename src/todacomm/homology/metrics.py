@@ -1,8 +1,7 @@
-"""Bars to numbers. Each metric states its unit (degree), its empty case and its source.
+"""Metrics of bars. Each states its homogeneity exponent (``degree``), its empty case and its source.
 
-``degree`` is the unit: multiplying every distance by c multiplies a metric of degree q by c^q. A metric of degree 1 is
-therefore in the units of the cloud and is always given beside its scale-free twin, ``…_scaled``: the metric over the
-median pairwise distance.
+Multiplying every distance by c multiplies a metric of degree q by c^q. A metric of degree 1 is in the units of the
+cloud and comes with a scale-free twin, ``…_scaled``: the metric over the median pairwise distance.
 """
 
 import math
@@ -23,11 +22,10 @@ USUAL_BARS, USUAL_LEAST = 20, math.log(1.01)
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number of one diagram: ``of(bars)``, its ``degree``, a ``label`` for axes, the lowest dimension it speaks of.
+    """A metric of one diagram: ``of(bars)``, its ``degree``, a ``label`` for axes, its lowest homology dimension.
 
-    ``alternative`` is what a test against a null asks: whether the number is ``greater``, or different (``two-sided``).
-    ``rules`` say how it becomes an interval: the first in its lowest dimension, the next one dimension higher, the last
-    in all above.
+    ``alternative`` is that of tests against a null: ``greater`` or ``two-sided``. ``rules`` give its confidence
+    interval: the first in its lowest dimension, the next one dimension higher, the last in all above.
     """
 
     name: str
@@ -39,7 +37,7 @@ class Metric:
     rules: Sequence[Rule] = (UNTRIED,)
 
     def rule(self, dimension: int) -> Rule:
-        """How the number becomes an interval in this dimension."""
+        """The interval rule in this dimension."""
         return self.rules[min(dimension - self.from_dimension, len(self.rules) - 1)]
 
 
@@ -55,7 +53,7 @@ def metric(
     alternative: Alternative = "two-sided",
     rules: Sequence[Rule] = (UNTRIED,),
 ) -> Callable[[Callable[[Bars], Number]], Metric]:
-    """Register a function of (m, 2) bars under ``H{k}_{name}`` for every dimension k from ``from_dimension`` on."""
+    """Register a function of (m, 2) bars as ``H{k}_{name}`` for every dimension k from ``from_dimension`` on."""
     return lambda of: metrics.add(name, Metric(name, degree, label, from_dimension, of, alternative, rules))
 
 
@@ -66,7 +64,7 @@ def lifetimes(bars: Bars) -> Float[np.ndarray, " m"]:
 
 @metric("count", degree=0, label="bars", rules=(Rule(0.0), Rule(-0.5, "root", steepest=-1.25)))
 def count(bars: Bars) -> Number:
-    """The number of finite bars; 0 for an empty diagram. H0 has one bar less than distinct points."""
+    """The number of finite bars; 0 for an empty diagram. H0 has one bar less than unique points."""
     return float(len(bars))
 
 
@@ -77,7 +75,7 @@ def count(bars: Bars) -> Number:
     rules=(Rule(), Rule(steadied=True, skewed=True, steepest=-1.0)),
 )
 def total_persistence(bars: Bars) -> Number:
-    """The sum of the lifetimes, of the finite bars only; 0 for an empty diagram.
+    """The sum of the finite lifetimes; 0 for an empty diagram.
 
     For H0 this is the length of the minimum spanning tree. Cohen-Steiner et al. 2010,
     https://doi.org/10.1007/s10208-010-9060-6
@@ -154,7 +152,7 @@ def birth_of_longest(bars: Bars) -> Number:
     rules=(Rule(0.5, "root", least=1.0, steepest=0.75, grouped=0.0),),
 )
 def death_birth_ratio(bars: Bars) -> Number:
-    """The largest ratio of death to birth, a measure of prominence that no unit enters; undefined for an empty diagram.
+    """The largest ratio of death to birth, a scale-free measure of prominence; undefined for an empty diagram.
 
     Bobrowski et al. 2017, https://doi.org/10.1214/16-AAP1232
     """
@@ -170,9 +168,9 @@ def death_birth_ratio(bars: Bars) -> Number:
     rules=(Rule(0.5, "root", steepest=0.75, grouped=0.0),),
 )
 def prominence(bars: Bars) -> Number:
-    """The largest log(death / birth) over the usual one; 0 for an empty diagram.
+    """The largest log(death / birth) over its 90th percentile (`usual_log_ratio`); 0 for an empty diagram.
 
-    Clouds of few dimensions, heavy tails and spheres have many bars that are long for their birth, a loop has one or a few.
+    Clouds of low dimension, heavy tails and spheres have many bars that are long for their birth; a loop has few.
     """
     return float(log_ratios(bars).max() / usual_log_ratio(bars)) if len(bars) else 0.0
 
@@ -183,9 +181,9 @@ def log_ratios(bars: Bars) -> Float[np.ndarray, " m"]:
 
 
 def usual_log_ratio(bars: Bars) -> float:
-    """The log(death / birth) that a tenth of the bars are above, twenty more of death / birth 1.01 among them.
+    """The 90th percentile of log(death / birth), with twenty pseudo-bars of death / birth 1.01.
 
-    Without those twenty the only bar of a clean circle, and the two of a clean figure eight, would be as long as is usual.
+    Without these, the only bar of a clean circle, and the two of a figure eight, would be their own percentile.
     """
     padded = np.append(log_ratios(bars), np.full(USUAL_BARS, USUAL_LEAST))
     place = len(padded) - 1 - len(padded) // 10
@@ -193,7 +191,7 @@ def usual_log_ratio(bars: Bars) -> float:
 
 
 def names_of(maxdim: int) -> dict[str, tuple[int, Metric]]:
-    """``H0_count`` and the like to their dimension and metric, in the order of tables."""
+    """Names such as ``H0_count`` to dimension and metric, in the order of tables."""
     return {
         f"H{k}_{entry.name}": (k, entry)
         for k in range(maxdim + 1)
@@ -203,9 +201,9 @@ def names_of(maxdim: int) -> dict[str, tuple[int, Metric]]:
 
 
 def summarise(diagrams: Diagrams, *, scale: float, only: Container[str] | None = None) -> dict[str, Number]:
-    """Every metric of every dimension, and after each of degree 1 its twin over ``scale`` (undefined for scale 0).
+    """Every metric of every dimension; those of degree 1 also over ``scale`` (undefined for scale 0).
 
-    ``only`` are names of metrics, or of their twins; the others are left out.
+    ``only`` selects metrics, or twins, by name.
     """
     summary: dict[str, Number] = {}
     for name, (k, entry) in names_of(diagrams.maxdim).items():

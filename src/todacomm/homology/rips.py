@@ -1,4 +1,4 @@
-"""Vietoris–Rips persistent homology of points or distances, for anybody who wants diagrams and nothing else."""
+"""Vietoris–Rips persistent homology of points or distances: `td.rips`, diagrams and nothing else."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -24,10 +24,10 @@ Condensed = Float[np.ndarray, " pairs"]
 
 
 class Generated(NamedTuple):
-    """Diagrams, and what makes the bars of H1: row for row, points by their index in what was given.
+    """Diagrams with the edges and triangles that make their bars, as indices of the input's points.
 
-    ``birth_edges`` (m, 2) closes each loop, ``death_triangles`` (m, 3) fills it, -1 where none does. ``merging_edges`` (k, 2) are
-    those at which two components become one, in the order of the finite bars of H0; those of length 0 are left out.
+    ``birth_edges`` (m, 2) close the loops of H1, ``death_triangles`` (m, 3) fill them (-1 for none).
+    ``merging_edges`` (k, 2) join components, in the order of the finite bars of H0 of positive length.
     """
 
     diagrams: list[Diagram]
@@ -48,15 +48,15 @@ def rips(
 ) -> list[Diagram]:
     """Persistence diagrams of the Vietoris–Rips filtration, over Z/2.
 
-    H0 and H1 are computed by todacomm's own engine, H0 alone by Prim's algorithm, and H2 by RedZeD in float32. Any unit from
-    1e-300 to 1e300 is accepted.
+    H0 and H1 are computed by todacomm's own engine, H0 alone by Prim's algorithm, and H2 by RedZeD in float32. Any unit
+    from 1e-300 to 1e300 is accepted.
 
     Parameters
     ----------
     X : (n, d) array_like or (n, n) array_like
-        Points, or distances for ``metric="precomputed"``: symmetric, zero on the diagonal, metric or not, with infinity for an
-        edge that never comes. One axis means distances condensed as by `scipy.spatial.distance.pdist`. Lists, tables,
-        tensors and sparse arrays are accepted; what sparse distances do not store is no edge.
+        Points, or distances for ``metric="precomputed"``: symmetric, zero on the diagonal, metric or not, with infinity
+        for an edge that never comes. One axis means distances condensed as by `scipy.spatial.distance.pdist`. Lists,
+        tables, tensors and sparse arrays are accepted; what sparse distances do not store is no edge.
     maxdim : {0, 1, 2}, default 1
         Highest homology dimension: clusters, loops, voids.
     metric : {"euclidean", "cosine", "precomputed"}, default "euclidean"
@@ -64,17 +64,19 @@ def rips(
     threshold : float, default infinity
         Longest edge of the filtration.
     precision : {"float32", "float64"}, default "float32"
-        Of the distances. With float32, births and deaths are right to 6e-8 of themselves; float64 takes about twice the time.
+        Of the distances. In float32, births and deaths have a relative error of 6e-8; float64 takes about twice the
+        time.
     landmarks : int, optional
-        Use so many maxmin landmarks: births and deaths are then within twice the covering radius of those of all points.
+        Use so many maxmin landmarks: births and deaths are then within twice the covering radius of those of all
+        points.
     seed : int, default 0
         Draws the first landmark.
 
     Returns
     -------
     list of (m, 2) float64 arrays
-        One a dimension: birth and death in the unit of the distances (the diameter convention), sorted by birth and death,
-        without bars of length zero. Classes that never die have death infinity and stand last.
+        One a dimension: birth and death in the unit of the distances (the diameter convention), sorted by birth and
+        death, without bars of length zero. Classes that never die have death infinity and stand last.
 
     Raises
     ------
@@ -113,8 +115,8 @@ def generators(
 ) -> Generated:
     """Diagrams of H0 and H1 as `rips` gives them, with the edges and triangles that make their bars.
 
-    The length of a birth edge is the birth of its bar, and the longest side of a death triangle is its death. Of edges of
-    equal length the one with the lower indices comes first.
+    The length of a birth edge is the birth of its bar, and the longest side of a death triangle is its death. Of edges
+    of equal length the one with the lower indices comes first.
 
     Parameters
     ----------
@@ -124,8 +126,8 @@ def generators(
     Returns
     -------
     Generated
-        ``diagrams``, then row for row of H1 ``birth_edges`` (m, 2) and ``death_triangles`` (m, 3; -1 for a loop that is never
-        filled), and for the finite bars of H0 ``merging_edges`` (k, 2).
+        ``diagrams``, then row for row of H1 ``birth_edges`` (m, 2) and ``death_triangles`` (m, 3; -1 for a loop that is
+        never filled), and for the finite bars of H0 ``merging_edges`` (k, 2).
 
     Raises
     ------
@@ -158,7 +160,7 @@ def generators(
 def chosen(
     given: Any, metric: str, precision: str, landmarks: int | None, seed: int
 ) -> tuple[Condensed, Int[np.ndarray, " m"]]:
-    """The distances to measure, and which points they are between."""
+    """The distances to measure, and the indices of their points."""
     for kind, name, known in (("metric", metric, METRICS), ("precision", precision, PRECISIONS)):
         if not isinstance(name, str) or name not in known:
             raise UnknownName(kind, str(name), known)
@@ -178,7 +180,7 @@ def chosen(
 def of_points(
     points: Points, metric: str, precision: str, first: tuple[int, int] | None
 ) -> tuple[Condensed, Int[np.ndarray, " m"]]:
-    """`chosen` of points, all of them or landmarks."""
+    """Do `chosen` for points, all of them or landmarks."""
     if first:
         space = unit_rows(points) if metric == "cosine" else within_reach(points)[0]
         rows = np.sort(maxmin(space, *first)[0])
@@ -191,7 +193,7 @@ def of_points(
 def of_distances(
     given: Any, precision: str, landmarks: int | None, seed: int
 ) -> tuple[Condensed, Int[np.ndarray, " m"]]:
-    """`chosen` of distances."""
+    """Do `chosen` for distances."""
     condensed = checked(given, infinite=True, fewest=1, precision=np.dtype(precision))
     n = points_of(len(condensed))
     if first := first_of(n, landmarks, seed):
@@ -201,7 +203,7 @@ def of_distances(
 
 
 def first_of(n: int, landmarks: int | None, seed: int) -> tuple[int, int] | None:
-    """How many landmarks of n points there are and the first of them; None where all points are measured."""
+    """The number of landmarks of n points and the first of them; None where all points are measured."""
     if landmarks is None:
         return None
     for name, number, least in (("landmarks", landmarks, 1), ("seed", seed, 0)):
@@ -212,7 +214,7 @@ def first_of(n: int, landmarks: int | None, seed: int) -> tuple[int, int] | None
 
 
 def bars_of(found: bitlink.Barcode) -> list[Diagram]:
-    """`rows_of` what our own engine finds."""
+    """Convert the result of our own engine to rows."""
     deaths = found.merges[found.merges > 0]
     clusters = np.zeros((len(deaths) + found.points - len(found.merges), 2))
     clusters[: len(deaths), 1], clusters[len(deaths) :, 1] = deaths, np.inf
@@ -220,12 +222,12 @@ def bars_of(found: bitlink.Barcode) -> list[Diagram]:
 
 
 def order_of(bars: Diagram) -> Int[np.ndarray, " m"]:
-    """By birth and death, those that never die last."""
+    """Argsort by birth and death, bars that never die last."""
     endless = np.isinf(bars[:, 1])
     return np.lexsort((bars[:, 1], bars[:, 0], endless)) if endless.any() else by_birth_and_death(bars)
 
 
 def rows_of(found: Diagrams) -> list[Diagram]:
-    """Finite bars and then endless ones, one array a dimension."""
+    """Concatenate finite and essential bars, one array a dimension."""
     endless = ([(birth, np.inf) for birth in births] for births in found.essential)
     return [np.concatenate([bars, np.reshape(e, (-1, 2))]) for bars, e in zip(found.finite, endless, strict=True)]

@@ -1,16 +1,16 @@
 """Exact Vietoris–Rips H0 and H1 over Z/2, by annotations of edges over neighbourhoods kept as bit sets.
 
-Edges enter in the order of their length. An edge uv whose ends have no common neighbour yet joins two components or bears a
-class of H1: these are edges of the relative neighbourhood graph. Any other closes a triangle uvw with each common
-neighbour w, and the annotation of uv, which classes a loop through it winds around, is that of uw plus that of vw; where
-two triangles differ, the youngest class in the difference dies there. Nearly every edge has common neighbours and only
-zero annotations about, which two rows of bits tell. It ends when no class is alive and no longer edge can bear one.
+Edges enter in order of length. An edge uv whose ends have no common neighbour yet joins two components or bears a class
+of H1: these are edges of the relative neighbourhood graph. Any other closes a triangle uvw with each common neighbour
+w; the annotation of uv (the classes that a loop through it winds around) is that of uw plus that of vw, and where two
+triangles differ, the youngest class in the difference dies. Nearly every edge has common neighbours and only zero
+annotations around, as two rows of bits tell. The run ends when no class is alive and no longer edge can bear one.
 
 Related: Boissonnat, Dey and Maria 2015, https://doi.org/10.1007/s00453-015-9999-4 (annotations); Koyama et al. 2023,
 https://arxiv.org/abs/2307.16333 (births at edges of the relative neighbourhood graph).
 
-Distances are float32, in which those closer than 6e-8 of their size are equal: the ends of bars move by that much.
-float64 distances are kept as they are, at about twice the time.
+Distances are float32, where relative differences below 6e-8 vanish: bar ends move by that much. float64 distances are
+kept at about twice the time.
 """
 
 import importlib.util
@@ -56,17 +56,17 @@ __all__ = [
 
 log = logging.getLogger("todacomm")
 
-PATIENCE = 2.0  # seconds without a word
+PATIENCE = 2.0  # seconds before a message
 WORDS = {np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}
-NEAR = 32  # points whose distances from all others are kept at hand
+NEAR = 32  # points whose distances from all others are kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Barcode:
     """The bars of a cloud of ``points`` points, with the edges and triangles that make them.
 
-    ``merges`` (k,) are the lengths at which components join, ascending. ``bars`` (m, 2) are birth and death of each class
-    of H1 that lives for some length, by birth, the death inf where a threshold kept it alive.
+    ``merges`` (k,) are the lengths at which components join, ascending. ``bars`` (m, 2) are birth and death of each H1
+    class of positive lifetime, by birth; death is inf where a threshold kept it alive.
     """
 
     points: int
@@ -84,7 +84,7 @@ class Barcode:
 
     @property
     def death_triangles(self) -> Int[np.ndarray, "m 3"]:
-        """The triangle that fills each loop, as indices of points; -1 where none does."""
+        """The triangle that fills each loop, as indices of points; -1 for none."""
         _, died, apexes, _ = self._found
         found = self._named(np.column_stack([ends(died), apexes]))
         found[np.isinf(self.bars[:, 1])] = -1
@@ -103,7 +103,7 @@ class Barcode:
         return Diagrams.from_arrays([self.clusters(), self.bars])
 
     def clusters(self) -> Float64[np.ndarray, "points 2"]:
-        """The bars of H0, those of length zero too, and those that never die last."""
+        """The bars of H0, including those of length zero; those that never die last."""
         return clusters(self.merges, self.points)
 
 
@@ -114,7 +114,7 @@ def clusters(merges: Float64[np.ndarray, " k"], points: int) -> Float64[np.ndarr
 
 
 def available() -> bool:
-    """Whether numba is installed; it serves a new Python some months late, and redzed stands in until then."""
+    """Whether numba is installed; it supports a new Python months late, and redzed stands in until then."""
     return importlib.util.find_spec("numba") is not None
 
 
@@ -124,8 +124,8 @@ def available() -> bool:
 def homology(condensed: Condensed, *, threshold: float = np.inf) -> Barcode:
     """H0 and H1 of condensed distances (``scipy.spatial.distance.pdist`` order), up to ``threshold``.
 
-    float64 distances are ordered and given back as they are, all others as float32. Beyond the distances it takes 8 bytes
-    for each edge up to the last that matters, a third of all in most clouds, and n²/4 bytes. Raises InvalidInput for more
+    float64 distances keep their precision, all others are taken as float32. Needs, beyond the distances, 8 bytes for
+    each edge up to the last that matters (a third of all in most clouds) and n²/4 bytes. Raises InvalidInput for more
     than 65,536 points.
     """
     ready()
@@ -134,14 +134,14 @@ def homology(condensed: Condensed, *, threshold: float = np.inf) -> Barcode:
 
 
 def sorted_edges(condensed: Condensed) -> SortedEdges:
-    """Sort all edges of a cloud, for `resample`; 8 bytes an edge beyond the distances."""
+    """Sort all edges of a cloud for `resample`; takes 8 bytes an edge beyond the distances."""
     ready()
     coded = encoded(condensed)
     return _sorted(coded)
 
 
 def resample(edges: SortedEdges, indices: Int[np.ndarray, " k"], *, threshold: float = np.inf) -> Barcode:
-    """H0 and H1 of the points at ``indices``; one that is drawn again changes nothing and counts once.
+    """H0 and H1 of the points at ``indices``; repeated points count once.
 
     No distance is computed and nothing is sorted. Edges and triangles are indices of the full cloud.
     """
@@ -169,10 +169,10 @@ def _joins(coded: Coded) -> Codes:
 
 
 def condense(matrix: Shaped[np.ndarray, "n n"], precision: np.dtype) -> Condensed | None:
-    """The upper triangle of a matrix of float32 or float64 numbers, as one of the two, in one pass.
+    """Condense a square matrix of float32 or float64 numbers to one of the two, in one pass.
 
-    None where a longer look is needed: where it is not symmetric to the last bit with zeros on the diagonal, where a number is
-    negative, NaN or infinite, and where the largest is beyond what float32 holds with all digits.
+    None where it needs a closer look: not symmetric to the last bit with zeros on the diagonal, a number negative, NaN
+    or infinite, or the largest beyond what float32 holds with all digits.
     """
     if not available():
         return None
@@ -198,7 +198,7 @@ def _condensed(matrix: Shaped[np.ndarray, "n n"], precision: np.dtype) -> Conden
 
 
 def _computed(coded: Coded, top: int) -> Barcode:
-    """H0 and H1 up to the length with the bits ``top``, of edges that are sorted as far as they are needed."""
+    """H0 and H1 up to the length with the bits ``top``, sorting edges only as far as needed."""
     from todacomm.homology.bitlink import insertion
 
     edges, state = LazyEdges(coded), _new_state(coded.n)
@@ -220,7 +220,7 @@ def _sorted(coded: Coded) -> SortedEdges:
 
 
 def _resampled(edges: SortedEdges, drawn: Int[np.ndarray, " m"], top: int) -> Barcode:
-    """H0 and H1 of the points drawn, in one compiled call that lets others use Python meanwhile."""
+    """H0 and H1 of the drawn points, in one compiled call that releases the GIL."""
     from todacomm.homology.bitlink import insertion
 
     label = np.full(edges.n, -1, np.int64)
@@ -229,7 +229,7 @@ def _resampled(edges: SortedEdges, drawn: Int[np.ndarray, " m"], top: int) -> Ba
     k = len(chosen)
     label[chosen] = np.arange(k)
     codes = np.empty(k * (k - 1) // 2, np.float32)
-    kept = np.empty(len(codes) + 1, np.uint64)  # only what is written takes memory
+    kept = np.empty(len(codes) + 1, np.uint64)  # untouched pages take no memory
     course, state = _course(k, codes, edges.sample, top), _new_state(k)
     among = (edges.keys, edges.condensed.codes, edges.n, chosen, label, kept)
     while insertion.advance_among(*among, course, state) == insertion.ROOM:
@@ -238,7 +238,7 @@ def _resampled(edges: SortedEdges, drawn: Int[np.ndarray, " m"], top: int) -> Ba
 
 
 def _course(n: int, codes: Codes, sample: UInt32[np.ndarray, " s"], top: int) -> Any:
-    """At the beginning: the first band of edges is asked for."""
+    """The initial state, which asks for the first band of edges."""
     from todacomm.homology.bitlink import insertion
 
     share = min(1.0, 0.22 + 30 / n)  # of most clouds no class of H1 lives beyond this share
@@ -249,7 +249,7 @@ def _course(n: int, codes: Codes, sample: UInt32[np.ndarray, " s"], top: int) ->
 
 
 def _new_state(n: int) -> Any:
-    """No edge yet; room for what most clouds need."""
+    """A state without edges, with room for what most clouds need."""
     from todacomm.homology.bitlink import annotations
 
     width = -(-n // 64)
@@ -313,7 +313,7 @@ def _read_off(state: Any, coded: Coded, names: Int[np.ndarray, " points"] | None
 
 @cache
 def ready() -> None:
-    """Load the compiled loops, or compile them: once for a machine, for they are kept where the user can write."""
+    """Load the compiled loops, or compile them: once a machine, as they are cached where the user can write."""
     with _announced():
         tiny = encoded(np.arange(1, 11, dtype=np.float32))
         _condensed(1.0 - np.eye(5), np.dtype(np.float32))
@@ -324,7 +324,7 @@ def ready() -> None:
 
 @contextmanager
 def _announced() -> Iterator[None]:
-    """Say that it takes a while where it does."""
+    """Announce compilation if it takes a while."""
     from todacomm.homology.compiled import anything_compiled
 
     def tell() -> None:

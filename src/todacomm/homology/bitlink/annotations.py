@@ -1,8 +1,8 @@
-"""Which loops an edge belongs to, edge by edge in the order of length; compiled, for `todacomm.homology.bitlink`.
+"""Annotate edges, in order of length, with the loops that they belong to; compiled, for `todacomm.homology.bitlink`.
 
-Annotations of edges (Boissonnat, Dey and Maria 2015, https://doi.org/10.1007/s00453-015-9999-4) over neighbourhoods kept
-as bit sets: ``rows[u]`` holds the neighbours of u, then, after ``width`` words, those across edges whose annotation may not
-be zero. An edge is the number ``length bits << 32 | u << 16 | v``, so that sorting the numbers sorts the edges by length.
+Annotations (Boissonnat, Dey and Maria 2015, https://doi.org/10.1007/s00453-015-9999-4) over neighbourhoods kept as bit
+sets: ``rows[u]`` holds the neighbours of u, then, after ``width`` words, those across edges whose annotation may not be
+zero. An edge is the number ``length bits << 32 | u << 16 | v``, so that sorting the numbers sorts the edges by length.
 """
 
 from typing import NamedTuple
@@ -23,11 +23,11 @@ ABSENT, EVEN, ODD = 0, 2, 3  # of FLAG: not met; met, and the class cancels; met
 
 
 class State(NamedTuple):
-    """What is known after some edges; arrays whose room runs out are replaced by longer ones between two calls.
+    """What is known after some edges; arrays that run out of room are replaced by longer ones between two calls.
 
-    ``rows`` (n, 2 · width) as above. ``values`` says where in ``pool`` the classes of an annotation stand, ascending; value
-    0 is the empty one. ``table`` maps marked edges to values. ``classes`` holds birth, death, the third vertex of the
-    triangle of death, and the rule: the value that a dead class is equal to, -1 while it lives.
+    ``rows`` as above. ``values``: where in ``pool`` the classes of an annotation are, ascending; value 0 is the empty
+    one. ``table`` maps marked edges to values. ``classes``: birth, death, apex of the death triangle, and the value
+    that a dead class equals, -1 while it lives.
     """
 
     rows: np.ndarray  # (n, 2 width) uint64
@@ -44,7 +44,7 @@ class State(NamedTuple):
 
 @inlined
 def place(table: np.ndarray, u: int, v: int) -> int:
-    """Where the pair stands in the hash table, or the empty place for it (linear probing)."""
+    """The slot of a pair in the hash table, or the empty slot for it (linear probing)."""
     pair = min(u, v) << 16 | max(u, v)
     last = np.uint64(len(table) - 1)
     k = (np.uint64(pair) * HASH >> np.uint64(32)) & last
@@ -67,7 +67,7 @@ def rehash(old: np.ndarray, new: np.ndarray) -> None:
 
 @inlined
 def mark(s: State, u: int, v: int, x: int) -> None:
-    """The annotation of uv is the value x."""
+    """Set the annotation of uv to the value x."""
     width = s.rows.shape[1] // 2
     k = place(s.table, u, v)
     s.table[k, 0], s.table[k, 1] = min(u, v) << 16 | max(u, v), x
@@ -77,7 +77,7 @@ def mark(s: State, u: int, v: int, x: int) -> None:
 
 @inlined
 def new_value(s: State, begin: int, end: int) -> int:
-    """A value whose classes stand at pool[begin:end]."""
+    """Make a value of the classes at pool[begin:end]."""
     x = s.count[VALUES]
     s.count[VALUES] = x + 1
     s.values[x, 0], s.values[x, 1] = begin, end
@@ -87,7 +87,7 @@ def new_value(s: State, begin: int, end: int) -> int:
 
 @jit
 def gather(s: State, x: int, used: int) -> int:
-    """Add the classes of a value to those in s.work, modulo 2; how many are there now."""
+    """Add the classes of a value to those in s.work, modulo 2; return their number."""
     for j in range(s.values[x, 0], s.values[x, 1]):
         c = s.pool[j]
         if s.classes[c, FLAG] == ABSENT:
@@ -101,7 +101,7 @@ def gather(s: State, x: int, used: int) -> int:
 
 @jit
 def rewrite(s: State, x: int) -> None:
-    """Express a value in classes that live, by the rules of those that died, which name older classes only."""
+    """Express a value by living classes: the rule of a dead class names only older ones."""
     used = gather(s, x, 0)
     while True:
         dead = -1  # the youngest: its rule brings no younger one back, so that each class is replaced once
@@ -130,7 +130,7 @@ def rewrite(s: State, x: int) -> None:
 
 @inlined
 def settled(s: State, x: int) -> int:
-    """The value, in classes that live; 0 where none is left."""
+    """The value in living classes; 0 where none is left."""
     for j in range(s.values[x, 0], s.values[x, 1]):
         if s.classes[s.pool[j], RULE] != -1:
             rewrite(s, x)
@@ -174,7 +174,7 @@ def added(s: State, x: int, y: int) -> int:
 
 @inlined
 def kill(s: State, x: int, key: int, apex: int) -> None:
-    """The youngest class of the value dies: from now on it is the sum of the others."""
+    """Let the youngest class of the value die: it becomes the sum of the others."""
     begin, end = s.values[x, 0], s.values[x, 1]
     c = s.pool[end - 1]
     s.classes[c, RULE] = new_value(s, begin, end - 1)
@@ -185,7 +185,7 @@ def kill(s: State, x: int, key: int, apex: int) -> None:
 
 @inlined
 def bear(s: State, key: int) -> int:
-    """A class is born; the value that is this class alone."""
+    """Let a class be born; return its value."""
     c = s.count[CLASSES]
     s.count[CLASSES] = c + 1
     s.count[LIVE] += 1
@@ -198,7 +198,7 @@ def bear(s: State, key: int) -> int:
 
 @inlined
 def has_room(s: State) -> bool:
-    """Whether one more vertex of a link, one more birth, or `purify`, which rewrites each value once, has room."""
+    """Whether there is room for one more vertex of a link, one more birth, and `purify`."""
     return (
         len(s.pool) - s.count[POOL] >= 8 * s.count[LIVE] + s.count[VALUES] + 8
         and len(s.values) - s.count[VALUES] >= 8
@@ -209,11 +209,11 @@ def has_room(s: State) -> bool:
 
 @jit
 def from_link(s: State, key: int, u: int, v: int) -> int:
-    """The annotation of uv, read off the triangles with the vertices w in s.link; -1 where room ran out.
+    """The annotation of uv from the triangles with the vertices w in s.link; -1 where room ran out.
 
-    The triangle uvw makes it that of uw plus that of vw. Vertices of one component of the link give the same, so that one
-    of them is asked and its neighbours are left out; where two components differ, a class dies. Vertices that no marked
-    edge leads to give zero. Nothing is lost where room runs out: what died stays dead, and the edge is tried again.
+    Triangle uvw gives that of uw plus that of vw. Vertices in one component of the link agree, so one is asked and its
+    neighbours are skipped; where two components differ, a class dies. Vertices without a marked edge give zero. Nothing
+    is lost where room runs out: what died stays dead, and the edge is tried again.
     """
     width = s.rows.shape[1] // 2
     x = -1

@@ -1,7 +1,7 @@
-"""Edges of a cloud in the order of their length, as many as are asked for.
+"""Sort the edges of a cloud by length, as many as are needed.
 
-Lengths are held as float32 *codes* of the same order: the distances themselves, or, of float64 distances, their ranks. The
-bits of a code, read as an unsigned integer, have that order too; an edge is the number ``bits << 32 | u << 16 | v``.
+Lengths are float32 *codes* of the same order: the distances themselves, or the ranks of float64 distances. The bits of
+a code, read as an unsigned integer, have that order too; an edge is the number ``bits << 32 | u << 16 | v``.
 """
 
 from typing import NamedTuple
@@ -17,30 +17,30 @@ Codes = Float32[np.ndarray, " pairs"]
 Keys = UInt64[np.ndarray, " _"]
 MOST_POINTS = 2**16
 LARGEST = int(np.array(np.finfo(np.float32).max).view(np.uint32))  # bits of the longest finite distance
-NORMAL = 0x00800000  # bits of the smallest number that no processor takes for zero
-SLACK = 2.0**-50  # of a limit: 3 * 0.1 is not above 0.3
+NORMAL = 0x00800000  # bits of the smallest normal number
+SLACK = 2.0**-50  # relative, of a limit: 3 * 0.1 is not above 0.3
 SAMPLE = 1000  # distances from which quantiles are read
 
 
 class Coded(NamedTuple):
-    """Condensed distances of ``n`` points as float32 ``codes``: themselves, or, of float64, the ranks of ``values``."""
+    """Condensed distances of ``n`` points as float32 ``codes``: themselves, or the ranks of float64 ``values``."""
 
     n: int
     codes: Codes
     values: Float64[np.ndarray, " v"] | None
 
     def lengths_of(self, keys: Int[np.ndarray, " _"]) -> Float64[np.ndarray, " _"]:
-        """The distances of edges."""
+        """The lengths of edges."""
         return self.lengths((keys >> 32).astype(np.uint32))
 
     def lengths(self, bits: UInt32[np.ndarray, " k"]) -> Float64[np.ndarray, " k"]:
-        """The distances that codes of these bits stand for."""
+        """The distances of codes with these bits."""
         return bits.view(np.float32).astype(np.float64) if self.values is None else self.values[bits - NORMAL]
 
     def bits_of(self, threshold: float) -> int:
-        """The bits of the longest code whose distance is finite and not above ``threshold``; -1 where none is.
+        """The bits of the longest code whose distance is finite and at most ``threshold``; -1 for none.
 
-        Both are compared in the precision of the distances: float32, or float64 but for the rounding of a few operations.
+        Compared in the precision of the distances: float32, or float64 up to rounding.
         """
         if self.values is not None:
             finite = self.values[np.isfinite(self.values)]
@@ -51,7 +51,7 @@ class Coded(NamedTuple):
         return int(code.view(np.uint32))
 
     def among(self, chosen: Int[np.ndarray, " k"]) -> "Coded":
-        """The distances of some of the points."""
+        """The distances among some of the points."""
         from todacomm.homology.bitlink import edges
 
         k = len(chosen)
@@ -61,7 +61,7 @@ class Coded(NamedTuple):
 
 
 def encoded(condensed: Condensed) -> Coded:
-    """The distances by codes; of float32 distances nothing is copied."""
+    """Encode distances; float32 is not copied."""
     n = points_of(len(condensed))
     if condensed.dtype != np.float64:
         return Coded(n, np.ascontiguousarray(condensed, dtype=np.float32), None)
@@ -70,12 +70,12 @@ def encoded(condensed: Condensed) -> Coded:
 
 
 def sample_of(lengths: Shaped[np.ndarray, " pairs"]) -> Shaped[np.ndarray, " s"]:
-    """Some of them, evenly spaced."""
+    """An evenly spaced sample of the distances."""
     return lengths[:: max(1, len(lengths) // SAMPLE)]
 
 
 def points_of(pairs: int) -> int:
-    """How many points have so many distances."""
+    """The number of points with so many pairs."""
     n = points_among(pairs)
     if n > MOST_POINTS:
         raise InvalidInput(f"{n} points; this engine takes at most {MOST_POINTS}: subsample, or take landmarks")
@@ -83,16 +83,16 @@ def points_of(pairs: int) -> int:
 
 
 class LazyEdges:
-    """Edges of a cloud, selected and sorted as far as they are asked for."""
+    """The edges of a cloud, selected and sorted as far as they are needed."""
 
     def __init__(self, coded: Coded) -> None:
         self._n, self._bits, self._next = coded.n, coded.codes.view(np.uint32), 0
 
     def take(self, bits: int) -> Keys:
-        """The sorted keys from those taken last up to this length."""
+        """The sorted keys from the last ones taken up to this length."""
         from todacomm.homology.bitlink import edges
 
-        room = np.empty(len(self._bits) + 1, np.uint64)  # only what is written takes memory
+        room = np.empty(len(self._bits) + 1, np.uint64)  # untouched pages take no memory
         low, self._next = self._next, bits + 1
         found = room[: edges.select(self._bits, self._n, np.uint32(low), np.uint32(bits), room) if bits >= low else 0]
         found.sort()
@@ -100,7 +100,7 @@ class LazyEdges:
 
 
 class SortedEdges(NamedTuple):
-    """All edges of a cloud of ``n`` points by length: sorted once, shared by all resamples and threads."""
+    """All edges of a cloud of ``n`` points, sorted once for all resamples and threads."""
 
     n: int
     keys: Keys

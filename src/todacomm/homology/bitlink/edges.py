@@ -1,7 +1,7 @@
-"""Pairs of points in the order of their distance, and how far the pairs go that can bear a class; compiled.
+"""Order pairs of points by distance, and bound the lengths that can bear a class; compiled.
 
-Distances come condensed, in the order of ``scipy.spatial.distance.pdist``, float32. Their bits, read as unsigned integers,
-have the order of the distances.
+Distances are condensed float32, in the order of ``scipy.spatial.distance.pdist``. Their bits, read as unsigned
+integers, have the order of the distances.
 """
 
 import numpy as np
@@ -9,16 +9,16 @@ import numpy as np
 from todacomm.homology.compiled import ONE, bits_set, ends, inlined, jit
 
 HUBS = 4  # points tried as witnesses of every pair at once
-STRIP = 8  # rows of a matrix that are held against its columns at a time: so many numbers lie together in memory
-BLOCK = 64  # pairs that are passed over together where those points witness all of them
+STRIP = 8  # rows of a matrix compared with columns at a time, so that memory is read in runs
+BLOCK = 64  # pairs skipped together where the hubs witness all of them
 
 
 @jit
 def condense(matrix: np.ndarray, bits: np.ndarray, out: np.ndarray, codes: np.ndarray) -> int:
-    """Write the upper triangle of a matrix in pdist order, as float32; the highest bits there, -1 where the matrix is uneven.
+    """Write the upper triangle of a matrix in pdist order, as float32; return its highest bits, -1 for an uneven one.
 
-    ``bits`` and ``codes`` are those of ``matrix`` and ``out``: of numbers below 0, NaN and infinity they are above those of any
-    distance. Uneven is what is not equal bit for bit to its transpose, or has other bits than those of 0 on its diagonal.
+    ``bits`` and ``codes`` are those of ``matrix`` and ``out``; negative, NaN and infinite numbers have higher bits than
+    any distance. Uneven: not equal bit for bit to its transpose, or not 0 on its diagonal.
     """
     n = np.uint64(len(matrix))
     odd, highest, begin = bits[0, 0], codes.dtype.type(0), np.uint64(0)
@@ -36,9 +36,9 @@ def condense(matrix: np.ndarray, bits: np.ndarray, out: np.ndarray, codes: np.nd
 
 @inlined
 def apart(bits: np.ndarray, top: int, stop: int) -> int:
-    """The bits in which rows top … stop, up to the diagonal, differ from the columns of those numbers, or the diagonal from 0."""
+    """The bits in which rows top … stop, up to the diagonal, differ from their columns, or the diagonal from 0."""
     odd = bits[top, top]
-    if stop == top + np.uint64(STRIP):  # a number of columns that is known when this is compiled
+    if stop == top + np.uint64(STRIP):  # a constant number of columns, known to the compiler
         for j in range(top):
             for k in range(np.uint64(STRIP)):
                 odd |= bits[top + k, j] ^ bits[j, top + k]
@@ -55,7 +55,7 @@ def apart(bits: np.ndarray, top: int, stop: int) -> int:
 
 @jit
 def select(bits: np.ndarray, n: int, low: int, high: int, keys: np.ndarray) -> int:
-    """Write the keys of the pairs whose distance has bits in low … high, in pdist order; how many there are.
+    """Write the keys of the pairs whose distance has bits in low … high, in pdist order; return their number.
 
     ``keys`` needs room for one more than there are.
     """
@@ -72,7 +72,7 @@ def select(bits: np.ndarray, n: int, low: int, high: int, keys: np.ndarray) -> i
 
 @jit
 def after(keys: np.ndarray, i: int, stop: int, bits: int) -> int:
-    """The place in keys[i:stop], which are sorted, of the first edge whose length has higher bits."""
+    """The index in the sorted keys[i:stop] of the first edge whose length has higher bits."""
     while i < stop:
         middle = (i + stop) // 2
         if np.int64(keys[middle] >> np.uint64(32)) > bits:
@@ -84,10 +84,10 @@ def after(keys: np.ndarray, i: int, stop: int, bits: int) -> int:
 
 @jit
 def restrict(keys: np.ndarray, label: np.ndarray, begin: int, stop: int, kept: np.ndarray) -> int:
-    """Write the edges keys[begin:stop] between labelled vertices, relabelled; how many there are.
+    """Write the edges keys[begin:stop] between labelled vertices, relabelled; return their number.
 
-    ``label`` is the new name of each vertex, -1 for one left out. The new names keep the order of the old ones, so that the
-    kept keys stay sorted. ``kept`` needs room for one more than there are.
+    ``label`` is the new name of each vertex, -1 for one left out. New names keep the old order, so that the keys stay
+    sorted. ``kept`` needs room for one more than there are.
     """
     found = np.uint64(0)
     for i in range(begin, stop):
@@ -130,7 +130,7 @@ def distances_from(condensed: np.ndarray, n: int, hubs: np.ndarray, out: np.ndar
 
 @jit
 def choose_hubs(rows: np.ndarray, degrees: np.ndarray, hubs: np.ndarray) -> None:
-    """The HUBS points of highest degree, which are near to most, then some others; ``degrees`` (n,) is scratch."""
+    """Choose the HUBS points of highest degree, which are near to most, then some others; ``degrees`` is scratch."""
     n = len(rows)
     for u in range(n):
         degrees[u] = 0
@@ -149,7 +149,7 @@ def choose_hubs(rows: np.ndarray, degrees: np.ndarray, hubs: np.ndarray) -> None
 
 @inlined
 def alone(r: float, low: float, near: np.ndarray, u: int, v: int) -> bool:
-    """Whether the length r of uv exceeds ``low``, and none of the first hubs is nearer to u and to v than r."""
+    """Whether the length r of uv exceeds ``low``, and no hub is nearer to both u and v than r."""
     first = min(max(near[0, u], near[0, v]), max(near[1, u], near[1, v]))
     second = min(max(near[2, u], near[2, v]), max(near[3, u], near[3, v]))
     return (r > low) & (min(first, second) >= r)
@@ -159,7 +159,7 @@ def alone(r: float, low: float, near: np.ndarray, u: int, v: int) -> bool:
 def unwitnessed(
     condensed: np.ndarray, begin: int, u: int, v: int, low: float, near: np.ndarray, pending: np.ndarray, found: int
 ) -> int:
-    """Add to ``pending`` those of v … v + BLOCK that are `alone` with u; how many are there now."""
+    """Append to ``pending`` those of v … v + BLOCK that are `alone` with u; return their number."""
     first, stop, p = np.uint64(v), np.uint64(min(near.shape[1], v + BLOCK)), np.uint64(begin + v)
     some = False
     for k in range(stop - first):
@@ -173,7 +173,7 @@ def unwitnessed(
 
 @jit
 def has_witness(u: int, v: int, r: float, near: np.ndarray, rows: np.ndarray) -> bool:
-    """Whether some hub, or some vertex joined to both, is nearer to u and to v than r."""
+    """Whether some hub, or some vertex joined to both, is nearer to u and v than r."""
     for k in range(HUBS, len(near)):
         if max(near[k, u], near[k, v]) < r:
             return True
@@ -185,7 +185,7 @@ def has_witness(u: int, v: int, r: float, near: np.ndarray, rows: np.ndarray) ->
 
 @jit
 def is_between(condensed: np.ndarray, n: int, u: int, v: int, r: float) -> bool:
-    """Whether any point is nearer to u and to v than r."""
+    """Whether any point is nearer to u and v than r."""
     for w in range(n):
         if max(distance(condensed, n, u, w), distance(condensed, n, v, w)) < r:
             return True
@@ -196,11 +196,11 @@ def is_between(condensed: np.ndarray, n: int, u: int, v: int, r: float) -> bool:
 def longest_bearing(
     condensed: np.ndarray, n: int, low: float, near: np.ndarray, rows: np.ndarray, pending: np.ndarray, searches: int
 ) -> float:
-    """The longest distance above ``low`` at which an edge can bear a class or join components; 0 where there is none.
+    """The longest distance above ``low`` at which an edge can bear a class or join components; 0 for none.
 
-    An edge uv does so only when no w is nearer to both than they are to one another: the edges of the relative
-    neighbourhood graph. ``near`` are the distances from some hubs, ``rows`` the graph of all edges up to ``low``. After
-    ``searches`` searches over all w a pair counts as bearing without one: the answer is then an upper bound.
+    Edge uv can only if no w is nearer to both than they are to each other: the relative neighbourhood graph. ``near``
+    are distances from hubs, ``rows`` the graph of all edges up to ``low``. After ``searches`` searches over all w a
+    pair counts as bearing without one: the answer is then an upper bound.
     """
     longest = np.float32(0)
     begin = 0
@@ -225,7 +225,7 @@ def longest_bearing(
 def farthest_bearing(
     condensed: np.ndarray, low: float, rows: np.ndarray, hubs: np.ndarray, near: np.ndarray, pending: np.ndarray
 ) -> float:
-    """`longest_bearing`, with witnesses looked for among hubs; the arrays from ``hubs`` on are scratch."""
+    """Compute `longest_bearing` with hubs as witnesses; arrays from ``hubs`` on are scratch."""
     n = len(rows)
     choose_hubs(rows, pending, hubs)
     distances_from(condensed, n, hubs, near)

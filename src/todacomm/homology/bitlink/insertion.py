@@ -1,7 +1,7 @@
-"""Insert the edges of a cloud in the order of their length until no class is alive and none can be born; compiled.
+"""Insert edges by length until no class is alive and none can be born; compiled.
 
-Most edges need no algebra: some have no common neighbour with a mark, and where no class is alive one common neighbour is
-enough. Edges are taken in bands, for most of them come after the end, and need not even be sorted.
+Most edges need no algebra: some have no marked common neighbour, and where no class is alive one common neighbour is
+enough. Edges come in bands, as most of them lie beyond the end and need not be sorted.
 """
 
 from typing import NamedTuple
@@ -13,18 +13,19 @@ from todacomm.homology.bitlink.edges import after, distances_among, farthest_bea
 from todacomm.homology.bitlink.lone_class import from_lone_link, is_alone, list_marks, pass_lone
 from todacomm.homology.compiled import bits_of, ends, float_of, inlined, jit, join
 
-ENDED, ROOM, MORE = 0, 1, 2  # what advance() comes back with
+ENDED, ROOM, MORE = 0, 1, 2  # results of advance()
 
 # places in Course.at
 AT, STOP, BITS, LONGEST, BOUNDED, TOP, NEXT = range(7)
 
 
 class Course(NamedTuple):
-    """How far it is, and what it takes to see how far it must go.
+    """The progress of an insertion.
 
-    ``at`` holds: the next of the edges at hand and their number; the bits of the length up to which edges were taken or are
-    asked for; those of a length beyond which none bears a class, and whether that is known yet; those of the last length of
-    all; where the next band begins among all edges (of a resample). ``sample`` are the bits of some lengths, ascending.
+    ``at`` holds: the next edge and the number of edges in the band; the bits of the length up to which edges were taken
+    or are requested; those of a length beyond which none bears a class, and whether that is known; those of the last
+    length of all; where the next band begins among all edges (of a resample). ``sample``: bits of some lengths,
+    ascending.
     """
 
     at: np.ndarray  # (7,) int64
@@ -37,7 +38,7 @@ class Course(NamedTuple):
 
 @jit
 def pass_bare(keys: np.ndarray, i: int, stop: int, rows: np.ndarray) -> int:
-    """Insert edges while their link has vertices and no marked edge leads to it; the index of the first that differs."""
+    """Insert edges while their link is not empty and no marked edge leads to it; return the index of the next."""
     width = rows.shape[1] // 2
     while i < stop:
         u, v = ends(keys[i])
@@ -55,7 +56,7 @@ def pass_bare(keys: np.ndarray, i: int, stop: int, rows: np.ndarray) -> int:
 
 @jit
 def pass_linked(keys: np.ndarray, i: int, stop: int, rows: np.ndarray) -> int:
-    """Insert edges while their link has vertices: enough where no class is alive."""
+    """Insert edges while their link is not empty: enough where no class is alive."""
     width = rows.shape[1] // 2
     while i < stop:
         u, v = ends(keys[i])
@@ -111,7 +112,7 @@ def inserted(s: State, key: int, u: int, v: int) -> bool:
 
 @jit
 def run(keys: np.ndarray, i: int, stop: int, barren: int, s: State) -> int:
-    """Insert edges keys[i:stop] until they end, no class is alive and none can be born, or room runs out; the next i.
+    """Insert edges keys[i:stop] until none is left, no class is alive and none can be born, or room runs out; next i.
 
     Edges from keys[barren] on bear nothing.
     """
@@ -135,7 +136,7 @@ def run(keys: np.ndarray, i: int, stop: int, barren: int, s: State) -> int:
 
 @jit
 def advance(keys: np.ndarray, c: Course, s: State) -> int:
-    """Insert the edges at hand; then ENDED, or MORE: edges up to a length are asked for. ROOM: call again with more room."""
+    """Insert the band; return ENDED, MORE (edges up to a length are needed) or ROOM (call again with more room)."""
     stop = c.at[STOP]
     barren = after(keys, c.at[AT], stop, c.at[LONGEST])
     i = run(keys, c.at[AT], stop, barren, s)
@@ -157,7 +158,7 @@ def advance(keys: np.ndarray, c: Course, s: State) -> int:
 
 @inlined
 def next_band(sample: np.ndarray, bits: int, top: int) -> int:
-    """The bits of the length that half as many edges again do not exceed."""
+    """The bits of the length below which there are half as many edges again."""
     place = len(sample)
     while place and sample[place - 1] > bits:
         place -= 1
@@ -176,9 +177,9 @@ def advance_among(
     c: Course,
     s: State,
 ) -> int:
-    """`advance` for some of the points, out of all edges ``keys`` (uint64, sorted), to the end: ENDED or ROOM.
+    """Run `advance` for some of the points, on all edges ``keys`` (uint64, sorted), to the end: ENDED or ROOM.
 
-    ``label`` is the place of each point among the chosen, or -1; ``kept`` and the codes of ``c`` are scratch.
+    ``label`` is the index of each point among the chosen, or -1; ``kept`` and the codes of ``c`` are scratch.
     """
     if c.at[NEXT] == 0:
         distances_among(condensed, n, chosen, c.codes)

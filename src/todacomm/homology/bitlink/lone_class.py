@@ -1,6 +1,6 @@
-"""One class that outlives all others, as on a circle: marks, once they are exact, are its cocycle; compiled.
+"""Follow one class that outlives all others, as on a circle: exact marks are its cocycle; compiled.
 
-No value is looked up and none written: an edge is marked or it is not.
+No value is looked up or written: an edge is marked or it is not.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ from todacomm.homology.compiled import ONE, ends, first_bit, jit, join
 
 @jit
 def purify(s: State) -> None:
-    """Take away the marks of edges whose annotation is zero; those left stand for the one class alive."""
+    """Remove the marks of edges whose annotation is zero; the others stand for the one class alive."""
     width = s.rows.shape[1] // 2
     for u in range(len(s.rows)):
         for k in range(width):
@@ -35,7 +35,7 @@ def purify(s: State) -> None:
 
 @jit
 def is_alone(s: State) -> bool:
-    """Whether one class is alive and its marks are exact; they are made so once enough links were asked to be worth it."""
+    """Whether one class is alive and marks are exact; they are made exact after enough links to be worth it."""
     if s.count[LIVE] != 1:
         return False
     s.count[ASKED] += 1
@@ -46,7 +46,7 @@ def is_alone(s: State) -> bool:
 
 @jit
 def list_marks(s: State) -> bool:
-    """Enter all marks into the table: those that are not there yet stand for the one class alive. False without room."""
+    """Enter all marks into the table; new ones stand for the one class alive. False without room."""
     if len(s.table) < 2 * (s.count[MARKED] + s.count[UNLISTED]) + 2:
         return False
     width = s.rows.shape[1] // 2
@@ -64,7 +64,7 @@ def list_marks(s: State) -> bool:
 
 @jit
 def forget_marks(s: State) -> None:
-    """Nothing is alive: no annotation but zero is left."""
+    """Drop all marks: no class is alive."""
     s.rows[:, s.rows.shape[1] // 2 :] = 0
     s.table[:, 0] = -1
     s.count[MARKED] = s.count[UNLISTED] = 0
@@ -72,7 +72,7 @@ def forget_marks(s: State) -> None:
 
 @jit
 def from_lone_link(s: State, key: int, u: int, v: int) -> int:
-    """`from_link` where one class is alive and its marks are exact."""
+    """Do `from_link` where one class is alive and its marks are exact."""
     width = s.rows.shape[1] // 2
     with_it, without = np.uint64(0), np.uint64(0)
     for k in range(width):
@@ -94,10 +94,10 @@ def from_lone_link(s: State, key: int, u: int, v: int) -> int:
 
 @jit
 def pass_lone(keys: np.ndarray, i: int, stop: int, s: State) -> int:
-    """Insert edges while one class is alive, its marks are exact, and it neither dies nor gets company.
+    """Insert edges while one class is alive with exact marks, and neither dies nor gets company.
 
-    An edge is marked where the triangles above it say so, all of them alike: the marks are enough, and the table, which
-    would cost more than all else, is written once another class is born (`list_marks`).
+    An edge is marked where all triangles above it agree that it is. Marks suffice; the table, which would cost more
+    than all else, is written once another class is born (`list_marks`).
     """
     width = s.rows.shape[1] // 2
     while i < stop:
