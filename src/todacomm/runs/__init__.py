@@ -1,4 +1,4 @@
-"""A study, a measurement, an ablation or an experiment of training → its directory of records and reports."""
+"""Execute studies, measurements, ablations and training experiments; write directories of records and reports."""
 
 __all__ = [
     "ablation",

@@ -1,4 +1,4 @@
-"""An ablation → a directory: JSON, CSV, Markdown, one HTML page and figures, written when all of it is there."""
+"""Write an ablation into a directory, whole or not at all: JSON, CSV, Markdown, an HTML page, figures."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ from todacomm.runs.run_study import failed
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ablated:
-    """What an ablation has found and written, and which models failed."""
+    """Results of an ablation, its directory, and the models that failed."""
 
     ablation: Ablation
     directory: Path
@@ -42,9 +42,9 @@ class Ablated:
 def ablate_models(
     study: Study, settings: Sequence[Setting], bounds: Sequence[Statement], means: Means, *, command: str = ""
 ) -> Ablated:
-    """Measure the models of a study under every setting and write what stands.
+    """Measure the models of a study under every setting, judge the claims and write the result.
 
-    A model that fails among several is reported and the others go on; the failure of the only one is raised.
+    A model that fails among several is reported and the others go on; the failure of a single one is raised.
     """
     wanted = jobs_of(study, settings, means.cache)
     directory = writable(Path(study.output_dir))
@@ -66,9 +66,9 @@ def ablate_models(
 
 
 def fitted_to_memory(jobs: Mapping[str, Sequence[Job]], means: Means) -> tuple[dict[str, list[Job]], Means]:
-    """The jobs as they fit into the memory there is, and as many layers at a time as do. Raises TooLarge.
+    """Limit jobs and parallel layers to the available memory. Raises TooLarge.
 
-    Of each model the longest texts are planned, which need the most.
+    Each model is planned for its longest texts, which need most.
     """
     longest = [max(of_model, key=lambda job: job.study.max_length) for of_model in jobs.values()]
     fitting, plan = fitted(longest, means.cache, rates_of(means.cache))
@@ -90,7 +90,7 @@ def ablate_arrays(
     name: str,
     command: str = "",
 ) -> Ablated:
-    """The same for arrays (n, d), which are called ``name``; of the study only where to write, and how figures."""
+    """Do the same for arrays (n, d), called ``name``; the study only says where to write, and how figures."""
     directory = writable(Path(study.output_dir))
     check_name(stem_of(study.name or name))
     at_once = check_arrays(shapes_of(layers, name), recipe, jobs=means.number, max_memory=study.max_memory)
@@ -100,12 +100,12 @@ def ablate_arrays(
 
 
 def stem_of(name: str) -> str:
-    """The name of the directory of an ablation without its time."""
+    """The name of an ablation's directory without its time."""
     return f"ablation_{safe(name)}"
 
 
 def write(found: Ablation, parent: Path, name: str, failures: Mapping[str, Failure], command: str) -> Path:
-    """``ablation_<name>_<timestamp>/``, whole or not at all."""
+    """Write ``ablation_<name>_<timestamp>/``, whole or not at all."""
     directory = new_directory(parent, stem_of(name))
     with reserved(directory), in_part(directory) as part:
         ABLATION_RECORD.write(part, record_of(found, failed(failures), command, versions()))
@@ -115,7 +115,7 @@ def write(found: Ablation, parent: Path, name: str, failures: Mapping[str, Failu
 
 
 def csv_of(found: Ablation) -> str:
-    """One row a setting and model; what is undefined is an empty cell."""
+    """One row a setting and model; undefined values are empty."""
     rows, text = [plain(row) for row in rows_of(found)], io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()

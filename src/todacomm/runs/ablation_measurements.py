@@ -1,6 +1,4 @@
-"""The measurements of an ablation: one reading a pooling and length, then every setting on its layers, out of the cache where
-that has them.
-"""
+"""Measure an ablation: one forward pass a pooling and length, then every setting on its layers, by way of the cache."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +27,7 @@ from todacomm.runs.jobs import FAILURES, Failure, Remembering, failure, reading_
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """With what is measured: the cache, how many draws of the null, how many layers at a time, and what is shown of it."""
+    """The means of an ablation: cache, draws of the null, layers at a time, progress."""
 
     cache: Cache | None
     asked: Asked
@@ -39,7 +37,7 @@ class Means:
 
 
 def base_of(study: Study) -> Setting:
-    """The setting that a study is itself; of several poolings the first."""
+    """The setting of the study itself; of several poolings the first."""
     return Setting(
         components=study.components,
         points=study.subsample,
@@ -55,7 +53,7 @@ def base_of(study: Study) -> Setting:
 
 
 def jobs_of(study: Study, settings: Sequence[Setting], cache: Cache | None) -> dict[str, tuple[Job, ...]]:
-    """Model → one job for each pooling and length of the settings, the base first; nothing is loaded but the texts."""
+    """Model → one job for each pooling and length of the settings, the base first; loads nothing but texts."""
     if len(study.datasets) != 1:
         raise InvalidInput(
             f"an ablation is on one dataset, found {', '.join(study.datasets)}; choose one with --dataset"
@@ -64,7 +62,7 @@ def jobs_of(study: Study, settings: Sequence[Setting], cache: Cache | None) -> d
     for setting in settings:
         setting.count(study.samples)
     first = dict.fromkeys((s.pooling, s.max_length) for s in settings)
-    pairs = sorted(first, key=lambda pair: pair[1] != settings[0].max_length)  # a model is held while the length stays
+    pairs = sorted(first, key=lambda pair: pair[1] != settings[0].max_length)  # one length keeps the model loaded
     found = {}
     for given, source in sources_of(study).items():
         ones = {length: study.but(models=(given,), max_length=length) for _, length in pairs}
@@ -77,7 +75,7 @@ def jobs_of(study: Study, settings: Sequence[Setting], cache: Cache | None) -> d
 def of_models(
     jobs: Mapping[str, Sequence[Job]], settings: Sequence[Setting], means: Means
 ) -> Iterator[tuple[str, list[Rerun] | Failure]]:
-    """Each model with its reruns, or why it failed; one model, and one reading of it, in memory at a time."""
+    """Yield each model with its reruns, or its failure; one model and one forward pass in memory at a time."""
     try:
         for model, of_model in jobs.items():
             found: list[Rerun] | Failure
@@ -91,7 +89,7 @@ def of_models(
 
 
 def of_reading(job: Job, settings: Sequence[Setting], means: Means) -> Iterator[Rerun]:
-    """The settings of one pooling and length, on the activations of one pass over the texts."""
+    """Run the settings of one pooling and length on the activations of one forward pass."""
     activations = reading_of(job, means.cache, track=means.track, say=means.say).activations
     clouds = list(activations.clouds())
     mine = [s for s in settings if (s.pooling, s.max_length) == (job.pooling, job.study.max_length)]
@@ -99,7 +97,7 @@ def of_reading(job: Job, settings: Sequence[Setting], means: Means) -> Iterator[
 
 
 def without_language(job: Job, cache: Cache | None) -> Job:
-    """The job without the language metrics, unless its reading with them is in the cache."""
+    """The job without language metrics, unless the cache has it with them."""
     if cache and job.study.language and find_reading(job, cache, lazily=True):
         return job
     return replace(job, study=job.study.but(language=False))
@@ -111,7 +109,7 @@ def without_language(job: Job, cache: Cache | None) -> Job:
 def of_arrays(
     layers: Mapping[str, np.ndarray], name: str, recipe: Recipe, settings: Sequence[Setting], means: Means
 ) -> list[Rerun]:
-    """Arrays (n, d) under every setting. Raises InvalidInput for more points than one of them has."""
+    """Measure arrays (n, d) under every setting. Raises InvalidInput for more points than one of them has."""
     clouds = list(as_clouds(layers, name))
     for setting in settings:
         setting.count(min(map(len, clouds)))
@@ -128,7 +126,7 @@ def of_clouds(
     means: Means,
     texts: Texts | None = None,
 ) -> Iterator[Rerun]:
-    """The clouds under each setting; one that the clouds do not allow is a `Rerun` without a profile."""
+    """Measure clouds under each setting; one that they do not allow is a `Rerun` without a profile."""
     model = clouds[0].address.model
     each = partial(of_setting, clouds, recipe, means)
     for setting in means.track(settings, f"{model}: settings", len(settings)):
@@ -141,7 +139,7 @@ def of_clouds(
 
 
 def of_setting(clouds: Sequence[PointCloud], recipe: Recipe, means: Means, setting: Setting) -> Profile:
-    """The clouds under one setting, with the tests that were asked for."""
+    """Measure clouds under one setting, with the requested tests."""
     known: dict[str, Any] = {cloud.address.layer: cloud for cloud in clouds}
     chosen = setting.recipe(recipe, min(map(len, clouds)))
     spread, once = partial(in_threads, number=means.number), PreparedOnce()

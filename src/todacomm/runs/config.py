@@ -1,4 +1,4 @@
-"""The configuration of a study: each field of this frozen type is a key of YAML and an option of the command line."""
+"""The configuration of a study: each field is a key of its YAML and an option of the command line."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -94,7 +94,7 @@ def _size(text: str) -> str:
 
 
 def _asked(key: str) -> Callable[[Any], Any]:
-    """What is asked of the numbers is checked by the type that holds it."""
+    """Check a setting of inference by the type that holds it."""
 
     def checked(value: Any) -> Any:
         try:
@@ -119,7 +119,7 @@ def _formats(found: tuple[str, ...]) -> tuple[str, ...]:
     return Figures(found).formats
 
 
-OUR_NULLS = ("text", "untrained", "columns")  # the module that has them is loaded when one is asked for
+OUR_NULLS = ("text", "untrained", "columns")  # without loading their module
 COUNT = whole(1)
 POINTS = maybe(whole(FEWEST_POINTS))
 AUTO = word_or("auto", COUNT)
@@ -131,8 +131,7 @@ ID = maybe(string.then(str, shape="ID|DIR"))
 class Study:
     """What to measure and how; every key is an option of ``todacomm run``. Raises InvalidStudy or UnknownName.
 
-    ``pooling`` None pools by the kind of each model (last for causal, cls for masked); several poolings are one
-    measurement each.
+    ``pooling`` None pools by the kind of each model (last for causal, cls for masked); each of several is measured.
     """
 
     # fmt: off
@@ -197,8 +196,8 @@ class Study:
         "it out", NULLS, INFERENCE)
     nulls: tuple[str, ...] = option(
         _ASKED.nulls, Kind(_nulls, f"{','.join(OUR_NULLS)}|none", choices=OUR_NULLS), "Test against these null "
-        "models, too: text shuffles the tokens of each text, untrained draws random weights, columns shuffles each feature", NULLS,
-        INFERENCE)
+        "models, too: text shuffles the tokens of each text, untrained draws random weights, columns shuffles "
+        "each feature", NULLS, INFERENCE)
     null_runs: int = option(
         _ASKED.null_runs, ASKED["null_runs"], "Forward passes of each null model that takes some", NULLS, INFERENCE)
     seed: int = option(
@@ -278,36 +277,36 @@ class Study:
         return ((key, getattr(self, key)) for key in KEYS)
 
     def but(self, **changes: Any) -> Self:
-        """The same study with these keys changed, checked anew."""
+        """A copy of the study with these keys changed, checked anew."""
         return type(self)(**{**dict(self), **by_key(changes)})
 
     def bearing_on(self, what: str) -> dict[str, Any]:
-        """The fields that bear on this, and their values."""
+        """The fields that bear on this, with their values."""
         return {key: getattr(self, key) for key in keys_of(what)}
 
     def reading(self) -> dict[str, Any]:
-        """What a pass over given texts takes of the study."""
+        """The settings of the study that a forward pass uses."""
         return {key: getattr(self, key) for key in ("site", "max_length", "batch_size", "subsample", "seed")}
 
     def drawn_as(self) -> Figures:
-        """How figures are written."""
+        """The settings of figures."""
         return Figures(self.figures, self.figures_bare)
 
     def asked(self) -> Asked:
-        """What is asked of the numbers."""
+        """The settings of inference."""
         return Asked(**self.bearing_on(INFERENCE))
 
     def recipe(self, pooling: str) -> Recipe:
-        """The recipe of the clouds made by one pooling."""
+        """The recipe for the clouds of one pooling."""
         return Recipe(**{**self.bearing_on(MEASURING), "pooling": pooling})
 
     def recipe_of_arrays(self) -> Recipe:
-        """The recipe of arrays, which no model has made."""
+        """The recipe for given arrays."""
         return Recipe(**{**self.bearing_on(MEASURING), "pooling": None, "max_length": None})
 
 
 class RunSettings(TypedDict, total=False):
-    """The fields of a study that say something of one model on one dataset, as keywords of `todacomm.run`."""
+    """The fields of a study for one model on one dataset, as keywords of `todacomm.run`."""
 
     samples: int
     shuffle: bool
@@ -347,12 +346,12 @@ OLD = {old: key for key, told in OPTIONS.items() for old in told.old}
 
 
 def keys_of(*bearing: str) -> tuple[str, ...]:
-    """The fields that bear on one of these."""
+    """The fields that bear on any of these."""
     return tuple(key for key, told in OPTIONS.items() if told.bears_on & set(bearing))
 
 
 def by_key(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values by the keys of a study, for some of which an older word may stand. Raises InvalidStudy where both do."""
+    """Rename older keys of a study. Raises InvalidStudy where both old and new are given."""
     for old, key in OLD.items():
         if old in values and key in values:
             raise InvalidStudy(f"{old} and {key} are one setting; give one of them")
@@ -360,7 +359,7 @@ def by_key(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Refused(InvalidStudy):
-    """Problems by key, to which a file adds its lines."""
+    """Problems by key; a study file adds line numbers."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         self.problems = problems

@@ -1,4 +1,4 @@
-"""Studies as YAML files: read, written, and those that ship with the package."""
+"""Read and write studies as YAML; list those that ship with the package."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
 
 
 def load_study(path: str | Path) -> Study:
-    """The study of a YAML file; raises InvalidStudy that names the key and the line."""
+    """Read a study from YAML; InvalidStudy names key and line."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -56,7 +56,7 @@ def _reason(error: yaml.YAMLError) -> str:
 
 
 def _keys_and_values(text: str, where: str) -> tuple[dict[str, int], dict[str, Any]]:
-    """The line and the value of every key."""
+    """The line and the value of each key."""
     loader = Loader(text)
     root = loader.get_single_node()
     if not isinstance(root, yaml.MappingNode):
@@ -77,13 +77,13 @@ def _keys_and_values(text: str, where: str) -> tuple[dict[str, int], dict[str, A
 
 
 def _said(key: str, value: Any) -> Any:
-    """``yes`` and ``on``, ``no`` and ``off`` where a key is true or false; elsewhere they are words."""
+    """Read ``yes``, ``on``, ``no`` and ``off`` as booleans where the key is one; elsewhere they are words."""
     switch = key in OPTIONS and OPTIONS[key].kind.switch and isinstance(value, str)
     return SWITCHES.get(value.lower(), value) if switch else value
 
 
 def dump_study(study: Study, *, version: str) -> str:
-    """The study as YAML with every key, runnable again; ``version`` is that of todacomm."""
+    """Write a study as YAML with every key, to be run again; ``version`` is todacomm's."""
     head = (
         f"# Written by todacomm {version}: everything that was asked for.\n# Run it again: todacomm run --config FILE\n"
     )
@@ -91,7 +91,7 @@ def dump_study(study: Study, *, version: str) -> str:
 
 
 def template() -> str:
-    """A study file with every key, its default and what it means."""
+    """A study file with every key, its default and its meaning."""
     head = (
         "# A study for `todacomm run --config FILE`. Every key stands here with its default: keep those you change.\n"
     )
@@ -99,7 +99,7 @@ def template() -> str:
 
 
 def _comment(told: Option) -> str:
-    """The help sentence, and the choices that it does not name."""
+    """The help sentence, and choices that it does not name."""
     choices = ", ".join(told.kind.choices)
     unnamed = [word for word in told.kind.choices if not re.search(rf"\b{word}\b", told.help)]
     return f"# {told.help}{f' ({choices})' if unnamed else ''}\n"
@@ -116,14 +116,14 @@ def _entry(key: str, value: object) -> str:
 
 
 def shipped_studies() -> Mapping[str, str]:
-    """Name to description, the first comment line, of every study file that ships."""
+    """Name → description (the first comment line) of each study file that ships."""
     found = (entry for entry in files("todacomm").joinpath("studies").iterdir() if entry.name.endswith(".yaml"))
     texts = {entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8") for entry in found}
     return {name: texts[name].split("\n", 1)[0].lstrip("# ") for name in sorted(texts)}
 
 
 def load_shipped(name: str) -> Study:
-    """The study that ships under this name."""
+    """Load the study that ships under this name."""
     known = shipped_studies()
     if name not in known:
         raise UnknownName("study", name, known, hint="Or give the path of a study file.")
@@ -132,5 +132,5 @@ def load_shipped(name: str) -> Study:
 
 
 def open_study(source: str | Path) -> Study:
-    """What ``--config`` takes: the name of a study that ships, or the path of a study file."""
+    """Open the argument of ``--config``: the name of a study that ships, or the path of a study file."""
     return load_shipped(source) if isinstance(source, str) and source in shipped_studies() else load_study(source)

@@ -1,6 +1,6 @@
-"""The jobs of a study done by the workers of a pool: first the readings, then every layer of them, then the figures.
+"""Run the jobs of a study on the workers of a pool: forward passes, then all their layers, then the figures.
 
-A worker that sees the cache leaves there what it made and answers with the key; otherwise the arrays travel.
+A worker that sees the cache leaves its results there and answers with the key; otherwise the arrays travel.
 """
 
 import platform
@@ -30,15 +30,14 @@ from todacomm.runs.jobs import FAILURES, Failure, failure, reading_of, release, 
 
 T = TypeVar("T")
 Draw = Callable[[Profile], Mapping[str, bytes]]  # the figures of a profile, as files by name
-JOBS_A_WORKER = 8  # in hand at the same time: enough that no worker waits long, few enough that runs appear early
+JOBS_A_WORKER = 8  # in flight: enough that no worker waits long, few enough that runs appear early
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a worker is told of the process that sends it jobs.
+    """What a worker must know of the process that sends it jobs.
 
-    Where the cache is (None: nothing is shared), a file that is seen by whoever sees that cache, and the code and the
-    libraries that the numbers come from.
+    The cache (None: nothing is shared), a file that whoever sees that cache sees, and the code and library versions.
     """
 
     root: Path | None
@@ -46,11 +45,11 @@ class Place:
     numbers_from: Mapping[str, str]
 
     def cache(self) -> Cache | None:
-        """The cache, for a worker that sees it."""
+        """Open the cache in a worker that sees it."""
         return Cache(self.root) if self.root and self.probe and self.probe.exists() else None
 
     def check(self) -> None:
-        """Raise InvalidInput in a worker whose numbers would differ from those of the process that sent it."""
+        """Raise InvalidInput in a worker whose numbers would differ from the sender's."""
         own = numbers_from()
         other = [
             f"{name} {own.get(name)} (expected {found})"
@@ -65,7 +64,7 @@ class Place:
 
 
 def numbers_from() -> dict[str, str]:
-    """What numbers depend on: todacomm by the digest of its code, the libraries by their versions."""
+    """What numbers depend on: the digest of todacomm's code, and library versions."""
     code = digest_of([code_digest("models.extraction"), code_digest("profiles.measure")])
     of_engines = {library for engine in engines.values() for library in engine.libraries}
     libraries = {name: str(installed(name)) for name in sorted({*OF_A_READING, *OF_A_MEASUREMENT, *of_engines})}
@@ -74,7 +73,7 @@ def numbers_from() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerTask:
-    """One layer that a worker measures; ``layers`` holds its array, or knows where in the cache it is."""
+    """One layer to measure; ``layers`` holds its array or its place in the cache."""
 
     layers: Mapping[str, Points]
     address: Address
@@ -84,7 +83,7 @@ class LayerTask:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer(Generic[T]):
-    """What comes back from a worker: the result, the seconds it took, and what is to be told of the cache."""
+    """A worker's answer: result, seconds, and complaints of the cache."""
 
     found: T | Failure
     seconds: float
@@ -92,7 +91,7 @@ class Answer(Generic[T]):
 
 
 def read_there(job: Job, *, place: Place) -> Answer[Reading]:
-    """The reading of a job, in a worker. In a shared cache the arrays stay there; otherwise they travel."""
+    """Run a job's forward pass in a worker. In a shared cache the arrays stay there; otherwise they travel."""
     begun, cache = time.perf_counter(), place.cache()
     try:
         place.check()
@@ -106,7 +105,7 @@ def read_there(job: Job, *, place: Place) -> Answer[Reading]:
 
 
 def measure_there(task: LayerTask, *, place: Place) -> Answer[Measured]:
-    """One layer measured in a worker, and kept where the cache is shared."""
+    """Measure one layer in a worker; cache it if the cache is shared."""
     begun, cache = time.perf_counter(), place.cache()
     try:
         place.check()
@@ -121,7 +120,7 @@ def measure_there(task: LayerTask, *, place: Place) -> Answer[Measured]:
 
 
 def claim_there(run: tuple[Result, Job], *, place: Place) -> Answer[Profile]:
-    """The claims of one profile, in a worker, and kept where the cache is shared."""
+    """Compute the claims of one profile in a worker; cache them if the cache is shared."""
     begun, cache = time.perf_counter(), place.cache()
     try:
         found: Profile | Failure = with_kept_claims(*run, cache).profile
@@ -131,12 +130,12 @@ def claim_there(run: tuple[Result, Job], *, place: Place) -> Answer[Profile]:
 
 
 def address_of(activations: Activations, layer: str) -> Address:
-    """Where a layer is."""
+    """The address of a layer."""
     return Address(activations.model, activations.texts.name, layer)
 
 
 def draw_there(profile: Profile, *, draw: Draw) -> Mapping[str, bytes] | None:
-    """The figures of a profile, in a worker; None where that fails, so that it fails where it is told."""
+    """Draw the figures of a profile in a worker; None on failure, which is then raised here."""
     try:
         return draw(profile)
     except FAILURES:
@@ -145,7 +144,7 @@ def draw_there(profile: Profile, *, draw: Draw) -> Mapping[str, bytes] | None:
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """A job on its way through a pool: its reading, and its layers as they come; those ``drawn`` are to be confirmed."""
+    """A job on its way through a pool, with its layers as they come; those ``drawn`` are to be confirmed."""
 
     job: Job
     reading: Reading
@@ -156,13 +155,13 @@ class Run:
     seconds: float = 0.0
 
     def task(self, layer: str) -> LayerTask:
-        """What a worker needs to measure one layer: its array, or where in the cache that is."""
+        """The layer's array for a worker, or its place in the cache."""
         layers, address = self.reading.activations.layers, address_of(self.reading.activations, layer)
         there = layers if isinstance(layers, Stored) else {layer: layers[layer]}
         return LayerTask(there, address, self.recipe, layer in self.drawn)
 
     def result(self) -> Result | Failure:
-        """The result once all layers are there, or the first failure among them."""
+        """The result once all layers are there, or the first failure."""
         failed = next((found for found in self.layers.values() if isinstance(found, Failure)), None)
         if failed:
             return failed
@@ -188,10 +187,10 @@ def by_pool(
     track: Track = silent,
     say: Say = unsaid,
 ) -> Iterator[tuple[Job, Result | Failure]]:
-    """Each job and its result, in their order, done by the workers of a pool.
+    """Yield each job and its result, in order, done by the workers of a pool.
 
-    So many jobs at a time are in hand: all of them are read, then all of their layers are measured, then their figures
-    are drawn. Where no cache is shared the arrays travel through this process, so fewer are in hand.
+    The jobs in flight are first all read, then all their layers measured, then their figures drawn. Without a shared
+    cache arrays travel through this process, so fewer jobs are in flight.
     """
     with probed(pool, cache) as place:
         if place.root is None:
@@ -206,7 +205,7 @@ def by_pool(
 
 @contextmanager
 def probed(pool: Pool, cache: Cache | None) -> Iterator[Place]:
-    """The place that workers are told of, with a probe in the cache that shows them that they see it."""
+    """The place for workers, with a probe in the cache that shows whether they see it."""
     probe = cache.probe() if cache else None
     try:
         shared = cache is not None and probe is not None and pool.sees(str(probe))
@@ -219,7 +218,7 @@ def probed(pool: Pool, cache: Cache | None) -> Iterator[Place]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """The jobs that are in hand at the same time."""
+    """The jobs in flight."""
 
     place: Place
     cache: Cache | None
@@ -229,7 +228,7 @@ class Window:
     say: Say
 
     def done(self, jobs: Sequence[Job], *, last: bool = False) -> Iterator[tuple[Job, Result | Failure]]:
-        """Each job and its result; those whose activations were gone from the cache once more, at the end."""
+        """Yield each job and its result; those whose activations vanished from the cache again, at the end."""
         again = []
         for job, found in self.results(jobs):
             if isinstance(found, Failure) and found.again and not last:
@@ -240,7 +239,7 @@ class Window:
             yield from self.done(again, last=True)
 
     def results(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | Failure]]:
-        """Each job and its result, in their order."""
+        """Yield each job and its result, in order."""
         runs = [self.begun(job, found) for job, found in zip(jobs, self.readings(jobs), strict=True)]
         for _ in self.measured([run for run in runs if isinstance(run, Run)]):
             pass
@@ -248,7 +247,7 @@ class Window:
         yield from zip(jobs, self.drawn(self.claimed(jobs, found)), strict=True)
 
     def claimed(self, jobs: Sequence[Job], found: list[Result | Failure]) -> list[Result | Failure]:
-        """The same with the claims of the results."""
+        """Add claims to the results."""
         ready = [(i, one) for i, one in enumerate(found) if isinstance(one, Result)]
         answers = self.pool.each(partial(claim_there, place=self.place), [(one, jobs[i]) for i, one in ready])
         for place, answer in self.track(answers, "intervals and nulls", len(ready)):
@@ -257,7 +256,7 @@ class Window:
         return found
 
     def with_claims(self, result: Result, answer: Answer[Profile] | Lost) -> Result | Failure:
-        """One result with its claims as they came."""
+        """Add claims to one result."""
         if isinstance(answer, Lost):
             return lost(answer)
         self.complain(answer)
@@ -266,7 +265,7 @@ class Window:
         return replace(result, profile=answer.found, seconds={**result.seconds, "intervals and nulls": answer.seconds})
 
     def drawn(self, found: list[Result | Failure]) -> list[Result | Failure]:
-        """The same with the figures of the results; those that could not be drawn there are left to this process."""
+        """Add figures to the results; this process draws those that failed there."""
         places = [i for i, one in enumerate(found) if isinstance(one, Result)]
         profiles = [one.profile for one in found if isinstance(one, Result)]
         answers = self.pool.each(partial(draw_there, draw=self.draw), profiles)
@@ -276,7 +275,7 @@ class Window:
         return found
 
     def readings(self, jobs: Sequence[Job]) -> list[Reading | Failure]:
-        """The readings of the jobs, made where they are not in the cache."""
+        """The activations of the jobs, computed where they are not cached."""
         found: list[Reading | Failure | None] = [
             find_reading(job, self.cache, lazily=self.place.root is not None) if self.cache else None for job in jobs
         ]
@@ -289,7 +288,7 @@ class Window:
         return [one for one in found if one is not None]
 
     def received(self, job: Job, answer: Answer[Reading] | Lost) -> Reading | Failure:
-        """A reading as it came; kept here where it could not be kept there."""
+        """Take activations; cache them here if the worker could not."""
         if isinstance(answer, Lost):
             return lost(answer)
         self.complain(answer)
@@ -299,7 +298,7 @@ class Window:
         return found
 
     def begun(self, job: Job, reading: Reading | Failure) -> Run | Failure:
-        """The layers of a job before they are measured; those that were measured before are there already."""
+        """The layers of a job to be measured; those measured before are filled in."""
         if isinstance(reading, Failure):
             return reading
         activations, known = reading.activations, {}
@@ -315,7 +314,7 @@ class Window:
         return Run(job, reading, recipe, {layer: known.get(layer) for layer in layers}, drawn, remembered)
 
     def measured(self, runs: Sequence[Run]) -> Iterator[None]:
-        """Measure the layers that are not there yet; each step puts one more into its run."""
+        """Measure the missing layers, yielding after each."""
         tasks = [(run, layer) for run in runs for layer, found in run.layers.items() if found is None]
         answers = self.pool.each(partial(measure_there, place=self.place), [run.task(layer) for run, layer in tasks])
         for i, answer in self.track(answers, "persistent homology", len(tasks)):
@@ -324,7 +323,7 @@ class Window:
             yield
 
     def measurement(self, run: Run, answer: Answer[Measured] | Lost) -> Measured | Failure:
-        """One layer as it came; kept here where it could not be kept there."""
+        """Take one layer; cache it here if the worker could not."""
         if isinstance(answer, Lost):
             return lost(answer)
         self.complain(answer)
@@ -336,13 +335,13 @@ class Window:
         return found
 
     def complain(self, answer: Answer[Any]) -> None:
-        """Pass on what a worker has to tell of the cache."""
+        """Pass on a worker's complaints of the cache."""
         if self.cache:
             self.cache.complaints.extend(answer.complaints)
 
 
 def lost(answer: Lost) -> Failure:
-    """The failure of a job whose worker was killed whenever it was tried."""
+    """The failure of a job whose worker was killed at every try."""
     message = (
         f"its worker was killed each time that it was tried ({answer.reason.rstrip('.')}). Where memory ran out, try "
         "fewer --samples, --batch-size 1 or fewer workers on a machine"

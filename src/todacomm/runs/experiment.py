@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """One reading that is to be made and measured: a model, texts and a pooling (None: by the kind of the model).
+    """A model, texts and a pooling (None: by the kind of the model) to be measured.
 
     ``dataset`` is how the texts were named, ``study`` the settings, narrowed to this model.
     """
@@ -45,11 +45,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """What a model made of texts: the activations, the language metrics, and what the model is.
+    """Activations of a model on texts, its language metrics, and what the model is.
 
-    ``known`` are all the layers that the model has at this site, ``device`` and ``dtype`` what it ran on and in, ``key``
-    that of the entry in the cache and ``digests`` those of its layers, empty where nothing is kept; ``loaded`` says
-    whether the model was loaded for it.
+    ``known``: all layers of the model at this site. ``key``: of the cache entry, ``digests``: of its layers, empty
+    where nothing is cached. ``loaded``: whether the model was loaded for it.
     """
 
     activations: Activations
@@ -66,9 +65,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """A profile, what it was made from, what the reference engine confirmed, and the seconds that each stage took.
+    """A profile, its activations, confirmed layers, and the seconds of each stage.
 
-    ``remembered`` are the layers that had been measured before, ``figures`` files by name where they are drawn already.
+    ``remembered``: layers from the cache. ``figures``: files by name, where they are drawn already.
     """
 
     profile: Profile
@@ -123,7 +122,8 @@ def run(
     --------
     >>> import todacomm as td
     >>> texts = td.texts("wikitext2", samples=12)
-    >>> profile = td.run("tiny-preln-decoder", texts=texts, layers=["layer_0"], resamples=0, null_draws=0, language=False)
+    >>> options = {"layers": ["layer_0"], "resamples": 0, "null_draws": 0, "language": False}
+    >>> profile = td.run("tiny-preln-decoder", texts=texts, **options)
     >>> profile.layers
     ('layer_0',)
 
@@ -140,7 +140,7 @@ OF_LOADING = frozenset(keys_of(LOADING))
 
 
 def _study_settings(model: Any, texts: Texts | str | Path | None, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of `run` as those of a Study; those that would do nothing are refused."""
+    """Convert settings of `run` to those of a Study; refuse those without effect."""
     found = by_key(settings)
     _refuse(OF_A_STUDY & found.keys(), "run() measures one model on one dataset and writes nothing")
     if not isinstance(model, (str, Path)):
@@ -161,7 +161,7 @@ def _refuse(keys: AbstractSet[str], because: str) -> None:
 
 
 def load_texts(study: Study, dataset: str) -> Texts:
-    """The texts of a dataset: ``study.samples``, or all in their order where some may be passed over as too short."""
+    """Load a dataset: ``study.samples`` texts, or all in order where some may be skipped as too short."""
     if study.min_tokens <= 1:
         return datasets.texts(dataset, study.samples, shuffle=study.shuffle, seed=study.seed)
     found = datasets.texts(dataset, shuffle=study.shuffle, seed=study.seed)
@@ -170,7 +170,7 @@ def load_texts(study: Study, dataset: str) -> Texts:
 
 
 def load(model: Any, study: Study, *, tokenizer: Any = None, weights_sha256: str = "") -> "LoadedModel":
-    """Load a model by name, or adopt one that the caller holds; a digest that is known already is not taken again."""
+    """Load a model by name, or adopt one that the caller holds; a known digest is not computed again."""
     from todacomm.models.checkpoints.loading import adopt, load_model
 
     if not isinstance(model, (str, Path)):
@@ -209,7 +209,7 @@ def profile_of(
 
 
 def groups_of(activations: Activations) -> tuple[str, ...] | None:
-    """Which article each point is from; None where that is not known, and of tokens."""
+    """The article of each point; None where unknown, and for tokens."""
     return activations.texts.groups if activations.pooling != "tokens" else None
 
 
@@ -222,9 +222,9 @@ def claimed(
     track: Track = silent,
     prepared: Prepare = prepare,
 ) -> Result:
-    """The result with the claims that the study asks for, ``number`` of layers or draws at a time.
+    """Add the claims that the study asks for, ``number`` of layers or draws at a time.
 
-    The ``model`` is loaded where a null takes forward passes.
+    Null models that take forward passes load the ``model``.
     """
     begun, activations = time.perf_counter(), result.activations
 
@@ -247,7 +247,7 @@ def claimed(
 
 
 def read(model: "LoadedModel", texts: Texts, study: Study, *, pooling: str | None, track: Track = silent) -> Reading:
-    """One forward pass of a loaded model over the texts."""
+    """Run a loaded model on the texts: one forward pass."""
     from todacomm.models.extraction import extract, select_layers
 
     begun = time.perf_counter()
@@ -276,7 +276,7 @@ def read(model: "LoadedModel", texts: Texts, study: Study, *, pooling: str | Non
 def result_of(
     reading: Reading, profile: Profile, checked: Checked, *, seconds: float, remembered: tuple[str, ...] = ()
 ) -> Result:
-    """A profile with what its reading knows, after the homology has taken so many seconds."""
+    """Complete a profile with what its activations know; ``seconds`` is the time of homology."""
     profile = replace(
         profile,
         language=reading.language,
@@ -288,7 +288,7 @@ def result_of(
 
 
 def recipe_of(study: Study, activations: Activations) -> Recipe:
-    """The recipe of a study for one set of activations; of tokens, as many as were drawn before the forward pass."""
+    """The recipe of a study for these activations; for tokens, with the number drawn before the forward pass."""
     recipe = study.recipe(activations.pooling)
     if activations.pooling != "tokens":
         return recipe
@@ -296,7 +296,7 @@ def recipe_of(study: Study, activations: Activations) -> Recipe:
 
 
 def card_of(model: "LoadedModel") -> ModelCard:
-    """What the model is, as read from the model."""
+    """Describe the model, as read from itself."""
     return ModelCard(
         name=model.name,
         kind=model.kind,
@@ -313,7 +313,7 @@ def card_of(model: "LoadedModel") -> ModelCard:
 
 
 def notes_of_card(card: ModelCard) -> list[str]:
-    """What a reader of the numbers must know of the model, as sentences."""
+    """Notes on the model that a reader of the numbers must know."""
     adapter = f"The weights of {card.name} are those of its base with an adapter: {card.adapter}."
     words = f"The tokenizer of {card.name} is that at {card.tokenizer_from}."
     return [note for note, said in ((adapter, card.adapter), (words, card.tokenizer_from)) if said]
@@ -326,12 +326,13 @@ BATCHES = {
 
 
 def notes_of(activations: Activations) -> list[str]:
-    """What a reader of the numbers must know of the texts, as sentences."""
+    """Notes on the texts that a reader of the numbers must know."""
     facts, notes = activations.notes, []
     if facts.get("truncated_texts"):
         share = facts["truncated_share"]
         notes.append(
-            f"{facts['truncated_texts']} of {facts['texts']} texts ({share:.0%}) were cut at {facts['max_length']} tokens."
+            f"{facts['truncated_texts']} of {facts['texts']} texts ({share:.0%}) were cut at "
+            f"{facts['max_length']} tokens."
         )
     if facts.get("skipped_texts"):
         notes.append(f"{facts['skipped_texts']} texts had too few tokens and were passed over.")

@@ -1,4 +1,4 @@
-"""How a field of a study is declared: the kind of its value, its help sentence, and what it bears on."""
+"""Declare fields of a study: the kind of value, the help sentence, and what the field bears on."""
 
 import reprlib
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -8,20 +8,20 @@ from typing import Any
 from todacomm.core.errors import UnknownName
 from todacomm.core.registry import Registry
 
-NONE = "none"  # how the absence of a value is written
+NONE = "none"  # how a missing value is written
 # What a field bears on
 CHOICE = "choice"  # which models, texts and layers
 LOADING = "loading"  # how a model is loaded
-READING = "reading"  # what a model makes of texts: the key of activations
+READING = "reading"  # the forward pass: the key of activations
 MEASURING = "measuring"  # the recipe of the clouds: the key of measurements
-INFERENCE = "inference"  # intervals and nulls: with the recipe, the key of both
+INFERENCE = "inference"  # intervals and nulls: with the recipe, their key
 MACHINE = "machine"  # where and how fast
-STUDY = "study"  # several models or many jobs: nothing to `todacomm.run`
+STUDY = "study"  # several models or many jobs: no effect in `todacomm.run`
 OUTPUT = "output"  # what is written, and where
 
 
 class Unexpected(ValueError):
-    """A value that is not of the kind of its field."""
+    """A value of the wrong kind."""
 
     def __init__(self, expected: str, value: object) -> None:
         self.expected = expected
@@ -30,7 +30,7 @@ class Unexpected(ValueError):
 
 
 def shown(value: object) -> str:
-    """A value as YAML has it."""
+    """Format a value as in YAML."""
     if value is None or isinstance(value, bool):
         return "nothing" if value is None else str(value).lower()
     return reprlib.repr(list(value) if isinstance(value, tuple) else value)
@@ -38,10 +38,10 @@ def shown(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of value: how it is checked, what it looks like on the command line, and how it is read there.
+    """A kind of value: its check, its form on the command line, and how to parse it there.
 
-    ``check`` gives the value as a study holds it, or raises ValueError or UnknownName. ``typed`` makes a value of a
-    word, or raises ValueError for one that stays a word. ``choices`` complete the word; a ``switch`` is on or off.
+    ``check`` returns the value as a study holds it, or raises ValueError or UnknownName. ``typed`` parses a word, or
+    raises ValueError for one that stays a word. ``choices`` complete the word; a ``switch`` is on or off.
     """
 
     check: Callable[[Any], Any]
@@ -51,23 +51,23 @@ class Kind:
     switch: bool = False
 
     def read(self, word: str) -> Any:
-        """A word of the command line as a value that is to be checked."""
+        """Parse a word of the command line, unchecked."""
         try:
             return self.typed(word)
         except ValueError:
             return word
 
     def then(self, check: Callable[[Any], Any], *, shape: str = "") -> "Kind":
-        """The same kind with one more check behind its own."""
+        """Add a check to this kind."""
         return Kind(lambda value: check(self.check(value)), shape or self.shape, self.typed, self.choices, self.switch)
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One field of a study, which is a key of its YAML and an option of the command line.
+    """One field of a study: a key of its YAML and an option of the command line.
 
-    ``single`` are options that give one value where the field takes several, each with its shape and its help; ``old``
-    are words that the field was known by, which are taken without a warning.
+    ``single`` are options for one value of a field that takes several, each with its form and help; ``old`` are former
+    names, accepted without a warning.
     """
 
     default: Any
@@ -88,7 +88,7 @@ def option(
     single: Mapping[str, tuple[str, str]] | None = None,
     old: Iterable[str] = (),
 ) -> Any:
-    """A field of a study."""
+    """Declare a field of a study."""
     told = Option(default, sentence, kind, panel, frozenset(bears_on), single or {}, tuple(old))
     return field(default=default, metadata={"option": told})
 
@@ -141,7 +141,7 @@ string = Kind(_string, "TEXT")
 
 
 def named(kind: str, known: Collection[str]) -> Kind:
-    """One of the names that are known. An unknown one raises UnknownName."""
+    """One of the known names. Others raise UnknownName."""
 
     def check(value: Any) -> str:
         if _string(value) not in known:
@@ -175,7 +175,7 @@ def maybe(kind: Kind) -> Kind:
 
 
 def word_or(word: str, kind: Kind) -> Kind:
-    """One word, or a value of another kind."""
+    """A fixed word, or a value of another kind."""
 
     def check(value: Any) -> Any:
         try:
@@ -187,7 +187,7 @@ def word_or(word: str, kind: Kind) -> Kind:
 
 
 def listed(value: Any) -> Any:
-    """A comma list or a YAML list as a tuple; anything else as it is."""
+    """Convert a comma list or a YAML list to a tuple; leave anything else."""
     if isinstance(value, str):
         return tuple(part for piece in value.split(",") if (part := piece.strip()))
     return tuple(value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""The jobs of a study, and how one is done: out of the cache where that has it, else by its model.
+"""The jobs of a study, done by way of the cache or else by their model.
 
 A job is a model, a dataset and a pooling: one reading, and then each of its layers. What is done stands in the cache at
 once, so that a study which was stopped, or a worker which was killed, goes on at the layer where it was.
@@ -52,9 +52,9 @@ FAILURES = (TodacommError, OSError, RuntimeError, MemoryError)  # torch tells of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failure:
-    """A job that could not be done: what the user is told, and the traceback for the record.
+    """A failed job: message for the user, traceback for the record.
 
-    ``cause`` is the error where it happened in this process; ``again`` says that another try may well succeed.
+    ``cause`` is the error, where it happened in this process; ``again``: another try may succeed.
     """
 
     message: str
@@ -63,12 +63,12 @@ class Failure:
     again: bool = False
 
     def error(self) -> TodacommError:
-        """The failure as an error to be raised."""
+        """The failure as an error."""
         return self.cause or ModelFailed(self.message)
 
 
 def told(problem: BaseException) -> TodacommError:
-    """What went wrong in a job, as an error that the command line tells without a traceback."""
+    """Convert a job's error to one that the command line shows without a traceback."""
     if isinstance(problem, TodacommError):
         return problem
     advice = ": memory ran out; try fewer --samples or --batch-size 1" if ran_out(problem) else ""
@@ -76,7 +76,7 @@ def told(problem: BaseException) -> TodacommError:
 
 
 def failure(problem: BaseException) -> Failure:
-    """The record of an error that is being handled."""
+    """Record an error that is being handled."""
     return Failure(str(told(problem)), traceback.format_exc(), told(problem))
 
 
@@ -84,10 +84,9 @@ def failure(problem: BaseException) -> Failure:
 
 
 def jobs_of(study: Study) -> tuple[Job, ...]:
-    """Every job of a study in its order, model by model; nothing is loaded, read or written for it but the texts.
+    """List the jobs of a study in order, model by model; loads only the texts.
 
-    Raises UnknownName, InvalidTexts and the like for models and datasets that are not there, InvalidInput for two of
-    one name.
+    Raises UnknownName, InvalidTexts and the like for missing models and datasets, InvalidInput for two of one name.
     """
     sources = sources_of(study)
     texts = {dataset: load_texts(study, dataset) for dataset in study.datasets}
@@ -102,7 +101,7 @@ def jobs_of(study: Study) -> tuple[Job, ...]:
 
 
 def sources_of(study: Study) -> dict[str, ModelSource]:
-    """Where each model of a study is, by how it was given. Raises as `jobs_of` does."""
+    """Locate each model of a study, by the name given. Raises as `jobs_of` does."""
     found = {given: resolve(given, revision=study.revision, tokenizer=study.tokenizer) for given in study.models}
     places = [source.location for source in found.values()]
     named = ",".join(f"{letter}={place}" for letter, place in zip("abcdefghijklmnopqrstuvwxyz", places, strict=False))
@@ -122,7 +121,7 @@ def refuse_one_name(names: Mapping[str, str], kind: str, remedy: str = "rename o
 
 
 def cache_of(study: Study) -> Cache | None:
-    """The cache of the user; None where the study wants none."""
+    """The user's cache, unless the study wants none."""
     return Cache(default_place()) if study.cache else None
 
 
@@ -132,7 +131,7 @@ def cache_of(study: Study) -> Cache | None:
 def one_by_one(
     jobs: Sequence[Job], cache: Cache | None, *, track: Track = silent, say: Say = unsaid
 ) -> Iterator[tuple[Job, Result | Failure]]:
-    """Each job and its result, done by this process one after the other."""
+    """Do the jobs in this process, one after the other; yield each with its result."""
     try:
         for job in jobs:
             try:
@@ -145,7 +144,7 @@ def one_by_one(
 
 
 def here(job: Job, cache: Cache | None, *, track: Track = silent, say: Say = unsaid) -> Result:
-    """One job done in this process, its layers in threads."""
+    """Do one job in this process, its layers in threads."""
     reading = reading_of(job, cache, track=track, say=say)
     each, prepared = Remembering(cache, job.study.jobs), PreparedOnce()
     begun, recipe = time.perf_counter(), recipe_of(job.study, reading.activations)
@@ -166,7 +165,7 @@ def with_kept_claims(
     track: Track = silent,
     prepared: Prepare = prepare,
 ) -> Result:
-    """The result with its claims: out of the cache where that has them, else computed and then kept."""
+    """Add claims to a result: from the cache, else computed and cached."""
     reading, asked = result.reading, job.study.asked()
     digests = {layer: reading.digests.get(layer, "") for layer in result.profile.layers}
     key = ""
@@ -183,7 +182,7 @@ def with_kept_claims(
 
 
 def reading_of(job: Job, cache: Cache | None, *, track: Track = silent, say: Say = unsaid) -> Reading:
-    """The activations of a job: out of the cache without a model, or from the model, and then kept."""
+    """The activations of a job: from the cache, else from the model, and then cached."""
     found = find_reading(job, cache) if cache else None
     if found is not None:
         say(f"{job}: the model has read these texts before")
@@ -200,7 +199,7 @@ _HELD: dict[Any, "LoadedModel"] = {}  # the model of the last job of this proces
 
 
 def held(job: Job, cache: Cache | None, *, say: Say = unsaid) -> "LoadedModel":
-    """The model of a job, loaded unless this process has it from its last job; the one before it is let go first."""
+    """The model of a job, kept from the last job if it is the same; another one is released first."""
     checkpoint = checkpoint_of(job.source, cache, remote_code=job.study.trust_remote_code) if cache else None
     key = (job.source, checkpoint, *(getattr(job.study, option) for option in sorted({*OF_LOADING, "max_memory"})))
     if key not in _HELD:
@@ -212,7 +211,7 @@ def held(job: Job, cache: Cache | None, *, say: Say = unsaid) -> "LoadedModel":
 
 
 def release() -> None:
-    """Let go of the model of the last job."""
+    """Release the model of the last job."""
     if _HELD:
         _HELD.clear()
         gc.collect()
@@ -220,9 +219,9 @@ def release() -> None:
 
 @dataclass(slots=True, eq=False)
 class Remembering:
-    """The `Each` that looks into the cache, measures what is not there in threads, and keeps it layer by layer.
+    """The `Each` that takes layers from the cache, measures the others in threads, and caches each.
 
-    ``remembered`` are then the layers that had been measured before.
+    ``remembered`` lists the layers from the cache.
     """
 
     cache: Cache | None
@@ -230,7 +229,7 @@ class Remembering:
     remembered: tuple[str, ...] = ()
 
     def __call__(self, tasks: Sequence[Task]) -> Iterator[Measured]:
-        """What each task gives, in their order."""
+        """Yield the result of each task, in order."""
         clouds = [array_digest(task.cloud.points) if self.cache else "" for task in tasks]
         known = [self._known(*pair) for pair in zip(tasks, clouds, strict=True)]
         self.remembered = tuple(found.measurement.address.layer for found in known if found)

@@ -1,4 +1,4 @@
-"""What lies in a directory that todacomm has written, and which directory a name means."""
+"""Identify output directories and resolve names to them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -37,7 +37,7 @@ WANTED = "a directory that `todacomm run`, `compare`, `ablate`, `grok` or `measu
 
 
 def kind_of(directory: Path) -> Kind | None:
-    """What a directory holds, whole or damaged; None where it is nothing of ours."""
+    """What a directory holds, intact or damaged; None if todacomm did not write it."""
     if (directory / COMPARISON).exists():
         return "comparison"
     if (directory / ABLATION).exists():
@@ -49,7 +49,7 @@ def kind_of(directory: Path) -> Kind | None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A directory that was meant, and what it holds; ``said`` is which of several was taken, empty where it was given."""
+    """An output directory and its kind; ``said`` says which of several candidates was taken."""
 
     directory: Path
     kind: Kind
@@ -57,11 +57,10 @@ class Place:
 
 
 def find(names: Sequence[str], output_dir: Path, *, runs: bool = False) -> list[Place]:
-    """What each name means: a directory of ours, a directory with a model that was run, or a name under ``output_dir``.
+    """Resolve names: an output directory, the directory of a model that was run, or a name under ``output_dir``.
 
-    Of several that a name may mean, those are taken that have the same texts for every name, else the newest of each; with
-    ``runs`` only runs of models are meant. Raises UnknownName for a name that there is not, InvalidRecord for a directory
-    that is none of ours, or unfinished.
+    Among several candidates, prefer those with the same texts for all names, else the newest; ``runs`` accepts only
+    runs of models. Raises UnknownName for an unknown name, InvalidRecord for an unfinished or foreign directory.
     """
     found = [_candidates(name, output_dir, runs=runs) for name in names]
     chosen = _alike(found)
@@ -72,7 +71,7 @@ def find(names: Sequence[str], output_dir: Path, *, runs: bool = False) -> list[
 
 
 def _candidates(name: str, output_dir: Path, *, runs: bool) -> list[Path]:
-    """The directories that a name may mean, the newest first."""
+    """The candidate directories of a name, newest first."""
     given = Path(name)
     kind = kind_of(given)
     if given.suffix == ".part":
@@ -101,7 +100,7 @@ def _candidates(name: str, output_dir: Path, *, runs: bool) -> list[Path]:
 
 
 def _of_model(given: Path, known: Sequence[Path], output_dir: Path) -> list[Path]:
-    """The experiments that measured the weights which a model has now, those that are called like it first."""
+    """The experiments that measured the weights in a model's directory, those named like it first."""
     checkpoint = checkpoint_of(resolve(str(given)), Cache(default_place()))
     found = [
         p
@@ -119,7 +118,7 @@ def _of_model(given: Path, known: Sequence[Path], output_dir: Path) -> list[Path
 
 
 def _manifests(directory: Path) -> list[Manifest]:
-    """What the runs of a directory were made of; nothing of runs that cannot be read."""
+    """The manifests of the readable runs of a directory."""
     found = []
     for run in runs_of(directory):
         with suppress(InvalidRecord):
@@ -128,7 +127,7 @@ def _manifests(directory: Path) -> list[Manifest]:
 
 
 def _alike(candidates: Sequence[Sequence[Path]]) -> list[Path]:
-    """One of the candidates of each name: those with the same texts and recipe, else with the same texts, else the newest."""
+    """Choose a candidate of each name: with equal texts and recipe, else with equal texts, else the newest."""
     if any(len(several) > 1 for several in candidates) and len(candidates) > 1:
         for keys in (lambda m: (m.texts_sha256, m.data, m.recipe_digest), lambda m: (m.texts_sha256, m.data)):
             having = [{p: set(map(keys, _manifests(p))) for p in several} for several in candidates]
@@ -149,7 +148,7 @@ def _said(name: str, one: Path, several: Sequence[Path]) -> str:
 
 
 def legible_runs(directory: Path, salvage: Salvage) -> dict[Path, Record]:
-    """The runs of an experiment that can be read, by their directories; the others, and those missing between, are noted.
+    """Read the readable runs of an experiment; note damaged and missing ones.
 
     Raises NothingLegible where there is none.
     """
@@ -171,15 +170,16 @@ def load(directory: str | Path, *, output_dir: str | Path = "experiments") -> An
     Parameters
     ----------
     directory : str or Path
-        What `todacomm run`, `measure --output`, `compare`, `ablate` or `grok` wrote; or a name, of which the newest is read.
+        A directory written by `todacomm run`, `measure --output`, `compare`, `ablate` or `grok`; or a name, whose
+        newest directory is read.
     output_dir : str or Path, default "experiments"
         Where names are looked for.
 
     Returns
     -------
     Profile, Comparison, Ablation or Course, or a tuple of them
-        A `Profile` for each run; a `Comparison` for each group of runs, made again of the runs that it names; the `Ablation`; a `Course`
-        for each training run and control. One of them by itself where there is one.
+        A `Profile` for each run; a `Comparison` for each group of runs, computed again from these; the `Ablation`; a
+        `Course` for each training run and control. A single one is not in a tuple.
 
     Raises
     ------

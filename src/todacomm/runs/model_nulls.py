@@ -1,7 +1,6 @@
-"""Nulls that take forward passes: the same model on shuffled tokens, and the same architecture before any training.
+"""Null models that take forward passes: the model on shuffled tokens, and its architecture with random weights.
 
-Each pass gives one number a layer and metric, so that a p-value cannot be smaller than 1 over the passes and one; what they
-show is the size of the effect.
+Each pass gives one value a layer and metric, so p is at least 1 / (passes + 1); the size of the effect matters.
 """
 
 import copy
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 def with_model_nulls(
     profile: Profile, model: "LoadedModel", texts: Activations, study: Study, *, track: Track = silent
 ) -> Profile:
-    """The profile with a test against each null of the study that takes passes; ``texts`` are the activations that it was measured on."""
+    """Add a test against each null of the study that takes passes; ``texts`` are the measured activations."""
     claims, names = profile.claims, tested_names(profile.recipe)
     if claims is None:
         return profile
@@ -68,7 +67,7 @@ def on_shuffled_tokens(model: "LoadedModel", texts: Activations, study: Study) -
 
 
 def untrained(model: "LoadedModel", texts: Activations, study: Study) -> Iterator[Activations]:
-    """The activations of networks of this architecture with random weights, drawn as the library draws them before training."""
+    """The activations of this architecture with random weights, initialised as by the library."""
     import torch
     from transformers import PreTrainedModel
 

@@ -1,6 +1,6 @@
-"""YAML as people read it, the core schema of YAML 1.2: ``0500`` is 500, ``1e-3`` a number, ``no`` and ``12:30`` are words.
+"""YAML 1.2's core schema, as people read it: ``0500`` is 500, ``1e-3`` a number, ``no`` and ``12:30`` are words.
 
-PyYAML follows YAML 1.1, where they are 320, a string, false and 750. What is written here is read alike by both.
+PyYAML follows YAML 1.1, where they are 320, a string, false and 750. What is written here reads alike in both.
 """
 
 import re

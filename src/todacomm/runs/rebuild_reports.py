@@ -1,6 +1,6 @@
-"""A directory → its figures and reports again, from the stored records: no model, no torch, and no record is changed.
+"""Rebuild figures and reports of a directory from its records, without model or torch; records are not changed.
 
-What cannot be read is left out and noted in a `Salvage`, and the pages say so.
+What cannot be read is skipped and noted in a `Salvage`, and the pages say so.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -44,14 +44,14 @@ CONFIGURATION = "experiment_config.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The page that was made, and what it lacks because the records, though whole, never held it."""
+    """A page, and what it lacks because the records never held it."""
 
     page: Path
     notes: tuple[str, ...] = ()
 
 
 def report_again(directory: Path, kind: Kind, salvage: Salvage) -> Reported:
-    """Make figures and reports of a directory again, in their places. Raises InvalidRecord where nothing can be read."""
+    """Rebuild figures and reports in place. Raises InvalidRecord where nothing can be read."""
     makers: dict[Kind, Callable[[Path, Salvage], Reported]] = {
         "runs": report_runs,
         "comparison": report_comparison,
@@ -66,7 +66,7 @@ def report_again(directory: Path, kind: Kind, salvage: Salvage) -> Reported:
 
 
 def report_runs(directory: Path, salvage: Salvage) -> Reported:
-    """Figures and reading of every run, and the reports on all."""
+    """Rebuild figures and interpretation of every run, and the reports on all."""
     found = legible_runs(directory, salvage)
     for run, record in found.items():
         write_figures(record.profile, run / "visualizations")
@@ -79,7 +79,7 @@ def report_runs(directory: Path, salvage: Salvage) -> Reported:
 
 
 def configuration(directory: Path) -> str:
-    """The study file of an experiment as text; empty for one run. Raises InvalidRecord."""
+    """The study file of an experiment as text; empty for a single run. Raises InvalidRecord."""
     path = directory / CONFIGURATION
     if not (directory / "runs").is_dir():
         return ""
@@ -104,7 +104,7 @@ def never_held(run: Path) -> list[str]:
 
 
 def report_comparison(directory: Path, salvage: Salvage) -> Reported:
-    """The comparison made again, and its reports."""
+    """Rebuild a comparison and its reports."""
     runs = Runs(salvage)
     found = compared_again(directory, runs, salvage)
     _, page = write_comparison_reports(directory, found, run_of=runs.run_of, attempt=salvage)
@@ -112,7 +112,7 @@ def report_comparison(directory: Path, salvage: Salvage) -> Reported:
 
 
 def compared_again(directory: Path, runs: "Runs", salvage: Salvage) -> dict[str, Comparison]:
-    """Group → its comparison, made again of the runs that the record names, those that are gone left out."""
+    """Group → its comparison, recomputed from the runs in the record, without missing ones."""
     stored = COMPARISON_RECORD.read(directory)
     found: dict[str, Comparison] = {}
     for group, members in stored.runs(directory).items():
@@ -126,13 +126,13 @@ def compared_again(directory: Path, runs: "Runs", salvage: Salvage) -> dict[str,
 
 @dataclass(slots=True, eq=False)
 class Runs:
-    """Runs that are read under names of their own, and where each profile was read from."""
+    """Runs under names of their own, with their directories."""
 
     salvage: Salvage
     places: list[tuple[Profile, Path]] = field(default_factory=list)
 
     def read(self, members: Sequence[tuple[str, Path]]) -> list[Profile]:
-        """The profiles of the runs that can be read, each under the name given."""
+        """The readable profiles of the runs, each under its given name."""
         found = [(model, run, self.salvage(model, partial(read_record, run, self.salvage))) for model, run in members]
         read = [(renamed(record.profile, model), run) for model, run, record in found if record is not None]
         self.places += read
@@ -149,7 +149,7 @@ class Runs:
 
 
 def of_those(how: How, models: Sequence[str], left: Sequence[Profile], salvage: Salvage) -> How:
-    """How the profiles that are left are compared: with the first of them where that which others were compared with is gone."""
+    """Adapt how the remaining profiles are compared: with the first of them if the reference is missing."""
     there = {profile.model for profile in left}
     reference = how.against or models[0]
     if reference != ALL and reference not in there:
@@ -163,15 +163,18 @@ def of_those(how: How, models: Sequence[str], left: Sequence[Profile], salvage: 
 
 
 def report_ablation(directory: Path, salvage: Salvage) -> Reported:  # noqa: ARG001 - what every maker takes
-    """The report on an ablation from its one record, so that there is nothing to do without."""
+    """Rebuild the report on an ablation from its single record."""
     stored = ABLATION_RECORD.read(directory)
     _, page = write_ablation_report(directory, stored.ablation, messages_of(stored.failures), stored.command)
-    old = f"{ABLATION} was written by an earlier todacomm, which did not say how deep models are: the figure of the peaks stays as it was"
+    old = (
+        f"{ABLATION} was written by an earlier todacomm, which did not say how deep models are: the figure of the "
+        "peaks stays as it was"
+    )
     return Reported(page, () if stored.depths is not None else (old,))
 
 
 def report_training(directory: Path, salvage: Salvage) -> Reported:
-    """Signature, figures and report of an experiment of training; ``signature.json`` stays as it is."""
+    """Rebuild signature, figures and report of a training experiment; ``signature.json`` is not changed."""
     found, command = reread(directory, salvage)
     _, page, *_ = write_grok_report(directory, found.signatures, found.problems, command=command, attempt=salvage)
     return Reported(page)
@@ -182,7 +185,7 @@ def report_training(directory: Path, salvage: Salvage) -> Reported:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page over several runs goes, with its Markdown and its figures."""
+    """The paths of a page over several runs: HTML, Markdown, figures."""
 
     page: Path
     markdown: Path
@@ -197,10 +200,10 @@ def report_together(
     output_dir: Path = Path("experiments"),
     command: str = "",
 ) -> Reported:
-    """One page over all runs of several directories, whatever their models and texts.
+    """Write one page over all runs of several directories, whatever their models and texts.
 
-    ``output`` is a directory or a file that ends in .html; by default a new directory under ``output_dir``. Raises InvalidInput for
-    what cannot share a page or a place, InvalidRecord where nothing can be read.
+    ``output`` is a directory or a .html file; by default a new directory under ``output_dir``. Raises InvalidInput for
+    what cannot share a page, InvalidRecord where nothing can be read.
     """
     refuse_mixture(found, output)
     opened = {d: salvage(d.name, partial(legible_runs, d, salvage)) or {} for d, _ in found}
@@ -220,7 +223,7 @@ def report_together(
 
 
 def refuse_mixture(found: Sequence[tuple[Path, Kind]], output: Path | None) -> None:
-    """Raise InvalidInput unless all directories hold runs along layers, each is given once, and the page overwrites none of them."""
+    """Raise InvalidInput unless all directories hold runs along layers, once each, and the page overwrites none."""
     for directory, kind in found:
         if kind != "runs":
             many = "shares a page with no other" if len(found) > 1 else "has its own page: leave out --output"
@@ -243,7 +246,7 @@ ARTICLES: dict[Kind, str] = {
 
 
 def named(directories: Iterable[Path]) -> dict[str, Path]:
-    """The directories by their names, by their paths where two have one name."""
+    """Name the directories, by their paths where two names are equal."""
     names = [directory.resolve().name for directory in directories]
     return {
         name if names.count(name) == 1 else str(directory): directory

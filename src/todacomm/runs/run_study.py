@@ -1,6 +1,6 @@
-"""A study → directories: one experiment a model, one run a dataset and pooling, one comparison at the end.
+"""Execute a study: one experiment a model, one run a dataset and pooling, one comparison at the end.
 
-A run is written under a name that ends in ``.part`` and renamed when it is complete, its reports after it, so that an
+A run is written under a name ending in ``.part`` and renamed when complete, its reports after it, so that an
 interrupted or failed study leaves only finished runs.
 """
 
@@ -49,12 +49,12 @@ from todacomm.runs.plan.memory_limit import fitted
 from todacomm.runs.plan.plan import Plan
 from todacomm.runs.plan.remaining_time import Correcting
 
-LONGEST_NAME = 120  # of the models in the name of a comparison; file systems take 255 with all else
+LONGEST_NAME = 120  # of the models in the name of a comparison; file systems take 255 bytes in all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What a study has written, and which models failed."""
+    """What a study wrote, and which models failed."""
 
     experiments: tuple[Path, ...]
     profiles: tuple[Profile, ...]
@@ -68,8 +68,8 @@ def execute(
 ) -> Outcome:
     """Run a study and write everything it gives.
 
-    Names, datasets, the scheduler and the output directory are checked before any work. A job that fails among several
-    is reported and the others go on; where nothing of the only model was finished, its failure is raised.
+    Names, datasets, scheduler and output directory are checked before any work. A job that fails among several is
+    reported and the others go on; the failure of a single model is raised.
     """
     jobs, cache = jobs_of(study), cache_of(study)
     check_options(study.backend, study.jobs, study.scheduler)
@@ -96,7 +96,7 @@ def execute(
 
 @dataclass(slots=True, eq=False)
 class Written:
-    """The experiments of a study as its jobs come in: a directory for each model that has a finished run."""
+    """The experiments of a study while its jobs come in: a directory for each model with a finished run."""
 
     study: Study
     jobs: Sequence[Job]
@@ -111,7 +111,7 @@ class Written:
     look: Looks = field(default_factory=Looks)
 
     def add(self, job: Job, found: Result | Failure) -> None:
-        """Write one run and the reports on its model, or note a failure; the failure of the only job is raised."""
+        """Write one run and the reports on its model, or note a failure; that of a single job is raised."""
         if isinstance(found, Result):
             try:
                 self.write(job, found)
@@ -124,7 +124,7 @@ class Written:
             self.say(f"{job} failed: {found.message}")
 
     def write(self, job: Job, result: Result) -> None:
-        """One run as the next one of its model, and the reports on those that the model has by now."""
+        """Write one run as the next of its model, and the reports on all of them."""
         name = job.source.name
         directory = self.directories.get(name) or new_directory(self.output_dir, stem_of_model(self.study, name))
         records = self.records.setdefault(name, [])
@@ -138,11 +138,11 @@ class Written:
         write_experiment(directory, self.study_of(job), records, look=self.look)
 
     def study_of(self, job: Job) -> Study:
-        """The study of one model alone, which its directory holds."""
+        """The study of one model alone, stored in its directory."""
         return job.study.but(name=stem_of_model(self.study, job.source.name)) if self.study.name else job.study
 
     def planned(self, job: Job) -> dict[str, Any]:
-        """What was expected of a job, beside what then happened."""
+        """What was expected of a job, beside what happened."""
         found = self.plan.jobs[next(i for i, other in enumerate(self.jobs) if other is job)]
         return {
             **asdict(found),
@@ -152,7 +152,7 @@ class Written:
         }
 
     def outcome(self) -> Outcome:
-        """What was written, with the comparison of several models; raises where the only model gave nothing."""
+        """The outcome, with the comparison of several models; raises where a single model gave nothing."""
         profiles = [record.profile for found in self.records.values() for record in found]
         if not profiles and len(self.study.models) == 1:
             raise self.failures[0][1].error()
@@ -174,16 +174,16 @@ class Written:
         return Outcome(tuple(self.directories.values()), tuple(profiles), comparison, failures, found)
 
     def run_of(self, profile: Profile) -> Path:
-        """The run of a profile that was written."""
+        """The directory of a profile's run."""
         number = next(i for i, other in enumerate(self.records[profile.model]) if other.profile is profile)
         return self.directories[profile.model] / "runs" / f"run_{number}"
 
     def clouds(self, profile: Profile) -> Clouds | str:
-        """The clouds of a profile that was written, read from its run."""
+        """The clouds of a written profile, read from its run."""
         return clouds_of(self.run_of(profile), profile)
 
     def named_failures(self) -> dict[str, Failure]:
-        """The failures by model, or by job where only some of the jobs of a model have failed or for several reasons."""
+        """The failures by model, or by job where only some jobs of a model failed, or for several reasons."""
         found: dict[str, Failure] = {}
         for job, failed in self.failures:
             name = job.source.name
@@ -194,7 +194,7 @@ class Written:
 
 
 def stem_of_model(study: Study, name: str) -> str:
-    """``<model>_tda``, or ``--name``, to which each of several models adds its own name."""
+    """``<model>_tda``, or ``--name``, with the model's name if there are several."""
     if not study.name:
         return f"{safe(name)}_tda"
     return f"{study.name}_{safe(name)}" if len(study.models) > 1 else study.name
@@ -224,16 +224,16 @@ def write_run(directory: Path, result: Result, job: Job, written: Written) -> Re
 
 
 def drawn(profile: Profile, figures: Figures) -> dict[str, bytes]:
-    """Every figure of a profile as the bytes of its files, by their names."""
+    """The files of every figure of a profile, as bytes by name."""
     with own_directory(Path(gettempdir()) / "todacomm_figures") as directory, drawn_as(figures):
         write_figures(profile, directory)
         return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
 
 
 def linked(directory: Path, reading: Reading, cache: Cache) -> bool:
-    """Put the activations into a run as a hard link to their entry in the cache, where that can be.
+    """Hard-link the activations of a run to their cache entry, and return whether that worked.
 
-    It cannot across file systems, nor where the entry has other layers than the run.
+    It does not across file systems, nor where the entry has other layers than the run.
     """
     facts = cache.facts("activations", reading.key) if reading.key else None
     if not facts or facts["digests"] != dict(reading.digests):
@@ -247,7 +247,7 @@ def linked(directory: Path, reading: Reading, cache: Cache) -> bool:
 
 
 def manifest_of(result: Result, about: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
-    """How the run was made."""
+    """Describe how the run was made."""
     reading, texts = result.reading, result.activations.texts
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -264,14 +264,14 @@ def manifest_of(result: Result, about: Mapping[str, Any], seconds: Mapping[str, 
 
 
 def write_experiment(directory: Path, study: Study, records: Sequence[Record], *, look: Look) -> None:
-    """The reports on the runs so far as Markdown and as one HTML page, and the configuration."""
+    """Write the reports on the runs so far, Markdown and one HTML page, and the configuration."""
     configuration = dump_study(study, version=__version__)
     write_atomically(directory / "experiment_config.yaml", configuration)
     write_experiment_reports(directory, records, config=configuration, look=look)
 
 
 def compared(profiles: Sequence[Profile], **how: Any) -> dict[str, Comparison]:
-    """A comparison for each dataset and pooling, by their names; ``how`` is as of `todacomm.comparison.compare.compare`."""
+    """Compare the profiles of each dataset and pooling; ``how``: see `todacomm.comparison.compare.compare`."""
     with one_thread:
         return {group: compare(found, **how) for group, found in groups_of(profiles).items()}
 
@@ -287,9 +287,9 @@ def write_compared(
     figures: Figures = PNG,
     look: Look = look,
 ) -> Path:
-    """``comparison_<name>_<timestamp>/``: JSON, Markdown, HTML and figures; with what became of the rules of a ``gate``.
+    """Write ``comparison_<name>_<timestamp>/``: JSON, Markdown, HTML, figures, and the outcome of a ``gate``.
 
-    ``run_of`` is the directory of the run of a profile.
+    ``run_of`` gives the directory of a profile's run.
     """
     models = list(dict.fromkeys(p.model for comparison in comparisons.values() for p in comparison.profiles))
     writable(output_dir)
@@ -310,7 +310,7 @@ def write_compared(
 
 
 def relative(run: Path, directory: Path) -> str:
-    """The way from a directory to a run, with slashes; from the root where they are on different drives."""
+    """The relative path from a directory to a run, with slashes; absolute on another drive."""
     try:
         return Path(os.path.relpath(run, directory)).as_posix()
     except ValueError:
@@ -318,14 +318,14 @@ def relative(run: Path, directory: Path) -> str:
 
 
 def failed(failures: Mapping[str, Failure]) -> dict[str, Failed]:
-    """Failures as a record has them."""
+    """Convert failures to records."""
     return {model: Failed(one.message, one.details) for model, one in failures.items()}
 
 
 def write_measured(
     directory: Path, profile: Profile, checked: Checked, *, source: Path, figures: Figures = PNG
 ) -> None:
-    """The records, figures and interpretation of arrays that were measured, into a new directory."""
+    """Write records, figures and interpretation of measured arrays into a new directory."""
     check_new(directory)
     manifest = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""An experiment of training → a directory: records of every run, the signature, figures and reports; resumed where it was stopped."""
+"""Execute or resume a training experiment: records of every run, signature, figures and reports."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,7 @@ from todacomm.training.presets import Settings
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """With what an experiment is done: how many runs at a time, on which device, how much memory, who is told, and how figures
-    are written.
-    """
+    """The means of an experiment: parallel runs, device, memory, progress, figures."""
 
     jobs: Number = "auto"
     device: str = "cpu"
@@ -39,9 +37,10 @@ def execute_grok(
     means: Means,
     command: str = "",
 ) -> Grokked:
-    """Make every run of an experiment, or go on with one that was stopped, and write what they show.
+    """Execute every run of an experiment, or resume one, and write what they show.
 
-    Raises TooLarge before any work, CannotWrite where another process is making the same, ModelFailed where no run has anything to show.
+    Raises TooLarge before any work, CannotWrite where another process runs the same experiment, ModelFailed where no
+    run has anything to show.
     """
     from joblib import cpu_count
 
@@ -53,7 +52,8 @@ def execute_grok(
     with alone_in(directory) as alone:
         if not alone:
             raise CannotWrite(
-                f"another process is making this experiment in {directory}. Wait until it has ended, or give another --name"
+                f"another process is making this experiment in {directory}. "
+                "Wait until it has ended, or give another --name"
             )
         means.say(
             f"{len(experiment.plans)} runs, {at_once} at a time, about {spoken(needed)} of memory"
@@ -68,7 +68,7 @@ def execute_grok(
 
 
 def _made(directory: Path, experiment: Experiment, means: Means, *, at_once: int, device: str) -> dict[str, str]:
-    """Make every run, telling of each when it is done; by name what there is to complain of. Raises ModelFailed where none was made."""
+    """Execute every run, reporting each; return complaints by name. Raises ModelFailed where none succeeded."""
     done: list[Finished] = []
     count = len(experiment.plans)
     runs = perform_all(directory, experiment.plans, number=at_once, device=device)

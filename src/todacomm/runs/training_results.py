@@ -1,4 +1,4 @@
-"""The records of an experiment of training → its signature, figures and reports; neither torch nor a network is needed."""
+"""Compute signature, figures and reports from the records of a training experiment, without torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +20,9 @@ from todacomm.training.verdict import LAG, LEVEL, RULES, Told
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grokked:
-    """What an experiment has found: a signature for each cell (one, nameless, without a sweep), or why there is none, and ``told`` what
-    its runs and controls show without one.
+    """Results of an experiment: a signature for each cell (a nameless one without a sweep), or why there is none.
+
+    ``told`` summarises runs and controls of cells without a signature.
     """
 
     directory: Path
@@ -46,7 +47,7 @@ SIGNATURE_RECORD = Format(Concluded, 1, AGAIN, SIGNATURE)
 
 
 def concluded(directory: Path, failures: Mapping[str, str], *, command: str = "") -> Grokked:
-    """Signature, figures and reports from the records of a directory; signature.json is written last."""
+    """Write signature, figures and reports from the records of a directory; signature.json last."""
     signatures, problems = judged(directory)
     told = {cell: told_of(directory, plans) for cell, plans in planned(directory).items() if cell in problems}
     write_grok_report(directory, signatures, problems, command=command)
@@ -62,7 +63,7 @@ def concluded(directory: Path, failures: Mapping[str, str], *, command: str = ""
 
 
 def judged(directory: Path, attempt: Attempt = strictly) -> tuple[dict[str, Signature], dict[str, str]]:
-    """By cell the signature, or why there is none; ``attempt`` may do without a run. Raises InvalidRecord."""
+    """Cell → its signature, or why there is none; ``attempt`` may skip a run. Raises InvalidRecord."""
     signatures: dict[str, Signature] = {}
     problems: dict[str, str] = {}
     for cell, plans in planned(directory, attempt).items():
@@ -74,9 +75,9 @@ def judged(directory: Path, attempt: Attempt = strictly) -> tuple[dict[str, Sign
 
 
 def reread(directory: Path, salvage: Salvage) -> tuple[Grokked, str]:
-    """What the records show, without writing any, and the command that made them; what cannot be read or is missing is noted.
+    """Recompute what the records show, without writing; return also the command. Skip and note what is damaged.
 
-    Raises NothingLegible where no run has left a checkpoint that can be read.
+    Raises NothingLegible where no run has a readable checkpoint.
     """
     stored = salvage("command and failures", lambda: SIGNATURE_RECORD.read(directory)) or Concluded("", {}, {}, {}, {})
     signatures, problems = judged(directory, salvage)
@@ -90,13 +91,13 @@ def reread(directory: Path, salvage: Salvage) -> tuple[Grokked, str]:
 
 
 def findings_of(directory: Path, salvage: Salvage) -> Findings:
-    """All that a report or a terminal tells of an experiment; what cannot be read is noted. Raises InvalidRecord as `reread`."""
+    """Collect all that reports show of an experiment; note what is damaged. Raises InvalidRecord as `reread`."""
     found, command = reread(directory, salvage)
     return read_findings(directory, found.signatures, command=command, problems=found.problems, attempt=salvage)
 
 
 def signature_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strictly) -> Signature:
-    """The signature of one cell, of its runs that have left a checkpoint. Raises InvalidInput where there are too few."""
+    """The signature of one cell from its runs with a checkpoint. Raises InvalidInput where there are too few."""
     left = left_of(directory, plans, attempt)
     courses = [ran.course for ran in left if ran.course is not None]
     runs = [course for course in courses if course.kind == "run"]
@@ -105,39 +106,41 @@ def signature_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = s
 
 
 def told_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strictly) -> tuple[Told, ...]:
-    """What every run and control of one cell shows without a null band."""
+    """Summarise every run and control of one cell without a null band."""
     left = left_of(directory, plans, attempt)
     follow = followed(left)
     return tuple(tell(ran.course, follow) for ran in left if ran.course is not None and follow in ran.course)
 
 
 def left_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strictly) -> list[Ran]:
-    """The runs of one cell that have left a checkpoint."""
+    """The runs of one cell that left a checkpoint."""
     places = {plan.name: directory / "runs" / plan.name for plan in plans}
     found = [attempt(name, partial(read_run, place)) for name, place in places.items() if has_begun(place)]
     return [ran for ran in found if ran is not None and ran.course is not None]
 
 
 def followed(ran: Sequence[Ran]) -> str:
-    """The number whose rise is the signature, as the runs have it; that of no run where there is none."""
+    """The number whose rise is the signature, as the runs have it; empty without runs."""
     return next((one.about.followed for one in ran), "")
 
 
 def signature_record(found: Signature) -> dict[str, Any]:
-    """A signature ready for JSON, with the definitions that it rests on."""
+    """Convert a signature to JSON, with the definitions that it rests on."""
     return {**plain(found, nulls=True), "definitions": DEFINITIONS}
 
 
 DEFINITIONS: dict[str, Any] = {
     "memorised_at": "step of the first of three consecutive evaluations on the whole training set with an accuracy of "
     f"{share(MEMORISED, 0)} or more",
-    "generalised_at": f"step of the first of three consecutive evaluations on the test set with an accuracy of {share(GENERALISED, 0)} or more",
-    "grokked": f"generalised_at is twice memorised_at or more, and test accuracy at memorised_at is below {share(LOW, 0)}",
-    "plateau": f"median of the followed number from memorised_at to {PLATEAU_END:g} × generalised_at; of a run that does not generalise, over the "
-    "first half after memorised_at",
+    "generalised_at": "step of the first of three consecutive evaluations on the test set with an accuracy of "
+    f"{share(GENERALISED, 0)} or more",
+    "grokked": "generalised_at is twice memorised_at or more, and test accuracy at memorised_at is below "
+    f"{share(LOW, 0)}",
+    "plateau": f"median of the followed number from memorised_at to {PLATEAU_END:g} × generalised_at; of a run that "
+    "does not generalise, over the first half after memorised_at",
     "after": "median of the followed number over the last five checkpoints",
-    "band": f"{share(LEVEL, 0)} prediction interval for the ratio after / plateau of one more control (Student's t of the log ratios of the controls that "
-    "memorised only)",
+    "band": f"{share(LEVEL, 0)} prediction interval for the ratio after / plateau of one more control (Student's t of "
+    "the log ratios of the controls that memorised only)",
     "lag": f"{LAG}; positive: topology is later",
     "verdicts": RULES,
 }

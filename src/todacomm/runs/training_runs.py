@@ -1,4 +1,4 @@
-"""Runs and controls of training → a directory of records; each run goes on where it was stopped."""
+"""Run and resume training with its controls, into a directory of records."""
 
 import glob
 import hashlib
@@ -54,12 +54,12 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 SECONDS_BETWEEN_STATES = 5.0
-CHECKED_EVERY = 10  # checkpoints of which one is computed by the reference engine as well
+CHECKED_EVERY = 10  # of so many checkpoints the reference engine computes one as well
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """The runs of one call of ``todacomm grok``: cells of a sweep (one nameless cell without), seeds and controls in each."""
+    """The runs of one ``todacomm grok``: cells of a sweep (one nameless cell without), with seeds and controls."""
 
     base: Settings
     cells: tuple[Cell, ...]
@@ -67,7 +67,7 @@ class Experiment:
 
     @property
     def plans(self) -> list[RunPlan]:
-        """All runs, in the order in which they are made."""
+        """All runs in order."""
         return [plan for _, plans in self.runs for plan in plans]
 
     @property
@@ -91,7 +91,7 @@ def experiment_of(
     sweep: Mapping[str, Sequence[Any]] | None = None,
     controls: int = 2,
 ) -> Experiment:
-    """The runs and controls of every cell. Raises UnknownName and InvalidInput for what cannot be."""
+    """Plan the runs and controls of every cell. Raises UnknownName and InvalidInput."""
     base, runs = settings_of(preset, given), []
     if controls < 1:
         raise InvalidInput(
@@ -105,14 +105,15 @@ def experiment_of(
 
 
 def check_memory(experiment: Experiment, *, limit: int | None, at_once: int) -> int:
-    """The bytes that the runs beside each other will hold. Raises TooLarge before anything is made."""
+    """The bytes that parallel runs will hold. Raises TooLarge before any work."""
     needed = sorted(((memory_of(plan.settings), plan) for plan in experiment.plans), key=lambda one: -one[0])
     total = sum(size for size, _ in needed[:at_once])
     if limit is not None and total > limit:
         worst = needed[0][1]
         raise TooLarge(
-            f"{worst.name}: {at_once} runs at a time need about {spoken(total)}, and there are {spoken(limit)}. Every pair has a row of "
-            f"{worst.settings['prime']} logits: choose a smaller --prime, fewer --test-pairs, or --jobs 1"
+            f"{worst.name}: {at_once} runs at a time need about {spoken(total)}, and there are {spoken(limit)}. "
+            f"Every pair has a row of {worst.settings['prime']} logits: choose a smaller --prime, fewer --test-pairs, "
+            "or --jobs 1"
         )
     return total
 
@@ -121,7 +122,7 @@ def check_memory(experiment: Experiment, *, limit: int | None, at_once: int) -> 
 
 
 def run_name(plan: RunPlan) -> tuple[str, str]:
-    """Model and data of a run, as its addresses have them."""
+    """Model and data in the addresses of a run."""
     s = plan.settings
     what = "images" if s["task"] == "images" else s["task"] if s["task"] == "s5" else f"{s['task']}_p{s['prime']}"
     kind = "" if plan.kind == "run" else f", {plan.kind}"
@@ -129,9 +130,9 @@ def run_name(plan: RunPlan) -> tuple[str, str]:
 
 
 def perform(directory: Path, plan: RunPlan, *, device: str = "cpu") -> str:
-    """Make one run, from where it was; what there is to complain of it, or nothing.
+    """Execute or resume one run; return a complaint, or nothing.
 
-    A loss that is not finite ends the run with what it has, and is told. One thread, so that one seed gives the same bytes.
+    A loss that is not finite ends the run with what it has. One thread, so that one seed gives the same bytes.
     """
     import torch
 
@@ -163,7 +164,7 @@ def _performed_alone(place: Path, plan: RunPlan, device: str) -> str:
 
 
 def about_of(plan: RunPlan, model: str, data: str) -> About:
-    """What a run is, and in which characters its task is diagonal, or why in none, as the figures need it."""
+    """Describe a run: the characters in which its task is diagonal, or why there are none, as figures need them."""
     task = plan.task
     characters = None if task.argument is None else Cyclic(task.argument[0], plan.settings["prime"])
     beside = {"task": str(task), "warnings": task.warnings}
@@ -192,7 +193,7 @@ def _train(place: Path, plan: RunPlan, device: str) -> None:
 
 
 def state_of(place: Path, plan: RunPlan) -> tuple[int, dict[str, np.ndarray]] | None:
-    """The last state of a run, where the records hold every checkpoint up to it; else None, and the run begins anew."""
+    """The last state of a run whose records reach up to it; None starts the run anew."""
     found = read_state(place)
     if found is None:
         return None
@@ -209,7 +210,7 @@ def course(
     track: Track = silent,
     **settings: Any,
 ) -> Course:
-    """Train one network in memory, measure each of its checkpoints, and keep the numbers alone.
+    """Train one network in memory, measure each of its checkpoints, and keep only the numbers.
 
     Parameters
     ----------
@@ -260,7 +261,7 @@ def course(
 def directory_of(
     experiment: Experiment, output_dir: Path, stem: str, new: Callable[[Path, str], Path]
 ) -> tuple[Path, bool]:
-    """A directory for the experiment and whether it is one that was stopped: the same experiment without a signature goes on."""
+    """Find the stopped experiment to resume (the same, without a signature), or make a new directory."""
     for found in sorted(output_dir.glob(f"{glob.escape(stem)}_*_*")):
         if digest_in(found) == experiment.digest and not (found / SIGNATURE).exists():
             return found, True
@@ -270,7 +271,7 @@ def directory_of(
 
 
 def digest_in(directory: Path) -> str | None:
-    """The digest of the experiment that a directory is of; None where that cannot be read: it is not the one that is looked for."""
+    """The digest of the experiment in a directory; None where it cannot be read."""
     try:
         return PLAN_RECORD.read(directory).digest
     except InvalidRecord:
@@ -278,13 +279,13 @@ def digest_in(directory: Path) -> str | None:
 
 
 def write_plan(directory: Path, experiment: Experiment) -> None:
-    """``experiment.json``: what is to be done."""
+    """Write ``experiment.json``: what is to be done."""
     PLAN_RECORD.write(directory, Plan(experiment.base, experiment.planned, experiment.digest, versions()))
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """One run that came to its end, and what there is to complain of it; ``failed`` where it has nothing to show."""
+    """One ended run and its complaint; ``failed`` where it has nothing to show."""
 
     plan: RunPlan
     complaint: str
@@ -294,7 +295,7 @@ class Finished:
 def perform_all(
     directory: Path, plans: Sequence[RunPlan], *, number: Number = "auto", device: str = "cpu"
 ) -> Iterator[Finished]:
-    """Make the runs, some at a time in processes of their own, and give them as they come."""
+    """Execute the runs, some at a time in processes; yield them as they end."""
     _load_images(plans)
     if number == 1 or len(plans) == 1:
         for plan in plans:
@@ -308,7 +309,7 @@ def perform_all(
 
 
 def _load_images(plans: Sequence[RunPlan]) -> None:
-    """Look for the images once, so that a hub that cannot be reached is told before any run."""
+    """Load the images once, so that an unreachable hub is reported before any run."""
     for plan in plans:
         if plan.settings["task"] == "images":
             _ = plan.task.inputs

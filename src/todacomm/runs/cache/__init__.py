@@ -1,3 +1,3 @@
-"""What was computed before, kept by content."""
+"""A content-addressed cache of results."""
 
 __all__ = ["entries", "keys", "store"]

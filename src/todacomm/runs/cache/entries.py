@@ -1,4 +1,4 @@
-"""Readings and measurements as entries of the cache: what is written of them, and what is found again without a model."""
+"""Cache entries for activations, measurements and inference results."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -29,7 +29,7 @@ BESIDE_CLAIMS = ("model", "data", "pooling", "recipe", "entry", "digests")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored(Mapping[str, Points]):
-    """The layers of a reading that stay in the cache until each is asked for; small enough to be sent anywhere."""
+    """Layers that stay in the cache until each is needed; cheap to pickle."""
 
     root: Path
     key: str
@@ -54,7 +54,7 @@ class Stored(Mapping[str, Points]):
 
 
 def find_reading(job: Job, cache: Cache, *, lazily: bool = False) -> Reading | None:
-    """The reading as it was kept, without its model; None where the cache does not have all of the layers asked for.
+    """Load cached activations without their model; None unless all requested layers are there.
 
     ``lazily`` leaves the layers in the cache, as `Stored`.
     """
@@ -74,7 +74,7 @@ def find_reading(job: Job, cache: Cache, *, lazily: bool = False) -> Reading | N
 
 
 def _asked(study: Study, known: list[str]) -> tuple[str, ...]:
-    """The layers that a study asks for, in the order of depth."""
+    """The layers that a study requests, in order of depth."""
     return tuple(known if study.layers == ALL else sorted(study.layers, key=layer_key))
 
 
@@ -102,9 +102,9 @@ def _reading(
 
 
 def keep_reading(reading: Reading, job: Job, cache: Cache) -> Reading:
-    """Write a reading into the cache, beside the layers that are there already; gives it with its key and its digests.
+    """Cache activations, beside layers that are there already; return them with key and digests.
 
-    Nothing is kept of a model whose files are not on this machine, or not all of them.
+    Nothing is cached for a model whose files are not all on this machine.
     """
     checkpoint = checkpoint_of(job.source, cache, remote_code=job.study.trust_remote_code)
     if checkpoint is None:
@@ -134,7 +134,7 @@ def keep_reading(reading: Reading, job: Job, cache: Cache) -> Reading:
 
 
 def _places(given: Texts, chosen: Texts) -> list[int]:
-    """Where the texts that were chosen stand among those given; equal texts are chosen alike, so the first is meant."""
+    """The indices of the chosen texts among the given ones; the first of equal texts."""
     ahead = enumerate(given.items)
     return [next(i for i, text in ahead if text == item) for item in chosen.items]
 
@@ -143,7 +143,7 @@ def _places(given: Texts, chosen: Texts) -> list[int]:
 
 
 def find_claims(key: str, cache: Cache) -> Claims | None:
-    """The claims that were kept under a key; None where there are none."""
+    """Load the claims under a key, if any."""
     if not (found := cache.get("claims", key)):
         return None
     facts, arrays = found[0], Arrays(Spot(cache.path("claims", key)), found[1])
@@ -152,7 +152,7 @@ def find_claims(key: str, cache: Cache) -> Claims | None:
 
 
 def keep_claims(claims: Claims, key: str, profile: Profile, cache: Cache) -> None:
-    """Write the claims on a profile."""
+    """Cache the claims on a profile."""
     recipe = profile.recipe
     facts = {"model": profile.model, "data": profile.data, "pooling": recipe.pooling, "recipe": recipe.digest}
     record = record_of(claims)
@@ -163,7 +163,7 @@ def keep_claims(claims: Claims, key: str, profile: Profile, cache: Cache) -> Non
 
 
 def find_measured(cloud: str, address: Address, recipe: Recipe, cache: Cache, *, check: bool) -> Measured | None:
-    """What was measured of the cloud of this digest; None too where it is to be confirmed and was not."""
+    """Load the measurement of a cloud by its digest; None where it should be confirmed and was not."""
     found = cache.get("measurements", measurement_key(cloud, recipe))
     if found is None or (check and not found[0]["confirmed"]):
         return None
@@ -173,7 +173,7 @@ def find_measured(cloud: str, address: Address, recipe: Recipe, cache: Cache, *,
 
 
 def keep_measured(found: Measured, cloud: str, cache: Cache) -> None:
-    """Write what was measured of the cloud of this digest."""
+    """Cache the measurement of a cloud by its digest."""
     measurement = found.measurement
     facts = {
         "model": measurement.address.model,

@@ -1,6 +1,6 @@
-"""What a stored result is known by: the digests of weights, texts, clouds and settings, and of the code behind the numbers.
+"""Cache keys: digests of weights, texts, clouds, settings, and of the code that computes a result.
 
-Two results of equal keys are equal byte for byte. What could change a number is in the key: the source of the modules
+Results with equal keys are equal byte for byte. A key holds all that could change a number: the source of the modules
 that compute it, of the engine and of the metrics, and the versions of the libraries underneath.
 """
 
@@ -42,13 +42,13 @@ DESCRIBES = {
     ".vocab",
     ".bpe",
 }  # configuration, tokenizer, code
-APART = ("pooling", "subsample", "seed")  # which matter only to some models or poolings
+APART = ("pooling", "subsample", "seed")  # matter only to some models or poolings
 IMPORTS = re.compile(r"^ *from todacomm\.([\w.]+) import (\([^)]*\)|.+)", re.MULTILINE)
 
 
 @cache
 def code_digest(module: str) -> str:
-    """The SHA-256 of the source of a module of todacomm and of all that it imports of todacomm, at any remove."""
+    """The SHA-256 of the source of a module of todacomm and all that it imports of todacomm, transitively."""
     return digest_of({name: hashlib.sha256(source).hexdigest() for name, source in _closure(module).items()})
 
 
@@ -66,12 +66,12 @@ def _closure(module: str) -> dict[str, bytes]:
 
 
 def _inside(module: str, names: str) -> list[str]:
-    """What is imported of a module: modules, if it is a package; names that `_source` does not know, if not."""
+    """The submodules among imported names if the module is a package, else the names that `_source` does not know."""
     return [f"{module}.{name}" for name in re.findall(r"\w+", names)]
 
 
 def _source(module: str) -> bytes | None:
-    """The bytes of a module, those of ``__init__.py`` for a package; None for what is neither."""
+    """The source of a module, or of ``__init__.py`` for a package; None for neither."""
     place = Path(str(files("todacomm"))).joinpath(*module.split("."))
     found = [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()]
     return found[0].read_bytes() if found else None
@@ -84,7 +84,7 @@ def _versions(names: tuple[str, ...]) -> dict[str, str | None]:
 
 @cache
 def _foreign(functions: tuple[Callable[..., Any], ...]) -> dict[str, str]:
-    """The digests of the files of those functions that are not ours, by module."""
+    """Module → digest of its file, for functions of third parties."""
     names = sorted({f.__module__ for f in functions if f.__module__.split(".")[0] != "todacomm"})
     places = {name: getattr(sys.modules.get(name), "__file__", None) for name in names}
     return {name: hashlib.sha256(Path(p).read_bytes()).hexdigest() if p else "" for name, p in places.items()}
@@ -95,16 +95,16 @@ def _foreign(functions: tuple[Callable[..., Any], ...]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The files of a model: the digest of its weights, and that of everything which decides what it computes."""
+    """Digests of a model's files: of its weights, and of all else that decides what it computes."""
 
     weights_sha256: str
     content: str
 
 
 def checkpoint_of(source: ModelSource, cache: Cache, *, remote_code: bool = False) -> Checkpoint | None:
-    """What a model is known by, without loading it; None where its files are not on this machine, or not all of them.
+    """Digest a model without loading it; None where its files are not all on this machine.
 
-    With ``remote_code`` None too where code comes from another repository, for that may change unseen.
+    With ``remote_code`` also None where code comes from another repository, which may change unseen.
     """
     found = parts_of(source)
     directories = list(dict.fromkeys((found.directories or {}).values()))
@@ -120,7 +120,7 @@ def checkpoint_of(source: ModelSource, cache: Cache, *, remote_code: bool = Fals
 
 
 def _told(directory: Path, cache: Cache, *, remote_code: bool) -> dict[str, str]:
-    """The digests of the files that describe a model; with ``remote_code`` of all its files, for code may read any."""
+    """The digests of the files that describe a model; with ``remote_code`` of all files, as code may read any."""
     told = {path.name: _file_digest(path) for path in sorted(directory.iterdir()) if path.suffix in DESCRIBES}
     others = sorted(path for path in directory.rglob("*") if path.is_file()) if remote_code else []
     return {**told, "all": _sha256_of(others, cache)} if others else told
@@ -136,7 +136,7 @@ def _code_elsewhere(directory: Path) -> bool:
 
 
 def _sha256_of(files: Sequence[Path], cache: Cache) -> str:
-    """The digest of files, out of the cache where nothing has touched them since."""
+    """The digest of files, cached while they are untouched."""
     paths = [path.resolve() for path in files]
     stats = [path.stat() for path in paths]
     if not paths:
@@ -158,7 +158,7 @@ def _file_digest(path: Path) -> str:
 
 
 def model_key(checkpoint: Checkpoint, study: Study) -> str:
-    """The key of what a model is: its kind and its size."""
+    """The key of a model's kind and size."""
     return digest_of(
         {
             "checkpoint": checkpoint.content,
@@ -170,9 +170,9 @@ def model_key(checkpoint: Checkpoint, study: Study) -> str:
 
 
 def reading_key(checkpoint: Checkpoint, texts: Texts, study: Study, pooling: str, kind: str) -> str:
-    """The key of the activations of one model on one set of texts, whichever layers of it are wanted.
+    """The key of the activations of one model on one set of texts, for any of its layers.
 
-    Every field of the study that bears on reading is in it.
+    It holds every field of the study that bears on reading.
     """
     drawn = poolings[pooling].per_token
     return digest_of(
@@ -191,14 +191,14 @@ def reading_key(checkpoint: Checkpoint, texts: Texts, study: Study, pooling: str
 
 
 def _foreign_tests(asked: Asked) -> dict[str, dict[str, str]]:
-    """The digests of the files of null models and statistics that are not ours; nothing where there are none."""
+    """The digests of third-party null models and statistics; nothing without any."""
     draws = tuple(null.draw for name in asked.nulls if (null := null_models[name]).draw is not None)
     found = _foreign((*draws, *(one.test for one in statistics.values()))) if asked.null_draws else {}
     return {"foreign": found} if found else {}
 
 
 def claims_key(clouds: Mapping[str, str], recipe: Recipe, asked: Asked, groups: Sequence[str] | None) -> str:
-    """The key of what is claimed of clouds with these digests, by layer."""
+    """The key of inference on clouds with these digests, by layer."""
     return digest_of(
         {
             "measured": {layer: measurement_key(cloud, recipe) for layer, cloud in clouds.items()},
@@ -211,7 +211,7 @@ def claims_key(clouds: Mapping[str, str], recipe: Recipe, asked: Asked, groups: 
 
 
 def measurement_key(cloud: str, recipe: Recipe) -> str:
-    """The key of what was measured of a cloud with this digest."""
+    """The key of the measurement of a cloud with this digest."""
     engine = engines[recipe.engine]
     return digest_of(
         {

@@ -1,8 +1,8 @@
-"""What was computed before, kept by content under one directory that any number of processes may read and write.
+"""A content-addressed store in one directory that any number of processes may read and write.
 
 An entry is one safetensors file, ``<kind>/<first two digits of the key>/<key>.safetensors``; docs/format.md has the
-layout. It is written beside its place and renamed, so it is whole or absent; what is read is compared with the digests
-that stand in the entry, and a damaged one is removed as if it had never been.
+layout. It is written aside and renamed, so it is whole or absent; reading compares its digests, and removes a damaged
+entry as if it had never been.
 """
 
 import hashlib
@@ -24,16 +24,16 @@ from todacomm.core.errors import UnknownName
 Kind = Literal["activations", "measurements", "claims", "models", "digests"]
 KINDS: tuple[Kind, ...] = ("activations", "measurements", "claims", "models", "digests")
 SCHEMA = 1
-FEWEST_DIGITS = 4  # of a key that is typed
+FEWEST_DIGITS = 4  # of an abbreviated key
 PLACE = "TODACOMM_CACHE"
 SUFFIX, METADATA, SEAL = ".safetensors", "todacomm", "sha256"
-OF = "entry"  # the kind and the key of an entry, in itself
+OF = "entry"  # kind and key of an entry, stored in it
 TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by todacomm; see https://bford.info/cachedir/\n"
 Content = tuple[dict[str, Any], dict[str, np.ndarray]]  # the facts of an entry, and its arrays by name
 
 
 def default_place() -> Path:
-    """``$TODACOMM_CACHE``, else ``todacomm`` in the cache directory of the user, where the system has that."""
+    """``$TODACOMM_CACHE``, else ``todacomm`` in the user's cache directory."""
     if given := os.environ.get(PLACE):
         return Path(given).expanduser().absolute()
     if sys.platform == "win32":
@@ -44,21 +44,21 @@ def default_place() -> Path:
 
 
 def digest_of(content: object) -> str:
-    """The SHA-256 of a JSON-able value, its keys sorted."""
+    """The SHA-256 of a JSON value with sorted keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def array_digest(array: np.ndarray) -> str:
-    """The SHA-256 of type, shape and bytes: what a cloud is known by."""
+    """The SHA-256 of dtype, shape and bytes of an array."""
     head = f"{array.dtype.str} {array.shape}\0".encode()
     return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """A file as `Cache.entries` finds it, without its arrays.
+    """A file listed by `Cache.entries`, without its arrays.
 
-    ``used`` is the time of the last use in seconds since 1970; ``runs`` counts the runs that hold the file as well.
+    ``used`` is the time of last use in seconds since 1970; ``runs`` counts the runs that hard-link the file.
     """
 
     path: Path
@@ -75,9 +75,9 @@ class Entry:
 
 @dataclass(slots=True, eq=False)
 class Cache:
-    """The entries under ``root``. For want of space, of rights or of a whole file nothing here raises.
+    """The entries under ``root``. Missing space, permissions or damaged files raise nothing here.
 
-    ``complaints`` are sentences on what was damaged or could not be written, for whoever has a user to tell.
+    ``complaints`` are sentences on what was damaged or could not be written.
     """
 
     root: Path
@@ -85,18 +85,18 @@ class Cache:
     writable: bool = True
 
     def path(self, kind: Kind, key: str) -> Path:
-        """Where an entry is, or would be."""
+        """The path of an entry, present or not."""
         return self.root / kind / key[:2] / f"{key}{SUFFIX}"
 
     def facts(self, kind: Kind, key: str) -> dict[str, Any] | None:
-        """What stands in an entry besides its arrays; None where there is none."""
+        """The metadata of an entry, if it is there."""
         found = self.get(kind, key, ())
         return None if found is None else found[0]
 
     def get(self, kind: Kind, key: str, names: Collection[str] | None = None) -> Content | None:
-        """The facts and the arrays called ``names`` (None: all) of an entry; None where it lacks one or is not there.
+        """Read metadata and the arrays ``names`` (None: all) of an entry; None where it or one of them is missing.
 
-        The time of the file becomes that of this last use.
+        Sets the time of the file to now.
         """
         path = self.path(kind, key)
         try:
@@ -116,7 +116,7 @@ class Cache:
         return found
 
     def keep(self, kind: Kind, key: str, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bool:
-        """Write an entry, in place of the one that is there; whether that worked."""
+        """Write or replace an entry; return whether that worked."""
         from safetensors import SafetensorError
 
         if not self.writable:
@@ -136,7 +136,7 @@ class Cache:
         return self.writable
 
     def probe(self) -> Path | None:
-        """A new file by which another process can tell that it sees this cache; None where none can be written."""
+        """Make a file that proves to another process that it sees this cache; None where that fails."""
         path = self.root / "probes" / uuid.uuid4().hex
         try:
             self._make(path.parent)
@@ -146,11 +146,11 @@ class Cache:
         return path
 
     def paths(self, kind: Kind) -> list[Path]:
-        """The files of the entries of one kind."""
+        """The files of one kind of entry."""
         return sorted((self.root / kind).glob(f"??/*{SUFFIX}"))
 
     def entries(self, *kinds: Kind) -> Iterator[Entry]:
-        """The whole entries of these kinds (none named: of all), in the order of their paths."""
+        """The intact entries of these kinds (default: all), ordered by path."""
         for kind in kinds or KINDS:
             for path in self.paths(kind):
                 with suppress(OSError, Damaged):  # removed meanwhile, or damaged: whoever reads it will say so
@@ -159,7 +159,7 @@ class Cache:
                     yield Entry(path, kind, facts, stat.st_size, stat.st_mtime, stat.st_nlink - 1)
 
     def unfinished(self) -> list[Path]:
-        """The files that a writer which was killed has left behind; those of the last hour may still be written."""
+        """Files left by killed writers; those of the last hour may still be in use."""
         found = [path for pattern in ("*.part", ".tmp*") for path in self.root.glob(f"*/??/{pattern}")]
         return [path for path in found if _age(path) > 3600]
 
@@ -168,7 +168,7 @@ class Cache:
         return sorted(self.root.glob("calibration/*.json"))
 
     def told(self) -> tuple[str, ...]:
-        """The complaints since the last call."""
+        """Return and clear the complaints."""
         found, self.complaints = tuple(dict.fromkeys(self.complaints)), []
         return found
 
@@ -183,11 +183,11 @@ class Cache:
 
 
 class Damaged(Exception):
-    """A file of the cache whose content is not what was written."""
+    """A cache file whose content is not what was written."""
 
 
 def _of(kind: Kind, key: str, found: Content | None) -> Content | None:
-    """The content of an entry of this key; None too where an earlier todacomm wrote it, which did not say."""
+    """Check that content belongs to this key; None also for entries of older versions, which do not say."""
     told = found[0].get(OF) if found else None
     if told is not None and told != f"{kind}/{key}":
         raise Damaged(f"it is the entry {told}")
@@ -255,7 +255,7 @@ def _age(path: Path) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """What a user sees as one thing: the activations of a job, or all layers of it that were measured in one way."""
+    """A line of the cache listing: the activations of a job, or all its layers measured in one way."""
 
     key: str
     what: Kind
@@ -266,7 +266,7 @@ class Row:
 
     @property
     def layers(self) -> int:
-        """How many layers there are."""
+        """The number of layers."""
         of_all = {"activations": "digests", "claims": "layers"}.get(self.what)
         return len(self.entries[0].facts[of_all]) if of_all else len(self.entries)
 
@@ -280,7 +280,7 @@ class Row:
 
 
 def rows(cache: Cache) -> list[Row]:
-    """What the cache holds that a user has asked for, the last used first."""
+    """List what users asked for, last used first."""
     groups: dict[tuple[str, ...], list[Entry]] = {}
     for entry in cache.entries("activations", "measurements", "claims"):
         groups.setdefault(_group(entry), []).append(entry)
@@ -289,7 +289,7 @@ def rows(cache: Cache) -> list[Row]:
 
 
 def _group(entry: Entry) -> tuple[str, ...]:
-    """What the entries of one row have in common."""
+    """What the entries of one row share."""
     if entry.kind == "activations":
         return (entry.key,)
     return (entry.kind, *(str(entry.facts[name]) for name in ("model", "data", "pooling", "recipe")))
@@ -304,7 +304,7 @@ def _row(entries: Sequence[Entry]) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Files of one kind: how many, their bytes, and those of them that runs hold as well."""
+    """Files of one kind: number, bytes, and those that runs hard-link."""
 
     files: int
     bytes: int
@@ -312,7 +312,7 @@ class Usage:
 
 
 def usage(cache: Cache) -> dict[str, Usage]:
-    """What each kind of entry takes, and what writers that were killed have left behind."""
+    """The size of each kind of entry, and of what killed writers left."""
     paths: dict[str, list[Path]] = {kind: cache.paths(kind) for kind in KINDS}
     return {kind: _usage(found) for kind, found in {**paths, "unfinished": cache.unfinished()}.items()}
 
@@ -327,7 +327,7 @@ def _usage(paths: Sequence[Path]) -> Usage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Removal:
-    """The entries that are to go, and files that go with them without being told of."""
+    """Entries to remove, and files that are removed silently with them."""
 
     entries: tuple[Entry, ...]
     rest: tuple[Path, ...]
@@ -340,9 +340,9 @@ class Removal:
 def matching(
     cache: Cache, *, keys: Sequence[str] | None = None, model: str | None = None, before: float | None = None
 ) -> Removal:
-    """The rows of these keys (their beginnings suffice), of this model, last used before this time; all where none is given.
+    """Select rows by key (or its beginning), model, and last use before a time; all without a condition.
 
-    Raises UnknownName, with a suggestion, for a key or a model that no row has.
+    Raises UnknownName, with a suggestion, for a key or model without a row.
     """
     found = rows(cache)
     if model is not None and model not in {row.model for row in found}:
@@ -367,7 +367,7 @@ def _of_key(key: str, found: Sequence[Row]) -> list[Row]:
 
 
 def remove(removal: Removal) -> int:
-    """Remove the entries; gives the bytes that are free now, those that runs hold as well left out."""
+    """Remove entries; return the bytes freed, without those that runs still hold."""
     freed = 0
     for entry in removal.entries:
         with suppress(OSError):  # another process may have been first
