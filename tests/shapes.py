@@ -54,3 +54,8 @@ def two_clusters(rng, each, gap, d=5):
 
 def nearest_between(points, each):
     return cdist(points[:each], points[each:]).min()
+
+
+def agreement(found, truth):
+    """The mean resultant length of the difference of two angles, over the better direction."""
+    return max(abs(np.exp(1j * (found - sign * truth)).mean()) for sign in (1, -1))

@@ -15,11 +15,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from todacomm import grokking, plots
+    from todacomm.cohomology.find import loops
+    from todacomm.cohomology.record import Loops
     from todacomm.comparison.compare import Comparison, compare
     from todacomm.core.errors import TodacommError
     from todacomm.core.recipe import Recipe
     from todacomm.core.types import Activations, Address, Diagrams, Expansion, Measurement, PointCloud, Profile, Texts
-    from todacomm.core.value_types import Missing
     from todacomm.homology.engines import persistence
     from todacomm.homology.essential_bars import bottleneck, wasserstein
     from todacomm.homology.rips import generators, rips
@@ -43,13 +44,14 @@ _PLACES = {
     "Diagrams": "core.types",
     "bottleneck": "homology.essential_bars",
     "wasserstein": "homology.essential_bars",
+    "loops": "cohomology.find",
+    "Loops": "cohomology.record",
     "measure": "profiles.from_arrays",
     "Measurement": "core.types",
     "run": "runs.experiment",
     "load": "runs.locate",
     "Profile": "core.types",
     "Expansion": "core.types",
-    "Missing": "core.value_types",
     "compare": "comparison.compare",
     "Comparison": "comparison.compare",
     "plots": "plots",
@@ -63,8 +65,8 @@ __all__ = [
     "Comparison",
     "Diagrams",
     "Expansion",
+    "Loops",
     "Measurement",
-    "Missing",
     "PointCloud",
     "Profile",
     "Recipe",
@@ -77,6 +79,7 @@ __all__ = [
     "generators",
     "grokking",
     "load",
+    "loops",
     "measure",
     "persistence",
     "plots",

@@ -8,6 +8,7 @@ __all__ = [
     "duplicates",
     "intrinsic_dimension",
     "landmarks",
+    "pca",
     "planes_and_clusters",
     "prepare",
 ]

@@ -22,13 +22,21 @@ def project(points: Points, components: int | None, *, centred: bool = False) ->
     The directions come from the centred points (``centred``: they are); points are rotated, not moved. The largest
     entry of each direction is positive. With at most ``components`` dimensions the points are returned unchanged.
     """
+    found = axes(points, components, centred=centred)
+    return (points, 1.0) if found is None else (points @ found[0].T, found[1])
+
+
+def axes(
+    points: Points, components: int | None, *, centred: bool = False
+) -> tuple[Float[np.ndarray, "k d"], float] | None:
+    """The directions on which `project` takes coordinates, and the share of the variance that they keep; None for as they are."""
     n, d = points.shape
     if components is None or d <= components:
-        return points, 1.0
+        return None
     around = points if centred else points - points.mean(axis=0)
     directions, share = principal(around, min(components, n))
     signs = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)])
-    return points @ (directions * signs[:, None]).T, share
+    return directions * signs[:, None], share
 
 
 def principal(around: Points, k: int) -> tuple[Float[np.ndarray, "k d"], float]:

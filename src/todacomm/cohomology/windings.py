@@ -1,0 +1,16 @@
+"""Count how often an angle goes around along a closed chain of points: a whole number."""
+
+import numpy as np
+from jaxtyping import Float
+
+
+def winding(angles: Float[np.ndarray, " k"]) -> int:
+    """The turns of the angles (radians) along a chain that ends where it began; each step is taken the short way."""
+    steps = np.diff(np.append(angles, angles[:1]))
+    return int(np.rint(np.angle(np.exp(1j * steps)).sum() / (2 * np.pi)))
+
+
+def within_a_turn(angles: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    """Angles from 0 to below 2π, whatever turns they had made."""
+    found = angles % (2 * np.pi)
+    return np.where(found >= 2 * np.pi, 0.0, found)  # what rounding leaves below 0 is 2π after %
