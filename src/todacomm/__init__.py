@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from todacomm.core.errors import TodacommError
     from todacomm.core.recipe import Recipe
     from todacomm.core.types import Activations, Address, Diagrams, Expansion, Measurement, PointCloud, Profile, Texts
+    from todacomm.core.value_types import Missing
     from todacomm.homology.engines import persistence
     from todacomm.homology.essential_bars import bottleneck, wasserstein
     from todacomm.homology.rips import generators, rips
@@ -52,6 +53,7 @@ _PLACES = {
     "load": "runs.locate",
     "Profile": "core.types",
     "Expansion": "core.types",
+    "Missing": "core.value_types",
     "compare": "comparison.compare",
     "Comparison": "comparison.compare",
     "plots": "plots",
@@ -67,6 +69,7 @@ __all__ = [
     "Expansion",
     "Loops",
     "Measurement",
+    "Missing",
     "PointCloud",
     "Profile",
     "Recipe",

@@ -12,6 +12,7 @@ from todacomm.comparison.diagram_tests import cut, cut_groups, diagrams_of, dist
 from todacomm.comparison.differences import pair
 from todacomm.core.errors import InvalidInput
 from todacomm.core.types import PointCloud
+from todacomm.core.value_types import Missing
 from todacomm.homology.diagram_distances import bottleneck, wasserstein
 from todacomm.homology.rips import rips
 
@@ -63,7 +64,9 @@ def test_the_distances_are_those_of_the_bars_over_the_median_distance(clouds):
 def test_a_recipe_that_divides_already_changes_no_distance(clouds, scale):
     found = [
         distances_apart(
-            pair(*(measure(x, name=k, null_draws=0, resamples=20, **how) for k, x in clouds.items())), "no", "no"
+            pair(*(measure(x, name=k, null_draws=0, resamples=20, **how) for k, x in clouds.items())),
+            Missing("no"),
+            Missing("no"),
         )
         for how in ({}, {"scale": scale})
     ]
@@ -74,7 +77,7 @@ def test_a_recipe_that_divides_already_changes_no_distance(clouds, scale):
 
 def test_without_clouds_the_distances_stand_and_the_reason_is_given(clouds):
     both, _ = compared(clouds)
-    found = distances_apart(both, "no activations of a", "no activations of b")
+    found = distances_apart(both, Missing("no activations of a"), Missing("no activations of b"))
     assert found.missing == found.untested == "no activations of a; no activations of b"
     assert found.cka == ()
     assert found.diagrams["H1"][1].p is None
@@ -98,7 +101,7 @@ def test_small_clouds_are_not_cut_into_blocks():
 
 def test_a_refused_pair_has_no_distances(clouds):
     both, _ = compared(clouds, change=lambda p: replace(p, claims=None))
-    assert distances_apart(both, "x", "y").diagrams == {}
+    assert distances_apart(both, Missing("x"), Missing("y")).diagrams == {}
 
 
 @pytest.mark.parametrize("blocks", [9, 17])

@@ -45,6 +45,14 @@ def test_what_is_not_there_is_named_with_what_is(profile, ask, message):
         ask(profile)
 
 
+def test_a_layer_that_cannot_be_halved_gives_the_reason_in_place_of_an_interval():
+    small = td.measure(np.random.default_rng(0).normal(size=(12, 3)), null_draws=0)
+    found = small.interval("H1_count", layer="cloud")
+    assert found == td.Missing("12 points are too few, at least 20 are needed")
+    with pytest.raises(UnknownName):
+        small.interval("H1_count", layer="layer_0")
+
+
 def test_without_claims_it_is_said_that_none_were_asked_for():
     bare = td.measure(np.random.default_rng(0).normal(size=(20, 3)), resamples=0, null_draws=0)
     with pytest.raises((InvalidInput, UnknownName)):

@@ -14,6 +14,7 @@ from todacomm.core.errors import InvalidRecord
 from todacomm.core.inference_types import Asked
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import PointCloud, Texts
+from todacomm.core.value_types import Missing
 from todacomm.homology.diagram_distances import wasserstein
 from todacomm.profiles.from_arrays import measure_arrays
 from todacomm.records.damaged import Salvage
@@ -266,7 +267,7 @@ def test_texts_that_are_not_there_are_said_to_be_so(measured):
     lean = texts_data(profile, kept(WORDS, whole=False))
     assert (lean["items"], lean["groups"], lean["why_not"]) == (None, None, LEFT_OUT)
     assert (len(lean["length"]), len(lean["group"])) == (N, N)
-    assert texts_data(profile, NONE_KEPT)["why_not"] == NONE_KEPT
+    assert texts_data(profile, NONE_KEPT)["why_not"] == NONE_KEPT.reason
     assert texts_data(profile, kept(Texts("other", WORDS.items[1:]), whole=True))["why_not"] == OTHERS
     tokens = replace(
         profile, measurements=tuple(replace(m, recipe=Recipe(pooling="tokens")) for m in profile.measurements)
@@ -281,7 +282,7 @@ def test_texts_that_are_not_there_are_said_to_be_so(measured):
 
 def test_without_clouds_everything_else_is_there(explorer, measured):
     profile, _ = measured
-    found = layers_explorer([profile], ["no activations"], [NONE_KEPT], ["ring"])["profiles"][0]
+    found = layers_explorer([profile], [Missing("no activations")], [NONE_KEPT], ["ring"])["profiles"][0]
     assert found["no_views"] == "no activations"
     assert all((d["views"], d["rows"], d["clusters"]) == ([], [], []) for d in found["details"])
     whole = explorer["profiles"][0]
@@ -291,7 +292,7 @@ def test_without_clouds_everything_else_is_there(explorer, measured):
 
 def test_without_claims_there_are_neither_intervals_nor_nulls(measured):
     profile = replace(measured[0], claims=None)
-    found = layers_explorer([profile], ["gone"], [NONE_KEPT], ["ring"])
+    found = layers_explorer([profile], [Missing("gone")], [NONE_KEPT], ["ring"])
     one = found["profiles"][0]
     assert (one["low"], one["high"], one["null"], one["confidence"]) == ({}, {}, {}, None)
     assert all((d["significant"], d["loop"]) == ([], "") for d in one["details"])
@@ -357,7 +358,7 @@ def test_what_was_looked_at_once_is_remembered(measured):
 def test_several_profiles_have_colours_in_their_order_and_all_numbers_of_any(measured):
     profile, _ = measured
     flat = measure_arrays(arrays(), name="flat", recipe=Recipe(maxdim=0), asked=Asked(resamples=0, null_draws=0))[0]
-    found = layers_explorer([flat, profile], ["gone"] * 2, [NONE_KEPT] * 2, ["a", "b"], heading="Both")
+    found = layers_explorer([flat, profile], [Missing("gone")] * 2, [NONE_KEPT] * 2, ["a", "b"], heading="Both")
     assert [(p["id"], p["label"], p["colour"]) for p in found["profiles"]] == [
         ("p0", "a", PALETTE[0]),
         ("p1", "b", PALETTE[1]),
@@ -380,7 +381,7 @@ def test_texts_and_clouds_are_read_from_the_run(measured, tmp_path):
     assert one["texts"]["items"] == [""] * N
     assert "no activations" in one["no_views"]
     nowhere = explorer_of([profile], [unknown_run(profile)], ["ring"])["profiles"][0]
-    assert (nowhere["no_views"], nowhere["texts"]["why_not"]) == (UNKNOWN, UNKNOWN)
+    assert (nowhere["no_views"], nowhere["texts"]["why_not"]) == (UNKNOWN.reason, UNKNOWN.reason)
 
 
 def test_a_damaged_file_costs_what_it_holds_alone(measured, tmp_path):
@@ -392,5 +393,5 @@ def test_a_damaged_file_costs_what_it_holds_alone(measured, tmp_path):
         explorer_of([profile], [tmp_path], ["ring"])
     salvage = Salvage()
     one = explorer_of([profile], [tmp_path], ["ring"], attempt=salvage)["profiles"][0]
-    assert (one["no_views"], one["texts"]["why_not"]) == (UNREADABLE, UNREADABLE)
+    assert (one["no_views"], one["texts"]["why_not"]) == (UNREADABLE.reason, UNREADABLE.reason)
     assert [loss.what.split(" of ")[0] for loss in salvage.losses] == ["activations", "texts"]

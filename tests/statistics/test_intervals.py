@@ -376,12 +376,13 @@ def test_every_metric_has_a_rule_of_its_own(halves):
 
 
 def test_a_metric_brings_its_rule_and_one_without_has_that_of_the_untried():
-    own = IntervalRule(0.5, "log")
-    added = [metric("own_rule", degree=1, label="own", rules=(own,)), metric("no_rule", degree=0, label="none")]
+    own, above = IntervalRule(0.5, "log"), IntervalRule(0.25)
+    added = [metric("own_rule", degree=1, label="own", rules=(own, above)), metric("no_rule", degree=0, label="none")]
     try:
         for register in added:
             register(lambda bars: float(len(bars)))
-        assert rule_of("H0_own_rule") == rule_of("H2_own_rule_scaled") == own
+        assert rule_of("H0_own_rule") == rule_of("H0_own_rule_scaled") == own
+        assert rule_of("H1_own_rule") == rule_of("H2_own_rule_scaled") == above
         assert rule_of("H1_no_rule") == UNTRIED
     finally:
         for name in ("own_rule", "no_rule"):

@@ -10,6 +10,7 @@ from todacomm.core.errors import UnknownName
 from todacomm.core.inference_types import ALPHA
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Growth, Measurement, Number, Profile, is_block
+from todacomm.core.value_types import Missing, or_missing
 from todacomm.homology.metrics import SCALED, names_of
 from todacomm.profiles.expansion import growth as growth_between
 from todacomm.profiles.expansion import total_of
@@ -85,31 +86,31 @@ def loop_test(profile: Profile) -> str:
     return next((name for name in LOOPS if any(name in of_layer for of_layer in tests.values())), "")
 
 
-def p_of(profile: Profile, name: str, layer: str) -> tuple[Number, str]:
-    """The family-wise p-value of a metric (without a layer, the least), and the reason where there is none."""
+def p_of(profile: Profile, name: str, layer: str) -> float | Missing:
+    """The family-wise p-value of a metric (without a layer, the least), or the reason why there is none."""
     tests = profile.claims.tests.get("gaussian", {}) if profile.claims and name else {}
     if layer and layer not in profile.layers:
         raise UnknownName("layer", layer, profile.layers)
     asked = [tests[x][name] for x in ((layer,) if layer else tests) if name in tests.get(x, {})]
-    known = [t for t in asked if t.family_wise is not None]
+    known = [(t.family_wise, t) for t in asked if t.family_wise is not None]
     if not known:
-        return None, next((t.note for t in asked if t.note), f"{name or 'a loop'} was not tested")
-    least = min(known, key=lambda t: t.family_wise or 0.0)
+        return Missing(next((t.note for t in asked if t.note), f"{name or 'a loop'} was not tested"))
+    p, least = min(known, key=lambda one: one[0])
     if least.smallest > ALPHA:
-        return None, f"{least.draws} draws are too few to decide: no p-value is below {least.smallest:.2g}"
-    return least.family_wise, ""
+        return Missing(f"{least.draws} draws are too few to decide: no p-value is below {least.smallest:.2g}")
+    return p
 
 
-def value_of(bound: Statement, profile: Profile, baseline: str) -> tuple[Number, str]:
-    """The quantity of a bound, and the reason where there is none."""
+def value_of(bound: Statement, profile: Profile, baseline: str) -> float | Missing:
+    """The quantity of a bound, or the reason why there is none."""
     if bound.kind:
         return p_of(profile, bound.quantity, bound.layer)
     if bound.quantity in GROWTHS:
         growth, doubt = growth_of(profile, baseline, bound.layer)
-        return (None, doubt) if growth is None or doubt else (getattr(growth, GROWTHS[bound.quantity]), "")
+        return Missing(doubt) if growth is None or doubt else float(getattr(growth, GROWTHS[bound.quantity]))
     found = profile.at(bound.layer)
     value = found.summary[bound.quantity] if bound.quantity in found.summary else getattr(found.facts, bound.quantity)
-    return (None, found.facts.doubtful) if found.facts.doubtful else (value, "" if value is not None else "undefined")
+    return or_missing(None if found.facts.doubtful else value, found.facts.doubtful or "undefined")
 
 
 # Claims
@@ -135,9 +136,9 @@ def bound_claim(bound: Statement, model: str, baseline: str) -> Claim:
     """Claim that a quantity of a model satisfies a bound."""
 
     def judge(profiles: Profiles) -> Verdict:
-        value, reason = value_of(bound, profiles[model], baseline)
-        if value is None:
-            return Verdict(None, reason=reason)
+        value = value_of(bound, profiles[model], baseline)
+        if isinstance(value, Missing):
+            return Verdict(None, reason=value.reason)
         return Verdict(bound.holds(value), f"{value:.4g}")
 
     return Claim(f"{model}: {bound}", (model,), units_of(bound), judge)
@@ -172,8 +173,8 @@ def order_claim(quantity: str, base: Profiles, baselines: Mapping[str, str]) -> 
 
     def values(profiles: Profiles) -> tuple[dict[str, float], str]:
         found = {m: value_of(bound, profiles[m], baselines[m]) for m in base}
-        missing = {m: reason for m, (value, reason) in found.items() if value is None}
-        return {m: value for m, (value, _) in found.items() if value is not None}, together(missing, len(base))
+        missing = {m: value.reason for m, value in found.items() if isinstance(value, Missing)}
+        return {m: v for m, v in found.items() if not isinstance(v, Missing)}, together(missing, len(base))
 
     first = values(base)[0]
 
@@ -224,10 +225,10 @@ def default_claims(base: Profiles, baselines: Mapping[str, str]) -> Iterator[Cla
 def shown(profile: Profile, baseline: str) -> Iterator[Statement]:
     """The bounds that a profile satisfies by itself."""
     for quantity in ("expansion", "shape_growth"):
-        value, _ = value_of(Statement(quantity, ">", 1.0), profile, baseline)
-        if value is not None and value != 1:
+        value = value_of(Statement(quantity, ">", 1.0), profile, baseline)
+        if not isinstance(value, Missing) and value != 1:
             yield Statement(quantity, ">" if value > 1 else "<", 1.0)
     if name := loop_test(profile):
-        value, _ = p_of(profile, name, "")
-        if value is not None:
+        value = p_of(profile, name, "")
+        if not isinstance(value, Missing):
             yield Statement(name, "<=" if value <= ALPHA else ">", ALPHA, kind="p")

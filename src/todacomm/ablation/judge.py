@@ -21,6 +21,7 @@ from todacomm.comparison.expressions import Statement
 from todacomm.core.errors import InvalidInput
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import CloudFacts, Number, Profile, layer_key
+from todacomm.core.value_types import Missing
 
 RATIO_ONLY = "every distance is divided by one number, which changes no ratio"
 
@@ -113,10 +114,12 @@ def numbers_of(rerun: Rerun, baseline: str) -> Numbers:
         return Numbers(None, doubt=rerun.problem)
     growth, doubt = growth_of(rerun.profile, baseline)
     peak, peak_doubt = peak_of(rerun.profile)
-    p, _ = p_of(rerun.profile, loop_test(rerun.profile), "")
+    p = p_of(rerun.profile, loop_test(rerun.profile), "")
     points = rerun.profile.measurements[0].facts.points
     ratio, scale, shape = (growth.ratio, growth.scale, growth.shape) if growth else (None, None, None)
-    return Numbers(points, baseline or None, ratio, scale, shape, peak, p, doubt, peak_doubt)
+    return Numbers(
+        points, baseline or None, ratio, scale, shape, peak, None if isinstance(p, Missing) else p, doubt, peak_doubt
+    )
 
 
 def last_block(profile: Profile) -> int:

@@ -12,10 +12,10 @@ from todacomm.core.inference_types import Interval
 from todacomm.core.progress import Track, silent
 from todacomm.core.threads import one_thread
 from todacomm.core.types import Number, Profile, is_block
-from todacomm.core.value_types import by_value
+from todacomm.core.value_types import Missing, by_value
 
 ALL = "all"  # a value of ``against``: every pair
-NO_CLOUDS = "the activations are not at hand"
+NO_CLOUDS = Missing("the activations are not at hand")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def compare(
     profiles: Sequence[Profile],
     *,
     failures: Mapping[str, str] | None = None,
-    clouds: Callable[[Profile], Clouds | str] | None = None,
+    clouds: Callable[[Profile], Clouds | Missing] | None = None,
     how: How | None = None,
     track: Track = silent,
 ) -> Comparison:

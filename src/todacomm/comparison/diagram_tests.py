@@ -18,6 +18,7 @@ from todacomm.comparison.differences import Matched, Pair
 from todacomm.core.errors import InvalidInput
 from todacomm.core.progress import Track, silent
 from todacomm.core.types import Bars, Measurement, Number, PointCloud
+from todacomm.core.value_types import Missing
 from todacomm.homology.diagram_distances import bottleneck, wasserstein
 from todacomm.homology.engines import restriction, subsampler
 from todacomm.statistics.permutations import MOST_BLOCKS, Permuted, swapped_within_blocks
@@ -63,8 +64,8 @@ class Apart:
 
 def distances_apart(
     pair: Pair,
-    first: Clouds | str,
-    second: Clouds | str,
+    first: Clouds | Missing,
+    second: Clouds | Missing,
     *,
     blocks: int = BLOCKS,
     track: Track = silent,
@@ -80,12 +81,12 @@ def distances_apart(
     if pair.refused:
         return Apart({}, (), (0, 0), pair.refused, pair.refused)
     whole = {name: [of_whole(pair, one, k) for one in pair.layers] for k, name in enumerate(dimensions)}
-    reason = "; ".join(dict.fromkeys(side for side in (first, second) if isinstance(side, str)))
+    reason = "; ".join(dict.fromkeys(side.reason for side in (first, second) if isinstance(side, Missing)))
     missing = reason or (pair.unpaired if pair.unpaired == "the texts are not the same" else "")
     parts = blocks_of(pair, blocks)
     untested = missing or pair.unpaired or unfit(pair, parts)
     cka: tuple[Number, ...] = ()
-    if not (missing or isinstance(first, str) or isinstance(second, str)):
+    if not (missing or isinstance(first, Missing) or isinstance(second, Missing)):
         looked = list(
             track(
                 (look(pair, one, first, second, parts=[] if untested else parts) for one in pair.layers),

@@ -17,6 +17,7 @@ from todacomm.comparison.expressions import GROWTHS, Statement
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.recipe import GATE, alike
 from todacomm.core.types import Number, Profile
+from todacomm.core.value_types import Missing, or_missing
 
 DISTANCE = re.compile(r"(?P<which>bottleneck|wasserstein)_(?P<dimension>H[0-2])")
 
@@ -87,9 +88,9 @@ def judgement(rule: Statement, pairs: Sequence[tuple[Pair, Apart]]) -> Judgement
     found: list[Found] = []
     undefined: list[str] = []
     for pair, apart in pairs:
-        for layer, value, note in values(rule, pair, apart):
-            if value is None:
-                undefined.append(f"{pair.name}{', ' * bool(layer)}{layer}: {note}")
+        for layer, value in values(rule, pair, apart):
+            if isinstance(value, Missing):
+                undefined.append(f"{pair.name}{', ' * bool(layer)}{layer}: {value.reason}")
             else:
                 found.append(judged(rule, pair, layer, value))
     if not found:
@@ -114,15 +115,15 @@ def doubt_of(pair: Pair, layer: str) -> str:
     return "; ".join(dict.fromkeys(doubt for doubt in doubts if doubt))
 
 
-Value = tuple[str, Number, str]  # layer, number, why there is none
+Value = float | Missing
 
 
-def values(rule: Statement, pair: Pair, apart: Apart) -> Iterator[Value]:
-    """Yield the values of a pair that a rule is about."""
+def values(rule: Statement, pair: Pair, apart: Apart) -> Iterator[tuple[str, Value]]:
+    """Yield the values of a pair that a rule is about, each with its layer, empty for one of the whole model."""
     if rule.quantity in GROWTHS or rule.quantity in LANGUAGE:
         if rule.layer:
             raise InvalidInput(f"--fail-if {rule.text}: {rule.quantity} is of a whole model and has no layers")
-        yield growth_value(rule, pair) if rule.quantity in GROWTHS else language_value(rule, pair)
+        yield "", growth_value(rule, pair) if rule.quantity in GROWTHS else language_value(rule, pair)
         return
     chosen = [i for i, one in enumerate(pair.layers) if rule.layer in ("", one.first, one.second, str(one))]
     if rule.layer and not chosen:
@@ -130,10 +131,8 @@ def values(rule: Statement, pair: Pair, apart: Apart) -> Iterator[Value]:
     distance = DISTANCE.fullmatch(rule.quantity)
     if distance is not None or rule.quantity == "cka":
         for i in chosen:
-            yield (
-                str(pair.layers[i]),
-                *(distance_value(rule, distance, apart, i) if distance else cka_value(rule, apart, i)),
-            )
+            value = distance_value(rule, distance, apart, i) if distance else cka_value(rule, apart, i)
+            yield str(pair.layers[i]), value
         return
     if rule.quantity not in pair.first.names and rule.quantity not in pair.differences:
         known = (
@@ -145,30 +144,31 @@ def values(rule: Statement, pair: Pair, apart: Apart) -> Iterator[Value]:
         )
         raise UnknownName("quantity", rule.quantity, known, hint=f"In --fail-if {rule.text}")
     for i in chosen:
-        yield (str(pair.layers[i]), *layer_value(rule, pair, i))
+        yield str(pair.layers[i]), layer_value(rule, pair, i)
 
 
-def of_two(kind: str, first: Number, second: Number) -> tuple[Number, str]:
+def of_two(kind: str, first: Number, second: Number) -> Value:
     """Combine two numbers by a kind other than p and effect."""
     if first is None or second is None or not (math.isfinite(first) and math.isfinite(second)):
-        return None, "undefined"
+        return Missing("undefined")
     if kind in ("diff", "abs"):
-        return (second - first if kind == "diff" else abs(second - first)), ""
+        return second - first if kind == "diff" else abs(second - first)
     if first == 0:
-        return None, "the first is 0"
-    return (second / first if kind == "ratio" else abs(second - first) / abs(first)), ""
+        return Missing("the first is 0")
+    return second / first if kind == "ratio" else abs(second - first) / abs(first)
 
 
-def layer_value(rule: Statement, pair: Pair, i: int) -> tuple[Number, str]:
+def layer_value(rule: Statement, pair: Pair, i: int) -> Value:
     """The value of a rule in one layer."""
     name, one = rule.quantity, pair.layers[i]
     if rule.kind in ("p", "effect"):
         if name not in pair.differences:
-            return None, pair.refused or "no interval is made of it, so that it has no p and no effect"
+            return Missing(pair.refused or "no interval is made of it, so that it has no p and no effect")
         found = pair.differences[name][i]
+        note = found.difference.note
         if rule.kind == "p":
-            return (found.p if rule.layer else found.adjusted), found.difference.note or "neither number varies"
-        return (None if found.effect is None else abs(found.effect)), found.difference.note or "the first does not vary"
+            return or_missing(found.p if rule.layer else found.adjusted, note or "neither number varies")
+        return or_missing(None if found.effect is None else abs(found.effect), note or "the first does not vary")
     if name in pair.differences:
         return of_two(rule.kind, pair.differences[name][i].first, pair.differences[name][i].second)
     return of_two(
@@ -185,10 +185,10 @@ def growth_value(rule: Statement, pair: Pair) -> Value:
         raise InvalidInput(f"--fail-if {rule.text}: {rule.quantity} has rel, diff, abs, ratio and p, but no effect")
     if rule.kind == "p":
         found = pair.growths.get(part)
-        return "", found.adjusted if found else None, pair.ungrown or "neither varies"
+        return or_missing(found.adjusted if found else None, pair.ungrown or "neither varies")
     a, b = (getattr(growth, part) if growth else None for growth in pair.grown)
-    value, note = of_two(rule.kind, a, b)
-    return "", value, pair.ungrown or note
+    value = of_two(rule.kind, a, b)
+    return Missing(pair.ungrown or value.reason) if isinstance(value, Missing) else value
 
 
 def language_value(rule: Statement, pair: Pair) -> Value:
@@ -198,12 +198,11 @@ def language_value(rule: Statement, pair: Pair) -> Value:
             f"--fail-if {rule.text}: {rule.quantity} has rel, diff, abs and ratio; no test is made of it"
         )
     if rule.quantity not in pair.language:
-        return "", None, f"{rule.quantity} was not measured for both"
-    value, note = of_two(rule.kind, *pair.language[rule.quantity])
-    return "", value, note
+        return Missing(f"{rule.quantity} was not measured for both")
+    return of_two(rule.kind, *pair.language[rule.quantity])
 
 
-def distance_value(rule: Statement, distance: re.Match[str], apart: Apart, i: int) -> tuple[Number, str]:
+def distance_value(rule: Statement, distance: re.Match[str], apart: Apart, i: int) -> Value:
     """The value of a rule about the distance between two diagrams."""
     which, dimension = distance["which"], distance["dimension"]
     if rule.kind != "abs" and (which, rule.kind) != ("wasserstein", "p"):
@@ -215,16 +214,15 @@ def distance_value(rule: Statement, distance: re.Match[str], apart: Apart, i: in
         raise UnknownName("dimension of both", dimension, apart.diagrams, hint=f"In --fail-if {rule.text}")
     found = apart.diagrams[dimension][i]
     if rule.kind == "p":
-        return (found.p if rule.layer else found.adjusted), found.note or apart.untested
-    return getattr(found, which), found.note
+        return or_missing(found.p if rule.layer else found.adjusted, found.note or apart.untested)
+    return or_missing(getattr(found, which), found.note)
 
 
-def cka_value(rule: Statement, apart: Apart, i: int) -> tuple[Number, str]:
+def cka_value(rule: Statement, apart: Apart, i: int) -> Value:
     """The value of a rule about the alignment of two layers."""
     if rule.kind != "abs":
         raise InvalidInput(
             f"--fail-if {rule.text}: cka has abs, the alignment itself (1 for equal geometry), as cka:abs<0.9"
         )
-    return (
-        apart.cka[i] if apart.cka else None
-    ), apart.missing or "CKA takes four points of a layer, two of them unlike the others"
+    why = apart.missing or "CKA takes four points of a layer, two of them unlike the others"
+    return or_missing(apart.cka[i] if apart.cka else None, why)

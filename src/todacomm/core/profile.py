@@ -13,7 +13,7 @@ from todacomm.core.errors import InvalidInput, MissingExtra, UnknownName
 from todacomm.core.inference_types import Claims, Interval, NullTest, Number
 from todacomm.core.point_cloud import Address, CloudFacts
 from todacomm.core.recipe import Recipe
-from todacomm.core.value_types import ReadOnly, by_value
+from todacomm.core.value_types import Missing, ReadOnly, by_value
 
 T = TypeVar("T")
 
@@ -272,9 +272,12 @@ class Profile:
             raise UnknownName("null model", null, tests)
         return _picked(tests[null], layer, name)
 
-    def interval(self, name: str, *, layer: str) -> Interval:
-        """Return the confidence interval of one number of one layer; raises as `test` does."""
-        return _picked(self._asked().intervals, layer, name)
+    def interval(self, name: str, *, layer: str) -> Interval | Missing:
+        """Return the confidence interval of one number of one layer, or why it has none; raises as `test` does."""
+        claims = self._asked()
+        if layer in claims.missing:
+            return Missing(claims.missing[layer])
+        return _picked(claims.intervals, layer, name)
 
     def _asked(self) -> Claims:
         if self.claims is None:

@@ -1,12 +1,44 @@
 """Give frozen types value semantics: equality by content, arrays included; pickling and copying."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import numpy as np
 
 Kind = TypeVar("Kind", bound=type)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What stands where a value cannot be given, and why.
+
+    Functions whose value may be absent return it, such as `Profile.interval` for a layer whose cloud is too small to be
+    halved: test with ``isinstance(found, Missing)``, and print ``found.reason``. A test or an interval that exists, but
+    has no number, says why in its ``note``.
+
+    Attributes
+    ----------
+    reason : str
+        Why there is no value, in words.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import todacomm as td
+    >>> small = td.measure(np.random.default_rng(0).normal(size=(12, 3)), null_draws=0)
+    >>> small.interval("H1_count", layer="cloud")
+    Missing(reason='12 points are too few, at least 20 are needed')
+
+    """
+
+    reason: str
+
+
+def or_missing(value: T | None, reason: str) -> T | Missing:
+    """The value, or for None why there is none."""
+    return Missing(reason) if value is None else value
 
 
 class ReadOnly(dict[str, Any]):

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from todacomm.core.errors import InvalidTexts
 from todacomm.core.types import Texts
+from todacomm.core.value_types import Missing
 from todacomm.records.codec import Format
 from todacomm.records.io import RUN_AGAIN
 from todacomm.records.runs import TEXTS as TEXTS  # noqa: PLC0414 - the file that this module is about
 from todacomm.records.runs import check_file
 
-LEFT_OUT, NONE_KEPT = "left out (--no-texts)", "this run keeps no texts"
+LEFT_OUT = "left out (--no-texts)"
+NONE_KEPT = Missing("this run keeps no texts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def kept(texts: Texts, *, whole: bool) -> KeptTexts:
     )
 
 
-def read_texts(run: Path) -> KeptTexts | str:
+def read_texts(run: Path) -> KeptTexts | Missing:
     """Read the texts of a run, or why there are none. Raises InvalidRecord."""
     if not (run / TEXTS).exists():
         return NONE_KEPT

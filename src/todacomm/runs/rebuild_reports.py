@@ -13,6 +13,7 @@ from todacomm.comparison.diagram_tests import Clouds
 from todacomm.core.errors import InvalidInput, InvalidRecord
 from todacomm.core.parallel import one_thread
 from todacomm.core.types import Profile
+from todacomm.core.value_types import Missing
 from todacomm.records.ablations import ABLATION, ABLATION_RECORD
 from todacomm.records.clouds import clouds_of
 from todacomm.records.comparisons import COMPARISON_RECORD, messages_of
@@ -142,7 +143,7 @@ class Runs:
         """The run of a profile."""
         return next(run for other, run in self.places if other is profile)
 
-    def clouds(self, profile: Profile) -> Clouds | str:
+    def clouds(self, profile: Profile) -> Clouds | Missing:
         """The clouds of a profile, or why there are none."""
         run = self.run_of(profile)
         return self.salvage(f"activations of {run.name}", partial(clouds_of, run, profile)) or UNREADABLE

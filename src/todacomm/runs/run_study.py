@@ -23,6 +23,7 @@ from todacomm.core.memory import peak
 from todacomm.core.parallel import check_options, one_thread, pool
 from todacomm.core.progress import Say, Track, silent, unsaid
 from todacomm.core.types import Profile
+from todacomm.core.value_types import Missing
 from todacomm.core.versions import versions
 from todacomm.profiles.measure import Checked
 from todacomm.records.clouds import clouds_of
@@ -178,7 +179,7 @@ class Written:
         number = next(i for i, other in enumerate(self.records[profile.model]) if other.profile is profile)
         return self.directories[profile.model] / "runs" / f"run_{number}"
 
-    def clouds(self, profile: Profile) -> Clouds | str:
+    def clouds(self, profile: Profile) -> Clouds | Missing:
         """The clouds of a written profile, read from its run."""
         return clouds_of(self.run_of(profile), profile)
 

@@ -17,6 +17,7 @@ from todacomm.comparison.differences import depth_of, relative_depth
 from todacomm.comparison.layer_distances import LayerDistances, layer_distances
 from todacomm.core.parallel import one_thread
 from todacomm.core.types import Profile
+from todacomm.core.value_types import Missing
 from todacomm.homology.metrics import SCALED, Metric, names_of
 from todacomm.records.texts import LEFT_OUT, KeptTexts
 from todacomm.report.document import style
@@ -44,14 +45,14 @@ class Looked:
     distances: tuple[LayerDistances, ...]
 
 
-Look = Callable[[Profile, Clouds | str, int], Looked]
+Look = Callable[[Profile, Clouds | Missing, int], Looked]
 
 
-def look(profile: Profile, clouds: Clouds | str, most: int) -> Looked:
+def look(profile: Profile, clouds: Clouds | Missing, most: int) -> Looked:
     """Prepare every layer as it was measured and look at ``most`` of its points; one cloud in memory at a time."""
     apart = layer_distances(profile)
-    if isinstance(clouds, str):
-        return Looked({}, clouds, apart)
+    if isinstance(clouds, Missing):
+        return Looked({}, clouds.reason, apart)
     recipe = profile.recipe
     with one_thread:  # as they were measured, and so that equal records give equal pages
         found = {
@@ -67,7 +68,7 @@ class Looks:
 
     known: dict[tuple[int, int], tuple[Profile, Looked]] = field(default_factory=dict)
 
-    def __call__(self, profile: Profile, clouds: Clouds | str, most: int) -> Looked:
+    def __call__(self, profile: Profile, clouds: Clouds | Missing, most: int) -> Looked:
         key = (id(profile), most)
         if key not in self.known:
             self.known[key] = profile, look(profile, clouds, most)  # the profile is held, so that no other has its id
@@ -76,8 +77,8 @@ class Looks:
 
 def layers_explorer(
     profiles: Sequence[Profile],
-    clouds: Sequence[Clouds | str],
-    texts: Sequence[KeptTexts | str],
+    clouds: Sequence[Clouds | Missing],
+    texts: Sequence[KeptTexts | Missing],
     labels: Sequence[str],
     *,
     heading: str = "",
@@ -133,9 +134,9 @@ def share_of(room: int, among: int, fewest: int, most: int) -> int:
     return min(most, max(fewest, room // max(among, 1)))
 
 
-def count_of(texts: KeptTexts | str) -> int:
+def count_of(texts: KeptTexts | Missing) -> int:
     """How many texts there are to show."""
-    return 0 if isinstance(texts, str) or texts.items is None else len(texts)
+    return 0 if isinstance(texts, Missing) or texts.items is None else len(texts)
 
 
 def metric_of(name: str, dimension: int, entry: Metric) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def metric_of(name: str, dimension: int, entry: Metric) -> dict[str, Any]:
 # One profile
 
 
-def profile_data(profile: Profile, looked: Looked, shown: Shown, texts: KeptTexts | str) -> dict[str, Any]:
+def profile_data(profile: Profile, looked: Looked, shown: Shown, texts: KeptTexts | Missing) -> dict[str, Any]:
     """Everything of one profile but its name and colour."""
     names = [name for name in profile.measurements[0].summary if name in profile.names]
     claims = profile.claims
@@ -254,18 +255,18 @@ def distances_of(found: LayerDistances) -> dict[str, Any]:
 # Texts
 
 
-def texts_of(profile: Profile, texts: KeptTexts | str) -> KeptTexts | str:
+def texts_of(profile: Profile, texts: KeptTexts | Missing) -> KeptTexts | Missing:
     """The texts that the points of a profile are, or why they cannot be shown."""
     if profile.recipe.pooling == "tokens":
-        return OF_TOKENS
-    other = not isinstance(texts, str) and profile.texts_sha256 not in ("", texts.sha256)
-    return OTHERS if other else texts
+        return Missing(OF_TOKENS)
+    other = not isinstance(texts, Missing) and profile.texts_sha256 not in ("", texts.sha256)
+    return Missing(OTHERS) if other else texts
 
 
-def texts_data(texts: KeptTexts | str, views: Mapping[str, Views], letters: int) -> dict[str, Any]:
+def texts_data(texts: KeptTexts | Missing, views: Mapping[str, Views], letters: int) -> dict[str, Any]:
     """Lengths and groups of all texts; the beginning of those that are shown in some layer, the others empty."""
-    if isinstance(texts, str):
-        return {"count": 0, "length": None, "group": None, "groups": None, "items": None, "why_not": texts}
+    if isinstance(texts, Missing):
+        return {"count": 0, "length": None, "group": None, "groups": None, "items": None, "why_not": texts.reason}
     shown = {int(row) for found in views.values() for row in found.rows}
     items = texts.items
     return {
