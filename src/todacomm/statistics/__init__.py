@@ -1,4 +1,4 @@
-"""Intervals, null models, tests, p-values; knows no model and no file."""
+"""Confidence intervals, null models, tests and p-values, independent of models and files."""
 
 __all__ = [
     "changepoints",

@@ -1,6 +1,6 @@
-"""Two series along the steps of a run: when one begins to rise, which moves first, how they rank together. Pure.
+"""Compare two series along a run: when one begins to rise, which moves first, how they correlate. Pure.
 
-Checkpoints beside each other are alike, so that every interval comes from blocks of them: of residuals or of steps.
+Neighbouring checkpoints are alike, so every interval comes from blocks of them: of residuals or of steps.
 """
 
 import math
@@ -23,7 +23,7 @@ RECENT, GAIN, STEADY = 10, 0.02, 0.7  # checkpoints, rise of a share, and rank c
 
 @dataclass(frozen=True, slots=True)
 class Onset:
-    """The step at which a series leaves its level, with a 95 % interval from residuals resampled in blocks."""
+    """The step at which a series leaves its level, with a 95 % interval from blocks of residuals."""
 
     step: int
     low: int
@@ -32,8 +32,9 @@ class Onset:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """By how many steps the changes of a series come after those of another (negative: before), with a 95 % interval from residuals
-    resampled in blocks, and their correlation there and without a shift.
+    """How many steps the changes of a series lag behind those of another (negative: lead), and the correlations.
+
+    With a 95 % interval from blocks of residuals.
     """
 
     steps: int
@@ -45,7 +46,7 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """Spearman's correlation over ``points`` checkpoints, with a 95 % interval from resampled blocks of them."""
+    """Spearman's correlation over ``points`` checkpoints, with a 95 % interval from resampled blocks."""
 
     rho: float
     low: float
@@ -54,19 +55,19 @@ class Rank:
 
 
 def block_length(count: int) -> int:
-    """How many checkpoints stay together: n^(1/3) is the rate of Künsch 1989, and at least three."""
+    """Block length: n^(1/3) is the rate of Künsch 1989; at least three."""
     return max(3, math.ceil(count ** (1 / 3)))
 
 
 def blocks(rng: np.random.Generator, count: int) -> Int[np.ndarray, " count"]:
-    """Indices 0 … count − 1 resampled in moving blocks. Künsch 1989, https://doi.org/10.1214/aos/1176347265"""
+    """Resample indices 0 … count − 1 in moving blocks. Künsch 1989, https://doi.org/10.1214/aos/1176347265"""
     length = min(block_length(count), count)
     starts = rng.integers(0, count - length + 1, size=math.ceil(count / length))
     return (starts[:, None] + np.arange(length)).ravel()[:count]
 
 
 def rank_correlation(x: Series, y: Series, *, seed: int = 0) -> Rank | None:
-    """Spearman's correlation of two series; None for fewer than eight defined pairs, or where one of them is constant."""
+    """Spearman's correlation of two series; None for fewer than eight defined pairs or a constant series."""
     from scipy.stats import rankdata
 
     both = np.isfinite(x) & np.isfinite(y)
@@ -82,17 +83,17 @@ def rank_correlation(x: Series, y: Series, *, seed: int = 0) -> Rank | None:
 
 
 def pearson(a: Float[np.ndarray, "*draws T"], b: Float[np.ndarray, "*draws T"]) -> Float[np.ndarray, "*draws"]:
-    """Pearson's correlation along the last axis; NaN where one of both is constant."""
+    """Pearson's correlation along the last axis; NaN for a constant series."""
     x, y = a - a.mean(axis=-1, keepdims=True), b - b.mean(axis=-1, keepdims=True)
     scale = np.sqrt((x * x).sum(axis=-1) * (y * y).sum(axis=-1))
     return np.divide((x * y).sum(axis=-1), scale, out=np.full(np.shape(scale), np.nan), where=scale > 0)
 
 
 def lag_of(steps: Sequence[int], follower: Series, leader: Series, *, seed: int = 0) -> Lag | None:
-    """The lag at which the changes of ``follower`` correlate most with those of ``leader``, at every shift that leaves eight of them together.
+    """The lag at which changes of ``follower`` and ``leader`` correlate most, over shifts that leave eight in common.
 
-    Medians of three checkpoints are compared, so that a dip of one decides nothing. None where nothing correlates: at no shift by 0.3, and
-    by 4 / √T, which independent noise seldom reaches at the best of all shifts.
+    Medians of three checkpoints are compared, so that a single dip decides nothing. None where no correlation reaches
+    0.3 and 4 / √T, which independent noise seldom reaches at its best shift.
     """
     if len(steps) < FEWEST + 2 or not (np.isfinite(follower).all() and np.isfinite(leader).all()):
         return None
@@ -111,7 +112,7 @@ def lag_of(steps: Sequence[int], follower: Series, leader: Series, *, seed: int 
 
 
 def correlations(follower: Series, leader: Series) -> tuple[int, float, float] | None:
-    """The shift in checkpoints at which changes correlate most, the correlation there, and at none; None where one series stands still."""
+    """The shift in checkpoints of the largest correlation, and the correlations there and at 0; None for a constant."""
     a, b = np.diff(running_median(follower, 3)), np.diff(running_median(leader, 3))
     if not (np.ptp(a) and np.ptp(b)):
         return None
@@ -125,19 +126,19 @@ def correlations(follower: Series, leader: Series) -> tuple[int, float, float] |
 
 
 def running_median(values: Series, width: int) -> Series:
-    """The median of each value and its neighbours, ``width`` in all; at the ends the last one stands for those that are missing."""
+    """The running median of ``width`` values, padded with the end values."""
     padded = np.pad(values, width // 2, mode="edge")
     return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1))
 
 
 def redrawn(values: Series, rng: np.random.Generator) -> Series:
-    """A series as it could have been: its running median of five, and what is left of it resampled in blocks."""
+    """Resample a series: its running median of five plus its residuals in blocks."""
     level = running_median(values, 5)
     return np.asarray(level + (values - level)[blocks(rng, len(values))])
 
 
 def steady_rise(values: Series) -> bool:
-    """Whether a share still rises at its end: by 0.02 or more, and in step with time (ρ of 0.7), over the last ten values or the last fifth."""
+    """Whether a share rises over its last ten values or last fifth: by 0.02 or more, with ρ ≥ 0.7 to time."""
     return any(_rises(values[-count:]) for count in (RECENT, len(values) // 5) if count >= RECENT)
 
 
@@ -156,10 +157,10 @@ def _rises(values: Series) -> bool:
 
 
 def onset_of(steps: Sequence[int], values: Series, begin: int = 0, *, seed: int = 0) -> Onset | None:
-    """When a series, level from the checkpoint ``begin`` on, starts to rise towards its highest.
+    """Find when a series, level from the checkpoint ``begin`` on, starts to rise towards its highest.
 
-    A level and a straight rise that join at the onset are fitted by least squares, up to the first checkpoint that reaches nine
-    tenths of the way to the top. None where there is no rise or too little before it.
+    Least squares fit a level joined to a line, up to the first checkpoint that reaches nine tenths of the way to the
+    top. None where there is no rise or too little before it.
     """
     y = values[begin:]
     x = np.asarray(steps[begin:], dtype=np.float64)
@@ -178,7 +179,7 @@ def onset_of(steps: Sequence[int], values: Series, begin: int = 0, *, seed: int 
 
 
 def hinge(x: Series, y: Series) -> tuple[int, Series]:
-    """The place of the knee, among the points, of the best continuous level and line, and the fit."""
+    """The index of the knee of the best continuous level and line, and the fit."""
     bends = np.maximum(0.0, x[None, :] - x[:-1, None])  # one row for each knee
     centred, level = bends - bends.mean(axis=1, keepdims=True), y.mean()
     slopes = centred @ (y - level) / np.einsum("ij,ij->i", centred, centred)

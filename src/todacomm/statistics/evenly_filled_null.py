@@ -1,9 +1,9 @@
-"""Clouds that are filled evenly: an interval, a disc, a ball in noise, with the covariance of a cloud, the null that a hole is told from.
+"""The evenly filled null: a ball (interval, disc) in noise with the covariance of a cloud, to test holes against.
 
-A filled disc has no loop, yet its points do not thin out as those of a Gaussian cloud do, so that its largest gap is larger. In the
-dimensions before the largest drop of variance, five at most, a rotated cloud is parted into noise of the variance after the drop and
-what is left; the radii of this are replaced by those of a ball that is filled evenly and has the same covariance. Directions,
-noise and all other dimensions stay as they are.
+A filled disc has no loop, yet its points do not thin out as those of a Gaussian cloud do, so its largest gap is larger.
+In the dimensions before the largest drop of variance, five at most, a rotated cloud is split into noise of the variance
+after the drop and the rest; the radii of the rest are replaced by those of an evenly filled ball of equal covariance.
+Directions, noise and all other dimensions stay.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ LEAST_SHARE = 1e-12  # of the largest variance: below it there is none
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ball:
-    """The leading dimensions of a cloud: ``mean`` (d,), orthonormal ``axes`` (d, k), ``spread`` (k,), the deviations along these.
+    """The leading dimensions of a cloud: ``mean`` (d,), orthonormal ``axes`` (d, k), deviations ``spread`` (k,).
 
-    ``signal`` (k,) is the share of the variance of each that is not noise.
+    ``signal`` (k,) is the fraction of each variance that is not noise.
     """
 
     mean: Float[np.ndarray, " d"]
@@ -30,7 +30,7 @@ class Ball:
     signal: Float[np.ndarray, " k"]
 
     def filled(self, points: Points, rng: np.random.Generator) -> Points:
-        """Gaussian points of that mean and covariance, with the radii of a ball that is filled evenly."""
+        """Give Gaussian points of this mean and covariance the radii of an evenly filled ball."""
         inside = (points - self.mean) @ self.axes / self.spread
         much, little = np.sqrt(self.signal), np.sqrt(1 - self.signal)
         other = rng.standard_normal(inside.shape)
@@ -44,7 +44,7 @@ class Ball:
 
 
 def ball_of(points: Points) -> Ball:
-    """The ball of a cloud of two points or more that are not all the same."""
+    """Fit the ball to a cloud of at least two points that are not all equal."""
     mean = points.mean(axis=0)
     _, lengths, axes = np.linalg.svd(points - mean, full_matrices=False)
     variances = np.append(lengths**2, 0.0) / (len(points) - 1)

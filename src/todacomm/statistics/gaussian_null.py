@@ -1,10 +1,10 @@
-"""Null models: what the numbers of a profile would be, if its layers were jointly Gaussian with the same covariances.
+"""The Gaussian null: metrics of a profile if its layers were jointly Gaussian with the same covariances.
 
-A rotation test (Langsrud 2005, https://doi.org/10.1007/s11222-005-4789-5). Where the rows of all layers are jointly Gaussian,
-the points may be rotated among themselves: X → R X with R orthogonal, uniform, and R 1 = 1, the same for all layers. Every mean,
-covariance and covariance between layers stays exactly as it is, and these are all that a Gaussian has: a number of the cloud
-and the same number of its rotations are exchangeable, the largest over the layers included, whatever n and d are. The projection
-depends on covariances alone, so that rotating the projected points is rotating the cloud and projecting again.
+A rotation test (Langsrud 2005, https://doi.org/10.1007/s11222-005-4789-5). If the rows of all layers are jointly
+Gaussian, the points may be rotated among themselves: X → R X, R orthogonal, uniform, R 1 = 1, the same for all layers.
+All means, covariances and covariances between layers, which determine a Gaussian, stay exactly: a metric of the cloud
+and of its rotations are exchangeable, as is the maximum over layers, for any n and d. The projection depends on
+covariances alone, so rotating the projected points is rotating the cloud and projecting again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,12 +39,12 @@ STREAM = 1  # keeps these random numbers apart from others of the same seed
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JointLayers:
-    """The layers of a profile in coordinates in which they rotate together.
+    """The layers of a profile in common coordinates of rotation.
 
-    ``coordinates`` (D + 1, K): the points of every layer that has a null, side by side, in an orthonormal basis that begins with
-    the direction of ones (its row holds the means, times √n) and holds all their columns. ``widths`` are the columns of each
-    layer, 0 for one without a null; ``reasons`` say why it has none, empty otherwise. Rows that are copies in every layer take no part;
-    ``own`` are the places of each layer's distinct points among those that do, all of them where it is empty.
+    ``coordinates`` (D + 1, K): the points of every layer that has a null, side by side, in an orthonormal basis of all
+    their columns that begins with the direction of ones (its row holds the means, times √n). ``widths`` are the columns
+    of each layer, 0 without a null, for the ``reasons`` given. Rows that are copies in every layer are left out;
+    ``own`` are the indices of each layer's unique points among the rest, empty for all of them.
     """
 
     addresses: tuple[Address, ...]
@@ -56,10 +56,10 @@ class JointLayers:
 
 
 def joint(clouds: Sequence[PreparedCloud], recipe: Recipe, *, raw: Sequence[PointCloud] = ()) -> JointLayers:
-    """The layers of one profile, prepared by ``recipe``, ready for `gaussian_null`.
+    """Prepare the layers of one profile, prepared by ``recipe``, for `gaussian_null`.
 
-    The sphere bends a Gaussian: for ``scale="sphere"`` the clouds as they came are needed as ``raw``, and are prepared again after
-    each rotation. Raises InvalidInput where they are not given, or the layers have different numbers of points.
+    The sphere bends a Gaussian: with ``scale="sphere"`` the ``raw`` clouds are needed, and are prepared again after
+    each rotation. Raises InvalidInput where they are missing, or layers have different numbers of points.
     """
     if not clouds:
         raise InvalidInput("no layer to draw a null for: give at least one prepared cloud")
@@ -87,13 +87,13 @@ def without_null(cloud: PreparedCloud) -> str:
 
 
 def points_to_rotate(clouds: Sequence[PreparedCloud], recipe: Recipe, raw: Sequence[PointCloud]) -> list[Points]:
-    """What is Gaussian under the null: the projected points, or those before the sphere."""
+    """The points that are Gaussian under the null: projected, or before the sphere."""
     if recipe.scale != "sphere":
         return [cloud.points for cloud in clouds]
     if [cloud.address for cloud in raw] != [cloud.address for cloud in clouds]:
         raise InvalidInput(
-            f"points on a sphere are not Gaussian: their null needs the clouds as they came. Found raw clouds for {len(raw)} "
-            f"of {len(clouds)} layers; give those of the same layers in the same order"
+            "points on a sphere are not Gaussian: their null needs the clouds as they came. Found raw clouds for "
+            f"{len(raw)} of {len(clouds)} layers; give those of the same layers in the same order"
         )
     return [subsample(cloud.points, recipe).astype(np.float64) for cloud in raw]
 
@@ -101,8 +101,8 @@ def points_to_rotate(clouds: Sequence[PreparedCloud], recipe: Recipe, raw: Seque
 def in_common(layers: Sequence[Points]) -> Float[np.ndarray, "D_and_1 K"]:
     """The coordinates of the layers, side by side.
 
-    The triangle R of a QR of (ones, centred layers) holds them: below its first row stand the coordinates in the other columns of Q,
-    which are orthogonal to ones. Nothing is asked of the rank, and no basis is formed.
+    R of a QR of (ones, centred layers) holds them: below its first row are the coordinates in the other columns of Q,
+    which are orthogonal to ones. The rank does not matter, and no basis is formed.
     """
     beside = np.hstack(layers)
     n, k = beside.shape
@@ -116,10 +116,10 @@ def in_common(layers: Sequence[Points]) -> Float[np.ndarray, "D_and_1 K"]:
 
 
 def haar_frame(n: int, width: int, rng: np.random.Generator) -> Float[np.ndarray, "n width"]:
-    """Orthonormal columns, the first 1/√n everywhere, the others uniform among all such; 1 ≤ width ≤ n.
+    """Draw orthonormal columns, the first 1/√n everywhere, the others uniform among all such; 1 ≤ width ≤ n.
 
-    The Q of a Gaussian matrix whose first column is ones, with a positive diagonal of R, from its reflections alone: each maps a
-    Gaussian vector of what is left of the space to an axis (Stewart 1980, https://doi.org/10.1137/0717034).
+    Q of a Gaussian matrix with a first column of ones and positive diagonal of R, from its reflections alone: each maps
+    a Gaussian vector of the remaining space to an axis (Stewart 1980, https://doi.org/10.1137/0717034).
     """
     vectors = np.triu(rng.standard_normal((width, n)))  # rows are columns for LAPACK
     vectors[0] = 1.0
@@ -131,7 +131,7 @@ def haar_frame(n: int, width: int, rng: np.random.Generator) -> Float[np.ndarray
 
 
 def rotated(layers: JointLayers, number: int, *, seed: int) -> list[Points | None]:
-    """Draw ``number`` of every layer, in their order; None for one without a null. The same for the same seed and number."""
+    """Draw ``number`` of every layer, in order; None without a null. Decided by seed and number."""
     rng = np.random.default_rng([seed, STREAM, number])
     beside = haar_frame(layers.points, len(layers.coordinates), rng) @ layers.coordinates
     ends = np.cumsum(layers.widths)
@@ -141,12 +141,12 @@ def rotated(layers: JointLayers, number: int, *, seed: int) -> list[Points | Non
 
 
 def as_drawn(points: Points, _number: int) -> Points:
-    """The rotated points: those of the Gaussian null."""
+    """Rotate the points: the draw of the Gaussian null."""
     return points
 
 
 def tested_names(recipe: Recipe) -> tuple[str, ...]:
-    """The numbers that have a p-value: every metric that may vary under the null. ``H0_count`` counts points."""
+    """The metrics that have a p-value: all that may vary under the null (``H0_count`` counts points)."""
     return tuple(name for name in names_of(recipe.maxdim) if name != "H0_count")
 
 
@@ -158,11 +158,11 @@ def gaussian_null(
     names: Sequence[str] | None = None,
     change: Callable[[Points, int], Points] = as_drawn,
 ) -> Values:
-    """The numbers of each draw of each layer, (draws, layers, names); NaN where one is undefined or a layer has no null.
+    """The metrics of each draw of each layer, (draws, layers, names); NaN where undefined or without a null.
 
-    ``draws`` are numbers of draws: any block of them can be computed anywhere, and blocks are put together by
-    `numpy.concatenate`. ``names`` are names of a summary, `tested_names` by default. ``change`` makes the points of another null of the
-    rotated points and the number of their draw. One rotation is in memory at a time.
+    ``draws`` are numbers of draws: blocks of them can be computed anywhere and joined by `numpy.concatenate`. ``names``
+    defaults to `tested_names`. ``change`` turns rotated points and the number of their draw into points of another
+    null. One rotation is in memory at a time.
     """
     wanted = tested_names(recipe) if names is None else tuple(names)
     found = np.full((len(draws), len(layers.widths), len(wanted)), np.nan)
@@ -174,7 +174,7 @@ def gaussian_null(
 
 
 def condensed_of(points: Points, recipe: Recipe, address: Address) -> Condensed:
-    """The distances of rotated points as the recipe wants them, each draw in its own unit."""
+    """The distances of rotated points by the recipe, each draw in its own unit."""
     if recipe.scale == "sphere":
         return prepared_again(points, recipe, address)
     condensed = pairwise(points, recipe.distance)
@@ -184,12 +184,12 @@ def condensed_of(points: Points, recipe: Recipe, address: Address) -> Condensed:
 
 
 def prepared_again(points: Points, recipe: Recipe, address: Address) -> Condensed:
-    """The distances of a draw of a cloud as it came, prepared as the cloud was; its subsample has been taken."""
+    """Prepare a draw of a raw cloud as the cloud was; it is subsampled already."""
     return prepare(PointCloud(points, address), replace(recipe, subsample=None)).condensed
 
 
 def numbers_of(condensed: Condensed, recipe: Recipe, names: Sequence[str]) -> list[float]:
-    """The numbers of one draw, NaN for one that is undefined."""
+    """The metrics of one draw, NaN where undefined."""
     diagrams = persistence(condensed, engine=recipe.engine, maxdim=recipe.maxdim, threshold=recipe.threshold)
     scale = median(condensed) if any(name.endswith(SCALED) for name in names) else 0.0
     summary = summarise(diagrams, scale=scale, only=names)
@@ -207,9 +207,9 @@ def null_tests(
     reasons: Sequence[str] = (),
     null: str = "gaussian",
 ) -> tuple[dict[str, NullTest], ...]:
-    """One test a layer and name: the summaries of the layers against the values of the null's draws on the same layers.
+    """Test each layer and name: summaries of the layers against the draws of the null.
 
-    Draw b must be one and the same draw on every layer. ``reasons`` say why a layer has no null, "" where it has one.
+    Draw b must be the same draw on every layer. ``reasons`` say why a layer has no null, empty where it has one.
     """
     if values.shape[1:] != (len(summaries), len(names)) or not len(values):
         raise InvalidInput(
@@ -229,7 +229,7 @@ def null_tests(
 def tests_of_one(
     name: str, numbers: Sequence[Number], drawn: pvalues.Draws, *, way: Alternative, reasons: Sequence[str], null: str
 ) -> list[NullTest]:
-    """The tests of one number on all layers; those without a null take no part in the adjustments."""
+    """Test one number on all layers; adjustments skip layers without a null."""
     given = zip(numbers, reasons, strict=True)
     observed = np.array([np.nan if number is None or reason else number for number, reason in given])
     p = pvalues.p_values(observed, drawn, way)
@@ -257,12 +257,12 @@ def tests_of_one(
 
 
 def alternative_of(name: str) -> Alternative:
-    """The alternative that the metric of a name in a summary states."""
+    """The alternative of the metric of a name."""
     return names_of(2)[name.removesuffix(SCALED)][1].alternative
 
 
 def number_or_none(value: float) -> Number:
-    """NaN to None."""
+    """Convert NaN to None."""
     return None if np.isnan(value) else float(value)
 
 

@@ -1,13 +1,13 @@
-"""Halves of a cloud → confidence intervals of its numbers, of their ratios and of their differences.
+"""Confidence intervals of metrics, of their ratios and of their differences, from half-samples.
 
-The two halves of a split are independent samples of the same size, so that the mean of (T(A) - T(B))² / 2 over many splits is
-the variance of T at that size, without bias and whatever the statistic: Wang and Lindsay 2014, Statistica Sinica 24:1117. How the variance
-falls from half the points to all of them, its power c in (1/2)^c, is the rule of each metric. Rules and degrees of freedom were
+The halves of a split are independent samples of equal size, so the mean of (T(A) - T(B))² / 2 over many splits is an
+unbiased variance of T at that size, for any statistic: Wang and Lindsay 2014, Statistica Sinica 24:1117. The exponent c
+of its fall (1/2)^c from half the points to all of them is the rule of each metric. Rules and degrees of freedom were
 chosen by simulation: benchmarks/intervals.py, docs/decisions/013-intervals.md.
 
-Every interval is one of the mean over fresh clouds of as many points, and is centred on the number of the cloud, never on
-the mean of its halves, which are another size. Comparisons are paired where both sides were cut by the same splits. Where they are
-not, a rule that covers on the worst population would be wide twice: there the power is measured, from quarters to halves
+Every interval is one of the mean over fresh clouds of as many points, centred on the value of the cloud, not on the
+mean of its halves, which are smaller. Comparisons are paired where both sides were split alike. Where they are not, a
+rule that covers on the worst population would be doubly wide: there the exponent is measured, from quarters to halves
 (docs/decisions/015-comparison.md).
 """
 
@@ -39,7 +39,7 @@ Series = Float64[np.ndarray, "s _"]
 
 
 def rule_of(name: str) -> IntervalRule:
-    """The rule of a number: that of its metric, for its twin over the scale too; `UNTRIED` where no metric is known."""
+    """The rule of a metric, also for its scaled twin; `UNTRIED` for an unknown one."""
     if name in (SCALE, TREE):
         return IntervalRule()
     dimension, _, metric = name.removeprefix("H").removesuffix(SCALED).partition("_")
@@ -50,12 +50,12 @@ def rule_of(name: str) -> IntervalRule:
 
 
 def intervals(halves: Halves, *, confidence: float = CONFIDENCE) -> dict[str, Interval]:
-    """The interval of every number of a cloud."""
+    """Compute the interval of every metric of a cloud."""
     return {name: interval(name, halves, confidence=confidence) for name in halves.names}
 
 
 def interval(name: str, halves: Halves, *, confidence: float = CONFIDENCE) -> Interval:
-    """The interval of one number; without ends, and with the reason, where there is none."""
+    """Compute the interval of one metric; None and a reason where there is none."""
     rule, spread, estimate = rule_of(name), spread_of(name, halves), halves.estimate(name)
     reach = _reach(spread, confidence)
     if spread.undefined:
@@ -65,7 +65,7 @@ def interval(name: str, halves: Halves, *, confidence: float = CONFIDENCE) -> In
 
 
 def possible(name: str, ends: tuple[float, float], points: int) -> tuple[float, float]:
-    """The ends of an interval of a cloud of so many points; those of a count are counts, and H0 has one bar fewer than points at most."""
+    """Round the ends for a count to counts, and those of H0 to at most points - 1."""
     if not name.endswith("_count"):
         return ends
     most = points - 1.0 if name == "H0_count" else math.inf
@@ -74,11 +74,10 @@ def possible(name: str, ends: tuple[float, float], points: int) -> tuple[float, 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spread:
-    """How a number varies over random parts of its cloud, in its own unit.
+    """How a metric varies over random parts of its cloud, in its own unit.
 
-    ``series`` (s, 2) are the values of the two parts of each split, brought to the size of the whole cloud and centred anywhere;
-    ``deviation`` is the standard deviation of the whole cloud's number. ``undefined`` says why there is none, ``method`` what it
-    was made from.
+    ``series`` (s, 2) are the values on the two parts of each split, scaled to the size of the cloud; ``deviation`` is
+    the standard deviation at that size. ``undefined`` says why there is none, ``method`` how it was found.
     """
 
     series: Series
@@ -90,7 +89,7 @@ class Spread:
 
 
 def spread_of(name: str, halves: Halves) -> Spread:
-    """How a number varies over the halves (or quarters), by its rule."""
+    """Estimate how a metric varies from halves (or quarters), by its rule."""
     rule, estimate = rule_of(name), halves.estimate(name)
     given = halves.quarters_of(name).reshape(-1, 2) if by_quarters(rule, halves) else halves.of(name)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -103,12 +102,12 @@ def spread_of(name: str, halves: Halves) -> Spread:
 
 
 def by_quarters(rule: IntervalRule, halves: Halves) -> bool:
-    """Whether a number is taken on quarters; few groups have none, there halves must do."""
+    """Whether a metric uses quarters; a few groups have none, there halves must do."""
     return rule.quarters and not 0 < halves.groups < QUARTERED_GROUPS
 
 
 def _in_unit(given: Series, estimate: float, rule: IntervalRule, halves: Halves) -> Series:
-    """The values in the rule's form, times the slope of the number over the form."""
+    """The values in the rule's form, times the derivative of the value by the form."""
     if estimate == 0 and not np.nan_to_num(given, nan=1.0).any():
         return given
     if rule.form == "log":
@@ -124,18 +123,18 @@ def _in_unit(given: Series, estimate: float, rule: IntervalRule, halves: Halves)
 
 
 def _ceiling(points: int) -> float:
-    """The largest entropy that H0 of so many points can have: that of equal lifetimes."""
+    """The largest entropy of H0 of so many points: that of equal lifetimes."""
     return math.log(points - 1)
 
 
 def _mean(given: Series) -> np.float64:
-    """The mean of the values that there are; NaN of none."""
+    """The mean of the defined values; NaN of none."""
     there = given[np.isfinite(given)]
     return there.mean() if there.size else np.float64(np.nan)
 
 
 def _spread(series: Series, rule: IntervalRule, halves: Halves, why: str) -> Spread:
-    """The spread of values in the unit of the number; undefined where ``why`` says so, or where too many are."""
+    """The spread of values in the unit of the metric; undefined for the reason ``why``, or with too many undefined."""
     usable = np.isfinite(series).all(axis=1)
     missing = int((~usable).sum())
     quarters = by_quarters(rule, halves)
@@ -149,7 +148,7 @@ def _spread(series: Series, rule: IntervalRule, halves: Halves, why: str) -> Spr
 
 
 def deviation(series: Series, rule: IntervalRule, halves: Halves) -> float:
-    """The standard deviation of the whole cloud's number, from pairs of parts; in the unit of the largest, so that no square is beyond floats."""
+    """Standard deviation at full size from pairs of parts, computed relative to the largest value."""
     unit = float(np.abs(series).max()) or 1.0
     pairs = series / unit
     variance = float(np.mean((pairs[:, 0] - pairs[:, 1]) ** 2)) / 2
@@ -161,12 +160,12 @@ def deviation(series: Series, rule: IntervalRule, halves: Halves) -> float:
 
 
 def _reach(spread: Spread, confidence: float) -> float:
-    """How far the interval reaches: a quantile of Student's t times the deviation."""
+    """Half the width of the interval: a quantile of Student's t times the deviation."""
     return _quantile(spread.freedom, confidence) * spread.deviation
 
 
 def _quantile(freedom: float, confidence: float) -> float:
-    """That of Student's t which so much of it lies within, on both sides."""
+    """The two-sided quantile of Student's t."""
     if not 0 < confidence < 1:
         raise InvalidInput(f"a confidence of {confidence}; expected a number between 0 and 1, such as 0.95")
     return float(stdtrit(freedom, (1 + confidence) / 2))
@@ -190,7 +189,7 @@ def _ends(rule: IntervalRule, estimate: float, reach: float, ceiling: float) -> 
 def _made(
     estimate: float, ends: tuple[float, float] | None, confidence: float, rule: IntervalRule, spread: Spread
 ) -> Interval:
-    """The interval, which holds its estimate whatever rounding does; without ends, and with the reason, for None."""
+    """Build the interval, which contains its estimate despite rounding; None gives the reason in place of ends."""
     if ends is None:
         number = estimate if math.isfinite(estimate) else None
         return Interval(number, None, None, confidence, spread.method, spread.undefined)
@@ -204,11 +203,11 @@ def _made(
 def ratio_interval(
     name: str, above: Halves, below: Halves, *, paired: bool = True, confidence: float = CONFIDENCE
 ) -> Interval:
-    """The interval of the number of one cloud over that of another: expansion (``tree_length``), scale growth, shape growth.
+    """The interval of a ratio between two clouds: H0 ratio (``tree_length``), scale ratio, shape ratio.
 
-    ``paired``: both were cut by the same splits, InvalidInput where they were not. Else they are independent. It holds each ratio r at which
-    above - r below may be 0 (Fieller 1954, Journal of the Royal Statistical Society B 16:175), so 1 exactly where `difference_test` shows no
-    difference.
+    ``paired``: both were split alike (else InvalidInput); otherwise they are independent. It holds every ratio r for
+    which above - r below may be 0 (Fieller 1954, Journal of the Royal Statistical Society B 16:175), so 1 exactly where
+    `difference_test` shows no difference.
     """
     base, top = below.estimate(name), above.estimate(name)
     spread = _combined(name, below, above, paired=paired)
@@ -222,7 +221,7 @@ def ratio_interval(
 
 
 def fieller(ratio: float, deviations: Sequence[float], t: float) -> tuple[float, float] | None:
-    """Between which ratios y / x may be, for the deviations of x, y and y - x over x, on a quantile of Student's t; None where x may be 0."""
+    """The bounds of y / x, for relative deviations of x, y and y - x and a t quantile; None if x may be 0."""
     x, y, both = (t * d for d in deviations)
     covariance = (x**2 + y**2 - both**2) / 2
     kept = 1 - x**2
@@ -236,7 +235,7 @@ def fieller(ratio: float, deviations: Sequence[float], t: float) -> tuple[float,
 
 
 def deviations(name: str, first: Halves, second: Halves, spread: Spread, *, paired: bool) -> tuple[float, float]:
-    """Those of the number in two clouds whose difference has this spread, by the same splits, or of the same power."""
+    """Degrees of freedom of the difference in two clouds with this spread, split alike or of equal power."""
     a, b = spread_of(name, first), spread_of(name, second)
     if paired:
         usable = np.isfinite(a.series + b.series).all(axis=1)
@@ -265,20 +264,20 @@ def difference_interval(
 
 
 def difference_test(name: str, first: Halves, second: Halves, *, paired: bool = True) -> float | None:
-    """The two-sided p-value of no difference; None where it is undefined, and where both numbers differ but neither varies."""
+    """The two-sided p-value of no difference; None where undefined, or where values differ without varying."""
     difference, spread = second.estimate(name) - first.estimate(name), _combined(name, first, second, paired=paired)
     return None if spread.undefined else p_value(difference, spread.deviation, spread.freedom)
 
 
 def p_value(value: float, deviation: float, freedom: float) -> float | None:
-    """Two-sided, of Student's t; 1 for no difference, None where something differs that does not vary."""
+    """Two-sided p of Student's t; 1 for no difference, None where it differs without varying."""
     if value == 0:
         return 1.0
     return float(2 * stdtr(freedom, -abs(value) / deviation)) if deviation > 0 else None
 
 
 def _combined(name: str, first: Halves, second: Halves, *, paired: bool) -> Spread:
-    """The spread of the number in the second cloud less that in the first: split by split, or of independent clouds."""
+    """The spread of the difference: split by split, or of independent clouds."""
     if paired:
         refuse_unpaired(first, second)
     a, b = spread_of(name, first), spread_of(name, second)
@@ -298,7 +297,7 @@ def summed(
     paired: bool,
     why: str = "",
 ) -> Spread:
-    """The spread of a sum of two numbers, each times a factor, by the rule; ``halves`` are those of either."""
+    """The spread of a weighted sum of two values, by the rule; ``halves`` are those of either."""
     if paired:
         with np.errstate(invalid="ignore"):  # where both are infinite, the split is left out
             series = factors[0] * a.series + factors[1] * b.series
@@ -310,10 +309,10 @@ def summed(
 
 
 def measured_deviation(name: str, first: Halves, second: Halves) -> float | None:
-    """The standard deviation of the difference of the number in two independent clouds.
+    """Standard deviation of the difference between two independent clouds.
 
-    The variance at half size, without bias, falls to that of the whole by as much as it fell from quarters to halves. None where the rule says nothing
-    of it, for whole groups, whose quarters are of few groups, and where a variance is 0 or undefined.
+    The unbiased variance at half size falls to full size by as much as it fell from quarters to halves. None where the
+    rule has no bound for it, for whole groups (whose quarters are few groups), and for a variance of 0 or undefined.
     """
     steepest = rule_of(name).steepest
     unit, (a, b, *quarters) = in_one_unit(
@@ -327,19 +326,19 @@ def measured_deviation(name: str, first: Halves, second: Halves) -> float | None
 
 
 def in_one_unit(values: Sequence[Float64[np.ndarray, "s _"]]) -> tuple[float, list[Float64[np.ndarray, "s _"]]]:
-    """The largest of all values, and the values over it, whose squares are numbers."""
+    """The largest absolute value, and the values over it, so that squares stay finite."""
     unit = max((float(np.abs(some[np.isfinite(some)]).max(initial=0.0)) for some in values), default=0.0) or 1.0
     return unit, [some / unit for some in values]
 
 
 def between(values: Float64[np.ndarray, "s parts"]) -> float:
-    """The variance between the disjoint parts of a split, the mean over the splits that have all of them; NaN for none."""
+    """The variance between the disjoint parts of a split, averaged over complete splits; NaN for none."""
     there = values[np.isfinite(values).all(axis=1)]
     return float(there.var(axis=1, ddof=1).mean()) if len(there) else math.nan
 
 
 def refuse_unpaired(first: Halves, second: Halves) -> None:
-    """Raise InvalidInput unless both clouds were cut by the same splits."""
+    """Raise InvalidInput unless both clouds were split alike."""
     if first.drawn != second.drawn:
         raise InvalidInput(
             f"a paired comparison needs the same splits in both clouds; found {first.drawn}, and {second.drawn}. "
@@ -351,7 +350,7 @@ def refuse_unpaired(first: Halves, second: Halves) -> None:
 
 
 def peak_shares(layers: Mapping[str, Halves]) -> dict[str, float]:
-    """The share of halves in which each block has the longest tree (H0 total), the largest share first."""
+    """Fraction of half-samples in which each block has the largest H0 total, descending."""
     blocks = [layer for layer in layers if is_block(layer)]
     if not blocks:
         return {}

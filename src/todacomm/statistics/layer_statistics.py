@@ -1,12 +1,12 @@
-"""Statistics of a layer beside its metrics: one decorated function tests all layers against the draws of a null model::
+"""Statistics of a layer beside its metrics; one decorated function tests all layers against draws of a null model::
 
     @statistic("H1_share", head="H1 share", needs=("H0_total_persistence", "H1_total_persistence"))
     def share(given: Against) -> Outcome:
         h0, h1 = map(given.of, ("H0_total_persistence", "H1_total_persistence"))
         return given.tested(h1 / (h0 + h1))
 
-Records carry its tests under that name, the report under its ``head``, and ``--claim H1_share@final:p<=0.05`` asks for
-it. A function of the metrics of a layer is tested as exactly as a metric is.
+Records have its tests under that name, reports under its ``head``; ``--claim H1_share@final:p<=0.05`` uses it. A
+function of the metrics of a layer is tested as exactly as a metric.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ Series = Float[np.ndarray, "draws_and_1 layers"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """One test a layer, and the bars of H1 of each layer that the statistic holds to be loops or to resemble them."""
+    """One test a layer, and the H1 bars of each layer that the statistic takes for loops, or candidates."""
 
     tests: Sequence[NullTest]
     loops: Sequence[tuple[LoopBar, ...]] = ()
@@ -39,11 +39,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Against:
-    """What a statistic is given: layers of equally many points, and draws of a null model of them.
+    """The input of a statistic: layers of equally many points, and draws of a null model of them.
 
-    ``values`` are the metrics ``names`` on each draw of each layer, NaN where one is undefined; ``tests`` those of the
-    metrics, layer by layer; ``reasons`` say why a layer has no null, empty where it has one. The clouds may have let go
-    of their distances. ``spread`` is ``map``, perhaps by several threads.
+    ``values`` are the metrics ``names`` on each draw of each layer, NaN where undefined; ``tests`` their tests, layer
+    by layer; ``reasons`` say why a layer has no null, empty where it has one. The clouds may lack their distances.
+    ``spread`` is ``map``, perhaps in threads.
     """
 
     null: str
@@ -58,30 +58,30 @@ class Against:
     name: str = ""
 
     def of(self, metric: str) -> Series:
-        """A metric of the layers as they are, then of each draw."""
+        """A metric of the layers (first row) and of each draw."""
         if metric not in self.names:
             raise UnknownName("metric of the draws", metric, self.names)
         own = np.array([m.summary[metric] for m in self.measurements], dtype=np.float64)
         return np.vstack([own, self.values[:, :, self.names.index(metric)]])
 
     def tested(self, values: Series, alternative: Alternative = "two-sided") -> Outcome:
-        """The test of a number of the layers as they are, in the first row, against the same number of each draw."""
+        """Test a number of the layers (first row) against the same number of each draw."""
         own = [number_or_none(value) for value in values[0]]
         return Outcome(tests_of_one(self.name, own, values[1:], way=alternative, reasons=self.reasons, null=self.null))
 
 
 def nothing(_claims: Claims, _layer: str) -> str:
-    """What stands beside the p-values of most statistics."""
+    """The text beside the p-values of most statistics: none."""
     return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """A statistic, what it is made of and how reports show it.
+    """A statistic, what it needs and how reports show it.
 
-    ``needs`` are the metrics without which it is left out; ``nulls`` the null models that it is tested against, every
-    one that is drawn from points where empty. Tables have a column ``head``, in which ``beside`` may add to the
-    p-values of a layer, and ``sentence`` below. ``apart``: a section of its own tells of it, so that no other does.
+    ``needs``: metrics without which it is left out. ``nulls``: the null models that it is tested against; empty for all
+    that are drawn from points. Tables have a column ``head``, to which ``beside`` may add, and ``sentence`` below.
+    ``apart``: it has a report section of its own.
     """
 
     name: str
@@ -112,18 +112,18 @@ def statistic(
 
 
 def statistics_of(recipe: Recipe) -> list[Statistic]:
-    """The statistics whose metrics a recipe has."""
+    """The statistics whose metrics a recipe computes."""
     return [one for one in statistics.values() if set(one.needs) <= set(tested_names(recipe))]
 
 
 def outcomes(given: Against) -> dict[str, Outcome]:
-    """Every statistic that is tested against this null, by name."""
+    """Evaluate every statistic for this null, by name."""
     asked = [one for one in statistics_of(given.recipe) if not one.nulls or given.null in one.nulls]
     return {one.name: checked(one.name, one.test(replace(given, name=one.name)), given) for one in asked}
 
 
 def checked(name: str, outcome: Outcome, given: Against) -> Outcome:
-    """The outcome, or InvalidInput where it has not one test a layer."""
+    """Check that an outcome has one test a layer; raise InvalidInput."""
     if len(outcome.tests) != len(given.measurements):
         raise InvalidInput(
             f"the statistic '{name}' gave {len(outcome.tests)} tests; expected {len(given.measurements)}, one a layer"
@@ -132,7 +132,7 @@ def checked(name: str, outcome: Outcome, given: Against) -> Outcome:
 
 
 def size_of_loop(claims: Claims, layer: str) -> str:
-    """How many points are around the most significant loop of a layer, and in its group; empty for none."""
+    """The number of points around the most significant loop of a layer, and in its group; empty for none."""
     found = [bar for bar in claims.loops.get(layer, ()) if bar.found]
     return f"{len(found[0].cycle)} in {len(found[0].group)}" if found else ""
 
@@ -148,7 +148,7 @@ def size_of_loop(claims: Claims, layer: str) -> str:
     apart=True,
 )
 def loop(given: Against) -> Outcome:
-    """Whether there is a loop: every bar of H1 against rotations of its layer, then of its group of points."""
+    """Test for loops: every H1 bar against rotations of its layer, then of its group of points."""
     prominences, ratios = (given.of(name)[1:] for name in (PROMINENCE, RATIO))
     bars = [m.diagrams.finite[1] for m in given.measurements]
     out = against_layers(bars, prominences, ratios, given.reasons)

@@ -1,14 +1,14 @@
-"""Test for loops: is the most prominent H1 bar larger than under the Gaussian null of its layer, and of its own group of points?
+"""Test for loops: is the most prominent H1 bar larger than under the Gaussian null of its layer and of its group?
 
-Two numbers of a bar: death / birth, and prominence, which is the same over that of the upper tenth of the bars. Spheres of few
-dimensions and cubes have bars of large death / birth throughout, heavy tails and clusters a large prominence; a loop has both. A
-bar scores the lesser of the two, each in standard deviations of the draws of the null; the score of a cloud is that of its best bar, and
-is held against those of the draws: an exact test, as any number of a cloud gives against rotations of it.
+A bar has two statistics: death / birth, and prominence, the same relative to the upper tenth of the bars. Spheres of
+low dimension and cubes have bars of large death / birth throughout, heavy tails and clusters a large prominence; a loop
+has both. A bar scores the smaller of the two, each in standard deviations of the null's draws; a cloud scores as its
+best bar, which is compared with those of the draws: an exact test, as for any statistic of a cloud and its rotations.
 
-A group of points that is tighter and of fewer dimensions than its cloud has bars of a larger death / birth than the whole
-cloud would have, and no loop. So a bar that stands out of its layer is held against its group too, the connected component in which it
-lives: against rotations of it, and against rotations that are filled evenly (`todacomm.statistics.loop_test_in_groups`). docs/decisions/014 and 030 have
-the simulations.
+A group of points that is tighter and of lower dimension than its cloud has bars of larger death / birth than the whole
+cloud would have, without a loop. So a bar that stands out of its layer is also tested against its group, the connected
+component in which it lives: against rotations of it, and against evenly filled rotations
+(`todacomm.statistics.loop_test_in_groups`). docs/decisions/014 and 030 have the simulations.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,15 +32,16 @@ PerBar = Float[np.ndarray, " m"]
 def scores(
     bars: Bars, prominences: PerDraw, ratios: PerDraw
 ) -> tuple[Float[np.ndarray, " m_and_1"], Float[np.ndarray, " B"]]:
-    """The score of no bar at all and of each H1 bar, and that of the best bar of each draw of the null.
+    """The scores of no bar and of each H1 bar, and of the best bar of each draw of the null.
 
-    ``prominences`` and ``ratios`` are the draws of ``H1_prominence`` and ``H1_death_birth_ratio`` of the same layer; a ratio is NaN
-    for a draw without bars. One bar is the first of a cloud in both, so that both numbers of the best bar are the largest. The
-    units are mean and deviation of the draws *and* the cloud together, which leaves them exchangeable.
+    ``prominences`` and ``ratios`` are the draws of ``H1_prominence`` and ``H1_death_birth_ratio`` of the same layer; a
+    ratio is NaN for a draw without bars. The best bar of a cloud has the largest of both. Units are mean and
+    deviation of draws *and* cloud together, which leaves them exchangeable.
     """
     if len(prominences) != len(ratios) or not len(ratios):
         raise InvalidInput(
-            f"{len(prominences)} prominences and {len(ratios)} death/birth ratios of a null; expected one of each a draw"
+            f"{len(prominences)} prominences and {len(ratios)} death/birth ratios of a null; expected one of each a "
+            "draw"
         )
     logs = np.append(0.0, log_ratios(bars))
     of_bars = np.column_stack([logs / usual_log_ratio(bars), logs])
@@ -51,7 +52,7 @@ def scores(
 
 
 def bar_p_values(bars: Bars, prominences: PerDraw, ratios: PerDraw) -> PerBar:
-    """The p-value of each H1 bar against the best bar of each draw of the null, so that it holds for all bars at once."""
+    """The p-value of each H1 bar against the best bar of each draw, so that it holds for all bars at once."""
     of_bars, of_draws = scores(bars, prominences, ratios)
     return pvalues.against_all(of_bars[1:], of_draws[:, None])
 
@@ -61,9 +62,9 @@ def bar_p_values(bars: Bars, prominences: PerDraw, ratios: PerDraw) -> PerBar:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerTest:
-    """The bars of one layer against the rotations of all layers.
+    """The bars of one layer, tested against the rotations of all layers.
 
-    ``p`` and ``family_wise`` of each of its bars, after those of no bar at all: against the best bar of each draw of its layer, and of all
+    ``p`` and ``family_wise`` of no bar, then of each bar: against the best bar of each draw of its layer, and of all
     layers.
     """
 
@@ -71,7 +72,7 @@ class LayerTest:
     family_wise: Float[np.ndarray, " m_and_1"]
 
     def standing_out(self) -> list[int]:
-        """The bars that no more than a twentieth of Gaussian profiles would have, the most extreme first."""
+        """The bars with a family-wise p-value of at most 0.05, most extreme first."""
         order = np.argsort(self.family_wise[1:], kind="stable").tolist()
         return [i for i in order if at_most_alpha(float(self.family_wise[1:][i]))]
 
@@ -79,9 +80,9 @@ class LayerTest:
 def against_layers(
     bars: Sequence[Bars], prominences: pvalues.Draws, ratios: pvalues.Draws, reasons: Sequence[str]
 ) -> list[LayerTest | None]:
-    """Every bar of every layer against the draws (B, L) of the null; None for a layer that has no null.
+    """Test every bar of every layer against the draws (B, L) of the null; None for a layer without a null.
 
-    The p-value over layers is that of `todacomm.statistics.pvalues.family_wise`, for each bar and not only for the best one.
+    The p-value over layers is that of `todacomm.statistics.pvalues.family_wise`, for each bar.
     """
     with_null = [i for i, reason in enumerate(reasons) if not reason]
     scored = {i: scores(bars[i], prominences[:, i], ratios[:, i]) for i in with_null}
@@ -97,7 +98,7 @@ def against_layers(
 
 
 def in_units(of_bars: PerBar, of_draws: PerDraw) -> tuple[PerBar, PerDraw]:
-    """Scores in units of the mean and spread of the best bar of the cloud and of each draw together."""
+    """Standardise scores by the best bars of the cloud and of each draw together."""
     centre, spread = pvalues.moments(np.append(of_bars.max(), of_draws)[:, None])
     unit = float(spread[0]) if spread[0] > 0 else 1.0
     return (of_bars - centre) / unit, (of_draws - centre) / unit
@@ -109,10 +110,10 @@ def in_units(of_bars: PerBar, of_draws: PerDraw) -> tuple[PerBar, PerDraw]:
 def loop_tests(
     layers: Sequence[LayerTest | None], tests: Sequence[Mapping[str, NullTest]], loops: Sequence[Sequence[LoopBar]]
 ) -> tuple[NullTest, ...]:
-    """Is there a loop? One test ``H1_loop`` a layer, at or below 0.05 exactly where one of its ``loops`` is found.
+    """Test ``H1_loop`` for each layer: at most 0.05 exactly where one of its ``loops`` is found.
 
-    ``tests`` are those of `todacomm.statistics.gaussian_null.null_tests` of the same layers, ``loops`` the bars of each layer that stand out of it, held
-    against their groups. What the test shows is the prominence.
+    ``tests`` are those of `todacomm.statistics.gaussian_null.null_tests` on the same layers, ``loops`` the candidates
+    of each layer, tested within their groups. The effect shown is the prominence.
     """
     p = np.array([np.nan if one is None else alone(one, bars) for one, bars in zip(layers, loops, strict=True)])
     after = pvalues.adjusted(p)
@@ -139,18 +140,19 @@ def over_all(layer: LayerTest, loops: Sequence[LoopBar]) -> float:
 
 
 def alone(layer: LayerTest, loops: Sequence[LoopBar]) -> float:
-    """The p-value of the best bar of a layer over its own groups, which is no smaller than that of its layer alone."""
+    """The p-value of the best bar of a layer over its own groups, at least that of its layer alone."""
     own = len({bar.group for bar in loops if bar.draws})
     of_groups = min((bar.p_group * own / bar.groups if bar.draws else 0.0 for bar in loops), default=0.0)
     return max(float(layer.p.min()), of_groups)
 
 
 def note_of(loops: Sequence[LoopBar]) -> str:
-    """Where bars stand out of the layer and not out of their group."""
+    """Say that bars stand out of the layer but not of their group."""
     if not loops or any(bar.found for bar in loops):
         return ""
     best = min(loops, key=lambda bar: bar.p)
     return (
-        f"{len(loops)} {'bar stands' if len(loops) == 1 else 'bars stand'} out of Gaussian clouds of the layer, none out of Gaussian and "
-        f"evenly filled clouds of the group of points that it lies in (the best: {len(best.group)} points, p {best.p_group:.2g})"
+        f"{len(loops)} {'bar stands' if len(loops) == 1 else 'bars stand'} out of Gaussian clouds of the layer, none "
+        "out of Gaussian and evenly filled clouds of the group of points that it lies in "
+        f"(the best: {len(best.group)} points, p {best.p_group:.2g})"
     )

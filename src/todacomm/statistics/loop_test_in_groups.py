@@ -1,11 +1,11 @@
-"""Hold each bar of H1 that stands out of its layer against the group of points that it lies in.
+"""Test each candidate H1 bar of a layer within its group of points.
 
-A bar of a Vietoris–Rips filtration lives in one connected component: the one that holds its birth edge at the distance at which
-it dies. Up to that distance the component knows nothing of other points, so that the bar is a bar of the component alone, and
-is held against Gaussian clouds of as many points with the mean and covariance of the component. A component leaves out the
-outskirts of its group, so that the bar is also held against the component at twice that distance. Nor are points always Gaussian: each
-group, the whole layer too, is a second time rotated and filled evenly (`todacomm.statistics.evenly_filled_null`), for a disc has larger gaps than a Gaussian
-cloud of its covariance, and no loop. Points that coincide count once in the geometry, and each by itself in what is told.
+A bar of a Vietoris–Rips filtration lives in one connected component: the one with its birth edge at the distance at
+which it dies. Up to there the component is unaffected by other points, so the bar is tested against Gaussian clouds of
+as many points with the component's mean and covariance. A component lacks the outskirts of its group, so the bar is
+also tested against the component at twice that distance. Nor are points always Gaussian: each group, the whole layer
+included, is rotated again and filled evenly (`todacomm.statistics.evenly_filled_null`), as a disc has larger gaps than
+a Gaussian cloud of its covariance, without a loop. Coincident points count once in the geometry, and singly in reports.
 """
 
 import math
@@ -43,9 +43,9 @@ ROUNDING = 1e-5  # relative: a bar found again among distances that were taken a
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """One connected component: ``points`` (g, k), its distinct points as measured, and ``bars`` (b, 2), those that are held against it.
+    """One connected component: its unique points (g, k) as measured, and the ``bars`` (b, 2) to test.
 
-    ``whole`` says that it is the layer, whose bars have been held against its rotations before.
+    ``whole``: it is the layer, whose bars were tested against its rotations before.
     """
 
     address: Address
@@ -56,7 +56,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """Where a bar lives: the places among the distinct points of its birth edge's component when it dies, and a while later.
+    """Where a bar lives: the unique points of its component when it dies, and at twice that distance.
 
     ``cycle`` are the points around it.
     """
@@ -76,10 +76,10 @@ def loop_bars(
     *,
     spread: Callable[..., Iterable[tuple[PValues, int]]] = map,
 ) -> list[tuple[LoopBar, ...]]:
-    """The bars of each layer that stand out of its draws, each held against its group; the most significant first.
+    """Test the candidate bars of each layer within their groups; most significant first.
 
-    ``clouds`` may have let go of their distances. A group has as many draws as let one of all groups pass, adjusted: ``draws`` at least,
-    `MOST_DRAWS` at most.
+    ``clouds`` may lack their distances. The number of draws lets one of all groups pass after adjustment: at least
+    ``draws``, at most `MOST_DRAWS`.
     """
     which = [[] if layer is None else layer.standing_out() for layer in layers]
     found = [places_of(cloud, recipe, own, rows) for cloud, own, rows in zip(clouds, bars, which, strict=True)]
@@ -109,7 +109,7 @@ def largest_p(
     groups: int,
     spread: Callable[..., Iterable[tuple[PValues, int]]],
 ) -> dict[int, tuple[float, int]]:
-    """Bar → its largest p-value against its groups, and of how many draws; a bar that fails at its death is not held against more."""
+    """Bar → its largest p-value over its groups, and the draws; a bar that fails at its death is not tested further."""
     found = {place.bar: (0.0, 0) for place in places}
     for later in (False, True):
         left = [place for place in places if at_most_alpha(found[place.bar][0] * groups)]
@@ -123,7 +123,7 @@ def largest_p(
 def told(
     cloud: PreparedCloud, bars: Bars, place: Place, *, layer: LayerTest | None, against: tuple[float, int], groups: int
 ) -> LoopBar:
-    """What is told of one bar, ``against`` its groups having given the p-value and draws."""
+    """Describe one bar; ``against`` has p-value and draws."""
     distinct = cloud.first_of_each_kind()
     birth, death = bars[place.bar].tolist()
     members = np.flatnonzero(np.isin(cloud.kinds, cloud.kinds[distinct[list(place.inside)]]))
@@ -142,7 +142,7 @@ def told(
 
 
 def by_p(bar: LoopBar) -> tuple[float, float]:
-    """The order in which bars are told: by p-value, then by death / birth."""
+    """The order of bars: by p-value, then by death / birth."""
     return bar.p, bar.birth / bar.death
 
 
@@ -150,7 +150,7 @@ def by_p(bar: LoopBar) -> tuple[float, float]:
 
 
 def places_of(cloud: PreparedCloud, recipe: Recipe, bars: Bars, which: Sequence[int]) -> list[Place]:
-    """Where those bars of a layer live that stand at the places ``which`` of its diagram of H1."""
+    """Locate the bars ``which`` of a layer's H1 diagram."""
     if not which:
         return []
     condensed = pairwise(cloud.points[cloud.first_of_each_kind()], recipe.distance)
@@ -161,7 +161,7 @@ def places_of(cloud: PreparedCloud, recipe: Recipe, bars: Bars, which: Sequence[
 def place_of(
     bar: int, birth: float, death: float, *, tree: Float[np.ndarray, "m 4"], matrix: Distances, condensed: Condensed
 ) -> Place:
-    """Where one bar lives."""
+    """Locate one bar."""
     edge = birth_edge(condensed, matrix, birth)
     inside, later = (component(tree, int(edge[0]), at * death * (1 + ROUNDING)) for at in (1, LATER))
     cycle = inside[shortest_cycle(matrix[np.ix_(inside, inside)], np.searchsorted(inside, edge), birth)]
@@ -169,13 +169,13 @@ def place_of(
 
 
 def component(tree: Float[np.ndarray, "m 4"], point: int, distance: float) -> Indices:
-    """The points that are connected to one by steps no longer than a distance."""
+    """The points connected to one by steps no longer than a distance."""
     label = fcluster(tree, distance, "distance")
     return np.flatnonzero(label == label[point])
 
 
 def bars_by_group(places: Sequence[Place], *, later: bool) -> dict[Members, list[int]]:
-    """The groups at the death of bars, or those that they are in later where these are others, and the bars held against each."""
+    """The groups at the death of bars, or later where these differ, and the bars tested in each."""
     found: dict[Members, list[int]] = {}
     for place in places:
         if not later or place.later != place.inside:
@@ -184,15 +184,15 @@ def bars_by_group(places: Sequence[Place], *, later: bool) -> dict[Members, list
 
 
 def group_of(cloud: PreparedCloud, members: Members, bars: Bars) -> Group:
-    """A group by the places of its members among the distinct points."""
+    """Build a group from the indices of its members among the unique points."""
     distinct = cloud.first_of_each_kind()
     return Group(cloud.address, cloud.points[distinct[list(members)]], bars, whole=len(members) == len(distinct))
 
 
 def birth_edge(condensed: Condensed, matrix: Distances, birth: float) -> Int[np.ndarray, " 2"]:
-    """The edge that bears a bar: of those of its length, one whose ends have no nearer neighbour in common.
+    """Find the birth edge of a bar: of that length, with ends that have no nearer common neighbour.
 
-    Such are the edges of the relative neighbourhood graph; a class of H1 is born at no other.
+    Such are the edges of the relative neighbourhood graph; no other bears a class of H1.
     """
     near = np.flatnonzero(np.abs(condensed - birth) <= ROUNDING * birth)
     near = near[np.argsort(np.abs(condensed[near] - birth), kind="stable")]
@@ -202,7 +202,7 @@ def birth_edge(condensed: Condensed, matrix: Distances, birth: float) -> Int[np.
 
 
 def shortest_cycle(matrix: Float[np.ndarray, "g g"], edge: Int[np.ndarray, " 2"], birth: float) -> Indices:
-    """The points of the shortest way from one end of the edge that bears a bar to the other, by edges no longer than it."""
+    """The shortest path between the ends of a bar's birth edge, by edges no longer than it."""
     i, j = (side.astype(np.int32) for side in np.nonzero(np.triu(matrix <= birth * (1 + ROUNDING), 1)))
     others = (i != edge.min()) | (j != edge.max())
     lengths = matrix[i[others], j[others]]
@@ -218,10 +218,10 @@ def shortest_cycle(matrix: Float[np.ndarray, "g g"], edge: Int[np.ndarray, " 2"]
 
 
 def against_itself(group: Group, *, recipe: Recipe, draws: int, groups: int) -> tuple[PValues, int]:
-    """The largest p-value of each bar of a group against rotations of the group alone and against filled ones, and the draws of each.
+    """The largest p-value of each bar against rotations and evenly filled rotations of its group, and the draws.
 
-    No more are made where so many were as extreme as every bar that none can pass, times ``groups``, whatever the others are: a
-    sequential test (Besag and Clifford 1991, https://doi.org/10.1093/biomet/78.2.301).
+    Drawing stops once no bar can pass, after the factor ``groups``: a sequential test (Besag and Clifford 1991,
+    https://doi.org/10.1093/biomet/78.2.301).
     """
     own = persistence(pairwise(group.points, recipe.distance), engine=recipe.engine, maxdim=1).finite[1]
     places = [int(np.abs(own - bar).max(axis=1).argmin()) for bar in group.bars]
@@ -242,6 +242,6 @@ def against_itself(group: Group, *, recipe: Recipe, draws: int, groups: int) -> 
 
 
 def filled(points: Points, seed: int) -> Callable[[Points, int], Points]:
-    """What fills a rotated cloud evenly, in the same way for the same seed and number of a draw."""
+    """Return the function that fills a rotated cloud evenly; decided by seed and number of the draw."""
     ball = ball_of(points)
     return lambda turned, number: ball.filled(turned, np.random.default_rng([seed, FILLED, number]))

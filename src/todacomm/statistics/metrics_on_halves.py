@@ -1,4 +1,4 @@
-"""Every number of a cloud on random halves and quarters of its points: what all intervals and paired comparisons are made from."""
+"""Measure every metric of a cloud on random halves and quarters: the input of intervals and paired comparisons."""
 
 from collections.abc import Iterable, Sequence
 
@@ -19,7 +19,7 @@ SCALE, TREE = "scale", "tree_length"
 
 
 def unsuited(facts: CloudFacts, rows: int | None = None) -> str:
-    """Why no interval can be given for a cloud of so many rows that are no copies (of all its points); empty when one can."""
+    """Why a cloud with so many rows that are no copies has no intervals; empty where it has."""
     if facts.landmarks_of is not None:
         return "landmarks are chosen to lie apart and are no random sample; a subsample is one"
     n = facts.points if rows is None else rows
@@ -27,7 +27,7 @@ def unsuited(facts: CloudFacts, rows: int | None = None) -> str:
 
 
 def halves_of(cloud: PreparedCloud, found: Measurement, drawn: Splits) -> Halves:
-    """Measure a cloud, of which ``found`` is the measurement, on both halves and on the quarters of each split.
+    """Measure a cloud on the halves and quarters of each split; ``found`` is its measurement.
 
     The projection stays that of the whole cloud. Raises InvalidInput for a cloud that is `unsuited`, and for splits of
     another number of points.
@@ -74,7 +74,7 @@ def _whole(cloud: PreparedCloud, found: Measurement) -> list[Number]:
 def _numbers(
     diagrams: Diagrams, condensed: Float64[np.ndarray, " pairs"] | np.ndarray, recipe: Recipe, unit: float
 ) -> list[Number]:
-    """The numbers of a part. Where the recipe divides by the scale, each part is divided by its own."""
+    """The metrics of a part; where the recipe normalises, each part by its own scale."""
     scale = median(condensed)
     summary = summarise(diagrams, scale=scale)
     total = summary["H0_total_persistence"] or 0.0
@@ -86,7 +86,7 @@ def _numbers(
 
 
 def _own_unit(condensed: np.ndarray, scale: float, recipe: Recipe) -> float:
-    """What a part is divided by; 0 where it is not."""
+    """What a part is divided by; 0 for nothing."""
     return {"median": scale, "rms": rms(condensed)}[recipe.scale] if recipe.scale in ("median", "rms") else 0.0
 
 

@@ -1,11 +1,11 @@
-"""Null models beside the Gaussian one, each a decorated function that makes one draw of every layer:
+"""Null models beside the Gaussian one; each is a decorated function that draws every layer once::
 
     @null_model("columns", "clouds whose features are shuffled among the points, each feature by itself")
     def columns(layers: Sequence[Points], rng: np.random.Generator) -> Sequence[Points]: ...
 
-``todacomm run --nulls columns`` and ``td.measure(…, nulls=["columns"])`` then test every number against it, and records, tables and reports
-carry it under that name. A draw is prepared by the recipe as the layers were, the projection included, so that the test is exact where
-the rows of a cloud are exchangeable with those of a draw.
+``todacomm run --nulls columns`` and ``td.measure(…, nulls=["columns"])`` then test every metric against it; records,
+tables and reports use that name. A draw is prepared by the recipe like the layers, projection included, so the test is
+exact where the rows of a cloud are exchangeable with those of a draw.
 """
 
 import zlib
@@ -28,10 +28,11 @@ STREAM = 3  # keeps these random numbers apart from others of the same seed
 
 @dataclass(frozen=True, slots=True)
 class NullModel:
-    """A null model: its ``name``, what a draw is in the words of a ``sentence``, and how one is drawn.
+    """A null model: its ``name``, a draw in words (``sentence``), and how to draw.
 
-    ``draw`` takes the points of all layers, rows the same texts, and a random generator, and gives as many points of each; None where a draw
-    takes a forward pass (`todacomm.runs.model_nulls`) or is a rotation (`todacomm.statistics.gaussian_null`).
+    ``draw`` takes the points of all layers, rows the same texts, and a random generator, and returns as many points of
+    each; None where a draw takes a forward pass (`todacomm.runs.model_nulls`) or is a rotation
+    (`todacomm.statistics.gaussian_null`).
     """
 
     name: str
@@ -43,7 +44,7 @@ null_models: Registry[NullModel] = Registry("null model")
 
 
 def null_model(name: str, sentence: str) -> Callable[[Draw], NullModel]:
-    """Register a function that makes one draw; ``sentence`` completes "each layer is tested against …"."""
+    """Register a function that draws once; ``sentence`` completes "each layer is tested against …"."""
     return lambda draw: null_models.add(name, NullModel(name, sentence, draw))
 
 
@@ -53,7 +54,7 @@ null_models.add("untrained", NullModel("untrained", "the same architecture befor
 
 
 def checked_nulls(names: Sequence[str], *, of_points: bool = False) -> tuple[str, ...]:
-    """The names of null models beside the Gaussian one. Raises UnknownName, and with ``of_points`` InvalidInput for one that needs a model."""
+    """Check names of null models. Raises UnknownName; with ``of_points`` InvalidInput for one that needs a model."""
     for name in names:
         if name == "gaussian" or name not in null_models:
             known = [known for known in null_models if known != "gaussian"]
@@ -67,10 +68,10 @@ def checked_nulls(names: Sequence[str], *, of_points: bool = False) -> tuple[str
 
 @null_model("columns", "clouds whose features are shuffled among the points, each feature by itself")
 def columns(layers: Sequence[Points], rng: np.random.Generator) -> Sequence[Points]:
-    """Each feature keeps its values and loses its relation to the others.
+    """Shuffle each feature among the points, which destroys its relation to others.
 
-    Feature j of every layer is shuffled by the same permutation, so that a feature stays with itself along a residual stream. The test is
-    exact where features are independent of one another, whatever their distributions are.
+    Feature j of every layer takes the same permutation, so that it stays aligned along a residual stream. Exact where
+    features are independent, whatever their distributions.
     """
     n, widest = len(layers[0]), max(points.shape[1] for points in layers)
     orders = rng.permuted(np.tile(np.arange(n), (widest, 1)), axis=1).T
@@ -82,7 +83,7 @@ def columns(layers: Sequence[Points], rng: np.random.Generator) -> Sequence[Poin
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GivenLayers:
-    """The layers of a profile as they came, of those rows that are no copies in all layers; ``reasons`` say which have no null."""
+    """The raw layers of a profile, without rows that are copies in all; ``reasons`` say which have no null."""
 
     addresses: tuple[Address, ...]
     points: tuple[Points, ...]
@@ -90,7 +91,7 @@ class GivenLayers:
 
 
 def given_layers(raw: Sequence[PointCloud], ready: Sequence[PreparedCloud], recipe: Recipe) -> GivenLayers:
-    """Layers of equally many points, ready for `null_values`; ``ready`` are the same clouds prepared by the recipe."""
+    """Prepare layers of equally many points for `null_values`; ``ready`` are the same clouds after the recipe."""
     rows = told_apart([cloud.kinds for cloud in ready])
     return GivenLayers(
         tuple(cloud.address for cloud in ready),
@@ -100,9 +101,9 @@ def given_layers(raw: Sequence[PointCloud], ready: Sequence[PreparedCloud], reci
 
 
 def null_values(layers: GivenLayers, null: NullModel, recipe: Recipe, draws: Iterable[int]) -> Values:
-    """The numbers of each draw of each layer, (draws, layers, `tested_names`); NaN where one is undefined or a layer has no null.
+    """The metrics of each draw of each layer, (draws, layers, `tested_names`); NaN where undefined or without a null.
 
-    The same for the same seed and number of a draw. Raises InvalidInput for draws of another number of layers or points.
+    Decided by seed and number of a draw. Raises InvalidInput for draws with another number of layers or points.
     """
     names = tested_names(recipe)
     return np.array([[*_of_draw(layers, null, recipe, number, names)] for number in draws])
@@ -111,7 +112,7 @@ def null_values(layers: GivenLayers, null: NullModel, recipe: Recipe, draws: Ite
 def _of_draw(
     layers: GivenLayers, null: NullModel, recipe: Recipe, number: int, names: Sequence[str]
 ) -> Iterable[list[float]]:
-    """One draw of every layer, measured."""
+    """Draw every layer once and measure."""
     for address, points, reason in zip(
         layers.addresses, _drawn(layers, null, recipe.seed, number), layers.reasons, strict=True
     ):
@@ -122,7 +123,7 @@ def _of_draw(
 
 
 def _drawn(layers: GivenLayers, null: NullModel, seed: int, number: int) -> Sequence[Points]:
-    """One draw of every layer."""
+    """Draw every layer once."""
     if null.draw is None:
         raise InvalidInput(f"the null model '{null.name}' is not drawn from points")
     rng = np.random.default_rng([seed, STREAM, zlib.crc32(null.name.encode()), number])

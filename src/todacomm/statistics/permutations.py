@@ -1,6 +1,6 @@
-"""Exact permutation tests over few things: labels swapped within blocks, groups of models, ranks.
+"""Exact permutation tests of small samples: labels swapped within blocks, groups of models, ranks.
 
-Where all arrangements are counted, p is the share of those at least as extreme as what was found, itself among them; where
+Where all arrangements are counted, p is the fraction at least as extreme as the observed one, itself included; where
 they are drawn, p = (1 + #{as extreme}) / (1 + B).
 """
 
@@ -24,7 +24,7 @@ Square = Float64[np.ndarray, "v v"]
 
 @dataclass(frozen=True, slots=True)
 class Permuted:
-    """A test by permutation: the statistic as found, its ``p``, the least p that so many ``arrangements`` can give."""
+    """A permutation test: the observed statistic, its ``p``, and the least attainable p of so many ``arrangements``."""
 
     statistic: float
     p: float
@@ -37,11 +37,11 @@ class Permuted:
 
 
 def swapped_within_blocks(distances: Float64[np.ndarray, "pairs pairs"]) -> Permuted:
-    """The p-value of no difference between two kinds of things that come in k blocks of one each.
+    """Test for no difference between two kinds of things that come in k blocks of one each.
 
-    ``distances`` (2k, 2k) are those between all of them: the first k are of one kind, the others, in the same order of blocks,
-    of the other. The statistic is the joint loss, the mean distance within each kind, added up, of which small values speak for a
-    difference; all 2^(k-1) swaps are counted. Robinson and Turner 2017, https://doi.org/10.1007/s41468-017-0008-7
+    ``distances`` (2k, 2k): the first k rows are of one kind, the others, in the same order of blocks, of the other. The
+    statistic is the joint loss, the sum of mean distances within each kind; small values speak for a difference. All
+    2^(k-1) swaps are counted. Robinson and Turner 2017, https://doi.org/10.1007/s41468-017-0008-7
     """
     k = len(distances) // 2
     if not 2 <= k <= MOST_BLOCKS:
@@ -64,10 +64,10 @@ def joint_losses(distances: Square, chosen: Float64[np.ndarray, "a v"]) -> Float
 
 
 def groups_apart(distances: Square, labels: Sequence[str], *, seed: int = 42) -> Permuted:
-    """The p-value of things of one label lying no closer together than those of different ones.
+    """Test whether things of one label lie closer together than things of different labels.
 
-    The statistic is the mean distance between labels less the mean within them. Raises InvalidInput unless there are two labels,
-    one of them twice.
+    The statistic is the mean distance between labels minus that within them. Raises InvalidInput unless there are two
+    labels, one of them twice.
     """
     names = sorted(set(labels))
     found = np.array([names.index(label) for label in labels])
@@ -82,7 +82,7 @@ def groups_apart(distances: Square, labels: Sequence[str], *, seed: int = 42) ->
 
 
 def apart(distances: Square, labels: Int[np.ndarray, " v"]) -> float:
-    """The mean distance between labels less the mean within them."""
+    """Mean distance between labels minus that within them."""
     i, j = np.triu_indices(len(labels), 1)
     same = labels[i] == labels[j]
     return float(distances[i, j][~same].mean() - distances[i, j][same].mean())
@@ -107,9 +107,9 @@ def shuffled(labels: Int[np.ndarray, " v"], rng: np.random.Generator) -> Int[np.
 
 
 def spearman(x: Float64[np.ndarray, " v"], y: Float64[np.ndarray, " v"], *, seed: int = 42) -> Permuted | None:
-    """Spearman's rank correlation with its two-sided p-value; None where one side has no spread.
+    """Spearman's rank correlation with its two-sided p-value; None where one side is constant.
 
-    Exact up to 8 things, of which all orders are counted. Ties share their mean rank.
+    Exact for up to 8 things, by counting all orders. Ties share their mean rank.
     """
     a, b = standard_ranks(x), standard_ranks(y)
     if not (a.any() and b.any()):
@@ -125,7 +125,7 @@ def spearman(x: Float64[np.ndarray, " v"], y: Float64[np.ndarray, " v"], *, seed
 
 
 def standard_ranks(values: Float64[np.ndarray, " v"]) -> Float64[np.ndarray, " v"]:
-    """Mean ranks about their mean, of length 1; zeros where all are equal."""
+    """Mean ranks, centred and normalised; zeros where all are equal."""
     below = (values[None, :] < values[:, None]).sum(axis=1)
     equal = (values[None, :] == values[:, None]).sum(axis=1)
     ranks = below + (equal + 1) / 2
@@ -135,7 +135,7 @@ def standard_ranks(values: Float64[np.ndarray, " v"]) -> Float64[np.ndarray, " v
 
 
 def counted(observed: float, statistics: Float64[np.ndarray, " a"], *, exact: bool) -> Permuted:
-    """The p-value of large values; the least p is what the largest of all arrangements would get."""
+    """The p-value of large values, and the least attainable p."""
     slack = TIE * float(np.abs(statistics).max(initial=0.0))
     extreme = int((statistics >= observed - slack).sum())
     if not exact:

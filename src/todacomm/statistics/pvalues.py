@@ -1,8 +1,8 @@
-"""Counts of draws to p-values, and p-values of many layers to ones that hold for all of them. Arithmetic, nothing else.
+"""Compute p-values from draws, and adjust them over layers. Pure arithmetic.
 
-Everywhere the observed value counts as one more draw of the null: p = (1 + #{as extreme}) / (1 + B), which is valid for every
-B (Davison and Hinkley 1997, section 4.2; Phipson and Smyth 2010, https://doi.org/10.2202/1544-6115.1585). A draw in which a
-statistic is undefined (NaN) counts as extreme.
+The observed value counts as one more draw of the null: p = (1 + #{as extreme}) / (1 + B), valid for every B (Davison
+and Hinkley 1997, section 4.2; Phipson and Smyth 2010, https://doi.org/10.2202/1544-6115.1585). A draw with an undefined
+statistic (NaN) counts as extreme.
 """
 
 import numpy as np
@@ -15,10 +15,10 @@ PerLayer = Float[np.ndarray, " L"]
 
 
 def p_values(observed: PerLayer, null: Draws, alternative: Alternative) -> PerLayer:
-    """The p-value of each layer; NaN where the observed number is undefined.
+    """The p-value of each layer; NaN where the observed value is undefined.
 
-    ``greater`` counts the draws at or above the observed number; ``two-sided`` doubles the smaller of both tails, 1 at most.
-    Ties count as extreme.
+    ``greater`` counts draws at or above the observed value; ``two-sided`` doubles the smaller tail, at most 1. Ties
+    count as extreme.
     """
     draws = len(null) + 1
     upper = (1 + (~(null < observed)).sum(axis=0)) / draws
@@ -29,15 +29,15 @@ def p_values(observed: PerLayer, null: Draws, alternative: Alternative) -> PerLa
 
 
 def smallest(draws: int, alternative: Alternative) -> float:
-    """The least p-value that so many draws can give."""
+    """The least attainable p-value of so many draws."""
     return min(1.0, (2 if alternative == "two-sided" else 1) / (draws + 1))
 
 
 def adjusted(p: PerLayer) -> PerLayer:
-    """Benjamini and Hochberg: below ``alpha`` a share of ``alpha`` is expected to be false. NaN takes no part and stays NaN.
+    """Control the false discovery rate (Benjamini and Hochberg); NaN is skipped.
 
-    Benjamini and Hochberg 1995, https://doi.org/10.1111/j.2517-6161.1995.tb02031.x; holds under the positive dependence
-    that neighbouring layers have (Benjamini and Yekutieli 2001, https://doi.org/10.1214/aos/1013699998).
+    Benjamini and Hochberg 1995, https://doi.org/10.1111/j.2517-6161.1995.tb02031.x; valid under the positive dependence
+    of neighbouring layers (Benjamini and Yekutieli 2001, https://doi.org/10.1214/aos/1013699998).
     """
     from scipy.stats import false_discovery_control
 
@@ -48,11 +48,11 @@ def adjusted(p: PerLayer) -> PerLayer:
 
 
 def family_wise(observed: PerLayer, null: Draws, alternative: Alternative) -> PerLayer:
-    """The p-value of each layer against the most extreme layer of each draw: at ``alpha``, any false finding at all has that chance.
+    """The p-value of each layer against the most extreme layer of each draw: controls the family-wise error rate.
 
-    Draw b must be the same rotation (or shuffling) of all layers. Each layer is put in units of the mean and spread of its B draws
-    and the observed number together, so that observed and drawn are treated alike and the test is as exact as that of one layer;
-    the two-sided one takes distances from the mean. Westfall and Young 1993, single step.
+    Draw b must be the same rotation (or shuffling) of all layers. Each layer is standardised by its B draws and the
+    observed value together, so that the test is as exact as that of one layer; two-sided takes absolute values.
+    Westfall and Young 1993, single step.
     """
     known = np.flatnonzero(~np.isnan(observed))
     found = np.full(observed.shape, np.nan)
@@ -65,19 +65,19 @@ def family_wise(observed: PerLayer, null: Draws, alternative: Alternative) -> Pe
 
 
 def against_all(observed: Float[np.ndarray, " k"], null: Draws) -> Float[np.ndarray, " k"]:
-    """The p-value of each of some numbers against the largest of each draw; all are in units that are comparable."""
+    """The p-value of each number against the largest of each draw; all in comparable units."""
     largest = np.where(np.isnan(null), np.inf, null).max(axis=1, keepdims=True)
     return p_values(observed, np.broadcast_to(largest, (len(null), observed.size)), "greater")
 
 
 def standardised(values: Float[np.ndarray, "b L"]) -> Float[np.ndarray, "b L"]:
-    """Each column in units of its mean and standard deviation, NaN aside; a column without spread becomes 0."""
+    """Standardise each column, ignoring NaN; a constant column becomes 0."""
     centre, spread = moments(values)
     return (values - centre) / np.where(spread > 0, spread, 1.0)
 
 
 def moments(values: Float[np.ndarray, "b L"]) -> tuple[PerLayer, PerLayer]:
-    """Mean and sample standard deviation of each column over the numbers that are defined; NaN where there are too few."""
+    """Mean and sample standard deviation of each column over defined values; NaN where there are too few."""
     defined = ~np.isnan(values)
     count, known = defined.sum(axis=0), np.where(defined, values, 0.0)
     unit = np.ldexp(1.0, np.frexp(np.abs(known[np.isfinite(known)]).max(initial=0.0))[1] - 1)  # squares of any size

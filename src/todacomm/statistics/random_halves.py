@@ -1,4 +1,4 @@
-"""Random cuts of n points into two halves and four quarters, the same for everything that is measured on the same texts."""
+"""Split n points at random into two halves and four quarters, the same for all measurements on the same texts."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -20,21 +20,17 @@ Indices = Int[np.ndarray, " k"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Splits:
-    """``parts`` (s, n): the quarter 0 … 3 that each point is in, -1 where it is in none. Quarters 0 and 1 make one half, 2 and
-    3 the other; all halves are of ``half`` points. ``groups`` is how many groups were kept whole, 0 where points were drawn
-    one by one, and ``effective`` how many of equal size would make a mean vary as much (Kish 1965); ``drawn`` says how, and is
-    equal only for equal splits. ``copies`` of other points are in no part of any split.
-    """
+    """Random splits of points into halves; equal ``drawn`` means equal splits."""
 
-    parts: Int8[np.ndarray, "s n"]
-    half: int
-    groups: int
-    drawn: str
-    effective: float = 0.0
-    copies: int = 0
+    parts: Int8[np.ndarray, "s n"]  # quarter 0 … 3 of each point, -1 for none; quarters 0 and 1 are one half
+    half: int  # points of each half
+    groups: int  # kept whole; 0 where points were drawn one by one
+    drawn: str  # how they were drawn
+    effective: float = 0.0  # number of equal groups with the same variance of a mean (Kish 1965)
+    copies: int = 0  # points that are in no part
 
     def of_rows(self, rows: Indices, n: int) -> "Splits":
-        """The same splits of these rows of n, ascending; the others are copies and in no part."""
+        """The same splits for these ascending rows of n; the others are copies, in no part."""
         if len(rows) == n:
             return self
         parts = np.full((len(self), n), -1, np.int8)
@@ -59,10 +55,10 @@ class Splits:
 
 
 def splits(n: int, number: int = 50, seed: int = 42, groups: Sequence[str] | None = None) -> Splits:
-    """``number`` random splits of n points, decided by these arguments alone; the first ones of more splits are the same.
+    """Draw ``number`` random splits of n points, decided by these arguments; fewer splits are a prefix of more.
 
-    With ``groups``, one label a point, whole groups are drawn and the larger half then loses points at random. Raises
-    InvalidInput for too few points or splits and for groups that `refusal` refuses.
+    With ``groups``, one label a point, whole groups are drawn and the larger half loses points at random. Raises
+    InvalidInput for too few points or splits, and for groups that `refusal` refuses.
     """
     if n < FEWEST or number < 2:
         raise InvalidInput(f"{number} splits of {n} points; expected at least 2 splits of at least {FEWEST} points")
@@ -78,7 +74,7 @@ def splits(n: int, number: int = 50, seed: int = 42, groups: Sequence[str] | Non
 
 
 def refusal(groups: Sequence[str]) -> str:
-    """Why whole groups cannot be drawn; empty when they can."""
+    """Why whole groups cannot be drawn; empty where they can."""
     sizes = np.unique(np.asarray(groups), return_counts=True)[1]
     if len(sizes) < FEWEST_GROUPS:
         return f"{len(sizes)} groups are too few, at least {FEWEST_GROUPS} are needed"
@@ -88,7 +84,7 @@ def refusal(groups: Sequence[str]) -> str:
 
 
 def _cut(n: int, rng: np.random.Generator) -> Int8[np.ndarray, " n"]:
-    """Points one by one: two halves of ⌊n/2⌋, each of two quarters that differ by one point at most."""
+    """Split points one by one: two halves of ⌊n/2⌋, each of two quarters that differ by at most one point."""
     half = n // 2
     part = np.full(n, -1, np.int8)
     order = rng.permutation(n)
@@ -114,7 +110,7 @@ def _grouped(groups: Sequence[str], number: int, seed: int, rng: np.random.Gener
 
 
 def _cut_groups(label: Indices, kinds: int, rng: np.random.Generator) -> Int8[np.ndarray, " n"]:
-    """Whole groups, halves as equal as the best of some tries; quarters too where there are groups enough."""
+    """Split whole groups, halves as equal as the best of some tries; quarters too with enough groups."""
     sizes = np.bincount(label, minlength=kinds)
     side = _evenly(sizes, rng)
     part = 2 * side
@@ -126,7 +122,7 @@ def _cut_groups(label: Indices, kinds: int, rng: np.random.Generator) -> Int8[np
 
 
 def _evenly(sizes: Indices, rng: np.random.Generator) -> Indices:
-    """Which of two sides each group goes to: in random order, each to the smaller side; the most even of some tries."""
+    """Assign groups to two sides: in random order, each to the smaller side; the most even of some tries."""
     tries = [_in_turn(sizes, rng) for _ in range(TRIES)]
     return min(tries, key=lambda side: abs(int(sizes @ (1 - 2 * side))))
 
@@ -142,7 +138,7 @@ def _in_turn(sizes: Indices, rng: np.random.Generator) -> Indices:
 
 
 def _trim(part: Int8[np.ndarray, " n"], half: int, rng: np.random.Generator) -> None:
-    """Take points out of each half at random until it has ``half``."""
+    """Drop points of each half at random until it has ``half``."""
     for side in (0, 1):
         mine = np.flatnonzero(part // 2 == side)
         part[rng.choice(mine, len(mine) - half, replace=False)] = -1
