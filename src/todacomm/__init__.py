@@ -1,4 +1,5 @@
-"""A study is a set of point clouds with addresses (model, data, layer, step); everything after the cloud is the same code.
+"""A study is a set of point clouds with addresses (model, data, layer, step); everything after the cloud is the
+same code.
 
 The names below stand in the order in which data flows; each is loaded when it is first used, so that importing todacomm
 loads neither torch nor matplotlib.
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from todacomm.core._version import __version__
 
-# Read when torch is loaded: threads that wait for one another sleep instead of spinning, see docs/decisions/010-extraction.md
+# Read when torch is loaded: waiting threads sleep instead of spinning, see docs/decisions/010-extraction.md
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """The grokking laboratory: train small networks on small tasks, and watch the shape of what they learn.
 
-Step by step: ``for checkpoint in td.grokking.train(task, weight_decay=1.0)``. Whole runs, and what they show beside controls:
+Step by step: ``for checkpoint in td.grokking.train(task, weight_decay=1.0)``. Whole runs, compared with controls:
 
     task = td.grokking.Task("add", 113)
     runs = [td.grokking.course(task, seed=46)]

@@ -1,4 +1,4 @@
-"""Figures of your own: each function draws into the Axes that it is given, or into new ones of one column, and returns them.
+"""Draw figures of your own: each function draws into the Axes given, or new ones of one column, and returns them.
 
     import matplotlib.pyplot as plt
     import todacomm as td
@@ -9,8 +9,8 @@
     td.plots.diagram(measured, "layer_3", right)
     td.plots.save(figure, "figure_1.pdf")
 
-Axes carry their units; titles are left to you. A profile along the layers and one along the steps of a training are drawn by the
-same functions. Axes of yours keep the style that they were made in; new ones have ours. `write_figures` draws those of the reports.
+Axes carry their units; titles are left to you. Profiles along layers and along training steps are drawn by the same
+functions. Your axes keep their style; new ones have ours. `write_figures` draws the figures of the reports.
 """
 
 from todacomm.report.document.style import COLUMN, WIDTH

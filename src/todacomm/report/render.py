@@ -1,4 +1,4 @@
-"""Documents → files: Markdown beside one HTML page that needs nothing but itself."""
+"""Write documents: Markdown beside one self-contained HTML page."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,7 +58,8 @@ def write_comparison_reports(
 ) -> list[Path]:
     """``comparison.md``, ``report.html`` and the figures of one comparison, or of one for each dataset and pooling.
 
-    ``run_of`` is the run of a profile, where its clouds and texts are; ``attempt`` and ``look`` as in `write_experiment_reports`.
+    ``run_of`` gives the run of a profile, with its clouds and texts; ``attempt`` and ``look`` are as in
+    `write_experiment_reports`.
     """
     from todacomm.report.comparison.all_charts import write_comparison_charts
 

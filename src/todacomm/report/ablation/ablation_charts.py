@@ -1,4 +1,4 @@
-"""The charts of an ablation: every setting a row, every model a colour, the base on top and as a line through all."""
+"""Charts of an ablation: a row a setting, a colour a model, the base on top and as a line through all rows."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -169,9 +169,9 @@ def growth_part(found: Ablation, part: str) -> Of:
 @ablation_drawings.chart(
     "ablation_growth",
     title="Expansion and shape growth under every setting",
-    caption="Each row is one setting, named by what it changes of the base, the first row; each dot is a model. Dashed lines go "
-    "through the values of the base, the grey line is no growth. Both axes are logarithmic. An expansion by cosine "
-    "distance or on "
+    caption="Each row is one setting, named by what it changes of the base, the first row; each dot is a model. Dashed "
+    "lines go through the values of the base, the grey line is no growth. Both axes are logarithmic. An expansion by "
+    "cosine distance or on "
     "the sphere is in other units than that of the base; its place along the axis cannot be compared, the order of "
     "models can.",
 )
@@ -206,8 +206,8 @@ def depth_of(found: Ablation, depths: Mapping[str, int]) -> tuple[Of, bool]:
 @ablation_drawings.chart(
     "ablation_peaks",
     title="The peak under every setting",
-    caption="The block with the longest spanning tree (H0 total), a row a setting and a dot a model; dashed lines go through the "
-    "peaks of the base. Models of different depths are set along relative depth, 1 being the last block.",
+    caption="The block with the longest spanning tree (H0 total), a row a setting and a dot a model; dashed lines go "
+    "through the peaks of the base. Models of different depths are set along relative depth, 1 being the last block.",
 )
 def ablation_peaks(found: Ablation) -> Chart | None:
     """The peak layer, a row a setting."""
@@ -233,8 +233,9 @@ VERDICTS: Mapping[bool | None, tuple[str, str, str]] = {
 @ablation_drawings.chart(
     "ablation_claims",
     title="Where each claim stands",
-    caption="Each row is a claim, each column a setting, named by what it changes of the base: a square where the claim "
-    "stands, a cross where it fails, a dash where the setting cannot speak for or against it (the table says why).",
+    caption="Each row is a claim, each column a setting, named by what it changes of the base: a square where the "
+    "claim stands, a cross where it fails, a dash where the setting cannot speak for or against it (the table says "
+    "why).",
 )
 def ablation_claims(found: Ablation) -> Chart | None:
     """Claims against settings."""

@@ -1,4 +1,4 @@
-"""What is said of an ablation: which claims stand, where they fail, what could not be judged; its page and its Markdown."""
+"""Report an ablation: which claims stand, where they fail, what could not be judged."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ MOST = 8  # settings that are named one by one
 
 
 def write_ablation_report(directory: Path, found: Ablation, failures: Mapping[str, str], command: str) -> list[Path]:
-    """``ablation.md``, ``report.html`` and ``visualizations/``; of an old record the figure that it cannot give stays as it is."""
+    """Write ``ablation.md``, ``report.html`` and ``visualizations/``; figures that an old record lacks are kept."""
     from todacomm.report.ablation.ablation_charts import write_ablation_figures
     from todacomm.report.render import write_document
 
@@ -28,7 +28,7 @@ def write_ablation_report(directory: Path, found: Ablation, failures: Mapping[st
 
 
 def ablation_document(found: Ablation, context: Context) -> Document:
-    """The whole of it."""
+    """Build the document."""
     title = f"What stands under {plural(len(found.settings) - 1, 'other setting')}"
     return Document(title, ", ".join(found.models), parts_of(found, context))
 
@@ -37,7 +37,7 @@ def ablation_document(found: Ablation, context: Context) -> Document:
 
 
 def claim_rows(found: Ablation) -> list[tuple[str, str, str]]:
-    """Claim, in how many of the settings that can judge it, and where it fails."""
+    """A claim, the settings in which it stands out of those that can judge it, and where it fails."""
     return [(s.text, tally(s), failing(s, found.base)) for s in found.standings]
 
 
@@ -98,8 +98,8 @@ def answer(found: Ablation, context: Context) -> Iterator[Piece]:
     firm = [s for s in judged if s.stands == s.judged and s.base.stands]
     weak = [s for s in judged if s not in firm]
     yield Paragraph(
-        f"{len(firm)} of {plural(len(judged), 'claim')} {'stands' if len(firm) == 1 else 'stand'} in every setting that can "
-        f"judge {'it' if len(firm) == 1 else 'them'}"
+        f"{len(firm)} of {plural(len(judged), 'claim')} {'stands' if len(firm) == 1 else 'stand'} in every setting "
+        f"that can judge {'it' if len(firm) == 1 else 'them'}"
         + ("." if not weak else "; those that do not hang on how the clouds were made and measured."),
         "answer",
     )
@@ -114,8 +114,9 @@ def claims(found: Ablation, _: Context) -> Iterator[Piece]:
     """The table of claims, and what was counted apart."""
     yield Table(("Claim", "Stands in", "Where it fails"), tuple(claim_rows(found)), words=3)
     yield Paragraph(
-        "The base is not counted: what it shows is the claim. Settings that cannot speak for or against a claim are counted "
-        "neither way: those in other units, those that change nothing, those whose clouds are undefined or doubtful."
+        "The base is not counted: what it shows is the claim. Settings that cannot speak for or against a claim are "
+        "counted neither way: those in other units, those that change nothing, those whose clouds are undefined or "
+        "doubtful."
     )
     if lines := apart(found):
         yield Bullets(tuple(lines))
@@ -125,7 +126,7 @@ def claims(found: Ablation, _: Context) -> Iterator[Piece]:
 
 @section("ablation-figures", title="Figures", record=Ablation, brief=False)
 def figures(found: Ablation, context: Context) -> Iterator[Piece]:
-    """What the settings give, drawn; of an old record, which gives no chart of the peaks, the figure that lies there."""
+    """The figures of an ablation; an old record keeps its figure of the peaks."""
     from todacomm.report.ablation.ablation_charts import ablation_drawings
 
     yield from ablation_drawings.shown(found, context.get("figures", ()))

@@ -1,4 +1,4 @@
-"""The charts of which profiles are alike: the tree with the families beside it, and the distances that it is made of."""
+"""Charts of the clustering of profiles: the tree with the groups beside it, and the distances."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ MOST_TOLD = 8  # models, up to which the squares of the matrix hold their number
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Where two branches of the tree meet: how far apart their models are on average, who they are, and their places."""
+    """A join of two branches: the mean distance of their models, these models, and their positions."""
 
     far: float
     members: tuple[tuple[str, ...], tuple[str, ...]]
@@ -31,7 +31,7 @@ class Join:
 
 
 def joins_of(found: Likeness) -> list[Join]:
-    """The joins from the nearest on; the leaves stand at 0, 1, … from the bottom, in the order of the tree."""
+    """The joins by distance; leaves are at 0, 1, … from the bottom, in the order of the tree."""
     place = {leaf: float(i) for i, leaf in enumerate(found.order)}
     branches: list[tuple[float, float, tuple[str, ...]]] = [
         (0.0, place[i], (model,)) for i, model in enumerate(found.models)
@@ -83,7 +83,7 @@ def branches(joins: Sequence[Join]) -> Series:
 
 
 def marks(joins: Sequence[Join]) -> Series:
-    """A mark at each join, which tells who is joined at what distance."""
+    """A mark at each join, whose hover text names models and distance."""
     told = tuple(
         (f"{number(one.far, 3)} apart on average:", f"{listed(one.members[0])}", f"and {listed(one.members[1])}")
         for one in joins
@@ -99,13 +99,13 @@ def tag(found: Likeness, i: int) -> str:
 
 
 def labels_of(found: Likeness) -> list[tuple[str, str]]:
-    """The families with their factors, of those factors that tell any two models apart."""
+    """The groups of each factor that distinguishes any two models."""
     telling = [one for one in found.families if len(set(filter(None, one.labels))) > 1]
     return [(one.factor, label) for one in telling for label in dict.fromkeys(filter(None, one.labels))]
 
 
 def families(found: Likeness, labels: Sequence[tuple[str, str]], widest: float) -> Iterator[Series]:
-    """A column of marks a factor, one colour and shape a family."""
+    """A column of marks a factor, one colour and shape a group."""
     columns = {factor: -(i + 1) * STEP * widest for i, factor in enumerate(dict.fromkeys(f for f, _ in labels))}
     members: Mapping[str, tuple[str, ...]] = {one.factor: one.labels for one in found.families}
     for i, (factor, label) in enumerate(labels):

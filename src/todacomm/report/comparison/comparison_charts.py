@@ -42,7 +42,7 @@ class Hand:
 
 
 def variant(profile: Profile) -> tuple[str, str]:
-    """What tells two profiles of one model apart: data and pooling."""
+    """What distinguishes two profiles of one model: data and pooling."""
     return profile.data, profile.recipe.pooling or "given"
 
 
@@ -104,7 +104,7 @@ def profiles_chart(comparison: Comparison) -> Iterator[Chart]:
 
 
 def numbers_of(profiles: Sequence[Profile]) -> dict[str, str]:
-    """What is drawn over depth with its label: the scale-free numbers of any profile, and the scale with its unit."""
+    """Metrics over depth with labels: the scale-free ones of any profile, and the scale with its unit."""
     units = " or ".join(dict.fromkeys(map(style.raw_distance_unit, profiles)))
     known = {name: label for name, label in NUMBERS.items() if any(name in p.names for p in profiles)}
     return {**known, SCALE: f"median distance = scale\n({units})"}
@@ -129,7 +129,7 @@ def depth_panel(profiles: Sequence[Profile], label: str, of: Callable[[Measureme
 
 
 def depths(profile: Profile) -> list[tuple[float, Measurement]]:
-    """The defined layers with their relative depth: 0 the embedding, 1 the last block; ``final`` left out. Of a training, its steps."""
+    """Defined layers with their relative depth (0 embedding, 1 last block), without ``final``; or training steps."""
     if profile.along == "step":
         return [(float(m.address.step or 0), m) for m in profile.measurements if not m.facts.undefined]
     inner = [m for m in profile.measurements if m.address.layer != "final"]
@@ -179,7 +179,7 @@ def about(profile: Profile) -> tuple[str, str, str]:
 
 
 def depth_rows(profile: Profile, name: str, label: str) -> Iterator[tuple[str, ...]]:
-    """What is drawn of one number of one profile."""
+    """The download rows of one metric of one profile."""
     for x, m in depths(profile):
         ends = ends_of(interval_of(m, profile, name))
         cells = map(exact, (x, of_summary(name)(m), *ends))
@@ -252,7 +252,7 @@ def expansion_chart(comparison: Comparison) -> Iterator[Chart]:
 
 
 def chosen_expansions(profiles: Sequence[Profile]) -> list[Expansion | None]:
-    """One expansion a profile, all on the same kind of baseline: the embedding where it is sound for all, else the first sound layer."""
+    """One expansion a profile, from the embedding if it is reliable in all, else from the first reliable layer."""
     which = baseline_index(profiles)
     return [p.expansions[which] if p.expansions else None for p in profiles]
 
@@ -304,7 +304,7 @@ def factor_dot(what: str, row: int, hand: Hand, found: Grown | None) -> Series:
 
 
 def growth_row(profile: Profile, what: str, found: Grown | None) -> tuple[str, ...]:
-    """What is drawn of one growth of one profile."""
+    """The download rows of one growth of one profile."""
     if found is None:
         return (*about(profile), what, *[""] * 6)
     numbers = map(exact, (found.value, *ends_of(found.interval)))
@@ -313,7 +313,7 @@ def growth_row(profile: Profile, what: str, found: Grown | None) -> tuple[str, .
 
 
 def shared(profiles: Sequence[Profile]) -> str:
-    """On which data and with which pooling all were measured; empty where these differ, which the names then say."""
+    """The common data and pooling; empty where they differ, which the names then say."""
     found = list(dict.fromkeys(map(where, profiles)))
     return f"On {found[0]}." if len(found) == 1 else ""
 
@@ -325,7 +325,7 @@ def intervals_line(profiles: Sequence[Profile]) -> str:
 
 
 def baselines(profiles: Sequence[Profile], chosen: Sequence[Expansion | None]) -> str:
-    """Which layer each model is set on."""
+    """The baseline of each model."""
     on: dict[str, list[str]] = {}
     for hand, e in zip(hands(profiles), chosen, strict=True):
         on.setdefault((e.baseline if e is not None else "") or "none", []).append(hand.label)

@@ -1,4 +1,4 @@
-"""What is said of several profiles side by side; sections for a Comparison, chosen by the numbers."""
+"""Report several profiles side by side: the sections of a Comparison, chosen by its numbers."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -55,9 +55,12 @@ def labelled(comparison: Comparison) -> list[tuple[str, list[ModelRow]]]:
 
 
 def unmatched(rows: Sequence[ModelRow]) -> str:
-    """Rows of which no two share dataset and pooling: each for itself, and no ranking."""
+    """Rows without a common dataset and pooling: each by itself, without ranking."""
     told = "; ".join(f"{r.model} on {r.data}, pooling {r.pooling}, {factors_of(r)}" for r in sound_rows(rows))
-    return f"No two of these share dataset and pooling, so none is ranked above another. Expansion: {told or 'none is sound'}."
+    return (
+        "No two of these share dataset and pooling, so none is ranked above another. Expansion: "
+        f"{told or 'none is sound'}."
+    )
 
 
 def extremes(rows: Sequence[ModelRow]) -> str:
@@ -71,7 +74,10 @@ def extremes(rows: Sequence[ModelRow]) -> str:
         return f"expansion {factors_of(low)} for {low.model}, the only model here."
     if low is high:
         return f"only {low.model} has a sound expansion, {factors_of(low)}; there is nothing to compare it with."
-    return f"expansion runs from {factors_of(low)} for {low.model} to {factors_of(high)} for {high.model}. {apart(low, high)}"
+    return (
+        f"expansion runs from {factors_of(low)} for {low.model} to {factors_of(high)} for {high.model}. "
+        f"{apart(low, high)}"
+    )
 
 
 def factors_of(row: ModelRow) -> str:
@@ -97,7 +103,7 @@ def apart(low: ModelRow, high: ModelRow) -> str:
 
 @section("comparison-warnings", title="What to bear in mind", record=Comparison)
 def warnings(comparison: Comparison, _: Context) -> Iterator[Piece]:
-    """What forbids reading two rows side by side."""
+    """Warnings about comparing rows."""
     if comparison.warnings:
         yield Bullets(comparison.warnings)
 
@@ -119,10 +125,11 @@ def table(comparison: Comparison, _: Context) -> Iterator[Piece]:
         )
 
 
-WORDS = {"model": "Model", "data": "Texts", "pooling": "Pooling", "kind": "Kind", "norm_place": "Norm", "baseline": "Baseline", "peak_layer": "Peak"}  # fmt: skip
+WORDS = {"model": "Model", "data": "Texts", "pooling": "Pooling", "kind": "Kind", "norm_place": "Norm",
+         "baseline": "Baseline", "peak_layer": "Peak"}  # fmt: skip
 NUMBERS = {
-    "parameters": "Parameters", "expansion": "Expansion", "scale_growth": "Scale growth", "shape_growth": "Shape growth",
-    "largest_shape_growth": "Largest shape growth", "h1_peak": "H1 total, peak",
+    "parameters": "Parameters", "expansion": "Expansion", "scale_growth": "Scale growth",
+    "shape_growth": "Shape growth", "largest_shape_growth": "Largest shape growth", "h1_peak": "H1 total, peak",
     "h1_shape": "H1 total / median distance, peak", "bits_per_byte": "Bits per byte",
     "mark": "Mark",
 }  # fmt: skip
@@ -132,7 +139,7 @@ COMPUTED = ("h1_shape", "mark")  # no fields of a row
 def columns(comparison: Comparison) -> dict[str, str]:
     """Fields and heads of the table; dataset and pooling only where they differ, empty columns left out.
 
-    H1 total in the unit of a model stands only where a recipe leaves it a unit; its scale-free twin wherever there is H1.
+    H1 total with a unit is shown only where the recipe leaves it one; its scale-free twin wherever there is H1.
     """
     rows = comparison.rows
     several = {f for f in ("data", "pooling") if len({getattr(r, f) for r in rows}) > 1}
@@ -242,8 +249,8 @@ def factors(comparison: Comparison, _: Context) -> Iterator[Piece]:
             continue
         means = {factor: [mean_of(level, of) for level, of in levels(sound, factor).items()] for factor in FACTORS}
         yield Paragraph(
-            f"{name}. {larger_factor(means)} These are geometric means over {plural(len(sound), 'model')}: no test and no "
-            "interval stands behind them."
+            f"{name}. {larger_factor(means)} These are geometric means over {plural(len(sound), 'model')}: no test and "
+            "no interval stands behind them."
         )
         yield Table(
             ("Factor", "Level", "Models", "Expansion", "Scale growth", "Shape growth"), tuple(mean_rows(means)), 2
@@ -268,11 +275,14 @@ def factor_sentence(factor: str, ratio: float, of: Sequence[Mean]) -> str:
     """One factor in words."""
     low, high = sorted(of, key=lambda m: m.expansion)
     if ratio <= 1 + SAME:
-        return f"With the {factor} the mean expansion stays about the same ({number(low.expansion)} {low.level}, {number(high.expansion)} {high.level})."
+        return (
+            f"With the {factor} the mean expansion stays about the same ({number(low.expansion)} {low.level}, "
+            f"{number(high.expansion)} {high.level})."
+        )
     return (
-        f"With the {factor} the mean expansion differs {number(ratio, 3)} times: {number(high.expansion)} for {high.level} "
-        f"(scale {number(high.scale)} × shape {number(high.shape)}) against {number(low.expansion)} for {low.level} "
-        f"(scale {number(low.scale)} × shape {number(low.shape)})."
+        f"With the {factor} the mean expansion differs {number(ratio, 3)} times: {number(high.expansion)} for "
+        f"{high.level} (scale {number(high.scale)} × shape {number(high.shape)}) against {number(low.expansion)} for "
+        f"{low.level} (scale {number(low.scale)} × shape {number(low.shape)})."
     )
 
 

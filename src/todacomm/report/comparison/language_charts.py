@@ -12,7 +12,7 @@ from todacomm.report.words.phrases import number
 
 @comparison_charts.register("comparison_language")
 def language_charts(comparison: Comparison) -> Iterator[Chart]:
-    """One chart a kind of model, of the numbers that were held against bits per byte; none where too few models were."""
+    """One chart a kind of model, of the metrics correlated with bits per byte; none for too few models."""
     kinds = dict.fromkeys(one.kind for one in comparison.correlations if one.test)
     for place, kind in enumerate(kinds):
         tested = [one for one in comparison.correlations if one.kind == kind and one.test]

@@ -26,7 +26,8 @@ CROSSED = (style.GREY, "x")
 MOST_CHARTS = 8  # pairs that are drawn
 MOST_TICKS = 9
 FAR = 300  # per cent, from where the axis is a log axis beyond 10 %
-HEADER = ("layer of the first", "layer of the second", "number", "first", "second", "value", "unit", "low", "high", "p", "p, adjusted", "doubtful")  # fmt: skip
+HEADER = ("layer of the first", "layer of the second", "number", "first", "second", "value", "unit", "low", "high", "p",
+          "p, adjusted", "doubtful")  # fmt: skip
 READ = (
     "The second model less the first, as a share of the first, layer by layer, with the interval as a band; the grey "
     "line is no "

@@ -1,4 +1,4 @@
-"""What is said of pairs of profiles and of all of them together; sections for a Comparison, with intervals and p-values."""
+"""Report pairs of profiles, clustering and correlations: sections of a Comparison, with intervals and p-values."""
 
 from collections.abc import Iterator
 
@@ -35,9 +35,11 @@ def pairs(comparison: Comparison, _: Context) -> Iterator[Piece]:
         yield Bullets(tuple(verdict(pair, apart) for pair, apart in shown[MOST_TABLES:]))
     if any(not pair.refused for pair, _ in shown):
         yield Paragraph(
-            "Differences are the second model less the first, each with its interval; p-values are of Student's t with the spread of random "
-            f"halves of the texts; an interval is without 0, or 1, exactly where the p beside it is below its level. Adjusted over layers (Benjamini and "
-            f"Hochberg), for each number by itself, p decides at {ALPHA:g}. They speak of these two models on texts such as these, not of what made them differ: two seeds of one recipe are two models as well."
+            "Differences are the second model less the first, each with its interval; p-values are of Student's t with "
+            "the spread of random halves of the texts; an interval is without 0, or 1, exactly where the p beside it "
+            "is below its level. Adjusted over layers (Benjamini and Hochberg), for each number by itself, p decides "
+            f"at {ALPHA:g}. They speak of these two models on texts such as these, not of what made them differ: two "
+            "seeds of one recipe are two models as well."
         )
 
 
@@ -81,7 +83,8 @@ def growth_table(pair: Pair) -> Table:
         f"{p.model}, {g.baseline} to {g.peak}" for p, g in zip((pair.first, pair.second), (a, b), strict=True) if g
     ]
     rows = (
-        (GROWTHS[part], padded(d.first), padded(d.second), plus(d.difference), f"{padded(d.ratio.estimate)} {ends(d.ratio)}", both_p(d))
+        (GROWTHS[part], padded(d.first), padded(d.second), plus(d.difference),
+         f"{padded(d.ratio.estimate)} {ends(d.ratio)}", both_p(d))
         for part, d in pair.growths.items()
     )  # fmt: skip
     return Table(("Growth", *heads, "Difference", "Ratio", BOTH_P), tuple(rows))
@@ -113,7 +116,9 @@ def diagram_table(pair: Pair, apart: Apart) -> Table:
                 if tested
                 else "–"
             )
-            rows.append((f"{name} diagrams", str(pair.layers[i]), number(one.bottleneck), number(one.wasserstein), differing, p_text(min((d.adjusted for d in tested if d.adjusted is not None), default=None)) if tested else "–"))  # fmt: skip
+            least = p_text(min((d.adjusted for d in tested if d.adjusted is not None), default=None)) if tested else "–"
+            distances = number(one.bottleneck), number(one.wasserstein)
+            rows.append((f"{name} diagrams", str(pair.layers[i]), *distances, differing, least))
     aligned = [(value, i) for i, value in enumerate(apart.cka) if value is not None]
     if aligned:
         value, i = min(aligned)
@@ -181,10 +186,16 @@ def family_sentence(one: Family) -> str:
     """Whether models of one label lie closer together."""
     if one.test is None:
         return f"By {one.factor}: {one.note}."
-    seen = f"by {one.factor}, models of one label lie {number(one.within, 3)} apart on average, of different ones {number(one.between, 3)}"
+    seen = (
+        f"by {one.factor}, models of one label lie {number(one.within, 3)} apart on average, of different ones "
+        f"{number(one.between, 3)}"
+    )
     how = f"{'all' if one.test.exact else 'of'} {one.test.arrangements:,} arrangements of the labels"
     if one.test.smallest > ALPHA:
-        return f"{seen[0].upper()}{seen[1:]}. Not decidable with so few models: of {how}, p can be no smaller than {number(one.test.smallest, 2)}."
+        return (
+            f"{seen[0].upper()}{seen[1:]}. Not decidable with so few models: of {how}, p can be no smaller than "
+            f"{number(one.test.smallest, 2)}."
+        )
     word = "they group together more than chance" if one.test.p <= ALPHA else "no more than chance would have it"
     return f"{seen[0].upper()}{seen[1:]}: {word} (p {number(one.test.p, 2)}, {how})."
 
@@ -195,8 +206,8 @@ def language(comparison: Comparison, context: Context) -> Iterator[Piece]:
     tested = [one for one in comparison.correlations if one.test]
     if tested:
         yield Paragraph(
-            "Spearman's rank correlation with bits per byte, one row a model; p-values count orders of the models, and are adjusted over "
-            "all correlations here. A correlation over models says nothing about what causes what."
+            "Spearman's rank correlation with bits per byte, one row a model; p-values count orders of the models, and "
+            "are adjusted over all correlations here. A correlation over models says nothing about what causes what."
         )
         yield Table(("Kind", "Number", "Models", "ρ", "p", "p, adjusted"), tuple(map(correlation_row, tested)), 2)
     yield from charts_of(comparison, context, "comparison_language")

@@ -34,5 +34,5 @@ def several_document(beside: Comparison, labels: Sequence[str], context: Context
 
 
 def answer_of(profile: Profile) -> str:
-    """What was found, in plain words and with its numbers; loops, marks and doubts stand with the others in the tables."""
+    """The finding in plain words and with its numbers; loops, marks and doubts are in the tables."""
     return " ".join(piece.text for piece in islice(answer(profile, {}), 2) if isinstance(piece, Paragraph))

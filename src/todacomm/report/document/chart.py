@@ -178,7 +178,7 @@ Describe = Callable[[T], Iterable[Chart]]
 
 
 class Charts(Registry[Describe[T]]):
-    """The charts of one kind of record: names with which those of its charts begin → functions that describe them, if any."""
+    """The charts of one kind of record: prefix of names → function that describes the charts, if any."""
 
     def of(self, record: T, *names: str) -> Iterator[Chart]:
         """The charts of these names, or of all."""

@@ -11,7 +11,7 @@ FORMATS = ("png", "pdf", "svg")
 class Figures:
     """The ``formats`` of the files, PNG always among them, which the Markdown shows; ``bare`` is for a paper.
 
-    Bare figures have no heading and no small print, and are as wide as one column of a journal, or two; their words stand
+    Bare figures have no heading and no small print, and are as wide as one or two columns of a journal; their words are
     in a text file beside them. Raises UnknownName for another format.
     """
 

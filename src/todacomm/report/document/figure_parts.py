@@ -55,7 +55,7 @@ def fit_column(drawn: Figure) -> None:
 
 
 def words_taken_off(drawn: Figure) -> list[str]:
-    """Take the heading, the titles that belong into a caption and the small print off a figure; returns what they said."""
+    """Remove heading, small print and titles that belong in a caption from a figure; return their texts."""
     titles = [axes.title for axes in drawn.axes if axes.title.get_gid() == WORDS]
     said = [drawn.get_suptitle(), *(title.get_text() for title in titles), drawn.get_supxlabel()]
     for text in (drawn.suptitle(""), drawn.supxlabel(""), *titles):

@@ -58,9 +58,10 @@ def told() -> str:
     birth, death = example().longest
     return (
         f"{COUNT} points near a circle. Balls grow around them, and points are joined when their balls touch. At the "
-        f"distance {birth:.2f} the ring closes: a loop is born. At {death:.2f} a triangle of joined points reaches across "
-        f"and fills it: the loop dies. The thick bar reaches from its birth to its death. The short orange bars are small gaps between "
-        "neighbours, as noise has them too; each blue bar is a point that has not met its neighbours yet."
+        f"distance {birth:.2f} the ring closes: a loop is born. At {death:.2f} a triangle of joined points reaches "
+        "across and fills it: the loop dies. The thick bar reaches from its birth to its death. The short orange bars "
+        "are small gaps between neighbours, as noise has them too; each blue bar is a point that has not met its "
+        "neighbours yet."
     )
 
 
@@ -74,7 +75,8 @@ def drawing() -> str:
         *(line for i, (reach, name) in enumerate(pictures) for line in picture(found, reach, name, i)),
         *barcode(found),
     ]
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {TALL}" role="img" font-family="system-ui, sans-serif"'
+    view = f'viewBox="0 0 {WIDE} {TALL}" role="img" font-family="system-ui, sans-serif"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {view}'
     return "\n".join(
         [f'{head} font-size="13">', "<title>A loop: its birth, its death, its bar</title>", *parts, "</svg>"]
     )
@@ -92,7 +94,8 @@ def picture(found: Example, reach: float, name: str, place: int) -> Iterator[str
     filled = reach >= found.longest[1]
     yield from (ball(x, y, reach * unit / 2) for x, y in at)
     if filled:
-        yield f'<polygon points="{path(at[list(found.triangle)])}" fill="{H1}" fill-opacity="0.45" stroke="{H1}" stroke-width="1.5"/>'
+        corners = path(at[list(found.triangle)])
+        yield f'<polygon points="{corners}" fill="{H1}" fill-opacity="0.45" stroke="{H1}" stroke-width="1.5"/>'
     else:
         yield from (edge(at[i], at[j]) for i, j in joined)
     yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{INK}"/>' for x, y in at)
@@ -133,10 +136,12 @@ def barcode(found: Example) -> Iterator[str]:
     for i, ((start, stop), colour) in enumerate(rows):
         wide = 5 if colour == H1 and (start, stop) == found.longest else 2
         y, ends = BARS_FROM + i * step, (LEFT + scale * start, LEFT + scale * stop)
-        yield f'<line x1="{ends[0]:.1f}" x2="{ends[1]:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{colour}" stroke-width="{wide}"/>'
+        along = f'x1="{ends[0]:.1f}" x2="{ends[1]:.1f}" y1="{y:.1f}" y2="{y:.1f}"'
+        yield f'<line {along} stroke="{colour}" stroke-width="{wide}"/>'
     for at, name in ((birth, "birth"), (death, "death")):
         x = LEFT + scale * at
-        yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{BARS_FROM - 10}" y2="{BARS_TO + 6}" stroke="{SOFT}" stroke-dasharray="2 3"/>'
+        down = f'x1="{x:.1f}" x2="{x:.1f}" y1="{BARS_FROM - 10}" y2="{BARS_TO + 6}"'
+        yield f'<line {down} stroke="{SOFT}" stroke-dasharray="2 3"/>'
         yield text(x, BARS_TO + 20, name, anchor="middle", colour=SOFT)
     yield text(LEFT + scale * (birth + death) / 2, BARS_TO - 8, "the loop", anchor="middle")
     yield text(LEFT, TALL - 4, "distance →", colour=SOFT)

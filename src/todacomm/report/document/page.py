@@ -1,4 +1,4 @@
-"""A document and its explorers → one page that needs nothing but itself: figures, data and scripts inside, no network."""
+"""Write a document and its explorers as one self-contained page: figures, data and scripts inside, no network."""
 
 import base64
 import json
@@ -33,9 +33,9 @@ SHIELDED = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 def to_html(document: Document, explorers: Sequence[Explorer] = ()) -> str:
     """One page: what answers the question, then the explorers, then the rest of the document; all text is escaped.
 
-    ``explorers`` are payloads for the scripts in templates/, chosen by their ``kind``; figures that they say they ``show`` are
-    left out. Nothing is loaded from elsewhere, and a content security policy forbids it; a page without explorers, charts
-    and sortable tables holds no script at all.
+    ``explorers`` are payloads for the scripts in templates/, chosen by their ``kind``; figures that they ``show`` are
+    left out. Nothing is loaded from elsewhere, and a content security policy forbids it; a page without explorers,
+    charts and sortable tables holds no script at all.
 
     Raises InvalidInput where the data hold NaN or infinity, UnknownName for an explorer that has no script.
     """
@@ -112,7 +112,8 @@ def page_data(explorers: Sequence[Explorer], charts: Mapping[str, Chart]) -> str
         )
     except ValueError as error:
         raise InvalidInput(
-            f"the data of the page hold a number that JSON does not know ({error}): give None where a number is undefined or infinite"
+            f"the data of the page hold a number that JSON does not know ({error}): give None where a number is "
+            "undefined or infinite"
         ) from error
     return text.translate(SHIELDED)
 

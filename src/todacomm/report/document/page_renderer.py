@@ -113,7 +113,7 @@ def hover(*lines: str) -> str:
 
 
 def captions(panel: Panel, top: float, middle: float) -> Iterator[dict[str, Any]]:
-    """The title of a panel above its left end, that of its axis where it has no other; a word in one that holds nothing."""
+    """The title of a panel above its left end, by default that of its axis; a word in an empty panel."""
     common = {"xref": "paper", "yref": "paper", "showarrow": False}
     if text := panel.title or panel.y.label:
         at = {"x": 0, "xanchor": "left", "y": round(top, 5), "yanchor": "bottom", "yshift": 4, "align": "left"}

@@ -107,7 +107,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """How one part is written: for which type of record, whether the short interpretation has it too, whether it closes."""
+    """A registered part: its type of record, whether the short interpretation has it, whether it closes a document."""
 
     name: str
     title: str
@@ -144,7 +144,7 @@ def parts_of(record: object, context: Context, *, brief: bool = False) -> tuple[
 
 
 def together(labelled: Sequence[tuple[str, tuple[Part, ...]]]) -> tuple[Part, ...]:
-    """The parts of several records in one document: the first of each in front, what is the same for all once at the end."""
+    """The parts of several records in one document: the first of each in front, common ones once at the end."""
     if len(labelled) == 1:
         return labelled[0][1]
     everywhere = [part for part in labelled[0][1] if all(part in parts for _, parts in labelled)]

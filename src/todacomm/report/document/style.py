@@ -12,7 +12,8 @@ from contextvars import ContextVar
 from todacomm.core.types import Profile, layer_key
 from todacomm.report.document.figure_formats import PNG, Figures
 
-# Okabe and Ito 2008, https://jfly.uni-koeln.de/color/ : distinct for every common colour vision; grey for the yellow, which is too pale for a line.
+# Okabe and Ito 2008, https://jfly.uni-koeln.de/color/ : distinct for all common colour vision; grey replaces yellow,
+# which is too pale for a line.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 HOMOLOGY = ("#0072B2", "#D55E00", "#009E73")  # H0, H1, H2
 GREY, PALE = "#6E6E6E", "#CFCFCF"  # lines of no change; lines between rows
@@ -66,7 +67,7 @@ def asked() -> Figures:
 
 
 def width(panels: int) -> float:
-    """How wide a figure with so many panels side by side is, in inches: a bare one with a single panel has one column."""
+    """The width in inches of a figure with so many panels side by side; a bare single panel has one column."""
     return COLUMN if asked().bare and panels == 1 else WIDTH
 
 

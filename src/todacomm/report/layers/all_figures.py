@@ -1,6 +1,6 @@
-"""Every figure of one profile, described and written.
+"""Write every figure of one profile.
 
-A figure is one decorated function in along_charts.py or diagram_plots.py; its decorator carries file name, title, caption.
+A figure is one decorated function in along_charts.py or diagram_plots.py; its decorator has file name, title, caption.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ __all__ = ["Drawn", "along_charts", "diagram_plots", "drawings", "write_figures"
 
 
 def write_figures(profile: Profile, directory: Path) -> list[Path]:
-    """Every figure of a profile as PNG; of a single cloud only those that need no second one, of a null only where one was drawn."""
+    """Write every figure of a profile as PNG; without those that need a second cloud, or a null, where it has none."""
     single, null = len(profile.measurements) == 1, profile.claims is not None and "gaussian" in profile.claims.tests
     wanted = [d.name for d in drawings.values() if (d.of_one_cloud or not single) and (null or not d.of_a_null)]
     return drawings.write(profile, directory, wanted)

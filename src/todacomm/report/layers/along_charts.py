@@ -75,12 +75,12 @@ def tda_summary(profile: Profile) -> Chart:
 @drawings.chart(
     "layer_persistence",
     title="Total persistence, with and without the size of the cloud",
-    caption="Total persistence of each homology dimension, with the unit on the axis: divided by the median distance of "
-    "each layer's cloud and, unless the recipe has rescaled the clouds, as measured. A rise as measured that is absent "
-    "after the division is growth of the activations, not a change of shape.",
+    caption="Total persistence of each homology dimension, with the unit on the axis: divided by the median distance "
+    "of each layer's cloud and, unless the recipe has rescaled the clouds, as measured. A rise as measured that is "
+    "absent after the division is growth of the activations, not a change of shape.",
 )
 def layer_persistence(profile: Profile) -> Chart:
-    """Total persistence of each homology dimension, and below it the scale-free twin; only that where all is scale-free."""
+    """Total persistence of each dimension, above its scale-free twin; only the twin where all is scale-free."""
     twins = (SCALED,) if phrases.rescaled(profile.recipe) else ("", SCALED)
     count = profile.recipe.maxdim + 1
     keys = [f"H{dimension}_total_persistence{twin}" for twin in twins for dimension in range(count)]
@@ -132,7 +132,7 @@ def keys_of(panel: Panel) -> tuple[Series, ...]:
 
 
 def baseline_line(profile: Profile, base: Measurement) -> str:
-    """Which layer the growths are set on, and why it is not the first."""
+    """The baseline of the growths, and why it is not the first layer."""
     first = profile.measurements[0]
     if first is base:
         doubt = base.facts.doubtful
@@ -160,9 +160,10 @@ def peak_title(profile: Profile) -> str:
 @drawings.chart(
     "against_noise",
     title="Against noise",
-    caption="Each number with its interval, and in grey what Gaussian clouds with exactly the covariance of the layer give (mean and two standard deviations "
-    "of the draws). A star marks a layer that differs (family-wise p ≤ 0.05 over the layers). The last panel tells "
-    "of loops: there a star is a loop, and the numbers beside it are how many points are around it, and in its group.",
+    caption="Each number with its interval, and in grey what Gaussian clouds with exactly the covariance of the layer "
+    "give (mean and two standard deviations of the draws). A star marks a layer that differs (family-wise p ≤ 0.05 "
+    "over the layers). The last panel tells of loops: there a star is a loop, and the numbers beside it are how many "
+    "points are around it, and in its group.",
     of_one_cloud=True,
     of_a_null=True,
 )
@@ -229,7 +230,7 @@ def null_series(profile: Profile, bounds: tuple[Along, Along, Along]) -> Series:
 
 
 def stars(profile: Profile, name: str, heights: Along) -> Series:
-    """A star above each sound layer that differs from the null; above a loop how many points are around it, and in its group."""
+    """A star above reliable layers that differ from the null; above loops the points around them and in their group."""
     tests = tests_of(profile, LOOP if name == PROMINENCE else name)
     starred = [
         i

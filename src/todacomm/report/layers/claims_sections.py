@@ -1,4 +1,4 @@
-"""What is said of how sure the numbers are: intervals along the layers, whole articles, and every layer against its null."""
+"""Report inference: intervals along the layers, whole articles, and every layer against its nulls."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -54,9 +54,10 @@ def intervals(profile: Profile, _: Context) -> Iterator[Piece]:
     asked = claims.asked
     if claims.intervals:
         yield Paragraph(
-            f"{share(asked.confidence, 0)} intervals, in square brackets, of what other texts of the same kind would give on average: from "
-            f"{plural(asked.resamples // 2, 'random split')} of the {'articles' if claims.groups else 'points'} into two halves (split-half; docs/methodology.md). The longest bar of H0 "
-            "hangs on one point: its interval is wider than it need be. The projection is held fixed."
+            f"{share(asked.confidence, 0)} intervals, in square brackets, of what other texts of the same kind would "
+            f"give on average: from {plural(asked.resamples // 2, 'random split')} of the "
+            f"{'articles' if claims.groups else 'points'} into two halves (split-half; docs/methodology.md). The "
+            "longest bar of H0 hangs on one point: its interval is wider than it need be. The projection is held fixed."
         )
     told = [*group_sentences(profile), peak_sentence(profile)]
     told += [
@@ -86,7 +87,7 @@ def valued(m: Measurement, profile: Profile, name: str) -> str:
 
 @section("nulls", title="Against noise")
 def nulls(profile: Profile, _: Context) -> Iterator[Piece]:
-    """What the layers are held against, and at how many of them the numbers are not those of noise."""
+    """What the layers are tested against, and at how many of them metrics differ from noise."""
     claims = profile.claims
     if claims is None:
         return
@@ -95,7 +96,8 @@ def nulls(profile: Profile, _: Context) -> Iterator[Piece]:
             yield Paragraph(f"Nothing is tested against {described(null)}: {untested}.")
             continue
         yield Paragraph(
-            f"Each layer is tested against {described(null)} ({plural(draws_of(profile, null), 'draw')}). {told_of(profile, null)}"
+            f"Each layer is tested against {described(null)} ({plural(draws_of(profile, null), 'draw')}). "
+            f"{told_of(profile, null)}"
         )
 
 
@@ -119,7 +121,7 @@ def draws_of(profile: Profile, null: str) -> int:
 
 
 def told_of(profile: Profile, null: str) -> str:
-    """For each number, the layers at which it differs from the null, and to which side; the effects of those that no draw decides."""
+    """For each metric, the layers at which it differs from the null, and how; the effects of undecidable ones."""
     names = TESTED | {name: one.head for name, one in statistics.items() if not one.apart}
     least = {name: smallest(profile, name, null) for name in names}
     said = [differing(profile, name, head, null) for name, head in names.items() if least[name] <= ALPHA]
@@ -128,14 +130,15 @@ def told_of(profile: Profile, null: str) -> str:
         so_many = draws_of(profile, null)
         enough = math.ceil(max(least.values()) * (so_many + 1) / ALPHA) - 1
         said.append(
-            f"Not decidable with {plural(so_many, 'draw')} (no p-value can be below {p_text(max(least.values()))}; {enough} would do), in standard "
-            f"deviations of the draws, median over the sound layers: {'; '.join(undecided)}."
+            f"Not decidable with {plural(so_many, 'draw')} (no p-value can be below {p_text(max(least.values()))}; "
+            f"{enough} would do), in standard deviations of the draws, median over the sound layers: "
+            f"{'; '.join(undecided)}."
         )
     return " ".join(filter(None, said))
 
 
 def smallest(profile: Profile, name: str, null: str) -> float:
-    """The least p-value that the draws of a null can give to one number; two-sided it is twice as large as one-sided."""
+    """The least attainable p-value of a metric under a null; two-sided it is twice as large as one-sided."""
     tests = (the_test(m, profile, name, null=null) for m in phrases.sound(profile))
     return max((test.smallest for test in tests if test is not None and test.p is not None), default=0.0)
 
@@ -213,8 +216,9 @@ def loops(profile: Profile, _: Context) -> Iterator[Piece]:
     if len(rows) > MOST_ROWS:
         yield Paragraph(f"{len(rows) - MOST_ROWS} more stand in tda_claims.json.")
     yield Paragraph(
-        f"Around it: the shortest cycle through the edge that closes the loop. Its group: the {kind}s that are joined to it at the distance at which it is filled. Both "
-        f"p-values are family-wise: over the layers, and over all groups tested. {kind.capitalize()}s are counted from 0."
+        f"Around it: the shortest cycle through the edge that closes the loop. Its group: the {kind}s that are joined "
+        "to it at the distance at which it is filled. Both p-values are family-wise: over the layers, and over all "
+        f"groups tested. {kind.capitalize()}s are counted from 0."
     )
 
 

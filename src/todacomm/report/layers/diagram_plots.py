@@ -44,7 +44,7 @@ def _drawable(profile: Profile) -> list[tuple[int, Measurement]]:
 
 
 def _longest_death(measurements: Iterable[Measurement], dimensions: Iterable[int], *, scaled: bool = True) -> float:
-    """The largest death of these dimensions, ``scaled`` in units of each cloud's median distance; 1 where there is no bar."""
+    """The largest death of these dimensions, ``scaled`` over each cloud's median distance; 1 without bars."""
     pairs = [(m, k, phrases.median_distance(m) if scaled else 1.0) for m in measurements for k in dimensions]
     return float(max((m.diagrams.finite[k][:, 1].max(initial=0) / unit for m, k, unit in pairs), default=0.0)) or 1.0
 
@@ -103,8 +103,8 @@ def depth_bar(drawn: FigureBase, profile: Profile, panels: Sequence[Axes], *, mo
     "betti_curves",
     title="Betti curves",
     caption="How many clusters (β0), loops (β1) and voids (β2), as far as computed, the cloud has when points "
-    "closer than the filtration value are joined. The value is in units of each layer's median distance, so that curves of layers of different size lie on "
-    "one axis: curves that fall together have one shape.",
+    "closer than the filtration value are joined. The value is in units of each layer's median distance, so that "
+    "curves of layers of different size lie on one axis: curves that fall together have one shape.",
     of_one_cloud=True,
 )
 def betti_curves(profile: Profile) -> Figure:
@@ -141,7 +141,7 @@ def diagram_limit(measurements: Sequence[Measurement], dimensions: Iterable[int]
 def draw_diagram(
     axes: Axes, measurement: Measurement, *, limit: float, dimensions: Sequence[int] | None = None, scaled: bool = True
 ) -> None:
-    """Birth against death of every finite bar, ``scaled`` in units of the cloud's median distance, with the diagonal."""
+    """Plot birth against death of every finite bar, ``scaled`` over the median distance, with the diagonal."""
     axes.plot([0, limit], [0, limit], color=style.GREY, linewidth=0.7, zorder=1)
     found = measurement.diagrams.scaled(1 / phrases.median_distance(measurement)) if scaled else measurement.diagrams
     for dimension, bars in enumerate(found.finite):
@@ -161,8 +161,8 @@ def draw_barcode(
 ) -> None:
     """The ``most`` longest bars from birth to death, in units of the cloud's median distance, first born at the bottom.
 
-    Above them the essential classes, which never die, with an arrow at the edge. Where ``strong`` is given, which are loops, these
-    are drawn whatever their length, and the other bars are pale.
+    Above them the essential classes, which never die, with an arrow at the edge. Bars that are ``strong`` (loops) are
+    drawn whatever their length, and the other bars are then pale.
     """
     scaled = measurement.diagrams.scaled(1 / phrases.median_distance(measurement))
     bars, essential = scaled.finite[dimension], scaled.essential[dimension]
@@ -203,8 +203,8 @@ def _panel_title(profile: Profile, measurement: Measurement) -> str:
 @drawings.figure(
     "persistence_diagrams",
     title="Persistence diagrams",
-    caption="Each dot is one bar: born at the distance on the horizontal axis, dead at the one on the vertical axis, in "
-    "units of the layer's median distance. Far above the diagonal means long-lived. H0 bars are all born at 0; the "
+    caption="Each dot is one bar: born at the distance on the horizontal axis, dead at the one on the vertical axis, "
+    "in units of the layer's median distance. Far above the diagonal means long-lived. H0 bars are all born at 0; the "
     "cluster that never dies has no dot.",
     of_one_cloud=True,
 )

@@ -1,4 +1,4 @@
-"""Profiles and the directories of their runs → the explorer of a page."""
+"""Build the explorer of a page from profiles and the directories of their runs."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -1,6 +1,6 @@
-"""Profiles, their clouds and texts → what the page shows along the layers: the data of an explorer, ready for JSON.
+"""Build the explorer of a page along the layers from profiles, their clouds and texts, ready for JSON.
 
-Numbers have five significant digits; what is undefined is None. Of large clouds and diagrams a part is shown, and said to be one.
+Numbers have five significant digits; undefined ones are None. Of large clouds and diagrams a part is shown, marked so.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -86,8 +86,8 @@ def layers_explorer(
 ) -> dict[str, Any]:
     """The data of one explorer over several profiles, which may be of different models and data.
 
-    Of each profile: its ``clouds`` by layer, or why there are none; its ``texts``, or why there are none; its label. The colours
-    are those of the palette in the order of the profiles.
+    Of each profile: its ``clouds`` by layer and its ``texts``, or why there are none; its label. Colours follow the
+    palette in the order of the profiles.
     """
     layers = sum(len(p.measurements) for p in profiles)
     points, bars = (
@@ -116,7 +116,7 @@ def layers_explorer(
 
 
 def shows(profiles: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The figures of a profile that the explorer lets be read off: those of which it shows the same of every profile."""
+    """The figures of a profile that the explorer replaces: those that it shows in full for every profile."""
     whole = all(not any(detail["left_out"]) for p in profiles for detail in p["details"])
     shown = {
         "tda_summary": True,
@@ -190,7 +190,7 @@ def along(profile: Profile, values: Along) -> Numbers:
 
 
 def places_of(profile: Profile) -> Numbers:
-    """Relative depth, 0 for the embedding and 1 for the last layer; of steps and of layers of other names, their order."""
+    """Relative depth, 0 for the embedding and 1 for the last layer; order for steps and layers of other names."""
     depths = np.array([relative_depth(layer, depth_of(profile)) for layer in profile.layers])
     if profile.along == "step" or np.isnan(depths).any():
         depths = np.arange(len(depths)) / max(len(depths) - 1, 1)
@@ -200,8 +200,8 @@ def places_of(profile: Profile) -> Numbers:
 def nulls_of(profile: Profile, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The band of the Gaussian null, and the p-values of each layer, for every number that was tested.
 
-    The twin over the median distance has the band of the number itself over the median distance of the layer, not of the draws, so
-    that the test is one and the same in both units. That of prominence is the test for loops, as in the figure against noise.
+    The scaled twin has the band of the metric over the median distance of the layer, not of the draws, so that the test
+    is the same in both units. That of prominence is the test for loops, as in the figure against noise.
     """
     if profile.claims is None or "gaussian" not in profile.claims.tests:
         return {}

@@ -115,7 +115,7 @@ def clusters_note(profile: Profile, measurement: Measurement, views: Views) -> s
     since, until = (phrases.number(x, 3) for x in (found.since, found.until))
     alone = int((found.labels < 0).sum())
     return (
-        f"{found.count} {large}, as many at each distance from {since} to {until} ({style.distance_unit(profile)}): a range of "
-        f"{phrases.number(width, 2)} of the median distance. Gaussian clouds have clusters too, over {GAUSSIAN_RANGE}. "
-        f"{phrases.plural(alone, 'point')} of {n:,} in none."
+        f"{found.count} {large}, as many at each distance from {since} to {until} ({style.distance_unit(profile)}): a "
+        f"range of {phrases.number(width, 2)} of the median distance. Gaussian clouds have clusters too, over "
+        f"{GAUSSIAN_RANGE}. {phrases.plural(alone, 'point')} of {n:,} in none."
     )

@@ -1,4 +1,4 @@
-"""What figures and pages draw of a profile, as arrays: numbers along the layers or the steps, NaN where there is none.
+"""Arrays along the layers or steps of a profile, for figures and pages; NaN where undefined.
 
 Loads no matplotlib, so that pages need none.
 """
@@ -55,7 +55,7 @@ def null_band(profile: Profile, name: str) -> tuple[Along, Along, Along]:
 
 
 def tests_of(profile: Profile, name: str) -> list[NullTest | None]:
-    """The tests of a number along the layers, of a scale-free one those of the number itself; empty where no null was drawn."""
+    """The tests of a metric, or of the metric behind a scaled twin, along the layers; empty without a null."""
     return profile.claims.tests_of(name.removesuffix(SCALED), profile.layers) if profile.claims else []
 
 
@@ -100,7 +100,7 @@ def signal_bars(profile: Profile, measurement: Measurement) -> Bool[np.ndarray, 
 
 
 def longest(bars: Bars, most: int, always: Bool[np.ndarray, " m"] | None = None) -> Int[np.ndarray, " k"]:
-    """The places of the ``most`` longest bars, ascending, and of those that are to be shown ``always``; of equal ones the first."""
+    """Indices of the ``most`` longest bars (of equal ones the first) and of those to show ``always``, ascending."""
     chosen = np.argsort(bars[:, 0] - bars[:, 1], kind="stable")[:most]
     return np.union1d(chosen, np.flatnonzero(always)) if always is not None else np.sort(chosen)
 

@@ -1,6 +1,6 @@
-"""What is said of the bars: the answer, the layers, the peak, the expansion, H1 and H2.
+"""Report the topology of a profile: the answer, the layers, the peak, the expansion, H1 and H2.
 
-A section is one decorated function that gives pieces. A sentence stands on a sound number, or it says that it does not.
+A section is one decorated function that yields pieces. A sentence rests on a reliable number, or says that it does not.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,15 +41,15 @@ UNTESTED = (
 
 @section("answer", title="The answer")
 def answer(profile: Profile, _: Context) -> Iterator[Piece]:
-    """The finding in plain words, then with its numbers: what expands, by how much, and whether it is scale or shape."""
+    """The finding in plain words, then with numbers: what expands, by how much, and whether by scale or shape."""
     yield Paragraph(finding(profile), "answer")
     if single(profile) or not profile.expansions:
         yield Paragraph(one_cloud(profile))
     elif (leading := phrases.leading_expansion(profile)) is not None and leading.growth is not None:
         g = leading.growth
         yield Paragraph(
-            f"From {g.baseline} to its peak at {g.peak}, the H0 total persistence of {profile.model} {changed(g, profile)}: "
-            f"{factorisation(g, profile)}. {which_factor(g, profile, leading.matched)}"
+            f"From {g.baseline} to its peak at {g.peak}, the H0 total persistence of {profile.model} "
+            f"{changed(g, profile)}: {factorisation(g, profile)}. {which_factor(g, profile, leading.matched)}"
         )
         for sentence in null_sentences(profile, g):
             yield Paragraph(sentence)
@@ -70,8 +70,8 @@ def one_cloud(profile: Profile) -> str:
     measured = "" if rescaled(profile.recipe) else f"{number(summary_of(m, H0_TOTAL))} {unit(profile)}, "
     space = f" in {plural(m.facts.dimension, 'dimension')}" if m.facts.dimension else ", given by their distances"
     return (
-        f"{where}{plural(m.facts.points, 'point')} ({m.facts.distinct_points:,} distinct){space}: H0 total persistence is {measured}"
-        f"{number(summary_of(m, H0_SHAPE))} times the median distance.{first_homology(m)}"
+        f"{where}{plural(m.facts.points, 'point')} ({m.facts.distinct_points:,} distinct){space}: H0 total persistence "
+        f"is {measured}{number(summary_of(m, H0_SHAPE))} times the median distance.{first_homology(m)}"
     )
 
 
@@ -102,8 +102,8 @@ def layers(profile: Profile, _: Context) -> Iterator[Piece]:
     yield Paragraph(
         "Totals and the longest bar are divided by the scale of their layer: they are free of any unit."
         if scale_free
-        else f"Totals and the longest bar are in the unit of the distances {unit(profile)}; compare layers by the column "
-        "divided by the scale."
+        else f"Totals and the longest bar are in the unit of the distances {unit(profile)}; compare layers by the "
+        "column divided by the scale."
     )
 
 
@@ -166,8 +166,9 @@ def described(profile: Profile) -> str:
         f", one point a {'token' if profile.recipe.pooling == 'tokens' else 'text'} (pooling: {profile.recipe.pooling})"
     )
     return (
-        f"{profile.model} is a {card.kind} language model with {card.norm_place} blocks: {plural(card.blocks, 'block')} of "
-        f"width {card.width}, {plural(card.parameters, 'parameter')}. It read {source}{pooled if profile.recipe.pooling else ''}."
+        f"{profile.model} is a {card.kind} language model with {card.norm_place} blocks: "
+        f"{plural(card.blocks, 'block')} of width {card.width}, {plural(card.parameters, 'parameter')}. It read "
+        f"{source}{pooled if profile.recipe.pooling else ''}."
     )
 
 
@@ -256,7 +257,10 @@ def spread(sound: Sequence[Measurement], name: str) -> str:
     if most <= (1 + SAME) * least or most == 0:
         return f"stays about the same ({number(least)} at {low.address.layer}, {number(most)} at {high.address.layer})"
     ratio = f", {number(most / least, 3)} times as much" if least > 0 else ""
-    return f"is smallest at {low.address.layer} ({number(least)}) and peaks at {high.address.layer} ({number(most)}{ratio})"
+    return (
+        f"is smallest at {low.address.layer} ({number(least)}) and peaks at {high.address.layer} "
+        f"({number(most)}{ratio})"
+    )
 
 
 def after_norm(profile: Profile) -> str:
@@ -265,7 +269,10 @@ def after_norm(profile: Profile) -> str:
         return ""
     m = profile.at("final")
     doubt = f" (doubtful: {m.facts.doubtful})" if m.facts.doubtful else ""
-    return f"At final, after the last norm, H0 total is {number(summary_of(m, H0_RAW))}{doubt}; it takes no part in peaks and ratios."
+    return (
+        f"At final, after the last norm, H0 total is {number(summary_of(m, H0_RAW))}{doubt}; it takes no part in peaks "
+        "and ratios."
+    )
 
 
 @section("expansion", title="Expansion = scale growth × shape growth")
@@ -313,7 +320,10 @@ def expansion_sentence(profile: Profile, e: Expansion) -> str:
     if e.growth is None:
         return f"{name} as the baseline: undefined ({e.reason})."
     if e.doubt:
-        return f"{name} as the baseline: {factorisation(e.growth, profile)}, doubtful ({e.doubt}), so nothing is concluded from it.{matched(e)}"
+        return (
+            f"{name} as the baseline: {factorisation(e.growth, profile)}, doubtful ({e.doubt}), so nothing is "
+            f"concluded from it.{matched(e)}"
+        )
     return (
         f"{name} as the baseline: to the peak at {e.growth.peak}, {factorisation(e.growth, profile)}. "
         f"{which_factor(e.growth, profile, e.matched)}{largest_shape(profile, e)}{matched(e)}"
@@ -325,14 +335,20 @@ def largest_shape(profile: Profile, e: Expansion) -> str:
     if e.largest_shape is None:
         return ""
     doubtful = ", a doubtful layer" if phrases.doubtful_growth(profile, e.largest_shape) else ""
-    return f" The largest shape growth of all blocks is {number(e.largest_shape.shape)}, at {e.largest_shape.peak}{doubtful}."
+    return (
+        f" The largest shape growth of all blocks is {number(e.largest_shape.shape)}, at "
+        f"{e.largest_shape.peak}{doubtful}."
+    )
 
 
 def matched(e: Expansion) -> str:
     """The version on one text for each distinct baseline point."""
     if e.matched is None:
         return ""
-    return f" On {plural(e.matched.points, 'text')}, one for each distinct point of the baseline, the same in both layers: {factorisation(e.matched)}."
+    return (
+        f" On {plural(e.matched.points, 'text')}, one for each distinct point of the baseline, the same in both "
+        f"layers: {factorisation(e.matched)}."
+    )
 
 
 @section("h1", title="H1: cycles")

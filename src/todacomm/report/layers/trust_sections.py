@@ -1,4 +1,4 @@
-"""What is said of how far the numbers can be trusted: variance, distinct points, doubts, language, notes, terms, origin."""
+"""Report how far the numbers can be trusted: variance, unique points, doubts, language, notes, terms, provenance."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -102,11 +102,11 @@ def landmarks(profile: Profile, _: Context) -> Iterator[Piece]:
     if of is None:
         return
     yield Paragraph(
-        f"{plural(profile.measurements[0].facts.points, 'landmark')} of each cloud, each the point farthest from those chosen "
-        f"before, stand for its {plural(of, 'point')}. No point is farther than the covering radius (in the unit of the scale) "
-        "from a landmark, so no end of a bar is farther than the error beside it from that of the whole cloud, and each bar longer "
-        "than twice the error is a bar of the whole cloud (Chazal, de Silva and Oudot 2014). Shorter bars may be of the landmarks "
-        "alone; totals and counts are those of the landmarks."
+        f"{plural(profile.measurements[0].facts.points, 'landmark')} of each cloud, each the point farthest from those "
+        f"chosen before, stand for its {plural(of, 'point')}. No point is farther than the covering radius (in the "
+        "unit of the scale) from a landmark, so no end of a bar is farther than the error beside it from that of the "
+        "whole cloud, and each bar longer than twice the error is a bar of the whole cloud (Chazal, de Silva and Oudot "
+        "2014). Shorter bars may be of the landmarks alone; totals and counts are those of the landmarks."
     )
     heads = [f"H{k} bars that are certain" for k in range(profile.recipe.maxdim + 1)]
     rows = tuple(
@@ -116,7 +116,7 @@ def landmarks(profile: Profile, _: Context) -> Iterator[Piece]:
 
 
 def certainty(measurement: Measurement) -> tuple[str, ...]:
-    """The covering radius, the error of the ends of bars, and how many bars of each dimension are longer than twice that."""
+    """The covering radius, the error of bar ends, and how many bars of each dimension exceed twice that."""
     found = (measurement.facts.covering_radius, phrases.bar_error(measurement))
     bars = measurement.diagrams.finite
     return (*map(number, found), *(f"{phrases.decided(measurement, k):,} of {len(b):,}" for k, b in enumerate(bars)))
@@ -201,7 +201,7 @@ def a_loop(record: object, _: Context) -> Iterator[Piece]:
 
 @section("terms", title="How to read this", record=object, closing=True)
 def terms(record: object, _: Context) -> Iterator[Piece]:
-    """Each word in one line; a comparison is read as its first profile. Records without a recipe define their own words."""
+    """Define each term in one line; a comparison uses its first profile, records without a recipe their own terms."""
     recipe = getattr(record.profiles[0] if isinstance(record, Comparison) else record, "recipe", None)
     if isinstance(recipe, Recipe):
         yield Terms(terms_of(recipe))

@@ -36,8 +36,8 @@ def profile(
 ) -> Axes:
     """Draw one number along the layers of a model, or along the steps of a training run.
 
-    Hollow markers are flagged layers; ``final`` hangs on a dotted line. Draw several profiles of the same layers into the same
-    axes, each with a ``label``, and call ``ax.legend()``; `comparison` draws models of different depth.
+    Hollow markers are flagged layers; ``final`` hangs on a dotted line. Draw several profiles of the same layers into
+    the same axes, each with a ``label``, and call ``ax.legend()``; `comparison` draws models of different depth.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def profile(
     band : bool, default True
         Draw the confidence intervals, where the profile has them.
     null : bool, default True
-        Draw in grey the mean and two standard deviations of the Gaussian null, with a star above each layer that differs from it
-        (p ≤ 0.05, adjusted over the layers).
+        Draw in grey the mean and two standard deviations of the Gaussian null, with a star above each layer that
+        differs from it (p ≤ 0.05, adjusted over the layers).
     label, colour : str, optional
         Of the line.
 
@@ -93,8 +93,8 @@ def profile(
 def expansion(profile: Profile, ax: Axes | None = None) -> Axes:
     """Draw how much larger H0 total persistence is than at the baseline, with its two exact factors, on a log axis.
 
-    The H0 ratio is the scale ratio times the shape ratio. The baseline is the first reliable layer or checkpoint and stands
-    on the axis; a dashed line marks the peak of H0 total persistence.
+    The H0 ratio is the scale ratio times the shape ratio. The baseline, the first reliable layer or checkpoint, is on
+    the axis; a dashed line marks the peak of H0 total persistence.
 
     Parameters
     ----------
@@ -134,7 +134,8 @@ def comparison(
 ) -> Axes:
     """Draw one number of several models over relative depth, or of several training runs over their steps.
 
-    Relative depth is 0 at the embedding and 1 at the last block. A colour is a model; a line style is a dataset or pooling.
+    Relative depth is 0 at the embedding and 1 at the last block. Colours are models; line styles are datasets or
+    poolings.
 
     Parameters
     ----------

@@ -40,8 +40,8 @@ def diagram(
     limit : float, optional
         Where both axes end, in median distances; give several panels the same.
     ring : bool, default True
-        Ring the loops: bars of H1 with a family-wise p-value of at most 0.05, against their layer and against the group of points
-        that they lie in.
+        Ring the loops: bars of H1 with a family-wise p-value of at most 0.05, against their layer and against the group
+        of points that they lie in.
 
     Returns
     -------
@@ -82,8 +82,8 @@ def barcode(
 ) -> Axes:
     """Draw the longest bars of one dimension from birth to death, in units of the median distance.
 
-    The first born stands at the bottom; classes that never die end in an arrow. Where the profile has its Gaussian null, loops
-    are drawn whatever their length, and all other bars of H1 are pale.
+    The first born is at the bottom; classes that never die end in an arrow. Where the profile has its Gaussian null,
+    loops are drawn whatever their length, and all other bars of H1 are pale.
 
     Parameters
     ----------
@@ -193,7 +193,8 @@ def _one(given: Profile | Measurement, at: At) -> Measurement:
         raise InvalidInput(f"at={at!r} says which measurement of a profile is meant; one measurement needs none")
     if chosen.facts.undefined:
         raise InvalidInput(
-            f"{chosen.address}: {chosen.facts.undefined}, so that there is no median distance to draw its bars in units of"
+            f"{chosen.address}: {chosen.facts.undefined}, so that there is no median distance to draw its bars in "
+            "units of"
         )
     return chosen
 

@@ -23,10 +23,10 @@ def clock(
 ) -> Axes:
     """Draw the rows of an embedding on the plane of one frequency of a cyclic group.
 
-    Row a is residue a. Colour is its hour, k·a mod c, and a thin line joins the residues in the order of the hours: a circle where
-    they stand in order, a tangle where they do not. Below the axes stand the share of the variance in this plane, and the order
-    |mean exp i(angle − hour)|, which is 1 for perfect hours. A plane is chosen for its frequency, so rows at random have some
-    order too.
+    Row a is residue a. Colour is its hour, k·a mod c, and a thin line joins the residues in the order of the hours: a
+    circle where they are in order, a tangle where they are not. Below the axes are the fraction of the variance in this
+    plane, and the order |mean exp i(angle − hour)|, which is 1 for perfect hours. A plane is chosen for its frequency,
+    so random rows have some order too.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from todacomm.report.layers import all_figures
 def save(drawn: Figure | Axes, path: str | Path) -> Path:
     """Write a figure to a .png, .pdf or .svg file; the same figure gives the same bytes.
 
-    Neither the date nor a version is written. Text in a PDF stays text, in TrueType fonts; letters of an SVG are outlines.
+    Neither date nor version is written. Text in a PDF stays text, in TrueType fonts; letters of an SVG are outlines.
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ def marks(profile: Profile, most: int) -> str:
 
 
 def layer_table(profile: Profile) -> Table:
-    """One row a layer: how large the cloud is, what of H0 and H1 is free of that, with intervals, and whether a loop stands out."""
+    """One row a layer: the scale of the cloud, scale-free H0 and H1 with intervals, and whether there is a loop."""
     table = framed()
     columns = {head: key for head, key in LAYER_RECORD.items() if key in profile.names}
     loops = any(the_test(m, profile, LOOP) for m in profile.measurements)
@@ -156,7 +156,7 @@ def language_line(profile: Profile) -> str:
 
 
 def overview_of_comparison(comparison: Comparison, verdicts: Iterable[str]) -> Iterator[RenderableType]:
-    """The answer, a row a model, what to bear in mind, and a verdict on each pair; of the comparison its rows are enough."""
+    """The answer, a row a model, warnings, and a verdict on each pair; only the rows of the comparison are needed."""
     yield heading(" · ".join(dict.fromkeys(row.model for row in comparison.rows)))
     yield from told(answer_of_comparison(comparison, {}))
     yield comparison_table(comparison)
@@ -200,7 +200,7 @@ def overview_of_training(findings: Findings, width: int) -> Iterator[RenderableT
 
 
 def training_table(exhibit: Exhibit, *, most: int) -> Table:
-    """A row a run: its test accuracy and the followed number along the steps, when it generalised, how far the number rose."""
+    """A row a run: test accuracy and followed number along the steps, when it generalised, how far the number rose."""
     table = framed(exhibit.cell)
     table.add_column("run", overflow="fold", max_width=24)
     for head in ("accuracy", named(exhibit.followed).split(" of ")[0] or "followed"):

@@ -12,9 +12,9 @@ LOG_FROM = 30  # times; from here on heights are logarithms, or all but the larg
 
 
 def sparkline(values: Iterable[Number], *, most: int = 40, limits: tuple[float, float] | None = None) -> str:
-    """A mark for each value from the least to the largest, a dot where it is undefined; the median of neighbours beyond ``most``.
+    """A mark for each value, a dot where undefined; medians of neighbours beyond ``most`` values.
 
-    Heights are linear between ``limits``, by default the least and the largest value. What lies beyond is drawn at the end.
+    Heights are linear between ``limits``, by default the least and the largest value; values beyond are clipped.
 
     >>> sparkline([0, 1, 2, 3, 4, 5, 6, 7, None])
     '▁▂▃▄▅▆▇█·'
@@ -43,7 +43,7 @@ def thinned(values: Sequence[float], most: int) -> Float[np.ndarray, " w"]:
 
 
 def heights(values: Iterable[Number]) -> tuple[list[Number], bool]:
-    """The values as they are drawn, and whether these are logarithms: where all are above 0 and span more than LOG_FROM times."""
+    """The values to draw, and whether they are logarithms: where all exceed 0 and span more than a factor LOG_FROM."""
     given = list(values)
     known = [value for value in given if value is not None and np.isfinite(value)]
     if not known or min(known) <= 0 or max(known) < LOG_FROM * min(known):

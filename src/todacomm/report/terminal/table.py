@@ -33,9 +33,7 @@ def framed(title: str = "") -> Table:
 
 
 def summary_table(profile: Profile) -> Table:
-    """One row a layer: distinct points, variance kept, scale, the covering radius of landmarks, H0 and H1, and the mark of a
-    doubtful layer.
-    """
+    """One row a layer: unique points, variance kept, scale, covering radius of landmarks, H0, H1, and its flag."""
     pooled = f" · pooling {profile.recipe.pooling}" if profile.recipe.pooling else ""
     title = f"{cut(profile.model, 56)} · {cut(profile.data, 30)}{pooled}"
     table = framed(title.replace(r"\$", "$"))

@@ -20,15 +20,16 @@ MOST_OTHER_CELLS = 12  # whose curves are drawn beside those of the cell that is
 ANIMATION = (
     "The embedding as it turns into circles",
     (
-        "The rows of the embedding on the planes of the final strongest frequencies, step by step, each plane in units of its root mean square "
-        "radius; coloured and joined as on the clock. Below, accuracy and H1 max with a mark that moves. The planes are chosen for their frequencies at each step, "
-        "so that some order is there from the start. More frames are given to the steps up to generalisation; the last one is held."
+        "The rows of the embedding on the planes of the final strongest frequencies, step by step, each plane in units "
+        "of its root mean square radius; coloured and joined as on the clock. Below, accuracy and H1 max with a mark "
+        "that moves. The planes are chosen for their frequencies at each step, so that some order is there from the "
+        "start. More frames are given to the steps up to generalisation; the last one is held."
     ),
 )
 
 
 def write_grok_figures(findings: Findings, directory: Path, attempt: Attempt = strictly) -> list[Path]:
-    """All figures of the shown cell, those of a sweep, and the training curves of its other cells; ``attempt`` may do without any."""
+    """All figures of the shown cell, those of a sweep, and the curves of its other cells; ``attempt`` may skip any."""
     shown = findings.shown
     animated = attempt("figure embedding", lambda: write_animation(shown, directory / "embedding.gif"))
     others = [exhibit for exhibit in findings.exhibits if exhibit is not shown][:MOST_OTHER_CELLS]

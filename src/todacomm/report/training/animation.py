@@ -1,4 +1,4 @@
-"""The embedding as it turns into circles: a GIF of the planes of the final frequencies beside the curves, with a moving mark."""
+"""Animate the embedding as it turns into circles: a GIF of the planes of the final frequencies beside the curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ SIDE = 1.9  # of a plane, in root mean square radii
 
 
 def write_animation(exhibit: Exhibit, path: Path) -> Path | None:
-    """Write the GIF of the chosen run; None where it has no circles to show or a single checkpoint. Raises CannotWrite."""
+    """Write the GIF of the chosen run; None without circles or with a single checkpoint. Raises CannotWrite."""
     run = exhibit.chosen
     characters = characters_of(run.directory)[0] if run else None
     chosen = frequencies(run.directory).get(run.last_step, ())[:OF_FREQUENCIES] if run else ()
@@ -52,7 +52,7 @@ def write_animation(exhibit: Exhibit, path: Path) -> Path | None:
 
 
 def frame_steps(run: Trained) -> list[int]:
-    """At most `FRAMES` checkpoints: three quarters of them up to a quarter beyond generalising, where the circles form."""
+    """At most `FRAMES` checkpoints: three quarters of them up to 1.25 × generalising, where the circles form."""
     if run.course is None:
         return []
     steps = np.asarray(run.course.steps)

@@ -1,4 +1,4 @@
-"""The figures of circles: the clock of each dominant frequency, and Lissajous figures of pairs of frequencies and of neurons."""
+"""Figures of circles: the clock of each dominant frequency, Lissajous figures of frequencies and of neurons."""
 
 import math
 from collections.abc import Mapping
@@ -36,8 +36,8 @@ AROUND = LinearSegmentedColormap.from_list(
 class Clock:
     """The rows of the embedding on the plane of one frequency: ``points`` (order, 2) in the order of the group.
 
-    ``share`` is that of the variance, ``order`` how well the residues stand at their hours, `in_order`; ``loop`` the longest bar of H1
-    of the plane, None where it is not known.
+    ``share`` is the fraction of the variance, ``order`` how well the residues fit their hours (`in_order`), ``loop``
+    the longest H1 bar of the plane, None where unknown.
     """
 
     frequency: int
@@ -48,10 +48,10 @@ class Clock:
 
 
 def in_order(points: Float[np.ndarray, "order 2"], frequency: int) -> float:
-    """How well places stand in order around the circle of a frequency: |mean exp i(θ − 2πk·place / order)|, 1 for perfect hours.
+    """How well places are ordered around the circle of a frequency: |mean exp i(θ − 2πk·place / order)|, at most 1.
 
-    Near 0 for residues at random angles, whatever the radius. A `plane` is chosen among the directions of the embedding for its frequency, and
-    rows at random have more than that on theirs: `order_by_chance`.
+    Near 0 for residues at random angles, whatever the radius. A `plane` is chosen for its frequency, so random rows
+    have more on theirs: `order_by_chance`.
     """
     hours = 2 * np.pi * frequency * np.arange(len(points)) / len(points)
     angles = np.arctan2(points[:, 1], points[:, 0])
@@ -60,7 +60,7 @@ def in_order(points: Float[np.ndarray, "order 2"], frequency: int) -> float:
 
 @cache
 def order_by_chance(order: int, width: int) -> float:
-    """The mean `in_order` of 20 embeddings (order, width) of independent normal numbers, each on its plane of frequency 1."""
+    """The mean `in_order` of 20 Gaussian embeddings (order, width), each on its plane of frequency 1."""
     rng = np.random.default_rng(0)
     group = additive_characters(order)
     drawn = (plane(rng.standard_normal((order, width)), group, 1) for _ in range(20))
@@ -95,8 +95,9 @@ def clocks_at(run: Trained, step: int, chosen: tuple[int, ...], characters: Char
 
 
 def final_clocks(run: Trained) -> tuple[list[Clock], Characters, float] | None:
-    """The clocks of the dominant frequencies of the last checkpoint, with the loop of each, their characters, and the order that rows at
-    random would have; None without characters.
+    """The clocks of the dominant frequencies at the last checkpoint, with loops, characters, and random order.
+
+    None without characters.
     """
     characters, _ = characters_of(run.directory)
     chosen = frequencies(run.directory).get(run.last_step, ())[:MOST_CLOCKS]
@@ -116,12 +117,13 @@ def final_clocks(run: Trained) -> tuple[list[Clock], Characters, float] | None:
 @grok_figure(
     "clock",
     title="The clock: residues around the circle of each dominant frequency",
-    caption="The embedding of the last checkpoint on the plane of each of its strongest frequencies k, in units of the root mean square radius. "
-    "Colour is the hour, k·a mod p: where the colours run once around, the residues stand in order. The thin line goes from "
-    "each residue to the next on an ideal circle, a + k⁻¹; it is a circle where they are in order and a "
-    "tangle where not. Some residues are named, on a ring in the direction of their point. Order is |mean exp i(angle − hour)|: 1 for perfect hours. Each plane is chosen for its "
-    "frequency, so that even rows drawn at random stand in some order on it: the first line says how much. For "
-    "multiplication and division a stands for the discrete logarithm of the residue.",
+    caption="The embedding of the last checkpoint on the plane of each of its strongest frequencies k, in units of the "
+    "root mean square radius. Colour is the hour, k·a mod p: where the colours run once around, the residues stand in "
+    "order. The thin line goes from each residue to the next on an ideal circle, a + k⁻¹; it is a circle where they "
+    "are in order and a tangle where not. Some residues are named, on a ring in the direction of their point. Order is "
+    "|mean exp i(angle − hour)|: 1 for perfect hours. Each plane is chosen for its frequency, so that even rows drawn "
+    "at random stand in some order on it: the first line says how much. For multiplication and division a stands for "
+    "the discrete logarithm of the residue.",
 )
 def clock(exhibit: Exhibit) -> Figure | None:
     """One panel for each dominant frequency."""
@@ -169,7 +171,7 @@ def draw_clock(axes: Axes, one: Clock, characters: Characters, *, labels: int = 
 
 
 def apart(points: Float[np.ndarray, "order 2"], places: Int[np.ndarray, " k"]) -> list[int]:
-    """Those of the places whose directions from the middle are so far from each other that names on a ring do not touch."""
+    """The places whose directions from the centre are far enough apart for names on a ring."""
     kept: list[int] = []
     angles = np.arctan2(points[:, 1], points[:, 0])
     for place in places:
@@ -249,10 +251,10 @@ def ordinal(number: int) -> str:
 @grok_figure(
     "lissajous",
     title="Lissajous figures of pairs of frequencies",
-    caption="The cosine components of the embedding at two of its strongest frequencies against each other (root mean square radius "
-    "1), above, and the same of ideal waves, below. The residues are joined in the stride at which both turn slowest (17 and 34 in "
-    "strides of 20 are 1 and 2 turns, mod 113), which is the Lissajous figure of that ratio; colour is the turn. Where the network "
-    "has no such circles the line is a tangle.",
+    caption="The cosine components of the embedding at two of its strongest frequencies against each other (root mean "
+    "square radius 1), above, and the same of ideal waves, below. The residues are joined in the stride at which both "
+    "turn slowest (17 and 34 in strides of 20 are 1 and 2 turns, mod 113), which is the Lissajous figure of that "
+    "ratio; colour is the turn. Where the network has no such circles the line is a tangle.",
 )
 def lissajous(exhibit: Exhibit) -> Figure | None:
     """Pairs of the strongest frequencies, as they are and as they would be."""
@@ -282,8 +284,10 @@ def lissajous(exhibit: Exhibit) -> Figure | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neuron:
-    """A neuron of the first feed-forward layer as a function of a: ``wave`` (order,) in the order of the group, centred, over its
-    root mean square, its strongest frequency, the share of its variance there, and its phase in radians.
+    """A neuron of the first feed-forward layer as a function of a.
+
+    ``wave`` (order,) is in the order of the group, centred, over its root mean square; then its strongest frequency,
+    the fraction of its variance there, and its phase in radians.
     """
 
     number: int
@@ -294,7 +298,7 @@ class Neuron:
 
 
 def first_layer(weights: Mapping[str, np.ndarray]) -> Float[np.ndarray, "c h"] | None:
-    """What the first feed-forward layer gives for each row of the embedding alone, as the first input; None without one.
+    """The first feed-forward layer applied to each row of the embedding as the first input; None without such a layer.
 
     Biases, norms and attention are left out: they do not depend on the residue, or mix it with the other input.
     """
@@ -350,10 +354,11 @@ def _a_quarter_from(one: Neuron, others: list[Neuron]) -> Neuron:
 @grok_figure(
     "lissajous_neurons",
     title="Lissajous figures of pairs of neurons",
-    caption="What two neurons of the first feed-forward layer are given by the embedding of the first input alone (before bias, norm, attention "
-    "and activation), as a function of the residue, against each other. Chosen are the neurons with the most of their variance in one "
-    "frequency: above, two of one frequency about a quarter turn apart, which draw an ellipse; below, two of different frequencies. Residues are joined in the stride "
-    "at which both turn slowest; colour is the turn.",
+    caption="What two neurons of the first feed-forward layer are given by the embedding of the first input alone "
+    "(before bias, norm, attention and activation), as a function of the residue, against each other. Chosen are the "
+    "neurons with the most of their variance in one frequency: above, two of one frequency about a quarter turn apart, "
+    "which draw an ellipse; below, two of different frequencies. Residues are joined in the stride at which both turn "
+    "slowest; colour is the turn.",
 )
 def lissajous_neurons(exhibit: Exhibit) -> Figure | None:
     """Pairs of the purest neurons of the last step."""

@@ -99,9 +99,9 @@ def dimension_lines(exhibit: Exhibit) -> list[Lines]:
 @grok_chart(
     "training_curves",
     title="Training curves, and topology below them",
-    caption="All panels share the steps. One colour is one seed in every figure, thin grey lines are the controls, dotted and dashed "
-    "vertical lines are where the runs of that colour memorised and generalised. H0 and H1 are of the rows centred "
-    "and put on the unit sphere "
+    caption="All panels share the steps. One colour is one seed in every figure, thin grey lines are the controls, "
+    "dotted and dashed vertical lines are where the runs of that colour memorised and generalised. H0 and H1 are of "
+    "the rows centred and put on the unit sphere "
     "(lengths are chords there, 0 to 2). Behind H1 max, dark: the controls, each over its own plateau, least to "
     "most; pale: the null band, where the ratio of one "
     "more control would fall at the end; * both times the median plateau of the runs. A rise out of them is what "

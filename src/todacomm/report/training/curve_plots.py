@@ -27,9 +27,10 @@ MOST_SPECTRA = 3
 @grok_figure(
     "persistence_moments",
     title="Persistence diagrams at four moments",
-    caption="Each dot is one bar of the followed cloud, centred and on the unit sphere: born at the distance (chord) on the horizontal axis, dead at "
-    "the one on the vertical axis; far above the diagonal means long-lived. Below, the bars of H1 alone, by their lifetime, the longest ringed. "
-    "One run is shown: the first that grokked, else the first.",
+    caption="Each dot is one bar of the followed cloud, centred and on the unit sphere: born at the distance (chord) "
+    "on the horizontal axis, dead at the one on the vertical axis; far above the diagonal means long-lived. Below, the "
+    "bars of H1 alone, by their lifetime, the longest ringed. One run is shown: the first that grokked, else the "
+    "first.",
 )
 def persistence_moments(exhibit: Exhibit) -> Figure | None:
     """The diagrams of one run at its start, on its plateau, when it generalised, at its end."""
@@ -79,9 +80,10 @@ def draw_loops(axes: Axes, measurement: Measurement) -> None:
 @grok_figure(
     "spectrum_over_time",
     title="The Fourier spectrum of the embedding over time",
-    caption="The share of the variance of the embedding at each frequency (bright: much, on a logarithmic scale), step by step. Marks "
-    "on the right are the strongest frequencies of the last checkpoint. A network that learns by few frequencies turns an even field "
-    "into few bright lines. For multiplication and division the frequencies are those of the discrete logarithm.",
+    caption="The share of the variance of the embedding at each frequency (bright: much, on a logarithmic scale), step "
+    "by step. Marks on the right are the strongest frequencies of the last checkpoint. A network that learns by few "
+    "frequencies turns an even field into few bright lines. For multiplication and division the frequencies are those "
+    "of the discrete logarithm.",
 )
 def spectrum_over_time(exhibit: Exhibit) -> Figure | None:
     """Frequency by step, coloured by share, of the first runs."""
@@ -137,7 +139,7 @@ def edges(steps: Iterable[int]) -> np.ndarray:
 
 
 def _mark_final(axes: Axes, run: Trained, count: int) -> None:
-    """The strongest frequencies of the last checkpoint, beside the axes, their labels set apart where they would touch."""
+    """The strongest frequencies of the last checkpoint beside the axes, with labels kept apart."""
     final = sorted(frequencies(run.directory).get(run.last_step, ()))
     apart, last = count / 11, -np.inf
     for k in final:

@@ -1,4 +1,4 @@
-"""One run, checkpoint by checkpoint, as the page moves through it: bars, planes of the final frequencies, spectrum, pairs of waves."""
+"""One run, checkpoint by checkpoint, for the page: bars, planes of the final frequencies, spectrum, pairs of waves."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -34,8 +34,8 @@ MOST_BARS = 600  # of a frame, the longest
 def frames_of(exhibit: Exhibit) -> dict[str, Any] | None:
     """The frames of the run that is shown, with the moments to jump to; None where no run left all of its checkpoints.
 
-    ``bars`` are those of H1 of the followed cloud, the longest first, ``zero`` the deaths of its H0; ``planes`` are those of the strongest
-    frequencies of the last checkpoint, `Clock`, and empty with the reason in ``why_not``.
+    ``bars`` are those of H1 of the followed cloud, longest first, ``zero`` the deaths of its H0; ``planes`` (`Clock`)
+    are those of the strongest frequencies at the last checkpoint, or empty for the reason ``why_not``.
     """
     run = exhibit.chosen
     if run is None or run.course is None or not run.whole:
@@ -74,7 +74,7 @@ def kept_steps(run: Trained, most: int) -> list[int]:
 
 
 def thinned(steps: Sequence[int], most: int, always: Sequence[int] = ()) -> list[int]:
-    """At most ``most`` of the steps, spread evenly over their places, the first and the last among them; and those asked for.
+    """At most ``most`` evenly spaced steps with both ends, and those requested.
 
     >>> thinned(range(0, 100, 10), 4, always=[40])
     [0, 30, 40, 60, 90]
@@ -118,7 +118,7 @@ def spectrum_of(run: Trained, steps: Sequence[int]) -> list[Any] | None:
 
 
 def circles_of(run: Trained, steps: Sequence[int], chosen: tuple[int, ...], characters: Characters) -> dict[str, Any]:
-    """The planes of these frequencies at each step, what they are coloured, joined and named by, and pairs of their cosines."""
+    """The planes of these frequencies at each step, with colours, lines and names, and pairs of their cosines."""
     seen = [clocks_at(run, step, chosen, characters) for step in steps]
     if not all(seen):
         return {"why_not": "the network has no embedding that could be laid on circles"}
@@ -163,6 +163,6 @@ def loops_along(run: Trained, frequency: int, steps: Sequence[int]) -> list[floa
 
 
 def pair_record(order: int, one: tuple[int, int], other: tuple[int, int]) -> dict[str, Any]:
-    """Two planes by their places among all, and the stride in which both turn slowest, with how often they then turn."""
+    """Two planes by index, the stride at which both turn slowest, and how often they then turn."""
     stride, first, second = slowest(order, one[1], other[1])
     return {"planes": [one[0], other[0]], "stride": stride, "turns": [first, second]}

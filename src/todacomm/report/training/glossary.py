@@ -56,25 +56,50 @@ def definitions(findings: Findings, _: Context) -> Iterator[Piece]:
     """Each word of the tables in one line."""
     yield Terms(
         (
-            ("Memorised", f"the first of three consecutive evaluations on the whole training set with an accuracy of {share(MEMORISED, 0)} or more."),
-            ("Generalised", f"the first of three consecutive evaluations with a test accuracy of {share(GENERALISED, 0)} or more."),
-            ("Grokked", f"it generalised at {DELAY:g} times the step of memorising, or later, and gave fewer than {share(LOW, 0)} of the test answers when it memorised."),
+            (
+                "Memorised",
+                ("the first of three consecutive evaluations on the whole training set with an accuracy of "
+                f"{share(MEMORISED, 0)} or more."),
+            ),
+            (
+                "Generalised",
+                ("the first of three consecutive evaluations with a test accuracy of "
+                f"{share(GENERALISED, 0)} or more."),
+            ),
+            (
+                "Grokked",
+                (f"it generalised at {DELAY:g} times the step of memorising, or later, and gave fewer than "
+                f"{share(LOW, 0)} of the test answers when it memorised."),
+            ),
             (
                 "Plateau",
-                f"the median over the checkpoints from memorised to {PLATEAU_END:g} × generalised; of a run that does not generalise, over the first half after memorisation.",
+                (f"the median over the checkpoints from memorised to {PLATEAU_END:g} × generalised; of a run that does "
+                "not generalise, over the first half after memorisation."),
             ),
             ("After", f"the median over the last {LAST} checkpoints."),
             (
                 "Null band",
-                (f"where the ratio after / plateau of one more control would fall ({share(LEVEL, 0)}: Student's prediction interval of the logarithms of the ratios of "
-                "the controls that memorised only)."),
+                (f"where the ratio after / plateau of one more control would fall ({share(LEVEL, 0)}: Student's "
+                "prediction interval of the logarithms of the ratios of the controls that memorised only)."),
             ),
             *((verdict.capitalize(), f"{rule}.") for verdict, rule in RULES.items()),
-            ("Controls", "the same training with the answers permuted among the training pairs, or without weight decay: they can memorise, and nothing more."),
+            (
+                "Controls",
+                ("the same training with the answers permuted among the training pairs, or without weight decay: they "
+                "can memorise, and nothing more."),
+            ),
             ("Bar", GLOSSARY["Bar"]),
             ("H0, H1", "bars of clusters, and of loops; total: the sum of their lifetimes, max: the longest."),
-            ("H1 max", f"the longest bar of H1 of the cloud {findings.shown.layer.replace('_', ' ')}: rows centred, each then put on the unit sphere; lengths are chords."),
-            ("Onset", "where a level and a straight rise that join fit the course best, up to nine tenths of the way to its highest."),
+            (
+                "H1 max",
+                (f"the longest bar of H1 of the cloud {findings.shown.layer.replace('_', ' ')}: rows centred, each "
+                "then put on the unit sphere; lengths are chords."),
+            ),
+            (
+                "Onset",
+                ("where a level and a straight rise that join fit the course best, up to nine tenths of the way to its "
+                "highest."),
+            ),
             ("Lag", f"{LAG}."),
         )
     )  # fmt: skip
@@ -87,18 +112,27 @@ def limits(findings: Findings, _: Context) -> Iterator[Piece]:
     yield Bullets(
         (
             (
-                "Topology is not shown to predict grokking, or to see anything that the Fourier share of the embedding and the norm of the weights do not show as "
-                "well: they stand in the same tables, and are cheaper to have."
+                "Topology is not shown to predict grokking, or to see anything that the Fourier share of the embedding "
+                "and the norm of the weights do not show as well: they stand in the same tables, and are cheaper to "
+                "have."
             ),
-            "A loop is no necessity: networks can grok by many frequencies at once without a rise of H1 max (the verdict 'grokked without a loop').",
             (
-                "An embedding of several circles has several loops of like size on the unit sphere, each shorter than that of one circle alone: H1 max depends on which "
-                "frequencies a network has, not on how well it generalises."
+                "A loop is no necessity: networks can grok by many frequencies at once without a rise of H1 max (the "
+                "verdict 'grokked without a loop')."
             ),
-            f"The null band rests on {plural(found.band.controls, 'control')}: with so few it is wide, and what lies inside it may still be a rise."
+            (
+                "An embedding of several circles has several loops of like size on the unit sphere, each shorter than "
+                "that of one circle alone: H1 max depends on which frequencies a network has, not on how well it "
+                "generalises."
+            ),
+            f"The null band rests on {plural(found.band.controls, 'control')}: with so few it is wide, and what lies "
+            "inside it may still be a rise."
             if found
             else "Without a null band nobody knows what a rise means.",
-            "One recipe is no other: optimiser, decay and network decide whether the loop is seen (compare with --sweep).",
+            (
+                "One recipe is no other: optimiser, decay and network decide whether the loop is seen (compare with "
+                "--sweep)."
+            ),
         )
     )
 

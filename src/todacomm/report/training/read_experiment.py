@@ -1,4 +1,4 @@
-"""The directory of an experiment of training, as the report sees it: runs beside their controls, in the cells of a sweep."""
+"""Read the directory of a training experiment for its report: runs beside controls, in the cells of a sweep."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -35,8 +35,8 @@ LEFT_NOTHING, UNREADABLE = "it left no checkpoint", "its records cannot be read"
 class Trained:
     """One run or control: what it is, its numbers along the steps, and what was told of it.
 
-    ``course`` is None where it left no checkpoint, ``told`` also where the followed number was never defined. ``seconds`` is None
-    where it did not come to its end; ``whole`` says that the diagrams and embeddings of every checkpoint are there.
+    ``course`` is None without a checkpoint, ``told`` also where the followed number was never defined. ``seconds`` is
+    None for an unfinished run; ``whole``: the diagrams and embeddings of every checkpoint are there.
     """
 
     name: str
@@ -151,7 +151,7 @@ class Findings:
 
     @cached_property
     def shown(self) -> Exhibit:
-        """The cell whose figures are drawn in full: the first with a signature, else the first that grokked, else the first."""
+        """The cell that is drawn in full: the first with a signature, else the first that grokked, else the first."""
         present = [e for e in self.exhibits if e.signature and "signature present" in e.signature.verdict]
         grokked = [e for e in self.exhibits if any(run.told and run.told.milestones.grokked for run in e.runs)]
         return next(iter([*present, *grokked, *self.exhibits]))
@@ -270,8 +270,9 @@ def null_range(exhibit: Exhibit) -> tuple[list[int], Float[np.ndarray, " T"], Fl
 
 
 def one_more(exhibit: Exhibit) -> tuple[float, float] | None:
-    """Where the followed number of one more control would fall after the median plateau of the runs; None without a null band
-    or plateaus.
+    """The range of the followed number in one more control after the median plateau of the runs.
+
+    None without a null band or plateaus.
     """
     plateaus = [run.told.rise.plateau for run in exhibit.shown if run.told and run.told.rise]
     if exhibit.signature is None or not plateaus:
@@ -281,7 +282,7 @@ def one_more(exhibit: Exhibit) -> tuple[float, float] | None:
 
 
 def moments(run: Trained) -> list[tuple[int, str]]:
-    """Four steps of a run and what they are: start, middle of the plateau, generalised, end; fewer where they coincide."""
+    """Four named steps of a run: start, middle of the plateau, generalised, end; fewer where they coincide."""
     if run.course is None:
         return []
     steps, told = run.course.steps, run.told

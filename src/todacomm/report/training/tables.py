@@ -1,4 +1,4 @@
-"""What the numbers of an experiment of training say: the verdict, runs beside controls, cells of a sweep, correlations."""
+"""Report the numbers of a training experiment: verdict, runs beside controls, cells of a sweep, correlations."""
 
 from collections.abc import Iterator, Sequence
 
@@ -109,7 +109,7 @@ def sweep_charts(findings: Findings, context: Context) -> Iterator[Chart]:
 
 @section("grok-runs", title="Runs and controls", record=Findings)
 def runs(findings: Findings, _: Context) -> Iterator[Piece]:
-    """Every run in a row: when it learned, and how far the followed number and the cheaper ones rose; then when that began."""
+    """A row a run: when it learned, how far the followed number and cheaper ones rose, and when that began."""
     cell = ("Cell",) if findings.swept else ()
     shown = [(exhibit, run) for exhibit in findings.exhibits for run in (*exhibit.runs, *exhibit.controls)]
     head = (
@@ -128,16 +128,17 @@ def runs(findings: Findings, _: Context) -> Iterator[Piece]:
     rows = tuple((*first_cell(findings, e), *run_row(run, e.signature)) for e, run in shown)
     yield Table((*cell, *head, *cheaper), rows, words=2 + len(cell))
     yield Paragraph(
-        f"Test accuracy at the end is that of the last checkpoint. Plateau, after and ratio are of {named(findings.shown.followed)}. A dip is a later evaluation with test accuracy below "
-        f"{share(GENERALISED, 0)}, with the lowest accuracy in brackets. A run is judged against the band of all controls, a control against "
-        "that of the others."
+        "Test accuracy at the end is that of the last checkpoint. Plateau, after and ratio are of "
+        f"{named(findings.shown.followed)}. A dip is a later evaluation with test accuracy below "
+        f"{share(GENERALISED, 0)}, with the lowest accuracy in brackets. A run is judged against the band of all "
+        "controls, a control against that of the others."
     )
     moved = tuple((*first_cell(findings, e), *timing_row(run)) for e, run in shown if has_timing(run))
     if moved:
         yield Table((*cell, "Run", *TIMING), moved, words=1 + len(cell))
         yield Paragraph(
-            "Onsets and lags have 95 % intervals, from blocks of residuals; a positive lag is topology that comes after accuracy. Where changes "
-            "of both correlate too little, there is none."
+            "Onsets and lags have 95 % intervals, from blocks of residuals; a positive lag is topology that comes "
+            "after accuracy. Where changes of both correlate too little, there is none."
         )
 
 
@@ -234,9 +235,10 @@ def ranks(findings: Findings, _: Context) -> Iterator[Piece]:
         yield Paragraph(f"Of the cell {exhibit.cell}.")
     yield rank_table(told, [run for run in exhibit.controls if run.told])
     yield Paragraph(
-        "Spearman's ρ over all checkpoints of a run, with 95 % intervals from resampled blocks of checkpoints. The upper rows are "
-        "topology, on the unit sphere and raw; the lower ones are what can be had without it. A correlation along one course says that two numbers change in the same "
-        "stretch of training, not that one of them causes or announces the other."
+        "Spearman's ρ over all checkpoints of a run, with 95 % intervals from resampled blocks of checkpoints. The "
+        "upper rows are topology, on the unit sphere and raw; the lower ones are what can be had without it. A "
+        "correlation along one course says that two numbers change in the same stretch of training, not that one of "
+        "them causes or announces the other."
     )
     if sentence := sign_sentence(exhibit):
         yield Paragraph(sentence)
@@ -292,5 +294,11 @@ def sign_sentence(exhibit: Exhibit) -> str:
     a, b = float(np.median(sphere)), float(np.median(raw))
     numbers = f"H1 max has ρ {a:+.2f} on the unit sphere and {b:+.2f} raw (medians over the runs that grokked)"
     if a * b < 0:
-        return f"The sign turns without the sphere: {numbers}. Raw lengths follow the norm of the rows as well as their shape."
-    return f"{numbers}: here the sign stays without the sphere. Raw lengths follow the norm of the rows, so that it can turn in other recipes."
+        return (
+            f"The sign turns without the sphere: {numbers}. Raw lengths follow the norm of the rows as well as their "
+            "shape."
+        )
+    return (
+        f"{numbers}: here the sign stays without the sphere. Raw lengths follow the norm of the rows, so that it can "
+        "turn in other recipes."
+    )

@@ -37,10 +37,10 @@ def write_grok_report(
     command: str = "",
     attempt: Attempt = strictly,
 ) -> list[Path]:
-    """``visualizations/``, ``reports/report.md`` and ``reports/report.html`` of the runs in a directory; returns all files.
+    """Write figures, ``reports/report.md`` and ``reports/report.html`` of the runs in a directory; return all files.
 
-    ``signatures`` are by cell ("" without a sweep); ``problems`` say why a cell has none; ``attempt`` may do without what
-    cannot be read, which the report then tells. Raises InvalidRecord, CannotWrite.
+    ``signatures`` are by cell ("" without a sweep); ``problems`` say why a cell has none; ``attempt`` may skip what
+    cannot be read, which the report then lists. Raises InvalidRecord, CannotWrite.
     """
     from todacomm.report.training.all_figures import write_grok_figures
     from todacomm.report.training.training_explorer import grok_explorers
@@ -80,7 +80,10 @@ def grok_document(findings: Findings, context: Context) -> Document:
     about = findings.shown.about
     runs, controls = (sum(run.is_run is wanted for run in findings.trained) for wanted in (True, False))
     settings = about.get("settings", {})
-    subtitle = f"{about.get('task', settings.get('task', ''))}, {settings.get('network', '')}, {plural(runs, 'run')}, {plural(controls, 'control')}"
+    subtitle = (
+        f"{about.get('task', settings.get('task', ''))}, {settings.get('network', '')}, {plural(runs, 'run')}, "
+        f"{plural(controls, 'control')}"
+    )
     cells = f", {plural(len(findings.exhibits), 'cell')}" if findings.swept else ""
     return Document(f"Grokking: {findings.verdict}", subtitle + cells, parts_of(findings, context))
 
@@ -91,7 +94,8 @@ def provenance(findings: Findings) -> dict[str, dict[str, str]]:
     told = {
         **{name.replace("_", " "): str(value) for name, value in findings.plan.base.items() if value is not None},
         "digest of the experiment": findings.plan.digest,
-        "seconds of training and measuring": f"{sum(seconds):,.0f} over {plural(len(seconds), 'run')} (wall clock of each, summed)"
+        "seconds of training and measuring": f"{sum(seconds):,.0f} over {plural(len(seconds), 'run')} (wall clock of "
+        "each, summed)"
         if seconds
         else "",
     }

@@ -1,4 +1,4 @@
-"""What the page draws of an experiment of training: courses of runs and controls, the null band, the signature, frames of one run."""
+"""Build the explorer of a training experiment: trajectories, null band, signature, frames of one run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,14 +41,15 @@ class Words:
 
 WORDS = {
     "test_accuracy": Words(
-        "Accuracy", "share of answers", "Of the training pairs and of the test pairs. Grokking is the gap between the two rises."
+        "Accuracy", "share of answers",
+        "Of the training pairs and of the test pairs. Grokking is the gap between the two rises."
     ),
     "test_loss": Words("Loss", "nats", "Cross-entropy, on a logarithmic axis. Small is sure and right."),
     "H1_max_lifetime": Words(
         "H1 max",
         "",
-        "The longest-lived loop of the cloud. A rise out of the pale band is what one more control would not show; the darker band is "
-        "what the controls did, each over its own plateau, times the plateau of the runs.",
+        "The longest-lived loop of the cloud. A rise out of the pale band is what one more control would not show; the "
+        "darker band is what the controls did, each over its own plateau, times the plateau of the runs.",
     ),
     "H1_total_persistence": Words("H1 total", "", "The lifetimes of all loops together, short ones included."),
     "H0_total_persistence": Words(
@@ -57,7 +58,8 @@ WORDS = {
     "fourier_top5_share": Words(
         "Fourier spectrum",
         "share of the variance",
-        "What the five strongest frequencies hold of the embedding, and the Gini index of all shares, 1 where one has everything.",
+        "What the five strongest frequencies hold of the embedding, and the Gini index of all shares, 1 where one has "
+        "everything.",
     ),
     "weight_norm": Words(
         "Norms", "root of the sum of squares", "Weight decay makes them fall."
@@ -65,18 +67,20 @@ WORDS = {
     "restricted_loss": Words(
         "Loss of parts",
         "nats",
-        "With the five strongest frequencies of the logits alone (restricted), and without them (excluded). The first falls and the second rises "
-        "where the network answers by those frequencies.",
+        "With the five strongest frequencies of the logits alone (restricted), and without them (excluded). The first "
+        "falls and the second rises where the network answers by those frequencies.",
     ),
     "local_dimension": Words(
         "Local dimension",
         "TwoNN",
-        "Dimension of small neighbourhoods of the deepest hidden states. Memorising spreads them over many directions; a rule needs few.",
+        "Dimension of small neighbourhoods of the deepest hidden states. Memorising spreads them over many "
+        "directions; a rule needs few.",
     ),
     "embedding_dimension": Words(
         "Dimension of the embedding",
         "TwoNN",
-        "Of the rows as a whole, left out where points are tied. On regular circles neighbours are nearly tied, and it reads too high.",
+        "Of the rows as a whole, left out where points are tied. On regular circles neighbours are nearly tied, and "
+        "it reads too high.",
     ),
 }  # fmt: skip
 
@@ -192,7 +196,7 @@ def median_of(exhibit: Exhibit, keys: Sequence[str], most: int) -> list[dict[str
 
 
 def panels_of(exhibit: Exhibit) -> list[Lines]:
-    """The panels of the training curves and of the dimension, each once; the norm of the embedding beside that of all weights."""
+    """The panels of training curves and dimension, each once; the norm of the embedding beside that of all weights."""
     found = {panel.lines[0].name: panel for panel in (*curve_lines(exhibit), *dimension_lines(exhibit))}
     if "weight_norm" in found:
         both = (Line("weight_norm", label="all weights"), Line("embedding_norm", ":", "embedding", of_controls=False))

@@ -43,7 +43,7 @@ def last_step(exhibit: Exhibit) -> int:
 
 
 def step_axis(exhibit: Exhibit) -> Axis:
-    """The steps, from zero; logarithmic beyond the first checkpoint where memorising is much earlier than generalising."""
+    """The axis of steps; logarithmic beyond the first checkpoint where memorising is much earlier than generalising."""
     last, first = last_step(exhibit), log_from(exhibit)
     if first is None:
         return Axis("training step", limits=(-0.01 * last, 1.01 * last), most=9, whole=True)

@@ -21,15 +21,15 @@ def factorisation(growth: Growth, profile: Profile | None = None) -> str:
 def which_factor(growth: Growth, profile: Profile | None = None, matched: Growth | None = None) -> str:
     """Whether scale or shape makes the expansion: what their intervals leave open, else the sizes of their logarithms.
 
-    Where points of the baseline coincide, ``matched`` is the growth on one text for each of its distinct points. It decides; where the two
-    tell of different factors, neither is claimed.
+    Where the baseline has duplicates, ``matched`` is the growth on one text for each unique point. It decides; where
+    the two name different factors, neither is claimed.
     """
     if not min(growth.scale, growth.shape) > 0:
         return ""
     if matched is not None and directions(matched) != directions(growth):
         return (
-            f"Whether that is scale or shape is left open, for it follows the duplicates of {growth.baseline}: on {plural(matched.points, 'text')}, one "
-            f"for each of its distinct points, it is {factorisation(matched)}."
+            f"Whether that is scale or shape is left open, for it follows the duplicates of {growth.baseline}: on "
+            f"{plural(matched.points, 'text')}, one for each of its distinct points, it is {factorisation(matched)}."
         )
     return (unshown(growth, profile) if profile else "") or by_size(matched or growth)
 
@@ -84,7 +84,7 @@ NULL_PASSES = {
 
 
 def null_sentences(profile: Profile, growth: Growth) -> list[str]:
-    """What of an expansion is there without training, and without the order of the tokens; none where no such null was read."""
+    """How much of an expansion there is without training, or without the order of tokens; none without such nulls."""
     found = profile.claims.null_growths if profile.claims else {}
     return [
         null_sentence(NULL_PASSES.get(null, f"Under the null {null} ({{0}}) the model"), growth, known)
@@ -96,13 +96,19 @@ def null_sentences(profile: Profile, growth: Growth) -> list[str]:
 def null_sentence(begin: str, growth: Growth, passes: Sequence[Grown]) -> str:
     """The range of the expansion over the passes of a null, and what share of the model's own it is."""
     ratio, scale, shape = (spanned(column) for column in zip(*passes, strict=True))
-    told = f"{begin.format(plural(len(passes), 'draw'))} expands {ratio} times from {growth.baseline} (scale growth {scale} × shape growth {shape})"
+    told = (
+        f"{begin.format(plural(len(passes), 'draw'))} expands {ratio} times from {growth.baseline} (scale growth "
+        f"{scale} × shape growth {shape})"
+    )
     middle = sorted(one[0] for one in passes)[len(passes) // 2]
     if min(middle, growth.ratio) <= 1 + SAME:
         return f"{told}."
     if middle >= growth.ratio:
         return f"{told}: no less than this model does."
-    return f"{told}: {share(math.log(middle) / math.log(growth.ratio), 0)} of the expansion, in logarithms, is there already."
+    return (
+        f"{told}: {share(math.log(middle) / math.log(growth.ratio), 0)} of the expansion, in logarithms, is there "
+        "already."
+    )
 
 
 def spanned(values: Sequence[float]) -> str:

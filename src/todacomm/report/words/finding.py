@@ -133,7 +133,7 @@ def loops_found(profile: Profile) -> str:
 
 
 def finding_of_comparison(comparison: Comparison) -> str:
-    """Which model spreads its points out most and which least, and by what they differ: once for each data and pooling."""
+    """Which model spreads its points out most and which least, and how they differ, for each data and pooling."""
     return " ".join(finding_of_group(data, pooling, rows, comparison) for data, pooling, rows in groups(comparison))
 
 
@@ -158,8 +158,9 @@ def finding_of_group(data: str, pooling: str, rows: Sequence[ModelRow], comparis
         return f"{where}, {alone}, so none is ranked above another{told_of_pairs(comparison)}."
     low, high = sound[0], sound[-1]
     return (
-        f"{where}, {high.model} spreads the points out most ({few(high.expansion or 0.0)} times as far at {high.peak_layer} "
-        f"as at {the(high.baseline)}) and {low.model} least ({few(low.expansion or 0.0)} times); {difference(low, high)}."
+        f"{where}, {high.model} spreads the points out most ({few(high.expansion or 0.0)} times as far at "
+        f"{high.peak_layer} as at {the(high.baseline)}) and {low.model} least ({few(low.expansion or 0.0)} times); "
+        f"{difference(low, high)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Every term that reports, tables and figures print, in a sentence; docs/glossary.md and the end of each page are made of it."""
+"""Every term that reports, tables and figures print, in a sentence: the source of docs/glossary.md and of the pages."""
 
 GLOSSARY = {
     "Activation": "the numbers that a layer of a network gives for one text; todacomm treats them as one point.",

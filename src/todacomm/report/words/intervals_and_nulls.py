@@ -44,7 +44,7 @@ def interval_of(m: Measurement, profile: Profile, name: str) -> Interval | None:
 
 
 def growth_interval(profile: Profile, growth: Growth, part: str) -> Interval | None:
-    """The interval of the ``ratio``, ``scale`` or ``shape`` of a growth; None where it was not claimed of these two layers."""
+    """The interval of the ``ratio``, ``scale`` or ``shape`` of a growth; None for other pairs of layers."""
     claims = profile.claims
     known = [e.growth for e in profile.expansions]
     return claims.growths.get(growth.baseline, {}).get(part) if claims and growth in known else None
@@ -85,16 +85,16 @@ def group_sentences(profile: Profile) -> list[str]:
 
 
 OLDER = (
-    "Intervals of the layers respect the articles of the texts (whole articles are drawn); those of growths, and all differences, take texts as "
-    "independent, for an earlier todacomm made this run: run it again."
+    "Intervals of the layers respect the articles of the texts (whole articles are drawn); those of growths, and all "
+    "differences, take texts as independent, for an earlier todacomm made this run: run it again."
 )
 
 
 def respecting(groups: int) -> str:
     """What halves of whole groups are, and of what the intervals are."""
     return (
-        f"Texts of one article are not independent, so halves are of whole articles, here of {groups}: every interval, growth and difference is one "
-        "of fresh articles."
+        f"Texts of one article are not independent, so halves are of whole articles, here of {groups}: every interval, "
+        "growth and difference is one of fresh articles."
     )
 
 

@@ -14,7 +14,10 @@ from todacomm.report.words.phrases import layer_list, padded, plural
 from todacomm.statistics.loop_test import LOOP
 
 MOST_TOLD = 3
-RULE = "larger, in death / birth and beside the other bars, than in Gaussian clouds with the covariance of its layer, and than in Gaussian and evenly filled ones of its own group of points"
+RULE = (
+    "larger, in death / birth and beside the other bars, than in Gaussian clouds with the covariance of its layer, and "
+    "than in Gaussian and evenly filled ones of its own group of points"
+)
 NO_EVIDENCE = "That is no evidence that there is none."
 
 
@@ -76,8 +79,8 @@ def in_groups(profile: Profile, layers: Sequence[str]) -> str:
     sizes = sorted({len(bar.group) for layer in layers for bar in standing_out(profile, profile.at(layer))})
     told = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     return (
-        f"At {layer_list(list(layers))} bars of H1 stand out of the layer, but not out of the group of {told} of {phrases.counted(profile)} that they lie in: "
-        "a tight or evenly filled group has such bars without a loop."
+        f"At {layer_list(list(layers))} bars of H1 stand out of the layer, but not out of the group of {told} of "
+        f"{phrases.counted(profile)} that they lie in: a tight or evenly filled group has such bars without a loop."
     )
 
 

@@ -1,4 +1,4 @@
-"""A Pair in one paragraph: in what two profiles differ, and where the data show no difference. Chosen by adjusted p-values."""
+"""Summarise a Pair in one paragraph: where two profiles differ, and where no difference is shown, by adjusted p."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def identical(pair: Pair) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """What is said of one number, and whether it sets the two apart: ``before`` adjustment only, where its interval is without 1."""
+    """A sentence on one number, and whether it differs; ``before`` adjustment only where its interval excludes 1."""
 
     text: str
     state: Literal["differ", "before", "alike"]

@@ -85,7 +85,7 @@ def median_distance(measurement: Measurement) -> float:
 
 
 def bar_error(measurement: Measurement) -> float | None:
-    """How far an end of a bar can be from that of the whole cloud, in the unit of the diagrams; None without landmarks."""
+    """The error bound of bar ends by landmarks, in the unit of the diagrams; None without landmarks."""
     facts = measurement.facts
     if facts.bar_error is None or not facts.scale:
         return facts.bar_error
