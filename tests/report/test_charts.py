@@ -22,8 +22,12 @@ from todacomm.report.training.read_experiment import read_findings
 from todacomm.report.training.signature_charts import grok_charts
 from todacomm.report.training.training_figure_parts import grok_drawings
 
+FIRST = {
+    "comparison_differences": "comparison_differences_1_base_vs_tuned",
+    "comparison_language": "comparison_language_0",
+}
 NAMES = [
-    *(f"{name}_0" if name.endswith(("differences", "language")) else name for name in comparison_charts),
+    *(FIRST.get(name, name) for name in comparison_charts),
     *grok_charts,
     *(
         name

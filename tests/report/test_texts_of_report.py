@@ -98,7 +98,7 @@ def test_the_final_layer_takes_no_part_in_the_peak():
     ]
     profile = profile_of([*layers, points])
     assert phrases.peak(profile).address.layer == "layer_1"
-    assert "it takes no part in peaks" in interpretation(profile)
+    assert "it does not count in peaks" in interpretation(profile)
 
 
 def a_points():
@@ -336,7 +336,7 @@ def test_layers_that_lost_most_of_their_variance_are_noted_once_and_not_doubted(
     text = interpretation(profile_of(layers))
     doubts = part(text, "Doubtful and undefined layers")
     assert doubts.startswith("\nNone: ")
-    assert "- Note on layer_0 to layer_2, no doubt: the projection kept 43 to 47" in doubts
+    assert "- Note on layer_0 to layer_2: the projection kept 43 to 47" in doubts
     assert text.count("the projection kept 4") == 1
     assert "○" not in part(text, "The answer")
 
@@ -347,5 +347,5 @@ def test_a_doubtful_layer_is_listed_before_the_notes():
     items = part(interpretation(profile_of(noted)), "Doubtful and undefined layers").strip().splitlines()
     assert [item.split(":")[0] for item in items] == [
         "- layer_1",
-        *["- Note on embedding, layer_0, layer_1 and final, no doubt"] * 2,
+        *["- Note on embedding, layer_0, layer_1 and final"] * 2,
     ]

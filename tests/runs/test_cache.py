@@ -82,7 +82,7 @@ def test_a_kill_after_the_activations_were_kept_costs_no_pass(tmp_path, monkeypa
             execute(study)
     said = []
     execute(study, say=said.append)
-    assert any("read these texts before" in line for line in said)
+    assert any("activations loaded from cache" in line for line in said)
 
 
 def truncate(path):

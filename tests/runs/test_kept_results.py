@@ -362,7 +362,7 @@ def test_arrays_are_measured_once(todacomm, tmp_path, rng, measured):
     assert (again, err) == (first, "")
     assert measured == ["layer_0", "layer_1"]
     _, _, err = todacomm("measure", "layers.npz")
-    assert "2 of 2 layers were measured before" in err
+    assert "2 of 2 layers loaded from cache" in err
     todacomm("measure", "layers.npz", "--no-cache", "--json")
     todacomm("measure", "layers.npz", "--scale", "median", "--json")
     assert len(measured) == 6

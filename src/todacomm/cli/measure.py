@@ -82,7 +82,7 @@ def measure(
             spread=partial(in_threads, number=study.jobs),
         )
     if each.remembered and not (quiet or csv or json):
-        console.say(f"{len(each.remembered)} of {len(profile.layers)} layers were measured before")
+        console.say(f"{len(each.remembered)} of {len(profile.layers)} layers loaded from cache")
     for complaint in cache.told() if cache else ():
         console.warn(complaint)
     if output is not None:

@@ -151,7 +151,7 @@ def here(job: Job, cache: Cache | None, *, track: Track = silent, say: Say = uns
     with one_thread:
         found = measure_profile(reading.activations.clouds(), recipe, track=track, each=each, prepared=prepared)
     if each.remembered:
-        say(f"{job}: {len(each.remembered)} of {len(found[0].layers)} layers were measured before")
+        say(f"{job}: {len(each.remembered)} of {len(found[0].layers)} layers loaded from cache")
     result = result_of(reading, *found, seconds=time.perf_counter() - begun, remembered=each.remembered)
     return with_kept_claims(result, job, cache, number=job.study.jobs, track=track, prepared=prepared)
 
@@ -185,7 +185,7 @@ def reading_of(job: Job, cache: Cache | None, *, track: Track = silent, say: Say
     """The activations of a job: from the cache, else from the model, and then cached."""
     found = find_reading(job, cache) if cache else None
     if found is not None:
-        say(f"{job}: the model has read these texts before")
+        say(f"{job}: activations loaded from cache; model not loaded")
         return found
     with _READING:  # the hooks of two passes over one network would see each other's states
         model = held(job, cache, say=say)

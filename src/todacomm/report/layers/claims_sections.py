@@ -57,7 +57,7 @@ def intervals(profile: Profile, _: Context) -> Iterator[Piece]:
             f"{share(asked.confidence, 0)} intervals, in square brackets, of what other texts of the same kind would "
             f"give on average: from {plural(asked.resamples // 2, 'random split')} of the "
             f"{'articles' if claims.groups else 'points'} into two halves (split-half; docs/methodology.md). The "
-            "longest bar of H0 hangs on one point: its interval is wider than it need be. The projection is held fixed."
+            "longest bar of H0 depends on one point, so its interval is conservative. The projection is held fixed."
         )
     told = [*group_sentences(profile), peak_sentence(profile)]
     told += [

@@ -270,8 +270,8 @@ def after_norm(profile: Profile) -> str:
     m = profile.at("final")
     doubt = f" (doubtful: {m.facts.doubtful})" if m.facts.doubtful else ""
     return (
-        f"At final, after the last norm, H0 total is {number(summary_of(m, H0_RAW))}{doubt}; it takes no part in peaks "
-        "and ratios."
+        f"At final, after the last norm, H0 total is {number(summary_of(m, H0_RAW))}{doubt}; it does not count in "
+        "peaks and ratios."
     )
 
 
@@ -367,7 +367,15 @@ def h1(profile: Profile, _: Context) -> Iterator[Piece]:
     yield Paragraph(alone if single(profile) else over_blocks(profile, wanted))
     if said := loop_sentences(profile):
         yield Paragraph(
-            " ".join([*said, "Totals and counts of H1 are no evidence of loops: a loop empties small bars."])
+            " ".join(
+                [
+                    *said,
+                    (
+                        "Totals and counts of H1 are no evidence of loops: one large loop suppresses short-lived "
+                        "bars, so both can fall."
+                    ),
+                ]
+            )
         )
     else:
         yield Paragraph(UNTESTED.format("H1", "loops", "loop"), "warning")

@@ -133,7 +133,7 @@ def doubts(profile: Profile, _: Context) -> Iterator[Piece]:
         )
     notes = phrases.facts_notes(profile)
     lines = [f"{layer_list(names)}: {word} ({reason})." for word, (names, reason) in found]
-    lines += [f"Note on {layer_list(names)}, no doubt: {note}." for names, note in notes]
+    lines += [f"Note on {layer_list(names)}: {note}." for names, note in notes]
     if lines:
         yield Bullets(tuple(lines))
 

@@ -43,7 +43,7 @@ def directions(growth: Growth) -> tuple[int, ...]:
 def changed(growth: Growth, profile: Profile) -> str:
     """How H0 total changes; that it is not shown to, where the interval of the ratio holds 1."""
     if holds_one(growth_interval(profile, growth, "ratio")):
-        return f"is not shown to change ({number(growth.ratio, 3)} times; the interval holds 1)"
+        return f"is not shown to change ({number(growth.ratio, 3)} times; the interval includes 1)"
     return times(growth.ratio)
 
 
@@ -51,11 +51,11 @@ def unshown(growth: Growth, profile: Profile) -> str:
     """Which factor has an interval that holds 1; empty where neither has."""
     kept = {part: holds_one(growth_interval(profile, growth, part)) for part in ("scale", "shape")}
     if kept["scale"] and kept["shape"]:
-        return "Neither the scale of the cloud nor its shape is shown to change: both intervals hold 1."
+        return "Neither scale nor shape changes significantly (both intervals include 1)."
     if kept["shape"]:
-        return "The change is one of scale; that the shape changes too is not shown, its interval holds 1."
+        return "The change is one of scale; the shape does not change significantly (its interval includes 1)."
     if kept["scale"]:
-        return "The change is one of shape; that the scale changes too is not shown, its interval holds 1."
+        return "The change is one of shape; the scale does not change significantly (its interval includes 1)."
     return ""
 
 
