@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 
 .PHONY: demo test quick slow check mutants bench docs clean
 
-demo: $(BIN)/.models ## install, measure the four shipped models, say where the report is
+demo: $(BIN)/.models ## install, measure the four shipped models, say what came out and where the page is
 	$(BIN)/todacomm run
 
 test: $(BIN)/.test quick slow ## install and pass every test

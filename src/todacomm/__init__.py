@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from todacomm.models.any_network import activations
     from todacomm.models.datasets import texts
     from todacomm.profiles.from_arrays import measure
+    from todacomm.report.words.finding import finding
     from todacomm.runs.experiment import run
     from todacomm.runs.locate import load
 
@@ -57,6 +58,7 @@ _PLACES = {
     "Missing": "core.value_types",
     "compare": "comparison.compare",
     "Comparison": "comparison.compare",
+    "finding": "report.words.finding",
     "plots": "plots",
     "grokking": "grokking",
     "TodacommError": "core.errors",
@@ -80,6 +82,7 @@ __all__ = [
     "activations",
     "bottleneck",
     "compare",
+    "finding",
     "generators",
     "grokking",
     "load",

@@ -153,3 +153,20 @@ def test_defaults_are_told_in_one_way(todacomm):
     for command in COMMANDS:
         out = todacomm(command, "--help")[1]
         assert not re.search(r"[(]default|Default ", out)
+
+
+def test_a_file_of_ones_own_is_measured_whole_unless_told(tmp_path):
+    """Neither more than it holds nor the first texts alone; a study file and --samples decide."""
+    from todacomm.cli.run import study_of
+
+    own = tmp_path / "own.txt"
+    own.write_text("\n".join(f"text number {i}" for i in range(7)) + "\n\n", encoding="utf-8")
+    given = {"datasets": (str(own),)}
+    assert study_of(None, given).samples == 7
+    assert study_of(None, {**given, "samples": 5}).samples == 5
+    assert study_of(None, {**given, "min_tokens": 3}).samples == 500
+    assert study_of(None, {"datasets": (str(own), "squad")}).samples == 500
+    assert study_of(None, {"datasets": ("squad",)}).samples == 500
+    written = tmp_path / "study.yaml"
+    written.write_text("samples: 4\n", encoding="utf-8")
+    assert study_of(str(written), given).samples == 4

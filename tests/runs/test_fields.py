@@ -156,8 +156,8 @@ def test_run_and_measure_show_each_of_their_keywords():
     shown = {name: signature(function).parameters for name, function in (("run", run), ("measure", measure))}
     assert set(RunSettings.__annotations__) == set(OPTIONS) - {"tokenizer", *keys_of(fields.STUDY, fields.OUTPUT)}
     assert set(RecipeSettings.__annotations__) == set(Recipe.__dataclass_fields__)
-    assert set(shown["run"]) == {"model", "texts", "tokenizer", "track", *RunSettings.__annotations__}
-    own = {"data", "name", "recipe", "confidence", "resamples", "null_draws", "nulls", "groups", "track"}
+    assert set(shown["run"]) == {"model", "texts", "tokenizer", "track", "progress", *RunSettings.__annotations__}
+    own = {"data", "name", "recipe", "confidence", "resamples", "null_draws", "nulls", "groups", "track", "progress"}
     assert set(shown["measure"]) == own | set(RecipeSettings.__annotations__)
     assert {key: shown["run"][key].default for key in RunSettings.__annotations__} == {
         key: OPTIONS[key].default for key in RunSettings.__annotations__

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from todacomm.cli import console, options, tables
 from todacomm.core.progress import unsaid
+from todacomm.core.recipe import FEWEST_POINTS
 from todacomm.runs.config import DEFAULT_STUDY, OF_MODELS, OPTIONS, Study
 
 if TYPE_CHECKING:
@@ -55,12 +56,19 @@ def run(
 
 
 def study_of(config: str | None, given: Mapping[str, Any]) -> Study:
-    """The study of ``--config``, or the default one, with the options that were given in place of its keys."""
+    """The study of ``--config``, or the default one, with the options that were given in place of its keys.
+
+    Of a file of texts all are measured, unless ``--samples`` or a study file says how many.
+    """
+    from todacomm.models.datasets import texts_of_own_file
     from todacomm.runs.config_files import load_shipped, open_study
 
     if config is not None:
         return open_study(config).but(**given)
-    return Study(**given) if "models" in given else load_shipped(DEFAULT_STUDY).but(**given)
+    study = Study(**given) if "models" in given else load_shipped(DEFAULT_STUDY).but(**given)
+    undecided = len(study.datasets) == 1 and "samples" not in given and study.min_tokens == 1
+    count = texts_of_own_file(study.datasets[0]) if undecided else None
+    return study if count is None else study.but(samples=max(count, FEWEST_POINTS))
 
 
 def command_line() -> str:

@@ -1,13 +1,13 @@
 """Compare profiles: one row each, warnings, pairwise differences, clustering and correlations."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from todacomm.comparison.clustering import LANGUAGE, TOPOLOGY, Correlation, Likeness, correlations, likeness
 from todacomm.comparison.diagram_tests import BLOCKS, Apart, Clouds, distances_apart
 from todacomm.comparison.differences import Pair, pair
-from todacomm.core.errors import InvalidInput, UnknownName
+from todacomm.core.errors import InvalidInput, MissingExtra, UnknownName
 from todacomm.core.inference_types import Interval
 from todacomm.core.progress import Track, silent
 from todacomm.core.threads import one_thread
@@ -107,6 +107,40 @@ class Comparison:
     likeness: Likeness | None = None
     correlations: tuple[Correlation, ...] = ()
     how: How = field(default_factory=How)
+
+    def __repr__(self) -> str:
+        models = ", ".join(dict.fromkeys(row.model for row in self.rows))
+        return f"Comparison({models}: {len(self.rows)} profiles, {len(self.pairs)} pairs)"
+
+    def to_frame(self) -> Any:
+        """Return the differences of all pairs as a pandas DataFrame, a row a pair, layer and number."""
+        try:
+            import pandas as pd
+        except ModuleNotFoundError:
+            raise MissingExtra("pandas", "models", "Comparison.to_frame()") from None
+        return pd.DataFrame([row for one in self.pairs for row in difference_rows(one)])
+
+
+def difference_rows(of: Pair) -> Iterator[dict[str, Any]]:
+    """Yield a row a layer and number of a pair: both values, and their relative difference with its interval and p."""
+    first, second = of.labels
+    for name, found in of.differences.items():
+        for layers, one in zip(of.layers, found, strict=True):
+            share = one.relative
+            yield {
+                "first_model": first,
+                "second_model": second,
+                "first_layer": layers.first,
+                "second_layer": layers.second,
+                "number": name,
+                "first": one.first,
+                "second": one.second,
+                "relative": share.estimate,
+                "relative_low": share.low,
+                "relative_high": share.high,
+                "p": one.p,
+                "p_adjusted": one.adjusted,
+            }
 
 
 @one_thread

@@ -234,12 +234,18 @@ class Profile:
 
     def __getitem__(self, name: str) -> Float[np.ndarray, " L"]:
         if name not in self.names:
-            raise UnknownName("metric", name, self.names)
+            raise UnknownName("metric", name, self.names, hint=self._tested(name))
         if name in self.measurements[0].summary:
             found = [m.summary[name] for m in self.measurements]
         else:
             found = [getattr(m.facts, name) for m in self.measurements]
         return np.array([math.nan if x is None else x for x in found], dtype=np.float64)
+
+    def _tested(self, name: str) -> str:
+        """Say where a test is found; empty for a name that is none."""
+        tests = self.claims.tests if self.claims else {}
+        known = {test for layers in tests.values() for of in layers.values() for test in of}
+        return f"It is a test: profile.test('{name}', layer='{self.layers[0]}')." if name in known else ""
 
     def at(self, layer: str) -> Measurement:
         """The measurement of one layer."""
@@ -291,13 +297,45 @@ class Profile:
         for m in self.measurements:
             yield {**asdict(m.address), **m.summary, **asdict(m.facts), "doubt": m.facts.doubtful}
 
-    def to_frame(self) -> Any:
-        """Return the rows as a pandas DataFrame indexed by layer; needs the ``models`` extra."""
+    def claimed_rows(self) -> Iterator[dict[str, Any]]:
+        """One row a layer and number: its value, its interval, and its test against each null model."""
+        tests = self.claims.tests if self.claims else {}
+        for m in self.measurements:
+            layer = m.address.layer
+            intervals = self.claims.intervals.get(layer, {}) if self.claims else {}
+            of_layer = {null: of.get(layer, {}) for null, of in tests.items()}
+            for name in dict.fromkeys((*m.summary, *(name for of in of_layer.values() for name in of))):
+                one = intervals.get(name)
+                yield {
+                    **asdict(m.address),
+                    "number": name,
+                    "value": m.summary.get(name),
+                    "low": one and one.low,
+                    "high": one and one.high,
+                    **{key: found for null, of in of_layer.items() for key, found in _columns(null, of.get(name))},
+                    "doubt": m.facts.doubtful,
+                }
+
+    def to_frame(self, *, tidy: bool = False) -> Any:
+        """Return a pandas DataFrame of a row a layer or, ``tidy``, of a row a layer and number with what is claimed.
+
+        A tidy one has ``low`` and ``high`` of the interval, and for each null model ``NULL_mean``, ``NULL_p``,
+        ``NULL_p_adjusted``, ``NULL_p_family`` and ``NULL_found``. Needs the ``models`` extra.
+        """
         try:
             import pandas as pd
         except ModuleNotFoundError:
             raise MissingExtra("pandas", "models", "Profile.to_frame()") from None
-        return pd.DataFrame(list(self.rows())).set_index("layer")
+        return pd.DataFrame(list(self.claimed_rows())) if tidy else pd.DataFrame(list(self.rows())).set_index("layer")
+
+
+OF_A_TEST = {"mean": "mean", "p": "p", "p_adjusted": "adjusted", "p_family": "family_wise", "found": "found"}
+
+
+def _columns(null: str, test: NullTest | None) -> Iterator[tuple[str, Any]]:
+    """Yield what a tidy table has of a test against one null model."""
+    for column, name in OF_A_TEST.items():
+        yield f"{null}_{column}", getattr(test, name) if test else None
 
 
 def _picked(found: Mapping[str, Mapping[str, T]], layer: str, name: str) -> T:

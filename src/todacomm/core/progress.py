@@ -12,5 +12,18 @@ def silent(iterable: Iterable[Any], description: str, total: int | None = None) 
     return iterable
 
 
+def bars(iterable: Iterable[Any], description: str, total: int | None = None) -> Iterable[Any]:
+    """The `Track` that shows a bar on standard error, which goes away at its end."""
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(iterable, description, total, console=Console(stderr=True), transient=True)
+
+
+def shown(track: Track, *, progress: bool) -> Track:
+    """The `Track` that a caller gave, or one with bars where ``progress`` is asked for."""
+    return bars if progress and track is silent else track
+
+
 def unsaid(_: str) -> None:
     """The `Say` that says nothing."""

@@ -19,6 +19,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 NUMBERS, GATE, NOWHERE = "numbers", "gate", "nowhere"
 
 
+# What others call a setting of ours
+CALLED = {
+    "pool": "pooling", "pca": "components", "n_components": "components", "dimensions": "components",
+    "points": "subsample", "n_points": "subsample", "max_points": "subsample", "max_dim": "maxdim", "metric": "distance",
+    "n_landmarks": "landmarks", "random_state": "seed", "output": "name",
+}  # fmt: skip
+
+
+def called_here(key: str) -> str:
+    """What a setting that others call ``key`` is called here, as a hint; empty for one that nobody has."""
+    return f"What others call {key} is called {CALLED[key]} here." if key in CALLED else ""
+
+
 def _alike(where: str, *, default: Any) -> Any:
     return field(default=default, metadata={"alike": where})
 

@@ -96,6 +96,13 @@ def _from_file(path: Path, field: str) -> Texts:
     return read_texts(path, field)
 
 
+def texts_of_own_file(source: str) -> int | None:
+    """Count the texts of a file of the user; None for a dataset with a name, on the hub, or that is not there."""
+    path, field = path_and_field(source)
+    own = path.is_file() and source not in sources.ours and not source.startswith(HUB)
+    return len(_from_file(path, field)) if own else None
+
+
 def hint() -> str:
     """Say what a dataset may be besides a name."""
     return f"Or give {forms()}, or {HUB_FORM}."

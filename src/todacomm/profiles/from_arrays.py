@@ -11,8 +11,8 @@ from todacomm.clouds.distance_matrices import array_of_distances, condensed_of, 
 from todacomm.clouds.prepare import PreparedOnce
 from todacomm.core.errors import InvalidCloud, InvalidInput, UnknownName
 from todacomm.core.inference_types import Asked
-from todacomm.core.progress import Track, silent
-from todacomm.core.recipe import FEWEST_POINTS, Recipe, RecipeSettings, with_keywords
+from todacomm.core.progress import Track, shown, silent
+from todacomm.core.recipe import FEWEST_POINTS, Recipe, RecipeSettings, called_here, with_keywords
 from todacomm.core.threads import one_thread
 from todacomm.core.types import Activations, PointCloud, Profile
 from todacomm.profiles.intervals_and_nulls import Map, with_claims
@@ -33,6 +33,7 @@ def measure(  # noqa: PLR0913 - the keywords that a user gives
     nulls: Sequence[str] = (),
     groups: Sequence[str] | None = None,
     track: Track = silent,
+    progress: bool = False,
     **settings: Unpack[RecipeSettings],
 ) -> Profile:
     """Measure the topology of arrays that you already have; no model and no torch is needed.
@@ -60,7 +61,9 @@ def measure(  # noqa: PLR0913 - the keywords that a user gives
     groups : sequence of str, optional
         The group of each point (an article, say); intervals then draw whole groups.
     track : callable, optional
-        Wraps an iterable with a progress bar.
+        Wraps an iterable with a progress bar of your own.
+    progress : bool, default False
+        Show a progress bar.
     **settings
         Fields of `Recipe`: ``measure(array, components=None, maxdim=2)``.
 
@@ -88,7 +91,9 @@ def measure(  # noqa: PLR0913 - the keywords that a user gives
         raise InvalidInput(f"give a recipe or its settings, not both; found both, settings {', '.join(settings)}")
     asked = Asked(confidence, resamples, null_draws, (nulls,) if isinstance(nulls, str) else tuple(nulls))
     found = recipe or recipe_of(settings)
-    return measure_arrays(data, name=name, recipe=found, asked=asked, groups=groups, track=track)[0]
+    return measure_arrays(
+        data, name=name, recipe=found, asked=asked, groups=groups, track=shown(track, progress=progress)
+    )[0]
 
 
 def measure_arrays(
@@ -135,6 +140,7 @@ def recipe_of(settings: Mapping[str, Any]) -> Recipe:
     known = Recipe.__dataclass_fields__
     for key in settings:
         if key not in known:
-            hint = "Choose layers of arrays by giving those alone, as {'layer_3': array}." if key == "layers" else ""
+            alone = "Choose layers of arrays by giving those alone, as {'layer_3': array}."
+            hint = alone if key == "layers" else called_here(key)
             raise UnknownName("setting of a recipe", key, known, hint=hint)
     return Recipe(**settings)

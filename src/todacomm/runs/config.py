@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, TypedDict
 from todacomm.core.errors import InvalidInput, InvalidStudy, UnknownName
 from todacomm.core.inference_types import Asked
 from todacomm.core.memory import size_of
-from todacomm.core.recipe import DISTANCES, FEWEST_POINTS, SCALES, Recipe
+from todacomm.core.recipe import DISTANCES, FEWEST_POINTS, SCALES, Recipe, called_here
 from todacomm.homology.engines import DEFAULT, engines
 from todacomm.models.datasets import HUB_FORM, sources
 from todacomm.models.names import DEVICE_MAPS, DEVICES, DTYPES, SHIPPED, SITES
@@ -144,7 +144,7 @@ class Study:
         ("wikitext2",), names(), f"Datasets, one run each: {', '.join([*sources.ours, *paths()])} or {HUB_FORM}",
         OF_TEXTS, CHOICE, STUDY, single={"dataset": ("NAME|FILE|hf:…", "Measure on one dataset")})
     samples: int = option(
-        500, whole(FEWEST_POINTS), "Number of texts of each dataset", OF_TEXTS, READING)
+        500, whole(FEWEST_POINTS), "Number of texts of each dataset; of one file of your own all of them, unless given", OF_TEXTS, READING)
     shuffle: bool = option(
         OFF, switch, "Draw the texts at random by the seed, instead of taking the first ones", OF_TEXTS, CHOICE)
     min_tokens: int = option(
@@ -261,7 +261,9 @@ class Study:
 
     def __init__(self, **values: Any) -> None:
         given = by_key(values)
-        problems = {key: str(UnknownName("study key", key, KEYS)) for key in given if key not in KEYS}
+        problems = {
+            key: str(UnknownName("study key", key, KEYS, hint=called_here(key))) for key in given if key not in KEYS
+        }
         for key, told in OPTIONS.items():
             try:
                 object.__setattr__(self, key, told.kind.check(given[key]) if key in given else told.default)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from todacomm.core.errors import InvalidStudy, UnknownName
-from todacomm.runs.config import OLD, OPTIONS, Refused, Study
+from todacomm.runs.config import DEFAULT_STUDY, OLD, OPTIONS, Refused, Study
 from todacomm.runs.fields import NONE, Option
 from todacomm.runs.plain_yaml import Dumper, Loader
 
@@ -91,11 +91,13 @@ def dump_study(study: Study, *, version: str) -> str:
 
 
 def template() -> str:
-    """A study file with every key, its default and its meaning."""
+    """A study file that gives what `todacomm run` gives by itself, with every key and what it means."""
     head = (
-        "# A study for `todacomm run --config FILE`. Every key stands here with its default: keep those you change.\n"
+        "# A study for `todacomm run --config FILE`. As it stands it is what `todacomm run` does without options:\n"
+        "# keep the keys that you change.\n"
     )
-    return head + "".join(f"\n{_comment(told)}{_entry(key, told.default)}" for key, told in OPTIONS.items())
+    plain = dict(load_shipped(DEFAULT_STUDY))
+    return head + "".join(f"\n{_comment(told)}{_entry(key, plain[key])}" for key, told in OPTIONS.items())
 
 
 def _comment(told: Option) -> str:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from todacomm.clouds.prepare import Prepare, PreparedOnce, prepare
 from todacomm.core.errors import InvalidInput
 from todacomm.core.parallel import Number, in_threads, one_thread
-from todacomm.core.progress import Track, silent
-from todacomm.core.recipe import Recipe, with_keywords
+from todacomm.core.progress import Track, shown, silent
+from todacomm.core.recipe import FEWEST_POINTS, Recipe, with_keywords
 from todacomm.core.types import Activations, ModelCard, PointCloud, Profile, Texts, strings_of
 from todacomm.models import datasets
 from todacomm.models.names import ModelSource, resolve
@@ -89,6 +89,7 @@ def run(
     texts: Texts | Iterable[str] | None = None,
     tokenizer: Any = None,
     track: Track = silent,
+    progress: bool = False,
     **settings: Unpack[RunSettings],
 ) -> Profile:
     """Measure the layers of a model on texts; nothing is written to disk.
@@ -102,7 +103,9 @@ def run(
     tokenizer : tokenizer or str, optional
         Of a network that you hold: the object, or where it is.
     track : callable, optional
-        Wraps an iterable with a progress bar.
+        Wraps an iterable with a progress bar of your own.
+    progress : bool, default False
+        Show a progress bar.
     **settings
         Options of ``todacomm run``: ``run("tiny-preln-decoder", pooling="mean", components=20)``.
 
@@ -132,7 +135,8 @@ def run(
     study = Study(**_study_settings(model, own, settings))
     pooling = study.pooling[0] if study.pooling else None
     given = own if isinstance(own, Texts) else load_texts(study, study.datasets[0])
-    return profile_of(load(model, study, tokenizer=tokenizer), given, study, pooling=pooling, track=track).profile
+    loaded = load(model, study, tokenizer=tokenizer)
+    return profile_of(loaded, given, study, pooling=pooling, track=shown(track, progress=progress)).profile
 
 
 OF_A_STUDY = frozenset(keys_of(STUDY, OUTPUT))
@@ -150,6 +154,9 @@ def _study_settings(model: Any, texts: Texts | str | Path | None, settings: Mapp
         found["samples"] = len(texts)
     elif texts is not None:
         found["datasets"] = (str(texts),)
+        undecided = "samples" not in found and found.get("min_tokens", 1) == 1
+        if undecided and (count := datasets.texts_of_own_file(str(texts))):
+            found["samples"] = max(count, FEWEST_POINTS)
     if isinstance(found.get("pooling"), (list, tuple)) and len(found["pooling"]) != 1:
         raise InvalidInput(f"run() takes one pooling, found {len(found['pooling'])}; call it once for each")
     return found

@@ -21,8 +21,19 @@ from todacomm.report.words.phrases import (
     summary_of,
 )
 
-COLUMNS = {"H0 total": H0_TOTAL, "H0 / scale": H0_SHAPE, "H1 total": H1_TOTAL, "H1 max": "H1_max_lifetime"}
-SCALE_FREE = {"H0/scale": H0_SHAPE, "H1/scale": H1_SHAPE, "H1 max/scale": "H1_max_lifetime_scaled"}
+COLUMNS = {
+    "H0 total": H0_TOTAL,
+    "H0 / scale": H0_SHAPE,
+    "H1 total": H1_TOTAL,
+    "H1 max": "H1_max_lifetime",
+    "H2 total": "H2_total_persistence",
+}
+SCALE_FREE = {
+    "H0/scale": H0_SHAPE,
+    "H1/scale": H1_SHAPE,
+    "H1 max/scale": "H1_max_lifetime_scaled",
+    "H2/scale": "H2_total_persistence_scaled",
+}
 
 
 def framed(title: str = "") -> Table:

@@ -13,13 +13,43 @@ from todacomm.report.words import phrases
 from todacomm.report.words.expansion import directions
 from todacomm.report.words.intervals_and_nulls import growth_interval, holds_one
 from todacomm.report.words.loops import tests_of_loops
+from todacomm.report.words.pairs import verdicts
 from todacomm.report.words.phrases import SAME, layer_list, plural
 
 MOSTLY = 0.9  # of the logarithm of a ratio, from which one factor is said to make nearly all of it
 NOT_SHOWN = "which does not show that there is none"
 
 
-def finding(profile: Profile) -> str:
+def finding(found: Profile | Comparison) -> str:
+    """Say what was found in one plain paragraph: the words with which terminal, report and page begin.
+
+    Of a profile: how far its points spread out along the layers, whether that is a change of size or of shape, and at
+    which layers there are loops that noise does not explain. Of a comparison: which model spreads its points out most
+    and which least, and by what they differ; of clouds that are no layers of a model, what sets each pair apart.
+
+    Parameters
+    ----------
+    found : Profile or Comparison
+        What `measure`, `run` or `compare` returned, or `load` read back.
+
+    Returns
+    -------
+    str
+        A paragraph without symbols; exact numbers stand in the record.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import todacomm as td
+    >>> angle = 2 * np.pi * np.arange(24) / 24
+    >>> td.finding(td.measure(np.c_[np.cos(angle), np.sin(angle)], name="ring"))
+    'ring is a cloud of 24 points. It has a loop that noise does not explain.'
+
+    """
+    return finding_of_comparison(found) if isinstance(found, Comparison) else finding_of_profile(found)
+
+
+def finding_of_profile(profile: Profile) -> str:
     """How far the cloud spreads out along the layers, whether that is size or shape, and whether it has loops."""
     leading = phrases.leading_expansion(profile)
     growth = leading.growth if leading else None
@@ -133,8 +163,13 @@ def loops_found(profile: Profile) -> str:
 
 
 def finding_of_comparison(comparison: Comparison) -> str:
-    """Which model spreads its points out most and which least, and how they differ, for each data and pooling."""
-    return " ".join(finding_of_group(data, pooling, rows, comparison) for data, pooling, rows in groups(comparison))
+    """Which model spreads its points out most and which least, and how they differ, for each data and pooling.
+
+    Clouds that are no layers of a model have no expansion: of these what sets each pair apart is said.
+    """
+    if comparison.pairs and not any(row.baseline for row in comparison.rows):
+        return " ".join(verdicts(comparison))
+    return " ".join(finding_of_group(data, pooling, rows) for data, pooling, rows in groups(comparison))
 
 
 def groups(comparison: Comparison) -> list[tuple[str, str, list[ModelRow]]]:
@@ -149,24 +184,19 @@ def sound_rows(rows: Iterable[ModelRow]) -> list[ModelRow]:
     return [r for r in rows if not r.doubt and r.expansion is not None and math.isfinite(r.expansion)]
 
 
-def finding_of_group(data: str, pooling: str, rows: Sequence[ModelRow], comparison: Comparison) -> str:
+def finding_of_group(data: str, pooling: str, rows: Sequence[ModelRow]) -> str:
     """The finding on the rows of one dataset and pooling."""
     where = f"On {data}" + ("" if pooling == "given" else f", pooling {pooling}")
     sound = sorted(sound_rows(rows), key=lambda r: r.expansion or 0.0)
     if len(sound) < 2:
         alone = f"only {sound[0].model} has a reliable expansion" if sound else "no model has a reliable expansion"
-        return f"{where}, {alone}, so none is ranked above another{told_of_pairs(comparison)}."
+        return f"{where}, {alone}, so none is ranked above another."
     low, high = sound[0], sound[-1]
     return (
         f"{where}, {high.model} spreads the points out most ({few(high.expansion or 0.0)} times as far at "
         f"{high.peak_layer} as at {the(high.baseline)}) and {low.model} least ({few(low.expansion or 0.0)} times); "
         f"{difference(low, high)}."
     )
-
-
-def told_of_pairs(comparison: Comparison) -> str:
-    """That clouds without blocks are compared number by number instead."""
-    return "; what sets the clouds apart is said pair by pair" if comparison.pairs else ""
 
 
 def difference(low: ModelRow, high: ModelRow) -> str:
@@ -193,4 +223,4 @@ def take_home(comparisons: Sequence[Comparison]) -> str:
     """One sentence on a study: what the first of its comparisons found, of one data and pooling."""
     data, pooling, rows = groups(comparisons[0])[0]
     models = plural(len({row.model for row in rows}), "model")
-    return f"What came out of {models}: {finding_of_group(data, pooling, rows, comparisons[0])}"
+    return f"What came out of {models}: {finding_of_group(data, pooling, rows)}"
