@@ -75,19 +75,19 @@ def of_arrays(n, d, count, clock):
     import numpy as np
 
     from todacomm.core import memory
-    from todacomm.core.inference_types import Asked
+    from todacomm.core.inference_types import InferenceSettings
     from todacomm.core.recipe import Recipe
     from todacomm.profiles.from_arrays import measure_arrays
-    from todacomm.runs.jobs import Remembering
+    from todacomm.runs.jobs import CachedEach
     from todacomm.runs.plan.machine_rates import Rates
     from todacomm.runs.plan.memory_limit import plan_of_arrays
 
-    rng, recipe, asked = np.random.default_rng(0), Recipe(), Asked()
+    rng, recipe, asked = np.random.default_rng(0), Recipe(), InferenceSettings()
     layers = {f"layer_{i}": rng.normal(size=(n, d)) * (1 + rng.random(d)) for i in range(count)}
     shapes = {layer: array.shape for layer, array in layers.items()}
     plan = plan_of_arrays(shapes, recipe, name="arrays", asked=asked, jobs=1, max_memory=None, rates=Rates(None, clock))
     begun = clock()
-    measure_arrays(layers, name="arrays", recipe=recipe, asked=asked, each=Remembering(None, 1))
+    measure_arrays(layers, name="arrays", recipe=recipe, asked=asked, each=CachedEach(None, 1))
     return plan.seconds, clock() - begun, plan.memory, memory.peak(), dict(plan.stages)
 
 

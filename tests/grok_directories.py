@@ -9,9 +9,9 @@ from todacomm.records.io import to_json, write_arrays
 from todacomm.records.training import (
     ABOUT_RECORD,
     WEIGHTS,
-    About,
     Cyclic,
-    Done,
+    RunDescription,
+    RunEnd,
     read_run,
     write_done,
     write_observation,
@@ -83,7 +83,7 @@ def write_run(directory, name, kind, seed, *, grokked, count=COUNT, complaint=""
     followed = FOLLOWED if embedded else "layer_0/sphere/H1_max_lifetime"
     characters = Cyclic("residue", P) if fourier else None
     beside = {"task": f"add mod {P}", "warnings": [f"{P} points are few"]}
-    about = About(name, kind, seed, settings, model, data, followed, characters, why, beside)
+    about = RunDescription(name, kind, seed, settings, model, data, followed, characters, why, beside)
     ABOUT_RECORD.write(place, about)
     noise, ideal = rng.normal(size=(P, WIDTH)), circles(rng)
     for i in range(count):
@@ -94,7 +94,7 @@ def write_run(directory, name, kind, seed, *, grokked, count=COUNT, complaint=""
     if not complaint:
         first = np.concatenate([rng.normal(size=(12, WIDTH)), np.zeros((12, WIDTH))], axis=1)
         write_arrays(place / WEIGHTS, {"weight/embed.weight": ideal, "weight/layers.0.weight": first}, {})
-    write_done(place, Done(complaint, 1.5))
+    write_done(place, RunEnd(complaint, 1.5))
     return {"name": name, "kind": kind, "seed": seed, "settings": settings}
 
 

@@ -12,7 +12,7 @@ import pytest
 from grok_directories import write_training
 from todacomm.ablation.judge import Ablation, Rerun, ablation
 from todacomm.ablation.settings import Setting
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Profile, Texts
 from todacomm.profiles.from_arrays import measure_arrays
@@ -23,7 +23,7 @@ from todacomm.runs.training_results import concluded
 
 POINTS, LAYERS = 24, ("embedding", "layer_0", "layer_1")
 TEXTS = Texts("notes", tuple(f"text {i} <b>" for i in range(POINTS)))
-NOTHING, OF_TEXTS = Asked(resamples=0, null_draws=0), Recipe(pooling="last")
+NOTHING, OF_TEXTS = InferenceSettings(resamples=0, null_draws=0), Recipe(pooling="last")
 LANGUAGE = {"bits_per_byte": 1.25, "perplexity": 30.0, "accuracy": 0.5}
 KEPT = tempfile.TemporaryDirectory(prefix="todacomm_test_stored_")
 MADE_AGAIN = ("visualizations", "reports", "report.html", "comparison.md", "ablation.md", "tda_interpretation.md")
@@ -38,7 +38,7 @@ def layers_of(seed: int, growth: float = 2.0) -> dict[str, np.ndarray]:
 @cache
 def profile_of(model: str, seed: int, *, claims: bool = False) -> Profile:
     """A profile with a language model's numbers, and with claims where they are asked for."""
-    asked = Asked(resamples=20, null_draws=19) if claims else NOTHING
+    asked = InferenceSettings(resamples=20, null_draws=19) if claims else NOTHING
     found, _ = measure_arrays(layers_of(seed), name=model, recipe=Recipe(pooling="last", components=4), asked=asked)
     return replace(found, language=LANGUAGE, texts_sha256=TEXTS.sha256)
 

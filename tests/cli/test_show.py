@@ -12,7 +12,7 @@ import pytest
 import stored
 from report_profiles import a_profile
 from todacomm.comparison.compare import compare
-from todacomm.records.comparisons import COMPARISON, COMPARISON_RECORD, Compared, Failed, group_of
+from todacomm.records.comparisons import COMPARISON, COMPARISON_RECORD, ComparisonRecord, Failed, group_of
 from todacomm.records.runs import Record, write_record
 from todacomm.report.ablation import ablation_charts
 from todacomm.report.terminal import sparklines
@@ -50,7 +50,9 @@ def comparison(tmp_path):
     found = compare([a_profile(3, n=20, seed=i, model=name) for i, name in enumerate(names)])
     directory = tmp_path / "comparison_four_20260101_000000"
     groups = {"wikitext2_last": group_of(found, verdicts(found))}
-    COMPARISON_RECORD.write(directory, Compared(groups=groups, failures={"e": Failed("it had no weights")}, beside={}))
+    COMPARISON_RECORD.write(
+        directory, ComparisonRecord(groups=groups, failures={"e": Failed("it had no weights")}, beside={})
+    )
     return directory
 
 

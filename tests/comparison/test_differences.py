@@ -136,7 +136,7 @@ def test_what_makes_no_sense_is_refused(base, layers, settings, reason):
     assert found.refused.startswith(reason)
     assert not found.differences
     assert not found.growths
-    assert found.ungrown == found.refused
+    assert found.no_growths == found.refused
 
 
 def test_language_metrics_stand_side_by_side(base):
@@ -171,7 +171,7 @@ def test_layers_of_the_same_depth_are_matched_by_name_and_lonely_ones_are_named(
 def test_a_degenerate_baseline_leaves_no_growth_to_compare(base):
     layers = {**layers_of(), "embedding": np.ones((60, 6))}
     found = pair(base, profile_of(layers, "b"))
-    assert found.ungrown == "b: embedding: 1 distinct point of 60"
+    assert found.no_growths == "b: embedding: 1 distinct point of 60"
     assert not found.growths
     assert SHAPE in found.differences
     assert "undefined" in found.differences[SHAPE][0].difference.note
@@ -180,5 +180,5 @@ def test_a_degenerate_baseline_leaves_no_growth_to_compare(base):
 def test_growths_from_different_layers_are_not_compared(base):
     layers = {**layers_of(), "embedding": np.ones((60, 6))}
     found = pair(base, profile_of(layers, "b"), baseline=1)
-    assert found.ungrown == "their baselines are not the same layer (embedding and layer_0)"
+    assert found.no_growths == "their baselines are not the same layer (embedding and layer_0)"
     assert not found.growths

@@ -12,7 +12,7 @@ import pytest
 import todacomm as td
 from todacomm.comparison.layer_distances import layer_distances
 from todacomm.core import errors
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.types import CloudFacts
 from todacomm.core.value_types import ReadOnly, same
 from todacomm.runs.config import Study
@@ -71,7 +71,7 @@ def values(profiles):
         "Apart": comparison.apart[0],
         "Likeness": comparison.likeness,
         "LayerDistances": layer_distances(profiles[0])[1],
-        "Asked": Asked(),
+        "InferenceSettings": InferenceSettings(),
         "Study": Study(samples=7),
         "Task": Task("add", 23),
         "Training": Training(),
@@ -82,7 +82,18 @@ def values(profiles):
 
 NAMES = (
     *("Profile", "Claims", "Halves", "Measurement", "Diagrams", "CloudFacts", "Expansion", "PointCloud", "Address"),
-    *("Activations", "Texts", "Recipe", "Comparison", "Pair", "Apart", "Likeness", "LayerDistances", "Asked", "Study"),
+    *(
+        "Activations",
+        "Texts",
+        "Recipe",
+        "Comparison",
+        "Pair",
+        "Apart",
+        "Likeness",
+        "LayerDistances",
+        "InferenceSettings",
+        "Study",
+    ),
     *("Task", "Training", "Measured"),
 )
 

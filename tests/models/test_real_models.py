@@ -11,7 +11,7 @@ import todacomm as td
 from todacomm.clouds.prepare import prepare
 from todacomm.homology.engines import assert_agreement, persistence
 from todacomm.models.architecture.hooks import evaluating
-from todacomm.models.batching import Encoded, pad, pad_id
+from todacomm.models.batching import EncodedText, pad, pad_id
 from todacomm.models.perplexity import Tally, logits_at, predicted, scored
 from todacomm.runs.config import Study
 from todacomm.runs.experiment import load, profile_of
@@ -43,7 +43,7 @@ def test_the_decoder_has_the_perplexity_that_others_measured(decoder):
     ids = np.array(decoder.tokenizer(raw, add_special_tokens=False, verbose=False).input_ids[: 8 * 512]).reshape(8, 512)
     tally = Tally()
     for i, window in enumerate(ids):
-        row = Encoded(i, "", window, special=np.zeros(512, dtype=bool), predicted_bytes=None, truncated=False)
+        row = EncodedText(i, "", window, special=np.zeros(512, dtype=bool), predicted_bytes=None, truncated=False)
         batch = pad([row], pad_id(decoder), "right")
         targets = predicted(batch)
         assert len(targets.ids) == 511

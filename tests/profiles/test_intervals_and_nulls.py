@@ -11,7 +11,7 @@ import todacomm as td
 from shapes import circle
 from small_studies import DECODER, one_job, records
 from todacomm.core.errors import InvalidInput, InvalidRecord, UnknownName
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.parallel import in_threads
 from todacomm.core.types import Activations
 from todacomm.models.batching import choose, with_tokens_shuffled
@@ -70,7 +70,10 @@ def test_the_ring_alone_is_a_loop(profile):
 def test_threads_and_one_after_the_other_make_the_same_claims(layers, profile):
     clouds = {layer: td.PointCloud(points, profile.at(layer).address) for layer, points in layers.items()}
     again = with_claims(
-        replace(profile, claims=None), clouds.__getitem__, Asked(**FEW), spread=partial(in_threads, number=3)
+        replace(profile, claims=None),
+        clouds.__getitem__,
+        InferenceSettings(**FEW),
+        spread=partial(in_threads, number=3),
     )
     assert again.claims.intervals == profile.claims.intervals
     assert again.claims.tests == profile.claims.tests
@@ -168,7 +171,7 @@ def test_nothing_is_claimed_where_nothing_is_asked(rng):
 )
 def test_what_cannot_be_asked_is_refused(settings, message):
     with pytest.raises(InvalidInput, match=message):
-        Asked(**settings)
+        InferenceSettings(**settings)
 
 
 def test_a_null_that_there_is_not_is_refused():

@@ -21,7 +21,7 @@ from todacomm.core.errors import InvalidInput, InvalidRecord
 from todacomm.core.value_types import by_value
 from todacomm.records.ablations import ABLATION_RECORD, record_of
 from todacomm.records.codec import Arrays, Brief, Flat, Format, Rest, Whole, arrays_of, decoded, parts_of, plain
-from todacomm.records.comparisons import COMPARISON_RECORD, Compared, Failed, group_of
+from todacomm.records.comparisons import COMPARISON_RECORD, ComparisonRecord, Failed, group_of
 from todacomm.records.fault_messages import Spot
 from todacomm.records.inference import CLAIMS_RECORD
 from todacomm.records.inference import record_of as record_of_claims
@@ -33,15 +33,15 @@ from todacomm.records.training import (
     DONE_RECORD,
     LINE_RECORD,
     PLAN_RECORD,
-    About,
+    CheckpointLine,
     Cyclic,
-    Done,
-    Line,
     Plan,
-    Planned,
+    PlannedRun,
+    RunDescription,
+    RunEnd,
 )
 from todacomm.runs.run_study import compared
-from todacomm.runs.training_results import SIGNATURE_RECORD, Concluded
+from todacomm.runs.training_results import SIGNATURE_RECORD, SignatureRecord
 
 # A record of everything that can be declared
 
@@ -328,24 +328,30 @@ def examples() -> dict[str, tuple[Format, Any]]:
     groups = {name: group_of(one, ["a verdict"] * len(one.pairs)) for name, one in found.items()}
     settings = {"network": "mlp", "steps": 10}
     run = ("seed_1", "run", 1, settings)
-    about = About(*run, "mlp, seed 1", "add_p19, 0.3", "embedding", Cyclic("residue", 19), "", {"task": "add mod 19"})
-    line = Line(0, {"train_loss": 1.5, "lag": None}, (3, 5), (), {"sphere": {"embedding": LAYER_RECORD.row(layer)}})
+    about = RunDescription(
+        *run, "mlp, seed 1", "add_p19, 0.3", "embedding", Cyclic("residue", 19), "", {"task": "add mod 19"}
+    )
+    line = CheckpointLine(
+        0, {"train_loss": 1.5, "lag": None}, (3, 5), (), {"sphere": {"embedding": LAYER_RECORD.row(layer)}}
+    )
     return {
         "ABLATION_RECORD": (ABLATION_RECORD, record_of(ablation, failures, "todacomm ablate", {"numpy": "2"})),
         "ABOUT_RECORD": (ABOUT_RECORD, about),
         "CLAIMS_RECORD": (CLAIMS_RECORD, record_of_claims(profile.claims)),
         "COMPARISON_RECORD": (
             COMPARISON_RECORD,
-            Compared(experiments=("../a", "../b"), groups=groups, failures=failures, beside={"gate": {"passed": True}}),
+            ComparisonRecord(
+                experiments=("../a", "../b"), groups=groups, failures=failures, beside={"gate": {"passed": True}}
+            ),
         ),
-        "DONE_RECORD": (DONE_RECORD, Done("", 1.5, {"run.json": "0" * 64})),
+        "DONE_RECORD": (DONE_RECORD, RunEnd("", 1.5, {"run.json": "0" * 64})),
         "LAYER_RECORD": (LAYER_RECORD, layer),
         "LINE_RECORD": (LINE_RECORD, line),
         "MANIFEST_RECORD": (MANIFEST_RECORD, manifest_of(profile, {"command": "todacomm run"})),
-        "PLAN_RECORD": (PLAN_RECORD, Plan(settings, (Planned("", *run),), "0" * 16, {"numpy": "2"})),
+        "PLAN_RECORD": (PLAN_RECORD, Plan(settings, (PlannedRun("", *run),), "0" * 16, {"numpy": "2"})),
         "SIGNATURE_RECORD": (
             SIGNATURE_RECORD,
-            Concluded("todacomm grok", {"": {"verdict": "?"}}, {"x": "no run"}, {}, {}),
+            SignatureRecord("todacomm grok", {"": {"verdict": "?"}}, {"x": "no run"}, {}, {}),
         ),
         "TEXTS_RECORD": (TEXTS_RECORD, kept(stored.TEXTS, whole=True)),
     }

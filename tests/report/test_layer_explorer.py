@@ -11,7 +11,7 @@ from todacomm.clouds.planes_and_clusters import views_of
 from todacomm.clouds.prepare import prepare
 from todacomm.comparison.layer_distances import layer_distances
 from todacomm.core.errors import InvalidRecord
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import PointCloud, Texts
 from todacomm.core.value_types import Missing
@@ -46,7 +46,9 @@ def arrays():
 @pytest.fixture(scope="module")
 def measured():
     found = arrays()
-    profile, _ = measure_arrays(found, name="ring", recipe=Recipe(), asked=Asked(resamples=20, null_draws=39))
+    profile, _ = measure_arrays(
+        found, name="ring", recipe=Recipe(), asked=InferenceSettings(resamples=20, null_draws=39)
+    )
     profile = replace(profile, texts_sha256=WORDS.sha256)
     return profile, lambda layer: PointCloud(found[layer], profile.at(layer).address)
 
@@ -357,7 +359,9 @@ def test_what_was_looked_at_once_is_remembered(measured):
 
 def test_several_profiles_have_colours_in_their_order_and_all_numbers_of_any(measured):
     profile, _ = measured
-    flat = measure_arrays(arrays(), name="flat", recipe=Recipe(maxdim=0), asked=Asked(resamples=0, null_draws=0))[0]
+    flat = measure_arrays(
+        arrays(), name="flat", recipe=Recipe(maxdim=0), asked=InferenceSettings(resamples=0, null_draws=0)
+    )[0]
     found = layers_explorer([flat, profile], [Missing("gone")] * 2, [NONE_KEPT] * 2, ["a", "b"], heading="Both")
     assert [(p["id"], p["label"], p["colour"]) for p in found["profiles"]] == [
         ("p0", "a", PALETTE[0]),

@@ -14,7 +14,7 @@ from report_profiles import a_profile, cloud, measurement
 from test_docs import FENCE, ROOT
 from todacomm.comparison.compare import compare
 from todacomm.core.errors import InvalidCloud, InvalidInput, UnknownName
-from todacomm.core.inference_types import Asked, Claims, LoopBar, NullTest
+from todacomm.core.inference_types import Claims, InferenceSettings, LoopBar, NullTest
 from todacomm.core.types import Address, Measurement, Profile
 from todacomm.report.document import style
 from todacomm.report.document.figure_formats import FORMATS
@@ -37,7 +37,7 @@ def against_a_null(*, adjusted: float) -> Profile:
     }
     loops = {m.address.layer: tuple(loop_of(m, bar) for bar in m.diagrams.finite[1][::3]) for m in plain.measurements}
     claims = Claims(
-        asked=Asked(resamples=0), intervals={}, one_by_one={}, growths={}, peaks={}, tests={"gaussian": tests},
+        asked=InferenceSettings(resamples=0), intervals={}, one_by_one={}, growths={}, peaks={}, tests={"gaussian": tests},
         loops=loops, halves={}, missing={},
     )  # fmt: skip
     return a_profile(3, n=24, claims=claims)

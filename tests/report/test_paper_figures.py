@@ -22,7 +22,7 @@ from report_profiles import a_cloud, a_profile, cloud
 from todacomm.cli import app
 from todacomm.comparison.compare import compare
 from todacomm.core.errors import InvalidInput, InvalidStudy, UnknownName
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.report.document import figure_parts, style
 from todacomm.report.document.figure_formats import FORMATS, PNG, Figures
 from todacomm.report.document.figure_parts import save
@@ -33,7 +33,7 @@ from todacomm.runs.ablation_measurements import Means
 from todacomm.runs.config import Study
 from todacomm.runs.config_files import dump_study, load_study
 from todacomm.runs.run_study import drawn
-from todacomm.runs.training_runs import Finished
+from todacomm.runs.training_runs import FinishedRun
 from trained import experiment
 
 
@@ -204,7 +204,7 @@ def test_an_ablation_is_drawn_as_its_study_says(tmp_path, monkeypatch):
     monkeypatch.setattr(ablation, "ablation", lambda *_: None)
     monkeypatch.setattr(ablation, "write", lambda *_: seen.append(style.asked()))
     study = Study(figures="pdf", figures_bare=True, output_dir=str(tmp_path))
-    layers, means = {"layer_0": np.zeros((12, 2))}, Means(None, Asked(), 1)
+    layers, means = {"layer_0": np.zeros((12, 2))}, Means(None, InferenceSettings(), 1)
     ablation.ablate_arrays(layers, study, study.recipe("last"), [], bounds=(), means=means, name="a")
     assert seen == [ASKED]
 
@@ -213,7 +213,7 @@ def test_an_experiment_of_training_is_drawn_as_it_is_told(tmp_path, monkeypatch)
     seen, planned = [], experiment(seeds=[46])
     monkeypatch.setattr(training_experiment, "device_of", lambda name: name)  # without torch
     monkeypatch.setattr(training_experiment, "check_memory", lambda *_, **__: 0)
-    monkeypatch.setattr(training_experiment, "perform_all", lambda *_, **__: iter([Finished(planned.plans[0], "")]))
+    monkeypatch.setattr(training_experiment, "perform_all", lambda *_, **__: iter([FinishedRun(planned.plans[0], "")]))
     monkeypatch.setattr(training_experiment, "concluded", lambda *_, **__: seen.append(style.asked()))
     means = training_experiment.Means(jobs=1, figures=ASKED)
     training_experiment.execute_grok(planned, output_dir=str(tmp_path), means=means)

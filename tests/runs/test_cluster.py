@@ -15,7 +15,7 @@ import pytest
 import killed
 from small_studies import DECODER, SEVERAL, made_by_one_process, manifests, one_line, records
 from todacomm.core.errors import ClusterUnavailable
-from todacomm.core.parallel import Lost, pool
+from todacomm.core.parallel import LostTask, pool
 from todacomm.runs.config_files import dump_study
 from todacomm.runs.run_study import execute
 
@@ -135,7 +135,7 @@ def test_a_task_that_kills_every_worker_is_lost_alone_on_a_cluster_too(tmp_path)
         place.mkdir()
         with cluster(place, workers=number) as (file, _, _), pool("dask", scheduler=str(file)) as workers:
             found = dict(workers.each(killed.Always(1), range(4)))
-        assert isinstance(found.pop(1), Lost)
+        assert isinstance(found.pop(1), LostTask)
         assert found == {0: 0, 2: 4, 3: 9}
 
 

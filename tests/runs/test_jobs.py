@@ -12,7 +12,7 @@ import killed
 import todacomm as td
 from small_studies import DECODER, ENCODER, SEVERAL, made_by_one_process, manifests, one_line, records
 from todacomm.core.errors import InvalidInput, MissingExtra
-from todacomm.core.parallel import Lost, Pool, in_threads, one_thread, pool
+from todacomm.core.parallel import LostTask, Pool, in_threads, one_thread, pool
 from todacomm.records.runs import summaries, to_json
 from todacomm.runs import distributed, jobs
 from todacomm.runs.cache.store import Cache
@@ -214,7 +214,7 @@ def test_what_a_killed_process_had_in_hand_is_done_again(tmp_path):
 def test_a_task_that_kills_every_process_is_lost_alone():
     with pool("loky", number=2) as workers:
         found = dict(workers.each(killed.Always(2), range(6)))
-    assert isinstance(found.pop(2), Lost)
+    assert isinstance(found.pop(2), LostTask)
     assert found == {i: i * i for i in (0, 1, 3, 4, 5)}
 
 
@@ -224,7 +224,7 @@ def test_a_lost_job_is_named_and_the_others_are_done(tmp_path, monkeypatch):
 
     def losing(self, function, tasks):
         for place, found in each(self, function, tasks):
-            yield place, Lost("killed by the system.") if getattr(tasks[place], "pooling", "") == "last" else found
+            yield place, LostTask("killed by the system.") if getattr(tasks[place], "pooling", "") == "last" else found
 
     monkeypatch.setattr(Pool, "each", losing)
     found = execute(SEVERAL.but(models=(DECODER,), backend="loky", jobs=2, output_dir=str(tmp_path)))

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 import todacomm as td
 from small_studies import DECODER, ENCODER, manifests, one_job, one_line, records
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.recipe import Recipe
 from todacomm.homology.engines import engines
 from todacomm.homology.metrics import metric, metrics
@@ -375,7 +375,11 @@ def test_a_layer_that_is_to_be_confirmed_is_measured_again_unless_it_was(tmp_pat
     def confirmed(names):
         given = {name: layers[name] for name in names}
         return measure_arrays(
-            given, name="m", recipe=recipe, asked=Asked(resamples=0, null_draws=0), each=jobs.Remembering(cache)
+            given,
+            name="m",
+            recipe=recipe,
+            asked=InferenceSettings(resamples=0, null_draws=0),
+            each=jobs.CachedEach(cache),
         )[1].layers
 
     drawn = confirmed(layers)

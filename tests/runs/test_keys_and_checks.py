@@ -7,7 +7,7 @@ import pytest
 
 import trained
 from grok_directories import P, checkpoint, circles
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address, PointCloud
 from todacomm.profiles.measure import Task, measure_task
@@ -38,8 +38,8 @@ def test_the_key_of_a_measurement_knows_its_cloud_and_every_setting_of_its_recip
 
 
 def test_the_key_of_claims_knows_clouds_recipe_groups_and_all_that_was_asked():
-    assert OTHER_ASKED.keys() == {f.name for f in fields(Asked)}
-    asked, groups = Asked(), ["x", "x", "y"]
+    assert OTHER_ASKED.keys() == {f.name for f in fields(InferenceSettings)}
+    asked, groups = InferenceSettings(), ["x", "x", "y"]
     keys = [claims_key(CLOUDS, RECIPE, replace(asked, **{name: value}), groups) for name, value in OTHER_ASKED.items()]
     keys += [claims_key(CLOUDS, RECIPE, asked, labels) for labels in (None, groups, ["x", "y", "y"])]
     keys += [
@@ -51,7 +51,7 @@ def test_the_key_of_claims_knows_clouds_recipe_groups_and_all_that_was_asked():
 
 def test_what_a_study_asks_is_what_its_keys_say():
     asked = Study(confidence=0.9, resamples=40, null_draws=39, nulls=("text",), null_runs=4).asked()
-    assert {f.name: getattr(asked, f.name) for f in fields(Asked)} == OTHER_ASKED
+    assert {f.name: getattr(asked, f.name) for f in fields(InferenceSettings)} == OTHER_ASKED
 
 
 def test_only_a_confirmed_measurement_is_served_where_one_must_be(cache_place):

@@ -15,7 +15,7 @@ import todacomm as td
 from tiny_models import tiny, tokenizer
 from todacomm.core import memory
 from todacomm.core.errors import InvalidInput, TooLarge
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.memory import size_of, spoken
 from todacomm.core.recipe import Recipe
 from todacomm.models.batching import choose
@@ -432,7 +432,7 @@ def test_the_tokens_of_a_stretch_and_the_matrices_of_a_block_are_counted_in_its_
 
 def test_layers_are_halved_twice_where_whole_articles_are_drawn_too():
     """The splits: by points, and by articles unless they are too few or one holds most texts."""
-    asked = Asked()
+    asked = InferenceSettings()
     assert halved(asked, None) == 1
     assert halved(asked, ("one", "two") * 10) == 1  # refused: two articles are too few
     assert halved(asked, tuple(f"article {i}" for i in range(20))) == 2

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from todacomm.ablation.settings import Setting
     from todacomm.comparison.expressions import Statement
     from todacomm.core.recipe import Recipe
-    from todacomm.runs.ablation import Ablated
+    from todacomm.runs.ablation import AblationOutcome
     from todacomm.runs.ablation_measurements import Means
 
 SETTINGS = "Settings, each a list of values"
@@ -211,17 +211,17 @@ def bounds_of(claims: Sequence[str], recipe: "Recipe", null_draws: int) -> "list
 
 def means_of(study: Study, null_draws: int, track: Any, say: Any) -> "Means":
     """The cache, the null and the number of layers at a time."""
-    from todacomm.core.inference_types import Asked
+    from todacomm.core.inference_types import InferenceSettings
     from todacomm.runs.ablation_measurements import Means
     from todacomm.runs.jobs import cache_of
 
-    return Means(cache_of(study), Asked(resamples=0, null_draws=null_draws), study.jobs, track, say)
+    return Means(cache_of(study), InferenceSettings(resamples=0, null_draws=null_draws), study.jobs, track, say)
 
 
 # What is printed
 
 
-def show(found: "Ablated", *, json: bool, quiet: bool) -> None:
+def show(found: "AblationOutcome", *, json: bool, quiet: bool) -> None:
     """Claim, stands in, where it fails; the failures; where everything is."""
     from todacomm.records.io import read_json
 
@@ -233,7 +233,7 @@ def show(found: "Ablated", *, json: bool, quiet: bool) -> None:
         console.err.tell("failed:", "bold red", f"{model}: {failed.message}")
 
 
-def show_table(found: "Ablated") -> None:
+def show_table(found: "AblationOutcome") -> None:
     """One row a claim."""
     from todacomm.report.terminal.overview import claims_table
 

@@ -11,8 +11,8 @@ from todacomm.runs.config import OPTIONS, OUTPUT_PANEL, Study
 from todacomm.runs.fields import Kind, Option, named
 
 if TYPE_CHECKING:
-    from todacomm.runs.training_results import Grokked
-    from todacomm.training.verdict import Told
+    from todacomm.runs.training_results import ExperimentResults
+    from todacomm.training.verdict import RunSummary
 
 TASK, NETWORK, TRAINING, LOOK = "Task", "Network", "Training", "What is measured"
 NEVER = "-"
@@ -152,7 +152,7 @@ def sweep_of(typed: list[str]) -> dict[str, list[Any]]:
 # What is printed
 
 
-def show(found: "Grokked", *, json: bool, quiet: bool) -> None:
+def show(found: "ExperimentResults", *, json: bool, quiet: bool) -> None:
     """The verdict, a row for each run and control, and where everything is."""
     from todacomm.records.io import read_json
 
@@ -170,7 +170,7 @@ def show(found: "Grokked", *, json: bool, quiet: bool) -> None:
         console.err.tell(f"{name}:", "bold red", problem)
 
 
-def show_runs(cell: str, told: Sequence["Told"], sentences: Sequence[str] = ()) -> None:
+def show_runs(cell: str, told: Sequence["RunSummary"], sentences: Sequence[str] = ()) -> None:
     """One table, and the sentences that the numbers support."""
     from rich import box
     from rich.table import Table

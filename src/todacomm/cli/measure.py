@@ -55,7 +55,7 @@ def measure(
     from todacomm.profiles.from_arrays import measure_arrays
     from todacomm.records.result_directories import check_new
     from todacomm.report.document.figure_formats import PNG
-    from todacomm.runs.jobs import Remembering, cache_of
+    from todacomm.runs.jobs import CachedEach, cache_of
     from todacomm.runs.plan.memory_limit import check_arrays, shapes_of
 
     study, recipe = study_and_recipe(given)
@@ -68,7 +68,7 @@ def measure(
     if clouds.left_out and not (quiet or csv or json):
         console.warn(clouds.told(path))
     cache = cache_of(study)
-    each = Remembering(
+    each = CachedEach(
         cache, check_arrays(shapes_of(clouds.layers, path.stem), recipe, jobs=study.jobs, max_memory=study.max_memory)
     )
     with console.tracker(quiet=quiet or csv or json) as track, one_thread, console.warnings_told():

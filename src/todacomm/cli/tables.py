@@ -10,7 +10,7 @@ from todacomm.core.types import Expansion, Number, Profile
 
 if TYPE_CHECKING:
     from todacomm.comparison.compare import Comparison
-    from todacomm.comparison.gate import Found, Judgement
+    from todacomm.comparison.gate import Judgement, RuleValue
 
 MOST_FOUND = 5  # values of a rule that fired that are printed
 
@@ -144,7 +144,7 @@ def show_rule(one: "Judgement", sign: str, style: str, place: console.Terminal) 
         place.print(line, soft_wrap=True)
 
 
-def found_line(outcome: "Judgement", found: "Found") -> str:
+def found_line(outcome: "Judgement", found: "RuleValue") -> str:
     """One value that a rule was held against."""
     where = found.pair + (f", {found.layer}" if found.layer else "")
     told = f"{abs(found.beyond):.4g} {'beyond' if found.fires else 'short of'} {outcome.rule.number:g}"

@@ -14,7 +14,7 @@ from todacomm.cohomology.record import LoopCoordinate, Loops
 from todacomm.cohomology.scales import staircase
 from todacomm.cohomology.scene import Scene, scene_of
 from todacomm.core.errors import InvalidInput
-from todacomm.core.inference_types import ALPHA, Asked
+from todacomm.core.inference_types import ALPHA, InferenceSettings
 from todacomm.core.recipe import Recipe, RecipeSettings, with_keywords
 from todacomm.core.threads import one_thread
 from todacomm.core.types import Address, PointCloud, Texts
@@ -91,7 +91,7 @@ def loops(
 
 def checked_draws(null_draws: int) -> int:
     """The number of draws, with which a loop can be found."""
-    if 0 < Asked(null_draws=null_draws).null_draws < FEWEST_DRAWS:
+    if 0 < InferenceSettings(null_draws=null_draws).null_draws < FEWEST_DRAWS:
         raise InvalidInput(
             f"{null_draws} null draws; expected at least {FEWEST_DRAWS}, with which {ALPHA} is the least p-value of "
             f"{TESTS} tests, or 0 for no null"

@@ -11,7 +11,7 @@ from todacomm.comparison.differences import depth_of, relative_depth
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.types import Number, Profile
 from todacomm.core.value_types import by_value
-from todacomm.statistics.permutations import Permuted, groups_apart, spearman
+from todacomm.statistics.permutations import PermutationTest, groups_apart, spearman
 from todacomm.statistics.pvalues import adjusted
 
 SHAPES = (
@@ -34,7 +34,7 @@ TOPOLOGY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class GroupTest:
     """A permutation test of whether models of one label lie closer together than models of different ones.
 
     ``within`` and ``between`` are mean distances; ``note`` says why there is no ``test`` of their difference.
@@ -44,13 +44,13 @@ class Family:
     labels: tuple[str, ...]
     within: Number
     between: Number
-    test: Permuted | None
+    test: PermutationTest | None
     note: str = ""
 
 
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
-class Likeness:
+class Clustering:
     """Distances between profiles, and their average-linkage tree.
 
     ``distances`` (v, v) are root mean square differences of ``names``, standardised over all models and depths, on a
@@ -62,10 +62,10 @@ class Likeness:
     distances: Float64[np.ndarray, "v v"]
     tree: Float64[np.ndarray, "_ 4"]
     order: tuple[int, ...]
-    families: tuple[Family, ...]
+    families: tuple[GroupTest, ...]
 
 
-def likeness(profiles: Sequence[Profile], *, groups: Mapping[str, Sequence[str]] | None = None) -> Likeness | None:
+def likeness(profiles: Sequence[Profile], *, groups: Mapping[str, Sequence[str]] | None = None) -> Clustering | None:
     """Cluster three or more profiles and test their groups; None for fewer, or without a common metric.
 
     ``groups``: label → models; by default the kinds and the norm places in the models' cards.
@@ -81,7 +81,7 @@ def likeness(profiles: Sequence[Profile], *, groups: Mapping[str, Sequence[str]]
         return None
     condensed = squareform(distances, checks=False)
     tree = optimal_leaf_ordering(linkage(condensed, "average"), condensed)
-    return Likeness(
+    return Clustering(
         tuple(p.model for p in profiles),
         tuple(names),
         distances,
@@ -137,17 +137,17 @@ def labels_given(models: Sequence[str], groups: Mapping[str, Sequence[str]]) -> 
     return tuple(found.get(model, "") for model in models)
 
 
-def family(factor: str, labels: tuple[str, ...], distances: Float64[np.ndarray, "v v"]) -> Family:
+def family(factor: str, labels: tuple[str, ...], distances: Float64[np.ndarray, "v v"]) -> GroupTest:
     """Test one grouping of models by permuting the labels; models without a label are left out."""
     chosen = [i for i, label in enumerate(labels) if label]
     kept = [labels[i] for i in chosen]
     if len(set(kept)) < 2 or len(set(kept)) == len(kept):
-        return Family(factor, labels, None, None, None, "it takes two groups, and two models in one of them")
+        return GroupTest(factor, labels, None, None, None, "it takes two groups, and two models in one of them")
     inner = distances[np.ix_(chosen, chosen)]
     i, j = np.triu_indices(len(chosen), 1)
     same = np.array([kept[a] == kept[b] for a, b in zip(i, j, strict=True)])
     within, between = (float(inner[i, j][which].mean()) for which in (same, ~same))
-    return Family(factor, labels, within, between, groups_apart(inner, kept))
+    return GroupTest(factor, labels, within, between, groups_apart(inner, kept))
 
 
 # Topology against language
@@ -160,7 +160,7 @@ class Correlation:
     kind: str
     name: str
     models: int
-    test: Permuted | None
+    test: PermutationTest | None
     adjusted: Number
     note: str = ""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from todacomm.comparison.clustering import LANGUAGE, TOPOLOGY, Correlation, Likeness, correlations, likeness
+from todacomm.comparison.clustering import LANGUAGE, TOPOLOGY, Clustering, Correlation, correlations, likeness
 from todacomm.comparison.diagram_tests import BLOCKS, Apart, Clouds, distances_apart
 from todacomm.comparison.differences import Pair, pair
 from todacomm.core.errors import InvalidInput, MissingExtra, UnknownName
@@ -80,7 +80,7 @@ class Comparison:
         Differences of each pair, number by number, with intervals and adjusted p-values.
     apart : tuple of Apart
         Distances between the diagrams of each pair, with permutation tests.
-    likeness : Likeness or None
+    likeness : Clustering or None
         The cluster tree of the profiles; None for fewer than three.
     correlations : tuple of Correlation
         Rank correlations of topology with language metrics.
@@ -104,7 +104,7 @@ class Comparison:
     failures: Mapping[str, str] = field(default_factory=dict)
     pairs: tuple[Pair, ...] = ()
     apart: tuple[Apart, ...] = ()
-    likeness: Likeness | None = None
+    likeness: Clustering | None = None
     correlations: tuple[Correlation, ...] = ()
     how: How = field(default_factory=How)
 

@@ -14,14 +14,14 @@ from jaxtyping import Float64, Int
 from todacomm.clouds.cka import linear_cka
 from todacomm.clouds.distances import median
 from todacomm.clouds.prepare import PreparedCloud, prepare
-from todacomm.comparison.differences import Matched, Pair
+from todacomm.comparison.differences import MatchedLayers, Pair
 from todacomm.core.errors import InvalidInput
 from todacomm.core.progress import Track, silent
 from todacomm.core.types import Bars, Measurement, Number, PointCloud
 from todacomm.core.value_types import Missing
 from todacomm.homology.diagram_distances import bottleneck, wasserstein
 from todacomm.homology.engines import restriction, subsampler
-from todacomm.statistics.permutations import MOST_BLOCKS, Permuted, swapped_within_blocks
+from todacomm.statistics.permutations import MOST_BLOCKS, PermutationTest, swapped_within_blocks
 from todacomm.statistics.pvalues import adjusted
 
 BLOCKS, FEWEST_BLOCKS, FEWEST_IN_BLOCK = 10, 10, 10
@@ -123,7 +123,7 @@ def unfit(pair: Pair, parts: Parts) -> str:
 # Whole diagrams, which every run keeps
 
 
-def of_whole(pair: Pair, one: Matched, dimension: int) -> DiagramDistance:
+def of_whole(pair: Pair, one: MatchedLayers, dimension: int) -> DiagramDistance:
     """Compute the distances of two diagrams, each over its median distance."""
     found = pair.first.at(one.first), pair.second.at(one.second)
     undefined = next((m.facts.undefined for m in found if m.facts.undefined), "")
@@ -149,25 +149,25 @@ def unit_of(scale: str, rms: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class LayerTests:
     """CKA of two matched layers, and a test for each dimension."""
 
     cka: Number
-    tests: tuple[Permuted, ...]
+    tests: tuple[PermutationTest, ...]
 
 
-def look(pair: Pair, one: Matched, first: Clouds, second: Clouds, *, parts: Parts) -> Looked:
+def look(pair: Pair, one: MatchedLayers, first: Clouds, second: Clouds, *, parts: Parts) -> LayerTests:
     """Prepare both clouds and measure them on blocks; no blocks leave the tests out."""
     raw = first(one.first), second(one.second)
     given = "precomputed" in {pair.first.recipe.distance, pair.second.recipe.distance}  # no activations to align
     cka = None if given or len(raw[0]) != len(raw[1]) else linear_cka(raw[0].points, raw[1].points)
     if not parts:
-        return Looked(cka, ())
+        return LayerTests(cka, ())
     recipes = pair.first.recipe, pair.second.recipe
     maxdim = min(recipe.maxdim for recipe in recipes)
     ready = [prepare(cloud, replace(recipe, maxdim=maxdim)) for cloud, recipe in zip(raw, recipes, strict=True)]
     diagrams = [bars for cloud in ready for bars in diagrams_of(cloud, parts, recipes[0].engine, maxdim)]
-    return Looked(cka, tuple(swapped_within_blocks(matrix([d[k] for d in diagrams])) for k in range(maxdim + 1)))
+    return LayerTests(cka, tuple(swapped_within_blocks(matrix([d[k] for d in diagrams])) for k in range(maxdim + 1)))
 
 
 def blocks_of(pair: Pair, blocks: int) -> Parts:
@@ -215,7 +215,7 @@ def matrix(diagrams: list[Bars]) -> Float64[np.ndarray, "v v"]:
     return found
 
 
-def tested(whole: list[DiagramDistance], tests: list[Permuted]) -> list[DiagramDistance]:
+def tested(whole: list[DiagramDistance], tests: list[PermutationTest]) -> list[DiagramDistance]:
     """Add p-values, adjusted over the layers, to distances; none where a diagram is undefined."""
     p = np.array([np.nan if one.note else test.p for one, test in zip(whole, tests, strict=True)])
     after = adjusted(p)

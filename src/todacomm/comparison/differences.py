@@ -67,7 +67,7 @@ class GrowthDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class Matched:
+class MatchedLayers:
     """Two layers to be compared, and their relative depths (0 the embedding, 1 the last block)."""
 
     first: str
@@ -85,16 +85,16 @@ class Pair:
     """Two profiles side by side.
 
     ``differences``: metric → one a layer. ``refused`` says why there are none, ``unpaired`` why they are not paired by
-    text. ``growths``: ratio, scale, shape; ``ungrown`` says why there are none. ``language``: metric → both values.
+    text. ``growths``: ratio, scale, shape; ``no_growths`` says why there are none. ``language``: metric → both values.
     """
 
     first: Profile
     second: Profile
-    layers: tuple[Matched, ...]
+    layers: tuple[MatchedLayers, ...]
     differences: Mapping[str, tuple[Difference, ...]]
     growths: Mapping[str, GrowthDifference]
-    grown: tuple[Growth | None, Growth | None]
-    ungrown: str
+    each_growth: tuple[Growth | None, Growth | None]
+    no_growths: str
     language: Mapping[str, tuple[Number, Number]]
     refused: str = ""
     unpaired: str = ""
@@ -131,15 +131,15 @@ def pair(first: Profile, second: Profile, *, baseline: int = 0) -> Pair:
     differences = {} if refused else differences_of(first, second, layers, paired=not unpaired)
     ends = [p.expansions[baseline] if p.expansions else None for p in (first, second)]
     a, b = (e.growth if e else None for e in ends)
-    ungrown = refused or without_growth(first, ends[0]) or without_growth(second, ends[1]) or apart_from(a, b)
+    no_growths = refused or without_growth(first, ends[0]) or without_growth(second, ends[1]) or apart_from(a, b)
     return Pair(
         first,
         second,
         layers,
         differences,
-        {} if ungrown or a is None or b is None else growths_of(first, second, a, b, paired=not unpaired),
+        {} if no_growths or a is None or b is None else growths_of(first, second, a, b, paired=not unpaired),
         (a, b),
-        ungrown,
+        no_growths,
         language_of(first, second),
         refused,
         unpaired,
@@ -156,7 +156,7 @@ def labelled(profile: Profile, other: Profile) -> str:
 # Which layers
 
 
-def matched(first: Profile, second: Profile) -> tuple[Matched, ...]:
+def matched(first: Profile, second: Profile) -> tuple[MatchedLayers, ...]:
     """Match layers by name where both models are as deep, and layers that are no blocks; else by relative depth."""
     depths = depth_of(first), depth_of(second)
     found = []
@@ -167,7 +167,9 @@ def matched(first: Profile, second: Profile) -> tuple[Matched, ...]:
             here = relative_depth(layer, depths[0])
             other = min(blocks, key=lambda name: abs(relative_depth(name, depths[1]) - here), default="")
         if other in second.layers:
-            found.append(Matched(layer, other, relative_depth(layer, depths[0]), relative_depth(other, depths[1])))
+            found.append(
+                MatchedLayers(layer, other, relative_depth(layer, depths[0]), relative_depth(other, depths[1]))
+            )
     return tuple(found)
 
 
@@ -222,7 +224,7 @@ def why_unpaired(first: Profile, second: Profile) -> str:
     return f"the halves were drawn differently ({'; '.join(sorted(drawn))})" if len(drawn) > 1 else ""
 
 
-def notes_of(first: Profile, second: Profile, layers: Sequence[Matched]) -> Iterator[str]:
+def notes_of(first: Profile, second: Profile, layers: Sequence[MatchedLayers]) -> Iterator[str]:
     """Remarks on how both were matched."""
     if first.recipe.pooling != second.recipe.pooling:
         yield f"{' and '.join((labelled(first, second), labelled(second, first)))}: the clouds are of different things."
@@ -243,7 +245,7 @@ def notes_of(first: Profile, second: Profile, layers: Sequence[Matched]) -> Iter
 
 
 def differences_of(
-    first: Profile, second: Profile, layers: Sequence[Matched], *, paired: bool
+    first: Profile, second: Profile, layers: Sequence[MatchedLayers], *, paired: bool
 ) -> dict[str, tuple[Difference, ...]]:
     """Compute the differences of every common metric along the layers, with p-values adjusted over these."""
     a, b = claims_of(first), claims_of(second)
@@ -306,7 +308,7 @@ def effect(value: float, deviation: float) -> Number:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grown:
+class LogGrowth:
     """A growth, the spread of its logarithm, and the half-samples of its peak."""
 
     value: float
@@ -337,7 +339,7 @@ def growths_of(first: Profile, second: Profile, a: Growth, b: Growth, *, paired:
     confidence = claims_of(first).asked.confidence
     found = {
         part: growth_difference(
-            name, grown(name, first, a), grown(name, second, b), paired=paired, confidence=confidence
+            name, log_growth(name, first, a), log_growth(name, second, b), paired=paired, confidence=confidence
         )
         for part, name in GROWTHS.items()
     }
@@ -345,7 +347,7 @@ def growths_of(first: Profile, second: Profile, a: Growth, b: Growth, *, paired:
     return {part: replace(d, adjusted=known(x)) for (part, d), x in zip(found.items(), after.tolist(), strict=True)}
 
 
-def grown(name: str, profile: Profile, growth: Growth) -> Grown:
+def log_growth(name: str, profile: Profile, growth: Growth) -> LogGrowth:
     """Estimate how the logarithm of a growth varies over half-samples."""
     halves = claims_of(profile).halves
     above, below = halves[growth.peak], halves[growth.baseline]
@@ -353,10 +355,10 @@ def grown(name: str, profile: Profile, growth: Growth) -> Grown:
     value = above.estimate(name) / below.estimate(name)
     factors = 1 / above.estimate(name), -1 / below.estimate(name)
     why = top.undefined or base.undefined
-    return Grown(value, summed(top, base, factors, rule_of(name), above, paired=True, why=why), above)
+    return LogGrowth(value, summed(top, base, factors, rule_of(name), above, paired=True, why=why), above)
 
 
-def growth_difference(name: str, a: Grown, b: Grown, *, paired: bool, confidence: float) -> GrowthDifference:
+def growth_difference(name: str, a: LogGrowth, b: LogGrowth, *, paired: bool, confidence: float) -> GrowthDifference:
     """Compare two growths: their ratio, with its interval, and their difference."""
     ratio, why = b.value / a.value, a.spread.undefined or b.spread.undefined
     logs = summed(a.spread, b.spread, (-1.0, 1.0), rule_of(name), a.halves, paired=paired, why=why)

@@ -23,7 +23,7 @@ DISTANCE = re.compile(r"(?P<which>bottleneck|wasserstein)_(?P<dimension>H[0-2])"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RuleValue:
     """A value that a rule was checked on: its pair, its layer (or empty), and whether the rule fires.
 
     ``beyond`` is how far it exceeds the number of the rule, negative where it falls short.
@@ -42,8 +42,8 @@ class Judgement:
     """The outcome of a rule: the values on which it fires, furthest first; ``nearest`` is the closest otherwise."""
 
     rule: Statement
-    fired: tuple[Found, ...]
-    nearest: Found
+    fired: tuple[RuleValue, ...]
+    nearest: RuleValue
     looked_at: int
     undefined: tuple[str, ...] = ()
 
@@ -85,7 +85,7 @@ def refuse_unlike(first: Profile, second: Profile) -> None:
 
 def judgement(rule: Statement, pairs: Sequence[tuple[Pair, Apart]]) -> Judgement:
     """Decide one rule in all pairs."""
-    found: list[Found] = []
+    found: list[RuleValue] = []
     undefined: list[str] = []
     for pair, apart in pairs:
         for layer, value in values(rule, pair, apart):
@@ -101,9 +101,9 @@ def judgement(rule: Statement, pairs: Sequence[tuple[Pair, Apart]]) -> Judgement
     return Judgement(rule, tuple(one for one in ranked if one.fires), ranked[0], len(found), tuple(undefined))
 
 
-def judged(rule: Statement, pair: Pair, layer: str, value: float) -> Found:
+def judged(rule: Statement, pair: Pair, layer: str, value: float) -> RuleValue:
     """Compare one value with the number of its rule."""
-    return Found(pair.name, layer, value, rule.beyond(value), rule.holds(value), doubt_of(pair, layer))
+    return RuleValue(pair.name, layer, value, rule.beyond(value), rule.holds(value), doubt_of(pair, layer))
 
 
 def doubt_of(pair: Pair, layer: str) -> str:
@@ -185,10 +185,10 @@ def growth_value(rule: Statement, pair: Pair) -> Value:
         raise InvalidInput(f"--fail-if {rule.text}: {rule.quantity} has rel, diff, abs, ratio and p, but no effect")
     if rule.kind == "p":
         found = pair.growths.get(part)
-        return or_missing(found.adjusted if found else None, pair.ungrown or "neither varies")
-    a, b = (getattr(growth, part) if growth else None for growth in pair.grown)
+        return or_missing(found.adjusted if found else None, pair.no_growths or "neither varies")
+    a, b = (getattr(growth, part) if growth else None for growth in pair.each_growth)
     value = of_two(rule.kind, a, b)
-    return Missing(pair.ungrown or value.reason) if isinstance(value, Missing) else value
+    return Missing(pair.no_growths or value.reason) if isinstance(value, Missing) else value
 
 
 def language_value(rule: Statement, pair: Pair) -> Value:

@@ -11,7 +11,7 @@ from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.value_types import by_value
 
 Number = float | None  # None where a number is undefined
-Grown = tuple[float, float, float]  # ratio, scale, shape
+GrowthFactors = tuple[float, float, float]  # ratio, scale, shape
 Alternative = Literal["greater", "two-sided"]
 
 ALPHA = 0.05  # of every test
@@ -20,7 +20,7 @@ MOST = {"resamples": 100_000, "null_draws": 1_000_000, "null_runs": 10_000}  # m
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class InferenceSettings:
     """Settings of inference; 0 resamples or draws leave their part out."""
 
     confidence: float = 0.95
@@ -92,7 +92,7 @@ class IntervalRule:
 
     power: float = 1.0  # c: variance at n points = variance at n/2 × (1/2)^c
     form: Literal["in proportion", "root", "log", "deficit"] = "in proportion"
-    steadied: bool = False  # average the split-half variance with the pooled variance (weights 1 : 2)
+    shrunk: bool = False  # average the split-half variance with the pooled variance (weights 1 : 2)
     skewed: bool = False  # symmetric in the square root, for sums of few bars
     quarters: bool = False  # quarter-samples in place of halves, without shrinkage
     least: float = 0.0  # the least possible value
@@ -105,7 +105,7 @@ class IntervalRule:
         return self.grouped if halves.groups and self.grouped is not None else self.power
 
 
-UNTRIED = IntervalRule(0.5, steadied=True, note="no simulation stands behind the rule of this metric")
+UNTRIED = IntervalRule(0.5, shrunk=True, note="no simulation stands behind the rule of this metric")
 
 
 def at_most_alpha(p: float) -> bool:
@@ -221,7 +221,7 @@ class Claims:
     Where points come in groups (texts of articles), half-samples are of whole groups.
     """
 
-    asked: Asked
+    asked: InferenceSettings
     intervals: Mapping[str, Mapping[str, Interval]]  # layer → metric, ``scale`` or ``tree_length``
     one_by_one: Mapping[str, Mapping[str, Interval]]  # the same of points drawn one by one, where there are groups
     growths: Mapping[str, Mapping[str, Interval]]  # baseline of an expansion → ratio, scale, shape
@@ -231,7 +231,7 @@ class Claims:
     halves: Mapping[str, Halves]  # the half-samples behind intervals and later comparisons
     missing: Mapping[str, str]  # layer → why it has no intervals
     ungrouped: str = ""  # why no whole groups were drawn
-    null_growths: Mapping[str, Mapping[str, Sequence[Grown | None]]] = field(default_factory=dict)
+    null_growths: Mapping[str, Mapping[str, Sequence[GrowthFactors | None]]] = field(default_factory=dict)
     # null model of forward passes → baseline → ratio, scale, shape of each pass, to its own peak; None where undefined
     labels: tuple[int, ...] = ()  # the group of each point, by number; empty where none are drawn whole
 

@@ -46,7 +46,7 @@ def in_threads(function: Callable[[T], R], tasks: Sequence[T], *, number: Number
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostTask:
     """The result of a task whose worker was killed at every try."""
 
     reason: str
@@ -68,11 +68,11 @@ class Pool:
     lost: tuple[type[BaseException], ...]
     check: Callable[[], None] = lambda: None
 
-    def each(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[int, R | Lost]]:
+    def each(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[int, R | LostTask]]:
         """Yield the index and the result of each task, as they finish.
 
         A killed worker costs only the task in hand, which is retried. After PATIENCE losses the remaining tasks run
-        one by one until one is `Lost` for good; then the others go on together.
+        one by one until one is `LostTask` for good; then the others go on together.
         """
         left, losses = dict(enumerate(tasks)), 0
         while left:
@@ -88,7 +88,7 @@ class Pool:
                 if alone:
                     place, losses = next(iter(batch)), 0
                     del left[place]
-                    yield place, Lost(str(problem).split("\n", 1)[0])
+                    yield place, LostTask(str(problem).split("\n", 1)[0])
 
     def _once(self, function: Callable[[T], R], tasks: Mapping[int, T]) -> Iterator[tuple[int, R]]:
         from joblib import Parallel, delayed

@@ -72,7 +72,7 @@ def count(bars: Bars) -> Number:
     "total_persistence",
     degree=1,
     label="total persistence",
-    rules=(Rule(), Rule(steadied=True, skewed=True, steepest=-1.0)),
+    rules=(Rule(), Rule(shrunk=True, skewed=True, steepest=-1.0)),
 )
 def total_persistence(bars: Bars) -> Number:
     """The sum of the finite lifetimes; 0 for an empty diagram.

@@ -23,7 +23,7 @@ Points = Float[np.ndarray, "n d"]
 Condensed = Float[np.ndarray, " pairs"]
 
 
-class Generated(NamedTuple):
+class Generators(NamedTuple):
     """Diagrams with the edges and triangles that make their bars, as indices of the input's points.
 
     ``birth_edges`` (m, 2) close the loops of H1, ``death_triangles`` (m, 3) fill them (-1 for none).
@@ -112,7 +112,7 @@ def generators(
     precision: Literal["float32", "float64"] = "float32",
     landmarks: int | None = None,
     seed: int = 0,
-) -> Generated:
+) -> Generators:
     """Diagrams of H0 and H1 as `rips` gives them, with the edges and triangles that make their bars.
 
     The length of a birth edge is the birth of its bar, and the longest side of a death triangle is its death. Of edges
@@ -125,7 +125,7 @@ def generators(
 
     Returns
     -------
-    Generated
+    Generators
         ``diagrams``, then row for row of H1 ``birth_edges`` (m, 2) and ``death_triangles`` (m, 3; -1 for a loop that is
         never filled), and for the finite bars of H0 ``merging_edges`` (k, 2).
 
@@ -149,7 +149,7 @@ def generators(
     found = bitlink.homology(condensed, threshold=limit)
     order = order_of(found.bars)
     triangles = found.death_triangles[order]
-    return Generated(
+    return Generators(
         bars_of(found),
         rows[found.birth_edges[order]],
         np.where(triangles < 0, -1, rows[triangles]),

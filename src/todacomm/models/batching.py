@@ -35,7 +35,7 @@ SHOWN = 60  # characters of a text in a message
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
+class EncodedText:
     """One tokenised text; ``index`` is its position among the chosen texts.
 
     ``predicted_bytes`` are the UTF-8 bytes that a causal model predicts; None where the tokenizer has no offsets.
@@ -58,10 +58,10 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chosen:
+class ChosenTexts:
     """The texts to measure, their ``places`` in the dataset, and how many were skipped."""
 
-    encoded: tuple[Encoded, ...]
+    encoded: tuple[EncodedText, ...]
     places: tuple[int, ...]
     skipped: int
 
@@ -70,7 +70,7 @@ class Chosen:
 class Batch:
     """Texts padded to one length; ``real`` marks their tokens, ``content`` those that are not special."""
 
-    rows: tuple[Encoded, ...]
+    rows: tuple[EncodedText, ...]
     ids: Int[np.ndarray, "b t"]
     real: Mask
     content: Mask
@@ -81,7 +81,7 @@ class Batch:
         return [int(row.argmax()) for row in self.real]
 
 
-def choose(model: LoadedModel, texts: Texts, *, samples: int | None, min_tokens: int, max_length: int) -> Chosen:
+def choose(model: LoadedModel, texts: Texts, *, samples: int | None, min_tokens: int, max_length: int) -> ChosenTexts:
     """Choose the first ``samples`` texts (None: all) with at least ``min_tokens`` content tokens, and truncate them.
 
     Raises `InvalidTexts`, with their number, where there are fewer, and `InvalidInput` for a token without an
@@ -90,7 +90,7 @@ def choose(model: LoadedModel, texts: Texts, *, samples: int | None, min_tokens:
     if min_tokens < 1 or (samples is not None and samples < 1):
         raise InvalidInput(f"--min-tokens {min_tokens}, --samples {samples}: expected 1 or more")
     limit = longest(model, max_length)
-    kept: list[Encoded] = []
+    kept: list[EncodedText] = []
     places: list[int] = []
     read = 0
     for encoded in _encode(model.tokenizer, texts.items, limit):
@@ -107,7 +107,7 @@ def choose(model: LoadedModel, texts: Texts, *, samples: int | None, min_tokens:
         )
     for row, place in zip(kept, places, strict=True):
         _require_embedded(model, row, place)
-    return Chosen(tuple(kept), tuple(places), read - len(kept))
+    return ChosenTexts(tuple(kept), tuple(places), read - len(kept))
 
 
 def _too_few(texts: Texts, places: list[int], samples: int | None) -> str:
@@ -120,7 +120,7 @@ def _too_few(texts: Texts, places: list[int], samples: int | None) -> str:
     return f"{samples} were asked for, which is all of them: text {short} is {shown}. Leave such texts out"
 
 
-def _require_embedded(model: LoadedModel, row: Encoded, place: int) -> None:
+def _require_embedded(model: LoadedModel, row: EncodedText, place: int) -> None:
     size, largest = vocabulary(model), int(row.ids.max())
     if largest >= size:
         token = model.tokenizer.convert_ids_to_tokens(largest)
@@ -132,11 +132,11 @@ def _require_embedded(model: LoadedModel, row: Encoded, place: int) -> None:
         )
 
 
-def with_tokens_shuffled(chosen: Chosen, seed: int) -> Chosen:
+def with_tokens_shuffled(chosen: ChosenTexts, seed: int) -> ChosenTexts:
     """Shuffle the content tokens of each text; special tokens stay in place."""
     rng = np.random.default_rng(seed)
 
-    def shuffled(row: Encoded) -> Encoded:
+    def shuffled(row: EncodedText) -> EncodedText:
         ids = row.ids.copy()
         ids[row.content] = rng.permutation(ids[row.content])
         return replace(row, ids=ids)
@@ -186,31 +186,31 @@ class Batching:
         if self.size != "auto" and self.size < 1:
             raise InvalidInput(f"--batch-size {self.size}; expected 1 or more, or auto")
 
-    def batches(self, encoded: Sequence[Encoded], padding: int, budget: int, description: str) -> Iterator["Batch"]:
+    def batches(self, encoded: Sequence[EncodedText], padding: int, budget: int, description: str) -> Iterator["Batch"]:
         """Yield padded batches of texts of similar length, longest first, so that memory runs out at once or never."""
         groups = self.groups(encoded, budget)
         for group in self.track(groups, description, len(groups)):
             yield pad(group, padding, self.side)
 
-    def groups(self, encoded: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
+    def groups(self, encoded: Sequence[EncodedText], budget: int) -> list[list[EncodedText]]:
         """The rows of each batch, longest first."""
         return list(self._groups(encoded, budget))
 
-    def _groups(self, encoded: Sequence[Encoded], budget: int) -> Iterator[list[Encoded]]:
+    def _groups(self, encoded: Sequence[EncodedText], budget: int) -> Iterator[list[EncodedText]]:
         rows = sorted(encoded, key=lambda e: (-len(e), e.index))
         while rows:
             n = min(self._most(rows), self.size if self.size != "auto" else max(1, budget // len(rows[0])))
             yield rows[:n]
             rows = rows[n:]
 
-    def _most(self, rows: Sequence[Encoded]) -> int:
+    def _most(self, rows: Sequence[EncodedText]) -> int:
         """How many of the rows, longest first, may share a batch with the first."""
         if self.together == "any":
             return len(rows)
         return 1 if self.together == "none" else sum(len(row) == len(rows[0]) for row in rows)
 
 
-def pad(rows: Sequence[Encoded], pad_id: int, side: Side = "right") -> Batch:
+def pad(rows: Sequence[EncodedText], pad_id: int, side: Side = "right") -> Batch:
     """One rectangular batch."""
     t = max(len(row) for row in rows)
     ids = np.full((len(rows), t), pad_id, dtype=np.int64)
@@ -231,7 +231,7 @@ def inputs(module: nn.Module, batch: Batch) -> dict[str, Any]:
     return arguments(module, torch.from_numpy(batch.ids), torch.from_numpy(batch.real))
 
 
-def _encode(tokenizer: Any, items: Sequence[str], limit: int) -> Iterator[Encoded]:
+def _encode(tokenizer: Any, items: Sequence[str], limit: int) -> Iterator[EncodedText]:
     fast = bool(getattr(tokenizer, "is_fast", False))
     options = {"return_special_tokens_mask": True, "return_offsets_mapping": fast, "return_attention_mask": False}
     remaining = iter(items)
@@ -243,7 +243,7 @@ def _encode(tokenizer: Any, items: Sequence[str], limit: int) -> Iterator[Encode
             special = np.array(cut["special_tokens_mask"][i], dtype=bool)
             ids = np.array(cut["input_ids"][i], dtype=np.int32)
             spanned = _predicted_bytes(text, special, cut["offset_mapping"][i]) if fast else None
-            yield Encoded(place, items[place], ids, special, spanned, i in longer)
+            yield EncodedText(place, items[place], ids, special, spanned, i in longer)
             place += 1
 
 

@@ -22,7 +22,7 @@ from torch.nn import functional
 from todacomm.core.types import Mask, layer_key
 from todacomm.models.architecture.blocks_and_norms import Anatomy
 from todacomm.models.architecture.hooks import evaluating, hooked
-from todacomm.models.batching import Batch, Encoded
+from todacomm.models.batching import Batch, EncodedText
 
 STRETCH = 16384  # tokens that pass one block before the next: packing it costs 3 to 4 % beside them
 ATTENDED = 2048  # tokens in one attention call, about
@@ -72,7 +72,7 @@ class Decoder:
         which change after the call. The pass ends at the deepest layer of ``seen``, where only the tokens that
         ``needed`` marks are right (None: all).
         """
-        room = Room()
+        room = ReusedMemory()
         for batches in stretches:
             yield from self._seen(Stretch(self, batches, room, needed), batches, seen)
 
@@ -115,9 +115,9 @@ class Decoder:
             yield "final", "final"
 
 
-def stretches_of(groups: Sequence[list[Encoded]]) -> list[list[list[Encoded]]]:
+def stretches_of(groups: Sequence[list[EncodedText]]) -> list[list[list[EncodedText]]]:
     """Group batches, in order, into stretches of at most STRETCH tokens, at least one batch each."""
-    found: list[list[list[Encoded]]] = []
+    found: list[list[list[EncodedText]]] = []
     left = 0
     for group in groups:
         size = sum(map(len, group))
@@ -130,7 +130,7 @@ def stretches_of(groups: Sequence[list[Encoded]]) -> list[list[list[Encoded]]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
+class EqualLengths:
     """Consecutive texts of one length: their rows in the stretch, and (texts, length)."""
 
     rows: slice
@@ -141,20 +141,20 @@ class Alike:
         return stretch[self.rows].view(*self.shape, -1)
 
 
-def _alike(lengths: Sequence[int]) -> list[Alike]:
+def _alike(lengths: Sequence[int]) -> list[EqualLengths]:
     """Group texts of these lengths, in order, by equal length, about ATTENDED tokens at a time."""
-    found: list[Alike] = []
+    found: list[EqualLengths] = []
     start = 0
     for length, texts in groupby(lengths):
         left, most = sum(1 for _ in texts), max(1, ATTENDED // length)
         while left:
             count = min(left, most)
-            found.append(Alike(slice(start, start + count * length), (count, length)))
+            found.append(EqualLengths(slice(start, start + count * length), (count, length)))
             start, left = start + count * length, left - count
     return found
 
 
-class Room:
+class ReusedMemory:
     """Memory reused by one stretch after the other, so that it does not grow with their number."""
 
     def __init__(self) -> None:
@@ -175,7 +175,11 @@ class Stretch:
     """
 
     def __init__(
-        self, decoder: Decoder, batches: Sequence[Batch], room: Room, needed: Callable[[Batch], Mask] | None = None
+        self,
+        decoder: Decoder,
+        batches: Sequence[Batch],
+        room: ReusedMemory,
+        needed: Callable[[Batch], Mask] | None = None,
     ) -> None:
         ends = np.cumsum([0, *(int(b.real.sum()) for b in batches)]).tolist()
         self.places = [slice(*between) for between in pairwise(ends)]  # the rows of each batch

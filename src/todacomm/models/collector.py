@@ -11,7 +11,7 @@ from torch import Tensor
 from todacomm.core.errors import InvalidInput
 from todacomm.core.types import Mask, Points
 from todacomm.models.architecture.hooks import UPRIGHT, Axes, upright
-from todacomm.models.batching import Batch, Chosen
+from todacomm.models.batching import Batch, ChosenTexts
 from todacomm.models.pooling import Pooling
 
 TOKENS_DRAWN = 1000  # default number of points of the pooling "tokens"
@@ -43,7 +43,7 @@ class Plan:
         ).astype(np.int64)
 
 
-def plan_of_points(chosen: Chosen, pool: Pooling, subsample: int | None, seed: int) -> Plan:
+def plan_of_points(chosen: ChosenTexts, pool: Pooling, subsample: int | None, seed: int) -> Plan:
     """Plan which tokens of the chosen texts a pooling takes; single tokens are drawn by the seed (``subsample``)."""
     places = [np.arange(len(e)) if pool.special_tokens else e.content for e in chosen.encoded]
     candidates = sum(map(len, places))
@@ -65,7 +65,7 @@ def _draw(places: list[np.ndarray], candidates: int, k: int, seed: int) -> list[
     return [p[piece] for p, piece in zip(places, pieces, strict=True)]
 
 
-class Read(Exception):
+class PassEnded(Exception):
     """The deepest requested layer has been read; the rest of the pass is skipped."""
 
 
@@ -118,7 +118,7 @@ class Collector:
                 return
             self.take(layer, hidden, axes)
             if layer == self.last:
-                raise Read
+                raise PassEnded
 
         return take
 

@@ -31,8 +31,8 @@ from todacomm.models.architecture.probing import Company, change_by_padding
 from todacomm.models.batching import (
     Batch,
     Batching,
-    Chosen,
-    Encoded,
+    ChosenTexts,
+    EncodedText,
     Side,
     choose,
     inputs,
@@ -44,7 +44,7 @@ from todacomm.models.batching import (
 )
 from todacomm.models.blockwise import Decoder, Seen, decoder_of, stretches_of
 from todacomm.models.checkpoints.loading import LoadedModel
-from todacomm.models.collector import Collector, Plan, Read, plan_of_points
+from todacomm.models.collector import Collector, PassEnded, Plan, plan_of_points
 from todacomm.models.perplexity import (
     LanguageMetrics,
     Tally,
@@ -112,7 +112,7 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     return read, _language(model, chosen, tally, seed, batching)
 
 
-def _together(model: LoadedModel, side: Side, rows: Sequence[Encoded]) -> Company:
+def _together(model: LoadedModel, side: Side, rows: Sequence[EncodedText]) -> Company:
     """Which of the texts may share a batch: the model is asked again with the shortest and the longest of them."""
     allowed = model.probe.together
     short, long = (torch.from_numpy(f(rows, key=len).ids) for f in (min, max))
@@ -147,7 +147,7 @@ class _Pass:
     """The forward pass over the chosen texts, which fills clouds and tally."""
 
     model: LoadedModel
-    chosen: Chosen
+    chosen: ChosenTexts
     batching: Batching
     sites: Mapping[str, Tap]
     collected: Collector
@@ -165,7 +165,7 @@ class _Pass:
                     scores = scores_at(self.model, batch, targets, in_pieces=self.way.in_pieces)
                     self.tally.add(batch, targets, scores)
                 else:
-                    with suppress(Read):
+                    with suppress(PassEnded):
                         self.model.base(**inputs(self.model.base, batch))
 
     def by_blocks(self, decoder: Decoder) -> None:
@@ -235,7 +235,7 @@ def _hooks(taps: Mapping[str, Tap], collected: Collector) -> tuple[Hooks, Hooks]
     return before, after
 
 
-def _language(model: LoadedModel, chosen: Chosen, tally: Tally, seed: int, batching: Batching) -> LanguageMetrics:
+def _language(model: LoadedModel, chosen: ChosenTexts, tally: Tally, seed: int, batching: Batching) -> LanguageMetrics:
     if model.headless:
         return LanguageMetrics(model.kind, reason=model.headless)
     if model.kind == "causal":
@@ -256,7 +256,7 @@ def require_finite(found: Mapping[str, Points], name: str, dtype: str) -> None:
             raise InvalidCloud(f"{layer} of {name}: {broken} of {len(points)} points hold NaN or infinity; {cause}")
 
 
-def _notes(model: LoadedModel, chosen: Chosen, plan: Plan, max_length: int, together: str) -> dict[str, Any]:
+def _notes(model: LoadedModel, chosen: ChosenTexts, plan: Plan, max_length: int, together: str) -> dict[str, Any]:
     truncated = sum(e.truncated for e in chosen.encoded)
     notes: dict[str, Any] = {
         "texts": len(chosen.encoded),

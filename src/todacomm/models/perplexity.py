@@ -20,7 +20,7 @@ from todacomm.core.errors import InvalidInput
 from todacomm.models.architecture.blocks_and_norms import probe_ids
 from todacomm.models.architecture.forward_inputs import arguments, reading
 from todacomm.models.architecture.hooks import evaluating, hooked
-from todacomm.models.batching import Batch, Batching, Encoded, inputs, pad_id, token_budget, vocabulary
+from todacomm.models.batching import Batch, Batching, EncodedText, inputs, pad_id, token_budget, vocabulary
 from todacomm.models.checkpoints.loading import LoadedModel
 
 MASKED_SHARE = 0.15
@@ -223,7 +223,7 @@ def _logits(output: Any) -> Tensor:
     return found
 
 
-def causal_metrics(tally: Tally, encoded: Sequence[Encoded]) -> LanguageMetrics:
+def causal_metrics(tally: Tally, encoded: Sequence[EncodedText]) -> LanguageMetrics:
     """The metrics of a causal model from the sums over all batches."""
     loss = tally.mean
     content = sum(len(e.content) for e in encoded)
@@ -246,7 +246,7 @@ def causal_metrics(tally: Tally, encoded: Sequence[Encoded]) -> LanguageMetrics:
 
 def masked_metrics(
     model: LoadedModel,
-    encoded: Sequence[Encoded],
+    encoded: Sequence[EncodedText],
     *,
     seed: int,
     batching: Batching | None = None,
@@ -273,28 +273,28 @@ def masked_metrics(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Masked:
+class MaskedText:
     """One text with the tokens at ``places`` masked."""
 
-    encoded: Encoded
+    encoded: EncodedText
     places: Int[np.ndarray, " m"]
 
 
-def _drawn(encoded: Sequence[Encoded], seed: int) -> tuple[list[Masked], list[Masked]]:
+def _drawn(encoded: Sequence[EncodedText], seed: int) -> tuple[list[MaskedText], list[MaskedText]]:
     """Each text with 15 % of its content masked, and each text once for each of its scored tokens."""
-    joint: list[Masked] = []
-    alone: list[Masked] = []
+    joint: list[MaskedText] = []
+    alone: list[MaskedText] = []
     for e in encoded:
         rng = np.random.default_rng([seed, int.from_bytes(hashlib.sha256(e.text.encode()).digest()[:8])])
         content = e.content
         masked = rng.choice(content, max(1, round(MASKED_SHARE * len(content))), replace=False)
         single = rng.choice(content, min(SCORED, len(content)), replace=False)
-        joint.append(Masked(e, np.sort(masked)))
-        alone += [Masked(e, place[None]) for place in np.sort(single)]
+        joint.append(MaskedText(e, np.sort(masked)))
+        alone += [MaskedText(e, place[None]) for place in np.sort(single)]
     return joint, alone
 
 
-def _mean_over_corpus(tally: Tally, alone: Sequence[Masked]) -> float:
+def _mean_over_corpus(tally: Tally, alone: Sequence[MaskedText]) -> float:
     """Mean nats over the tokens of the corpus: the mean over the scored tokens of each text, weighted by its length."""
     texts: dict[int, list[float]] = {}
     for item, masked in enumerate(alone):
@@ -303,7 +303,7 @@ def _mean_over_corpus(tally: Tally, alone: Sequence[Masked]) -> float:
     return math.fsum(lengths[i] * math.fsum(n) / len(n) for i, n in texts.items()) / sum(lengths.values())
 
 
-def _masked_pass(model: LoadedModel, items: Sequence[Masked], description: str, batching: Batching) -> Tally:
+def _masked_pass(model: LoadedModel, items: Sequence[MaskedText], description: str, batching: Batching) -> Tally:
     """Nats and hits of the masked tokens; the tally counts ``items`` in place of texts."""
     tally, mask_id, in_pieces = Tally(), int(model.tokenizer.mask_token_id), comes_in_pieces(model)
     rows = [replace(m.encoded, index=i, ids=_with_mask(m, mask_id)) for i, m in enumerate(items)]
@@ -314,13 +314,13 @@ def _masked_pass(model: LoadedModel, items: Sequence[Masked], description: str, 
     return tally
 
 
-def _with_mask(masked: Masked, mask_id: int) -> Int[np.ndarray, " t"]:
+def _with_mask(masked: MaskedText, mask_id: int) -> Int[np.ndarray, " t"]:
     ids = masked.encoded.ids.copy()
     ids[masked.places] = mask_id
     return ids
 
 
-def _masked_targets(batch: Batch, items: Sequence[Masked]) -> Targets:
+def _masked_targets(batch: Batch, items: Sequence[MaskedText]) -> Targets:
     hidden = [items[row.index] for row in batch.rows]
     rows = np.repeat(np.arange(len(hidden)), [len(m.places) for m in hidden])
     columns = np.concatenate([m.places + start for m, start in zip(hidden, batch.starts, strict=True)])

@@ -10,13 +10,13 @@ from scipy.spatial.distance import squareform
 from todacomm.clouds.distance_matrices import array_of_distances, condensed_of, warn_of_distances
 from todacomm.clouds.prepare import PreparedOnce
 from todacomm.core.errors import InvalidCloud, InvalidInput, UnknownName
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.progress import Track, shown, silent
 from todacomm.core.recipe import FEWEST_POINTS, Recipe, RecipeSettings, called_here, with_keywords
 from todacomm.core.threads import one_thread
 from todacomm.core.types import Activations, PointCloud, Profile
 from todacomm.profiles.intervals_and_nulls import Map, with_claims
-from todacomm.profiles.measure import Checked, Each, as_clouds, measure_profile, one_by_one
+from todacomm.profiles.measure import CrossCheck, Each, as_clouds, measure_profile, one_by_one
 from todacomm.statistics.null_models import checked_nulls
 
 
@@ -89,7 +89,7 @@ def measure(  # noqa: PLR0913 - the keywords that a user gives
     """
     if recipe is not None and settings:
         raise InvalidInput(f"give a recipe or its settings, not both; found both, settings {', '.join(settings)}")
-    asked = Asked(confidence, resamples, null_draws, (nulls,) if isinstance(nulls, str) else tuple(nulls))
+    asked = InferenceSettings(confidence, resamples, null_draws, (nulls,) if isinstance(nulls, str) else tuple(nulls))
     found = recipe or recipe_of(settings)
     return measure_arrays(
         data, name=name, recipe=found, asked=asked, groups=groups, track=shown(track, progress=progress)
@@ -101,12 +101,12 @@ def measure_arrays(
     *,
     name: str,
     recipe: Recipe,
-    asked: Asked,
+    asked: InferenceSettings,
     groups: Sequence[str] | None = None,
     track: Track = silent,
     each: Each = one_by_one,
     spread: Map = map,
-) -> tuple[Profile, Checked]:
+) -> tuple[Profile, CrossCheck]:
     """Do the work of `measure`; return also which layers the reference engine confirmed."""
     checked_nulls(asked.nulls, of_points=True)
     if groups is None and isinstance(data, Activations) and data.pooling != "tokens":

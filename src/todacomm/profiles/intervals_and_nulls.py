@@ -14,7 +14,7 @@ import numpy as np
 from todacomm.clouds.duplicates import told_apart
 from todacomm.clouds.prepare import Indices, Prepare, PreparedCloud, copies_of, prepare, subsample
 from todacomm.core.errors import InvalidInput
-from todacomm.core.inference_types import Asked, Claims, Halves, Interval, LoopBar, NullTest
+from todacomm.core.inference_types import Claims, Halves, InferenceSettings, Interval, LoopBar, NullTest
 from todacomm.core.progress import Track, silent
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Expansion, Measurement, PointCloud, Profile
@@ -44,7 +44,7 @@ class Map(Protocol):
 def with_claims(
     profile: Profile,
     cloud: Callable[[str], PointCloud],
-    asked: Asked,
+    asked: InferenceSettings,
     *,
     groups: Sequence[str] | None = None,
     track: Track = silent,
@@ -64,7 +64,7 @@ def with_claims(
     sizes = dict.fromkeys(m.facts.points for m in profile.measurements)
     rows = {n: rows_of(profile, cloud, n) if asked.resamples else np.arange(n) for n in sizes}
     cuts = {n: cuts_of(kept, n, profile.recipe.seed, asked, None if ungrouped else labels) for n, kept in rows.items()}
-    look = partial(looked_at, profile=profile, cloud=cloud, cuts=cuts, rows=rows, prepared=prepared)
+    look = partial(halve_layer, profile=profile, cloud=cloud, cuts=cuts, rows=rows, prepared=prepared)
     looks = dict(
         zip(profile.layers, track(spread(look, profile.layers), "intervals", len(profile.layers)), strict=True)
     )
@@ -90,7 +90,7 @@ def with_claims(
 # Intervals
 
 
-def without_groups(asked: Asked, groups: Sequence[str] | None) -> str:
+def without_groups(asked: InferenceSettings, groups: Sequence[str] | None) -> str:
     """Why whole groups are not resampled; empty where they are."""
     if not asked.resamples:
         return "no resamples were asked for"
@@ -105,7 +105,7 @@ def rows_of(profile: Profile, cloud: Callable[[str], PointCloud], n: int) -> Ind
     return told_apart([copies_of(cloud(m.address.layer), m.recipe) for m in found])
 
 
-def cuts_of(rows: Indices, n: int, seed: int, asked: Asked, groups: Sequence[str] | None) -> list[Splits]:
+def cuts_of(rows: Indices, n: int, seed: int, asked: InferenceSettings, groups: Sequence[str] | None) -> list[Splits]:
     """Split these rows of n points by whole groups where there are any, then by points; none of too few points."""
     if not asked.resamples or len(rows) < FEWEST:
         return []
@@ -127,7 +127,7 @@ def chosen(groups: Sequence[str], recipe: Recipe) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class HalvedLayer:
     """One layer measured on halves; its distances are released.
 
     ``halves`` are of whole groups where there are any; then ``one_by_one`` are of points.
@@ -139,7 +139,7 @@ class Look:
     missing: str
 
 
-def looked_at(
+def halve_layer(
     layer: str,
     *,
     profile: Profile,
@@ -147,14 +147,14 @@ def looked_at(
     cuts: Mapping[int, Sequence[Splits]],
     rows: Mapping[int, Indices],
     prepared: Prepare,
-) -> Look:
+) -> HalvedLayer:
     """Prepare the cloud of one layer and measure it on halves."""
     found = profile.at(layer)
     ready = prepared(cloud(layer), found.recipe)
     missing = unsuited(ready.facts, len(rows[found.facts.points]))
     drawn = [] if missing else cuts[found.facts.points]
     halves, one_by_one, *_ = *(halves_of(ready, found, one) for one in drawn), None, None
-    return Look(replace(ready, condensed=ready.condensed[:0]), halves, one_by_one, missing)
+    return HalvedLayer(replace(ready, condensed=ready.condensed[:0]), halves, one_by_one, missing)
 
 
 def comparable(halves: Mapping[str, Halves]) -> bool:
@@ -163,7 +163,7 @@ def comparable(halves: Mapping[str, Halves]) -> bool:
 
 
 def growths_of(
-    expansions: Sequence[Expansion], halves: Mapping[str, Halves], asked: Asked
+    expansions: Sequence[Expansion], halves: Mapping[str, Halves], asked: InferenceSettings
 ) -> dict[str, dict[str, Interval]]:
     """Baseline → intervals of H0 ratio, scale ratio and shape ratio; the peak layer is fixed."""
     found = {}
@@ -180,7 +180,7 @@ def growths_of(
 # Null models
 
 
-def of_points(asked: Asked) -> list[str]:
+def of_points(asked: InferenceSettings) -> list[str]:
     """The requested null models that are drawn from points; the others take forward passes."""
     found = [null for null in asked.nulls if null_models[null].draw]
     if found and not asked.null_draws:
@@ -191,9 +191,9 @@ def of_points(asked: Asked) -> list[str]:
 def against(
     null: str,
     profile: Profile,
-    looks: Mapping[str, Look],
+    looks: Mapping[str, HalvedLayer],
     cloud: Callable[[str], PointCloud],
-    asked: Asked,
+    asked: InferenceSettings,
     *,
     track: Track,
     spread: Map,

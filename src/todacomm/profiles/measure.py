@@ -29,7 +29,7 @@ def measure_prepared(cloud: PreparedCloud, recipe: Recipe) -> Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CrossCheck:
     """The layers that the reference engine computed as well; a disagreement raises an error."""
 
     layers: tuple[str, ...]
@@ -46,29 +46,29 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
+class MeasuredCloud:
     """One measured cloud; ``confirmed`` where the reference engine agreed."""
 
     measurement: Measurement
     confirmed: bool
 
 
-Each = Callable[[Sequence[Task]], Iterable[Measured]]  # maps tasks to results, in order
+Each = Callable[[Sequence[Task]], Iterable[MeasuredCloud]]  # maps tasks to results, in order
 
 
-def one_by_one(tasks: Sequence[Task]) -> Iterable[Measured]:
+def one_by_one(tasks: Sequence[Task]) -> Iterable[MeasuredCloud]:
     """Measure one cloud after the other."""
     return map(measure_task, tasks)
 
 
-def measure_task(task: Task) -> Measured:
+def measure_task(task: Task) -> MeasuredCloud:
     """Prepare and measure one cloud; compare with the reference engine on request."""
     ready = task.prepared(task.cloud, task.recipe)
     found = measure_prepared(ready, task.recipe)
     if task.check:
         rng = np.random.default_rng(task.recipe.seed)
         cross_check(ready.condensed, engine=task.recipe.engine, rng=rng, where=str(ready.address))
-    return Measured(found, task.check)
+    return MeasuredCloud(found, task.check)
 
 
 def measure_profile(
@@ -78,7 +78,7 @@ def measure_profile(
     track: Track = silent,
     each: Each = one_by_one,
     prepared: Prepare = prepare,
-) -> tuple[Profile, Checked]:
+) -> tuple[Profile, CrossCheck]:
     """Measure every cloud, check a random tenth with the reference engine, add the expansions.
 
     ``each`` decides order, threads and memory. Raises InvalidCloud where no cloud has two unique points,
@@ -92,8 +92,8 @@ def measure_profile(
 
 
 def assembled(
-    found: Sequence[Measured], cloud: Callable[[str], PointCloud], prepared: Prepare = prepare
-) -> tuple[Profile, Checked]:
+    found: Sequence[MeasuredCloud], cloud: Callable[[str], PointCloud], prepared: Prepare = prepare
+) -> tuple[Profile, CrossCheck]:
     """Build the profile of measured clouds with its expansions; return which layers were confirmed.
 
     ``cloud`` gives the cloud of a layer, ``prepared`` prepares those at the ends of an expansion, no others.
@@ -104,7 +104,7 @@ def assembled(
     ready = cache(lambda layer: prepared(cloud(layer), profile.recipe))
     expansions = expansions_of(profile.measurements, ready)
     confirmed = {one.measurement.address.layer for one in found if one.confirmed}
-    return replace(profile, expansions=expansions), Checked(tuple(x for x in profile.layers if x in confirmed))
+    return replace(profile, expansions=expansions), CrossCheck(tuple(x for x in profile.layers if x in confirmed))
 
 
 def refuse_points(measurements: list[Measurement]) -> None:

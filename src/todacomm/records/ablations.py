@@ -36,7 +36,7 @@ def rows_of(found: Ablation) -> tuple[Row, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class VerdictRecord:
     """A verdict under the setting with this label."""
 
     setting: str
@@ -52,11 +52,11 @@ class Statement:
     stands: int
     judged: int
     base: Whole[Verdict]
-    settings: tuple[Judged, ...]
+    settings: tuple[VerdictRecord, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Ablated:
+class AblationRecord:
     """All of ``ablation.json``."""
 
     command: str
@@ -89,18 +89,20 @@ class Ablated:
         return Ablation(settings, numbers, self.baselines, standings, self.recipe, self.depths)
 
 
-ABLATION_RECORD = Format(Ablated, 1, "make the ablation again: todacomm ablate …", ABLATION, sealed=True)
+ABLATION_RECORD = Format(AblationRecord, 1, "make the ablation again: todacomm ablate …", ABLATION, sealed=True)
 
 
-def record_of(found: Ablation, failures: Mapping[str, Failed], command: str, versions: Mapping[str, Any]) -> Ablated:
+def record_of(
+    found: Ablation, failures: Mapping[str, Failed], command: str, versions: Mapping[str, Any]
+) -> AblationRecord:
     """Build the record of settings, numbers, claims and verdicts."""
     alike = {name: getattr(found, name) for name in ("base", "recipe", "baselines", "depths")}
     claims = tuple(statement(one, found.base) for one in found.standings)
     beside: dict[str, Any] = {"failures": failures, "versions": versions}
-    return Ablated(command=command, rows=rows_of(found), claims=claims, **alike, **beside)
+    return AblationRecord(command=command, rows=rows_of(found), claims=claims, **alike, **beside)
 
 
 def statement(found: Standing, base: Setting) -> Statement:
     """Build the record of one claim."""
-    verdicts = tuple(Judged(setting.label(base), verdict) for setting, verdict in found.verdicts.items())
+    verdicts = tuple(VerdictRecord(setting.label(base), verdict) for setting, verdict in found.verdicts.items())
     return Statement(found.text, found.models, found.stands, found.judged, found.base, verdicts)

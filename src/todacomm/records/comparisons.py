@@ -6,7 +6,7 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any
 
-from todacomm.comparison.clustering import Likeness
+from todacomm.comparison.clustering import Clustering
 from todacomm.comparison.compare import Comparison, How, ModelRow
 from todacomm.comparison.diagram_tests import Apart
 from todacomm.comparison.differences import Pair
@@ -49,7 +49,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Compared:
+class ComparisonRecord:
     """All of ``comparison.json``.
 
     ``experiments``: the run of each row, None in older records; ``beside``: a ``gate`` where there are rules.
@@ -74,7 +74,9 @@ class Compared:
         return {name: tuple((row.model, next(places)) for row in of.rows) for name, of in self.groups.items()}
 
 
-COMPARISON_RECORD = Format(Compared, 1, "compare the runs again: todacomm compare RUN RUN …", COMPARISON, sealed=True)
+COMPARISON_RECORD = Format(
+    ComparisonRecord, 1, "compare the runs again: todacomm compare RUN RUN …", COMPARISON, sealed=True
+)
 
 
 def group_of(comparison: Comparison, verdicts: Sequence[str]) -> Group:
@@ -96,8 +98,8 @@ def pair_record(pair: Pair, apart: Apart, verdict: str) -> dict[str, Any]:
         "because": pair.refused or pair.unpaired,
         "notes": pair.notes,
         "growths": pair.growths,
-        "no_growths": pair.ungrown,
-        "grown": pair.grown,
+        "no_growths": pair.no_growths,
+        "grown": pair.each_growth,
         "language": pair.language,
         "blocks": {"number": apart.blocks[0], "texts": apart.blocks[1], "because": apart.untested},
         "no_cka": apart.missing,
@@ -116,7 +118,7 @@ def layer_record(pair: Pair, apart: Apart, i: int) -> dict[str, Any]:
     }
 
 
-def likeness_record(found: Likeness) -> dict[str, Any]:
+def likeness_record(found: Clustering) -> dict[str, Any]:
     """Build distances, tree and groups."""
     return {
         "models": found.models,

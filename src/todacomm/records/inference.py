@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from todacomm.core.inference_types import Asked, Claims, Grown, Halves, Interval, LoopBar, NullTest
+from todacomm.core.inference_types import Claims, GrowthFactors, Halves, InferenceSettings, Interval, LoopBar, NullTest
 from todacomm.records.codec import CHECKS, Arrays, Brief, Flat, Format, Whole, arrays_of, plain
 from todacomm.records.fault_messages import Spot
 from todacomm.records.io import RUN_AGAIN, write_arrays
@@ -52,11 +52,11 @@ class LayerRow:
 class ClaimsRecord:
     """Claims in the order in which they are written: settings, results of all layers, then layer by layer."""
 
-    asked: Flat[Whole[Asked]]
+    asked: Flat[Whole[InferenceSettings]]
     growths: Brief[Mapping[str, Mapping[str, Interval]]]
     peaks: Mapping[str, float]
     ungrouped: str
-    null_growths: Mapping[str, Mapping[str, tuple[Grown | None, ...]]] = field(default_factory=dict)
+    null_growths: Mapping[str, Mapping[str, tuple[GrowthFactors | None, ...]]] = field(default_factory=dict)
     labels: tuple[int, ...] = ()
     halves: Mapping[str, Halves]
     layers: Mapping[str, LayerRow]

@@ -35,7 +35,7 @@ AGAIN = f"give the same `todacomm grok` again, with {SIGNATURE} removed where th
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
+class CheckpointLine:
     """One checkpoint: its numbers, and view → layer → the row of the layer."""
 
     step: int
@@ -62,7 +62,7 @@ class Cyclic:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class About:
+class RunDescription:
     """What a run is; ``without_fourier`` says why there are no ``characters``."""
 
     name: str
@@ -78,7 +78,7 @@ class About:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Done:
+class RunEnd:
     """How a run ended; empty until then."""
 
     complaint: str = ""
@@ -87,7 +87,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedRun:
     """One run as planned by its experiment; ``cell`` is that of a sweep, else empty."""
 
     cell: str
@@ -102,14 +102,14 @@ class Plan:
     """All of ``experiment.json``."""
 
     base: Mapping[str, Any]
-    runs: tuple[Planned, ...]
+    runs: tuple[PlannedRun, ...]
     digest: str = ""
     versions: Mapping[str, Any] = field(default_factory=dict)
 
 
-LINE_RECORD = Format(Line, SCHEMA, AGAIN)
-ABOUT_RECORD = Format(About, SCHEMA, AGAIN, ABOUT)
-DONE_RECORD = Format(Done, SCHEMA, AGAIN, DONE, sealed=True)
+LINE_RECORD = Format(CheckpointLine, SCHEMA, AGAIN)
+ABOUT_RECORD = Format(RunDescription, SCHEMA, AGAIN, ABOUT)
+DONE_RECORD = Format(RunEnd, SCHEMA, AGAIN, DONE, sealed=True)
 PLAN_RECORD = Format(Plan, SCHEMA, AGAIN, PLAN)
 
 
@@ -136,18 +136,18 @@ def arrays_path(directory: Path, step: int) -> Path:
     return directory / "checkpoints" / f"step_{step:08d}.safetensors"
 
 
-def line_of(seen: Observation) -> Line:
+def line_of(seen: Observation) -> CheckpointLine:
     """Convert a checkpoint to its line; null for NaN and infinity."""
     clouds = {view: {m.address.layer: layer_record(m) for m in found} for view, found in seen.measurements.items()}
-    return Line(seen.step, plain(seen.numbers, nulls=True), seen.frequencies, seen.complaints, clouds)
+    return CheckpointLine(seen.step, plain(seen.numbers, nulls=True), seen.frequencies, seen.complaints, clouds)
 
 
-def text_of(line: Line) -> str:
+def text_of(line: CheckpointLine) -> str:
     """Encode a line as JSON."""
     return json.dumps(LINE_RECORD.row(line), ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def rows(directory: Path) -> Iterator[Line]:
+def rows(directory: Path) -> Iterator[CheckpointLine]:
     """Read the checkpoints of a run, without an unfinished last line. InvalidRecord also where steps do not rise."""
     spot = Spot(directory / RECORDS, AGAIN)
     try:
@@ -166,7 +166,7 @@ def rows(directory: Path) -> Iterator[Line]:
         yield line
 
 
-def line_from(text: str, spot: Spot, *, after: int) -> Line:
+def line_from(text: str, spot: Spot, *, after: int) -> CheckpointLine:
     """Read a line, whose step must exceed ``after``. Raises InvalidRecord."""
     try:
         found = json.loads(text)
@@ -178,7 +178,7 @@ def line_from(text: str, spot: Spot, *, after: int) -> Line:
     return line
 
 
-def sound_rows(directory: Path) -> list[Line]:
+def sound_rows(directory: Path) -> list[CheckpointLine]:
     """The checkpoints before the first line that is damaged, doubled or out of order."""
     found = []
     with suppress(InvalidRecord):
@@ -209,26 +209,26 @@ def read_state(directory: Path) -> tuple[int, dict[str, np.ndarray]] | None:
     return step, {name: array.reshape(()) if name.endswith("/step") else array for name, array in arrays.items()}
 
 
-def planned(directory: Path, attempt: Attempt = strictly) -> dict[str, list[Planned]]:
+def planned(directory: Path, attempt: Attempt = strictly) -> dict[str, list[PlannedRun]]:
     """Cell → its planned runs; where ``attempt`` skips the plan, the runs that are there."""
     plans = attempt(THE_PLAN, lambda: PLAN_RECORD.read(directory).runs)
     if plans is None:
         there = sorted((directory / "runs").glob(f"**/{ABOUT}"))
         found = (attempt(path.parent.name, partial(plan_of, path.parent)) for path in there)
         plans = tuple(sorted((plan for plan in found if plan is not None), key=lambda plan: plan.kind != "run"))
-    cells: dict[str, list[Planned]] = {}
+    cells: dict[str, list[PlannedRun]] = {}
     for plan in plans:
         cells.setdefault(plan.cell, []).append(plan)
     return cells
 
 
-def plan_of(run: Path) -> Planned:
+def plan_of(run: Path) -> PlannedRun:
     """Read the plan of a run from its own record; the cell is in its name. Raises InvalidRecord."""
     about = ABOUT_RECORD.read(run)
-    return Planned(about.name.rpartition("/")[0], about.name, about.kind, about.seed, about.settings)
+    return PlannedRun(about.name.rpartition("/")[0], about.name, about.kind, about.seed, about.settings)
 
 
-def write_done(directory: Path, done: Done) -> None:
+def write_done(directory: Path, done: RunEnd) -> None:
     """Write that the run is finished, its conclusion, and the digests of its records."""
     DONE_RECORD.write(directory, replace(done, files=digests_of(directory, written_files(directory))))
 
@@ -239,15 +239,15 @@ def written_files(directory: Path) -> list[Path]:
     return [*(path for path in named if path.exists()), *sorted(directory.glob("checkpoints/*.safetensors"))]
 
 
-def check_files(directory: Path, done: Done) -> None:
+def check_files(directory: Path, done: RunEnd) -> None:
     """Raise InvalidRecord where a file differs from the digest in ``done``."""
     for path in written_files(directory):
         check_digest(directory, path, done.files, AGAIN)
 
 
-def read_done(directory: Path) -> Done:
+def read_done(directory: Path) -> RunEnd:
     """Read ``finished.json``; empty for an unfinished run. Raises InvalidRecord."""
-    return DONE_RECORD.read(directory) if is_done(directory) else Done()
+    return DONE_RECORD.read(directory) if is_done(directory) else RunEnd()
 
 
 def has_begun(directory: Path) -> bool:
@@ -267,22 +267,22 @@ def has_records(directory: Path) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ran:
+class StoredRun:
     """A run as stored: what it is, its trajectory (None without a checkpoint), and how it ended."""
 
-    about: About
+    about: RunDescription
     course: Course | None
-    done: Done
+    done: RunEnd
 
 
-def read_run(directory: Path) -> Ran:
+def read_run(directory: Path) -> StoredRun:
     """Read the run in ``directory``. Raises InvalidRecord, which names the file."""
     about, done = ABOUT_RECORD.read(directory), read_done(directory)
     check_digest(directory, directory / ABOUT, done.files, AGAIN)
-    return Ran(about, course_from(directory, about, done), done)
+    return StoredRun(about, course_from(directory, about, done), done)
 
 
-def course_from(directory: Path, about: About, done: Done) -> Course | None:
+def course_from(directory: Path, about: RunDescription, done: RunEnd) -> Course | None:
     """Read the trajectory of a run; None where it has none and says why."""
     spot, ended = Spot(directory / RECORDS, AGAIN), is_done(directory) and not done.complaint
     if not has_records(directory):
@@ -352,7 +352,7 @@ def read_checkpoint(directory: Path, step: int) -> Checkpoint:
     return decoded(Checkpoint, {}, arrays.spot, arrays)
 
 
-def checkpoint_arrays(directory: Path, step: int, done: Done) -> Arrays:
+def checkpoint_arrays(directory: Path, step: int, done: RunEnd) -> Arrays:
     """Open the arrays of one checkpoint of a run that ended with ``done``. Raises InvalidRecord."""
     path = arrays_path(directory, step)
     check_digest(directory, path, done.files, AGAIN)

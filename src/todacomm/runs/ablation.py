@@ -31,7 +31,7 @@ from todacomm.runs.run_study import failed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ablated:
+class AblationOutcome:
     """Results of an ablation, its directory, and the models that failed."""
 
     ablation: Ablation
@@ -41,7 +41,7 @@ class Ablated:
 
 def ablate_models(
     study: Study, settings: Sequence[Setting], bounds: Sequence[Statement], means: Means, *, command: str = ""
-) -> Ablated:
+) -> AblationOutcome:
     """Measure the models of a study under every setting, judge the claims and write the result.
 
     A model that fails among several is reported and the others go on; the failure of a single one is raised.
@@ -62,7 +62,7 @@ def ablate_models(
         raise next(iter(failures.values())).error()
     found_all = ablation(settings, reruns, bounds)
     with drawn_as(study.drawn_as()):
-        return Ablated(found_all, write(found_all, directory, name, failures, command), failures)
+        return AblationOutcome(found_all, write(found_all, directory, name, failures, command), failures)
 
 
 def fitted_to_memory(jobs: Mapping[str, Sequence[Job]], means: Means) -> tuple[dict[str, list[Job]], Means]:
@@ -89,14 +89,14 @@ def ablate_arrays(
     means: Means,
     name: str,
     command: str = "",
-) -> Ablated:
+) -> AblationOutcome:
     """Do the same for arrays (n, d), called ``name``; the study only says where to write, and how figures."""
     directory = writable(Path(study.output_dir))
     check_name(stem_of(study.name or name))
     at_once = check_arrays(shapes_of(layers, name), recipe, jobs=means.number, max_memory=study.max_memory)
     found = ablation(settings, of_arrays(layers, name, recipe, settings, replace(means, number=at_once)), bounds)
     with drawn_as(study.drawn_as()):
-        return Ablated(found, write(found, directory, study.name or name, {}, command), {})
+        return AblationOutcome(found, write(found, directory, study.name or name, {}, command), {})
 
 
 def stem_of(name: str) -> str:

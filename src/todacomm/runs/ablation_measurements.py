@@ -11,7 +11,7 @@ from todacomm.ablation.judge import Rerun
 from todacomm.ablation.settings import Setting
 from todacomm.clouds.prepare import PreparedOnce
 from todacomm.core.errors import InvalidCloud, InvalidInput
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.parallel import Number, in_threads, one_thread
 from todacomm.core.progress import Say, Track, silent, unsaid
 from todacomm.core.recipe import Recipe
@@ -22,7 +22,7 @@ from todacomm.runs.cache.entries import find_reading
 from todacomm.runs.cache.store import Cache
 from todacomm.runs.config import Study
 from todacomm.runs.experiment import Job, load_texts
-from todacomm.runs.jobs import FAILURES, Failure, Remembering, failure, reading_of, release, sources_of
+from todacomm.runs.jobs import FAILURES, CachedEach, Failure, failure, reading_of, release, sources_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Means:
     """The means of an ablation: cache, draws of the null, layers at a time, progress."""
 
     cache: Cache | None
-    asked: Asked
+    asked: InferenceSettings
     number: Number = "auto"
     track: Track = silent
     say: Say = unsaid
@@ -144,5 +144,5 @@ def of_setting(clouds: Sequence[PointCloud], recipe: Recipe, means: Means, setti
     chosen = setting.recipe(recipe, min(map(len, clouds)))
     spread, once = partial(in_threads, number=means.number), PreparedOnce()
     with one_thread:
-        profile, _ = measure_profile(clouds, chosen, each=Remembering(means.cache, means.number), prepared=once)
+        profile, _ = measure_profile(clouds, chosen, each=CachedEach(means.cache, means.number), prepared=once)
         return with_claims(profile, known.__getitem__, means.asked, spread=spread, prepared=once)

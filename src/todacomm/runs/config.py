@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, Self, TypedDict
 
 from todacomm.core.errors import InvalidInput, InvalidStudy, UnknownName
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.memory import size_of
 from todacomm.core.recipe import DISTANCES, FEWEST_POINTS, SCALES, Recipe, called_here
 from todacomm.homology.engines import DEFAULT, engines
@@ -27,7 +27,7 @@ from todacomm.runs.fields import (
     STUDY,
     Kind,
     Option,
-    Unexpected,
+    WrongKind,
     listed,
     maybe,
     named,
@@ -46,7 +46,7 @@ ALL = "all"
 ON, OFF = True, False
 OF_MODELS, OF_TEXTS, OF_LAYERS, MEASUREMENT = "Models", "Texts", "Layers", "Measurement"
 NULLS, SPEED, SAFETY, OUTPUT_PANEL = "Intervals and nulls", "Machine", "Loading", "Output"
-_RECIPE, _ASKED = Recipe(), Asked()
+_RECIPE, _ASKED = Recipe(), InferenceSettings()
 
 
 # Kinds of values that only a study has
@@ -61,8 +61,8 @@ def _layers(value: Any) -> Any:
         return ALL
     try:
         return names(Kind(_layer, "")).check(found)
-    except Unexpected as problem:
-        raise Unexpected(f"'{ALL}' or {problem.expected}", value) from None
+    except WrongKind as problem:
+        raise WrongKind(f"'{ALL}' or {problem.expected}", value) from None
 
 
 def _layer(name: str) -> str:
@@ -84,7 +84,7 @@ def _file_name(name: str) -> str:
 
 def _place(path: str) -> str:
     if not path:
-        raise Unexpected("a name", path)
+        raise WrongKind("a name", path)
     return path
 
 
@@ -98,7 +98,7 @@ def _asked(key: str) -> Callable[[Any], Any]:
 
     def checked(value: Any) -> Any:
         try:
-            Asked(**{key: value})
+            InferenceSettings(**{key: value})
         except InvalidInput as problem:
             raise ValueError(str(problem)) from None
         return value
@@ -273,7 +273,7 @@ class Study:
             except ValueError as problem:
                 problems[key] = f"{key}: {problem} ({told.help})"
         if problems:
-            raise Refused(problems)
+            raise RefusedKeys(problems)
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         return ((key, getattr(self, key)) for key in KEYS)
@@ -294,9 +294,9 @@ class Study:
         """The settings of figures."""
         return Figures(self.figures, self.figures_bare)
 
-    def asked(self) -> Asked:
+    def asked(self) -> InferenceSettings:
         """The settings of inference."""
-        return Asked(**self.bearing_on(INFERENCE))
+        return InferenceSettings(**self.bearing_on(INFERENCE))
 
     def recipe(self, pooling: str) -> Recipe:
         """The recipe for the clouds of one pooling."""
@@ -360,7 +360,7 @@ def by_key(values: Mapping[str, Any]) -> dict[str, Any]:
     return {OLD.get(key, key): value for key, value in values.items()}
 
 
-class Refused(InvalidStudy):
+class RefusedKeys(InvalidStudy):
     """Problems by key; a study file adds line numbers."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from todacomm.core.errors import InvalidStudy, UnknownName
-from todacomm.runs.config import DEFAULT_STUDY, OLD, OPTIONS, Refused, Study
+from todacomm.runs.config import DEFAULT_STUDY, OLD, OPTIONS, RefusedKeys, Study
 from todacomm.runs.fields import NONE, Option
 from todacomm.runs.plain_yaml import Dumper, Loader
 
@@ -39,7 +39,7 @@ def _parsed(text: str, where: str) -> Study:
         raise InvalidStudy(f"{where}: brackets within brackets, too deep; a key takes a value or a list") from None
     try:
         return Study(**values)
-    except Refused as refused:
+    except RefusedKeys as refused:
         problems = refused.problems
     except UnknownName as unknown:
         problems = {unknown.key: f"{unknown.key}: {unknown}"}

@@ -15,14 +15,14 @@ from typing import Any, Generic, TypeVar
 
 from todacomm.core._version import __version__
 from todacomm.core.errors import InvalidInput, InvalidRecord
-from todacomm.core.parallel import Lost, Pool, one_thread
+from todacomm.core.parallel import LostTask, Pool, one_thread
 from todacomm.core.progress import Say, Track, silent, unsaid
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Address, PointCloud, Points, Profile, layer_key
 from todacomm.core.versions import installed
 from todacomm.homology.engines import engines
-from todacomm.profiles.measure import Measured, Task, assembled, drawn_for_check, measure_task
-from todacomm.runs.cache.entries import Stored, find_measured, find_reading, keep_measured, keep_reading
+from todacomm.profiles.measure import MeasuredCloud, Task, assembled, drawn_for_check, measure_task
+from todacomm.runs.cache.entries import CachedLayers, find_measured, find_reading, keep_measured, keep_reading
 from todacomm.runs.cache.keys import OF_A_MEASUREMENT, OF_A_READING, code_digest
 from todacomm.runs.cache.store import Cache, array_digest, digest_of
 from todacomm.runs.experiment import Job, Reading, Result, recipe_of, result_of
@@ -99,22 +99,22 @@ def read_there(job: Job, *, place: Place) -> Answer[Reading]:
     except FAILURES as problem:
         found = replace(failure(problem), cause=None)
     if cache and isinstance(found, Reading) and found.key:
-        stays = Stored(cache.root, found.key, tuple(sorted(found.activations.layers, key=layer_key)))
+        stays = CachedLayers(cache.root, found.key, tuple(sorted(found.activations.layers, key=layer_key)))
         found = replace(found, activations=replace(found.activations, layers=stays))
     return Answer(found, time.perf_counter() - begun, cache.told() if cache else ())
 
 
-def measure_there(task: LayerTask, *, place: Place) -> Answer[Measured]:
+def measure_there(task: LayerTask, *, place: Place) -> Answer[MeasuredCloud]:
     """Measure one layer in a worker; cache it if the cache is shared."""
     begun, cache = time.perf_counter(), place.cache()
     try:
         place.check()
         cloud = PointCloud(task.layers[task.address.layer], task.address)
         with one_thread:
-            found: Measured | Failure = measure_task(Task(cloud, task.recipe, task.check))
+            found: MeasuredCloud | Failure = measure_task(Task(cloud, task.recipe, task.check))
     except FAILURES as problem:
         found = replace(failure(problem), cause=None, again=isinstance(problem, InvalidRecord))
-    if cache and isinstance(found, Measured):
+    if cache and isinstance(found, MeasuredCloud):
         keep_measured(found, array_digest(cloud.points), cache)
     return Answer(found, time.perf_counter() - begun, cache.told() if cache else ())
 
@@ -149,7 +149,7 @@ class Run:
     job: Job
     reading: Reading
     recipe: Recipe
-    layers: dict[str, Measured | Failure | None]
+    layers: dict[str, MeasuredCloud | Failure | None]
     drawn: AbstractSet[str]
     remembered: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -157,7 +157,7 @@ class Run:
     def task(self, layer: str) -> LayerTask:
         """The layer's array for a worker, or its place in the cache."""
         layers, address = self.reading.activations.layers, address_of(self.reading.activations, layer)
-        there = layers if isinstance(layers, Stored) else {layer: layers[layer]}
+        there = layers if isinstance(layers, CachedLayers) else {layer: layers[layer]}
         return LayerTask(there, address, self.recipe, layer in self.drawn)
 
     def result(self) -> Result | Failure:
@@ -165,7 +165,7 @@ class Run:
         failed = next((found for found in self.layers.values() if isinstance(found, Failure)), None)
         if failed:
             return failed
-        found = [one for one in self.layers.values() if isinstance(one, Measured)]
+        found = [one for one in self.layers.values() if isinstance(one, MeasuredCloud)]
         try:
             with one_thread:
                 profile, checked = assembled(found, self.cloud)
@@ -255,9 +255,9 @@ class Window:
             found[i] = self.with_claims(one, answer)
         return found
 
-    def with_claims(self, result: Result, answer: Answer[Profile] | Lost) -> Result | Failure:
+    def with_claims(self, result: Result, answer: Answer[Profile] | LostTask) -> Result | Failure:
         """Add claims to one result."""
-        if isinstance(answer, Lost):
+        if isinstance(answer, LostTask):
             return lost(answer)
         self.complain(answer)
         if isinstance(answer.found, Failure):
@@ -270,7 +270,7 @@ class Window:
         profiles = [one.profile for one in found if isinstance(one, Result)]
         answers = self.pool.each(partial(draw_there, draw=self.draw), profiles)
         for i, figures in self.track(answers, "figures", len(profiles)):
-            if isinstance(one := found[places[i]], Result) and not isinstance(figures, Lost):
+            if isinstance(one := found[places[i]], Result) and not isinstance(figures, LostTask):
                 found[places[i]] = replace(one, figures=figures)
         return found
 
@@ -287,13 +287,13 @@ class Window:
             found[unread[i]] = self.received(jobs[unread[i]], answer)
         return [one for one in found if one is not None]
 
-    def received(self, job: Job, answer: Answer[Reading] | Lost) -> Reading | Failure:
+    def received(self, job: Job, answer: Answer[Reading] | LostTask) -> Reading | Failure:
         """Take activations; cache them here if the worker could not."""
-        if isinstance(answer, Lost):
+        if isinstance(answer, LostTask):
             return lost(answer)
         self.complain(answer)
         found = answer.found
-        if self.cache and isinstance(found, Reading) and not isinstance(found.activations.layers, Stored):
+        if self.cache and isinstance(found, Reading) and not isinstance(found.activations.layers, CachedLayers):
             found = keep_reading(found, job, self.cache)
         return found
 
@@ -322,14 +322,14 @@ class Window:
             run.layers[layer] = self.measurement(run, answer)
             yield
 
-    def measurement(self, run: Run, answer: Answer[Measured] | Lost) -> Measured | Failure:
+    def measurement(self, run: Run, answer: Answer[MeasuredCloud] | LostTask) -> MeasuredCloud | Failure:
         """Take one layer; cache it here if the worker could not."""
-        if isinstance(answer, Lost):
+        if isinstance(answer, LostTask):
             return lost(answer)
         self.complain(answer)
         run.seconds += answer.seconds
         found = answer.found
-        if self.cache and isinstance(found, Measured) and self.place.root is None:
+        if self.cache and isinstance(found, MeasuredCloud) and self.place.root is None:
             layer = found.measurement.address.layer
             keep_measured(found, array_digest(run.reading.activations.layers[layer]), self.cache)
         return found
@@ -340,7 +340,7 @@ class Window:
             self.cache.complaints.extend(answer.complaints)
 
 
-def lost(answer: Lost) -> Failure:
+def lost(answer: LostTask) -> Failure:
     """The failure of a job whose worker was killed at every try."""
     message = (
         f"its worker was killed each time that it was tried ({answer.reason.rstrip('.')}). Where memory ran out, try "

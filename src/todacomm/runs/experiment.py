@@ -17,7 +17,7 @@ from todacomm.core.types import Activations, ModelCard, PointCloud, Profile, Tex
 from todacomm.models import datasets
 from todacomm.models.names import ModelSource, resolve
 from todacomm.profiles.intervals_and_nulls import with_claims
-from todacomm.profiles.measure import Checked, measure_profile, measure_task
+from todacomm.profiles.measure import CrossCheck, measure_profile, measure_task
 from todacomm.runs.config import RunSettings, Study, by_key, keys_of
 from todacomm.runs.fields import LOADING, OUTPUT, STUDY
 from todacomm.runs.model_nulls import of_passes, with_model_nulls
@@ -72,7 +72,7 @@ class Result:
 
     profile: Profile
     reading: Reading
-    checked: Checked
+    checked: CrossCheck
     seconds: Mapping[str, float]
     remembered: tuple[str, ...] = ()
     figures: Mapping[str, bytes] | None = None
@@ -281,7 +281,7 @@ def read(model: "LoadedModel", texts: Texts, study: Study, *, pooling: str | Non
 
 
 def result_of(
-    reading: Reading, profile: Profile, checked: Checked, *, seconds: float, remembered: tuple[str, ...] = ()
+    reading: Reading, profile: Profile, checked: CrossCheck, *, seconds: float, remembered: tuple[str, ...] = ()
 ) -> Result:
     """Complete a profile with what its activations know; ``seconds`` is the time of homology."""
     profile = replace(

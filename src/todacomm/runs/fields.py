@@ -20,7 +20,7 @@ STUDY = "study"  # several models or many jobs: no effect in `todacomm.run`
 OUTPUT = "output"  # what is written, and where
 
 
-class Unexpected(ValueError):
+class WrongKind(ValueError):
     """A value of the wrong kind."""
 
     def __init__(self, expected: str, value: object) -> None:
@@ -107,11 +107,11 @@ def whole(least: int, most: int | None = None, *, shape: str = "N") -> Kind:
 
     def check(value: Any) -> int:
         if type(value) is not int:
-            raise Unexpected("a whole number", value)
+            raise WrongKind("a whole number", value)
         if value < least:
-            raise Unexpected(f"at least {least}", value)
+            raise WrongKind(f"at least {least}", value)
         if most is not None and value > most:
-            raise Unexpected(f"at most {most}", value)
+            raise WrongKind(f"at most {most}", value)
         return value
 
     return Kind(check, shape, _whole)
@@ -119,19 +119,19 @@ def whole(least: int, most: int | None = None, *, shape: str = "N") -> Kind:
 
 def _number(value: Any) -> float:
     if type(value) not in (int, float):
-        raise Unexpected("a valid number", value)
+        raise WrongKind("a valid number", value)
     return float(value)
 
 
 def _switch(value: Any) -> bool:
     if type(value) is not bool:
-        raise Unexpected("true or false", value)
+        raise WrongKind("true or false", value)
     return value
 
 
 def _string(value: Any) -> str:
     if not isinstance(value, str):
-        raise Unexpected("a string", value)
+        raise WrongKind("a string", value)
     return value
 
 
@@ -158,7 +158,7 @@ def one_of(*words: str) -> Kind:
     def check(value: Any) -> Any:
         if value not in words:
             *most, last = map(repr, words)
-            raise Unexpected(f"{', '.join(most)}{' or ' if most else ''}{last}", value)
+            raise WrongKind(f"{', '.join(most)}{' or ' if most else ''}{last}", value)
         return value
 
     return Kind(check, "|".join(words), choices=words)
@@ -180,8 +180,8 @@ def word_or(word: str, kind: Kind) -> Kind:
     def check(value: Any) -> Any:
         try:
             return word if value == word else kind.check(value)
-        except Unexpected as problem:
-            raise Unexpected(f"'{word}' or {problem.expected}", value) from None
+        except WrongKind as problem:
+            raise WrongKind(f"'{word}' or {problem.expected}", value) from None
 
     return Kind(check, f"{word}|{kind.shape}", kind.typed, (word, *kind.choices))
 
@@ -199,7 +199,7 @@ def names(kind: Kind = string, *, shape: str = "A,B,…") -> Kind:
     def check(value: Any) -> tuple[str, ...]:
         found = listed(value)
         if not isinstance(found, tuple):
-            raise Unexpected("a list", value)
+            raise WrongKind("a list", value)
         words = tuple(map(_string, found))
         if not words or not all(word.strip() for word in words):
             raise ValueError("expected one name or more, found an empty " + ("name" if words else "list"))

@@ -18,7 +18,7 @@ from todacomm.core.errors import InvalidInput, ModelFailed, TodacommError, ran_o
 from todacomm.core.parallel import Number, in_threads, one_thread
 from todacomm.core.progress import Say, Track, silent, unsaid
 from todacomm.models.names import ModelSource, resolve
-from todacomm.profiles.measure import Measured, Task, measure_profile, measure_task
+from todacomm.profiles.measure import MeasuredCloud, Task, measure_profile, measure_task
 from todacomm.runs.cache.entries import (
     find_claims,
     find_measured,
@@ -146,7 +146,7 @@ def one_by_one(
 def here(job: Job, cache: Cache | None, *, track: Track = silent, say: Say = unsaid) -> Result:
     """Do one job in this process, its layers in threads."""
     reading = reading_of(job, cache, track=track, say=say)
-    each, prepared = Remembering(cache, job.study.jobs), PreparedOnce()
+    each, prepared = CachedEach(cache, job.study.jobs), PreparedOnce()
     begun, recipe = time.perf_counter(), recipe_of(job.study, reading.activations)
     with one_thread:
         found = measure_profile(reading.activations.clouds(), recipe, track=track, each=each, prepared=prepared)
@@ -218,7 +218,7 @@ def release() -> None:
 
 
 @dataclass(slots=True, eq=False)
-class Remembering:
+class CachedEach:
     """The `Each` that takes layers from the cache, measures the others in threads, and caches each.
 
     ``remembered`` lists the layers from the cache.
@@ -228,7 +228,7 @@ class Remembering:
     number: Number = "auto"
     remembered: tuple[str, ...] = ()
 
-    def __call__(self, tasks: Sequence[Task]) -> Iterator[Measured]:
+    def __call__(self, tasks: Sequence[Task]) -> Iterator[MeasuredCloud]:
         """Yield the result of each task, in order."""
         clouds = [array_digest(task.cloud.points) if self.cache else "" for task in tasks]
         known = [self._known(*pair) for pair in zip(tasks, clouds, strict=True)]
@@ -239,11 +239,11 @@ class Remembering:
             yield found or next(fresh)
         fresh.close()
 
-    def _known(self, task: Task, cloud: str) -> Measured | None:
+    def _known(self, task: Task, cloud: str) -> MeasuredCloud | None:
         address = task.cloud.address
         return find_measured(cloud, address, task.recipe, self.cache, check=task.check) if self.cache else None
 
-    def _measured(self, pair: tuple[Task, str]) -> Measured:
+    def _measured(self, pair: tuple[Task, str]) -> MeasuredCloud:
         found = measure_task(pair[0])
         if self.cache:
             keep_measured(found, pair[1], self.cache)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from todacomm.core.errors import InvalidInput
-from todacomm.core.inference_types import Grown
+from todacomm.core.inference_types import GrowthFactors
 from todacomm.core.progress import Track, silent
 from todacomm.core.types import Activations, Measurement, Profile, is_block
 from todacomm.profiles.expansion import expansion
@@ -52,7 +52,7 @@ def measured_layers(found: Activations, profile: Profile) -> list[Measurement]:
     return [measure_task(Task(cloud, profile.recipe)).measurement for cloud in found.clouds()]
 
 
-def grown_from(baseline: str, measured: Sequence[Measurement]) -> Grown | None:
+def grown_from(baseline: str, measured: Sequence[Measurement]) -> GrowthFactors | None:
     """The expansion of one pass from a layer to its own peak, and its factors; None where it is undefined."""
     blocks = [m for m in measured if is_block(m.address.layer)]
     start = next((m for m in measured if m.address.layer == baseline), None)

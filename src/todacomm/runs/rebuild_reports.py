@@ -44,16 +44,16 @@ CONFIGURATION = "experiment_config.yaml"
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class RebuiltPage:
     """A page, and what it lacks because the records never held it."""
 
     page: Path
     notes: tuple[str, ...] = ()
 
 
-def report_again(directory: Path, kind: Kind, salvage: Salvage) -> Reported:
+def report_again(directory: Path, kind: Kind, salvage: Salvage) -> RebuiltPage:
     """Rebuild figures and reports in place. Raises InvalidRecord where nothing can be read."""
-    makers: dict[Kind, Callable[[Path, Salvage], Reported]] = {
+    makers: dict[Kind, Callable[[Path, Salvage], RebuiltPage]] = {
         "runs": report_runs,
         "comparison": report_comparison,
         "ablation": report_ablation,
@@ -66,7 +66,7 @@ def report_again(directory: Path, kind: Kind, salvage: Salvage) -> Reported:
 # Runs
 
 
-def report_runs(directory: Path, salvage: Salvage) -> Reported:
+def report_runs(directory: Path, salvage: Salvage) -> RebuiltPage:
     """Rebuild figures and interpretation of every run, and the reports on all."""
     found = legible_runs(directory, salvage)
     for run, record in found.items():
@@ -76,7 +76,7 @@ def report_runs(directory: Path, salvage: Salvage) -> Reported:
     _, page = write_experiment_reports(
         directory, list(found.values()), config=config, runs=list(found), attempt=salvage
     )
-    return Reported(page, tuple(note for run in found for note in never_held(run)))
+    return RebuiltPage(page, tuple(note for run in found for note in never_held(run)))
 
 
 def configuration(directory: Path) -> str:
@@ -104,12 +104,12 @@ def never_held(run: Path) -> list[str]:
 # Comparisons
 
 
-def report_comparison(directory: Path, salvage: Salvage) -> Reported:
+def report_comparison(directory: Path, salvage: Salvage) -> RebuiltPage:
     """Rebuild a comparison and its reports."""
     runs = Runs(salvage)
     found = compared_again(directory, runs, salvage)
     _, page = write_comparison_reports(directory, found, run_of=runs.run_of, attempt=salvage)
-    return Reported(page)
+    return RebuiltPage(page)
 
 
 def compared_again(directory: Path, runs: "Runs", salvage: Salvage) -> dict[str, Comparison]:
@@ -163,7 +163,7 @@ def of_those(how: How, models: Sequence[str], left: Sequence[Profile], salvage: 
 # Ablations and trainings
 
 
-def report_ablation(directory: Path, salvage: Salvage) -> Reported:  # noqa: ARG001 - what every maker takes
+def report_ablation(directory: Path, salvage: Salvage) -> RebuiltPage:  # noqa: ARG001 - what every maker takes
     """Rebuild the report on an ablation from its single record."""
     stored = ABLATION_RECORD.read(directory)
     _, page = write_ablation_report(directory, stored.ablation, messages_of(stored.failures), stored.command)
@@ -171,14 +171,14 @@ def report_ablation(directory: Path, salvage: Salvage) -> Reported:  # noqa: ARG
         f"{ABLATION} was written by an earlier todacomm, which did not say how deep models are: the figure of the "
         "peaks stays as it was"
     )
-    return Reported(page, () if stored.depths is not None else (old,))
+    return RebuiltPage(page, () if stored.depths is not None else (old,))
 
 
-def report_training(directory: Path, salvage: Salvage) -> Reported:
+def report_training(directory: Path, salvage: Salvage) -> RebuiltPage:
     """Rebuild signature, figures and report of a training experiment; ``signature.json`` is not changed."""
     found, command = reread(directory, salvage)
     _, page, *_ = write_grok_report(directory, found.signatures, found.problems, command=command, attempt=salvage)
-    return Reported(page)
+    return RebuiltPage(page)
 
 
 # Several runs on one page
@@ -200,7 +200,7 @@ def report_together(
     output: Path | None = None,
     output_dir: Path = Path("experiments"),
     command: str = "",
-) -> Reported:
+) -> RebuiltPage:
     """Write one page over all runs of several directories, whatever their models and texts.
 
     ``output`` is a directory or a .html file; by default a new directory under ``output_dir``. Raises InvalidInput for
@@ -220,7 +220,7 @@ def report_together(
     document = with_losses(several_document(beside, labels, context), salvage.losses)
     write_atomically(place.markdown, to_markdown(document, place.markdown.parent))
     write_atomically(place.page, to_html(document, [explorer]))
-    return Reported(place.page, tuple(note for run in runs for note in never_held(run)))
+    return RebuiltPage(place.page, tuple(note for run in runs for note in never_held(run)))
 
 
 def refuse_mixture(found: Sequence[tuple[Path, Kind]], output: Path | None) -> None:

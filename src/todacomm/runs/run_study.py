@@ -25,9 +25,9 @@ from todacomm.core.progress import Say, Track, silent, unsaid
 from todacomm.core.types import Profile
 from todacomm.core.value_types import Missing
 from todacomm.core.versions import versions
-from todacomm.profiles.measure import Checked
+from todacomm.profiles.measure import CrossCheck
 from todacomm.records.clouds import clouds_of
-from todacomm.records.comparisons import COMPARISON_RECORD, Compared, Failed, gate_record, group_of
+from todacomm.records.comparisons import COMPARISON_RECORD, ComparisonRecord, Failed, gate_record, group_of
 from todacomm.records.io import write_atomically
 from todacomm.records.result_directories import check_name, check_new, in_part, new_directory, reserved, writable
 from todacomm.records.runs import Record, safe, write_record
@@ -81,7 +81,7 @@ def execute(
     jobs, plan = fitted(jobs, cache, rates)
     for sentence in (plan.line(), *(f"to fit into memory: {change}" for change in plan.changes)):
         say(sentence)
-    written = Written(study, jobs, directory, cache, command, say, plan)
+    written = StudyWriter(study, jobs, directory, cache, command, say, plan)
     with pool(study.backend, number=jobs[0].study.jobs, scheduler=study.scheduler) as workers:
         done = (
             by_pool(jobs, cache, workers, draw=partial(drawn, figures=study.drawn_as()), track=track, say=say)
@@ -96,7 +96,7 @@ def execute(
 
 
 @dataclass(slots=True, eq=False)
-class Written:
+class StudyWriter:
     """The experiments of a study while its jobs come in: a directory for each model with a finished run."""
 
     study: Study
@@ -201,7 +201,7 @@ def stem_of_model(study: Study, name: str) -> str:
     return f"{study.name}_{safe(name)}" if len(study.models) > 1 else study.name
 
 
-def write_run(directory: Path, result: Result, job: Job, written: Written) -> Record:
+def write_run(directory: Path, result: Result, job: Job, written: StudyWriter) -> Record:
     """Write one run: figures, interpretation, records, and the activations unless ``cache`` is off."""
     written.say(f"{job}: figures and records")
     with in_part(directory) as part:
@@ -298,7 +298,7 @@ def write_compared(
     stem = name or (all_names if len(models) < 4 and len(all_names) <= LONGEST_NAME else f"{len(models)}_models")
     directory = new_directory(output_dir, f"comparison_{stem}")
     runs = [run_of(p) for comparison in comparisons.values() for p in comparison.profiles]
-    record = Compared(
+    record = ComparisonRecord(
         experiments=tuple(relative(run, directory) for run in runs),
         groups={name: group_of(found, verdicts(found)) for name, found in comparisons.items()},
         failures=failed(failures or {}),
@@ -324,7 +324,7 @@ def failed(failures: Mapping[str, Failure]) -> dict[str, Failed]:
 
 
 def write_measured(
-    directory: Path, profile: Profile, checked: Checked, *, source: Path, figures: Figures = PNG
+    directory: Path, profile: Profile, checked: CrossCheck, *, source: Path, figures: Figures = PNG
 ) -> None:
     """Write records, figures and interpretation of measured arrays into a new directory."""
     check_new(directory)

@@ -12,8 +12,8 @@ from todacomm.records.locks import alone_in
 from todacomm.records.result_directories import new_directory, writable
 from todacomm.report.document.figure_formats import PNG, Figures
 from todacomm.report.document.style import drawn_as
-from todacomm.runs.training_results import Grokked, concluded
-from todacomm.runs.training_runs import Experiment, Finished, check_memory, directory_of, perform_all
+from todacomm.runs.training_results import ExperimentResults, concluded
+from todacomm.runs.training_runs import Experiment, FinishedRun, check_memory, directory_of, perform_all
 from todacomm.training.presets import Settings
 
 
@@ -36,7 +36,7 @@ def execute_grok(
     output: str | None = None,
     means: Means,
     command: str = "",
-) -> Grokked:
+) -> ExperimentResults:
     """Execute every run of an experiment, or resume one, and write what they show.
 
     Raises TooLarge before any work, CannotWrite where another process runs the same experiment, ModelFailed where no
@@ -69,7 +69,7 @@ def execute_grok(
 
 def _made(directory: Path, experiment: Experiment, means: Means, *, at_once: int, device: str) -> dict[str, str]:
     """Execute every run, reporting each; return complaints by name. Raises ModelFailed where none succeeded."""
-    done: list[Finished] = []
+    done: list[FinishedRun] = []
     count = len(experiment.plans)
     runs = perform_all(directory, experiment.plans, number=at_once, device=device)
     for finished in means.track(runs, "training", count):

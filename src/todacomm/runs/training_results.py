@@ -9,17 +9,17 @@ from typing import Any
 from todacomm.core.errors import InvalidInput
 from todacomm.records.codec import Format, plain
 from todacomm.records.damaged import Attempt, Salvage, strictly
-from todacomm.records.training import AGAIN, SIGNATURE, Planned, Ran, has_begun, planned, read_run
+from todacomm.records.training import AGAIN, SIGNATURE, PlannedRun, StoredRun, has_begun, planned, read_run
 from todacomm.report.training.read_experiment import Findings, read_findings
 from todacomm.report.training.training_document import write_grok_report
 from todacomm.report.words.phrases import share
 from todacomm.training.milestones import GENERALISED, LOW, MEMORISED, PLATEAU_END
 from todacomm.training.signature import Signature, signature, tell
-from todacomm.training.verdict import LAG, LEVEL, RULES, Told
+from todacomm.training.verdict import LAG, LEVEL, RULES, RunSummary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grokked:
+class ExperimentResults:
     """Results of an experiment: a signature for each cell (a nameless one without a sweep), or why there is none.
 
     ``told`` summarises runs and controls of cells without a signature.
@@ -29,11 +29,11 @@ class Grokked:
     signatures: Mapping[str, Signature]
     problems: Mapping[str, str]
     failures: Mapping[str, str]
-    told: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
+    told: Mapping[str, tuple[RunSummary, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Concluded:
+class SignatureRecord:
     """All of ``signature.json``."""
 
     command: str
@@ -43,15 +43,15 @@ class Concluded:
     failures: Mapping[str, str]
 
 
-SIGNATURE_RECORD = Format(Concluded, 1, AGAIN, SIGNATURE)
+SIGNATURE_RECORD = Format(SignatureRecord, 1, AGAIN, SIGNATURE)
 
 
-def concluded(directory: Path, failures: Mapping[str, str], *, command: str = "") -> Grokked:
+def concluded(directory: Path, failures: Mapping[str, str], *, command: str = "") -> ExperimentResults:
     """Write signature, figures and reports from the records of a directory; signature.json last."""
     signatures, problems = judged(directory)
     told = {cell: told_of(directory, plans) for cell, plans in planned(directory).items() if cell in problems}
     write_grok_report(directory, signatures, problems, command=command)
-    record = Concluded(
+    record = SignatureRecord(
         command,
         {cell: signature_record(found) for cell, found in signatures.items()},
         problems,
@@ -59,7 +59,7 @@ def concluded(directory: Path, failures: Mapping[str, str], *, command: str = ""
         failures,
     )
     SIGNATURE_RECORD.write(directory, record)
-    return Grokked(directory, signatures, problems, failures, told)
+    return ExperimentResults(directory, signatures, problems, failures, told)
 
 
 def judged(directory: Path, attempt: Attempt = strictly) -> tuple[dict[str, Signature], dict[str, str]]:
@@ -74,12 +74,14 @@ def judged(directory: Path, attempt: Attempt = strictly) -> tuple[dict[str, Sign
     return signatures, problems
 
 
-def reread(directory: Path, salvage: Salvage) -> tuple[Grokked, str]:
+def reread(directory: Path, salvage: Salvage) -> tuple[ExperimentResults, str]:
     """Recompute what the records show, without writing; return also the command. Skip and note what is damaged.
 
     Raises NothingLegible where no run has a readable checkpoint.
     """
-    stored = salvage("command and failures", lambda: SIGNATURE_RECORD.read(directory)) or Concluded("", {}, {}, {}, {})
+    stored = salvage("command and failures", lambda: SIGNATURE_RECORD.read(directory)) or SignatureRecord(
+        "", {}, {}, {}, {}
+    )
     signatures, problems = judged(directory, salvage)
     places = {plan.name: directory / "runs" / plan.name for of in planned(directory, salvage).values() for plan in of}
     for name, place in places.items():
@@ -87,7 +89,7 @@ def reread(directory: Path, salvage: Salvage) -> tuple[Grokked, str]:
             salvage.lose(name, f"{place} is missing")
     lost = {loss.what for loss in salvage.losses}
     salvage.need([name for name, place in places.items() if has_begun(place) and name not in lost], directory)
-    return Grokked(directory, signatures, problems, stored.failures), stored.command
+    return ExperimentResults(directory, signatures, problems, stored.failures), stored.command
 
 
 def findings_of(directory: Path, salvage: Salvage) -> Findings:
@@ -96,7 +98,7 @@ def findings_of(directory: Path, salvage: Salvage) -> Findings:
     return read_findings(directory, found.signatures, command=command, problems=found.problems, attempt=salvage)
 
 
-def signature_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strictly) -> Signature:
+def signature_of(directory: Path, plans: Sequence[PlannedRun], attempt: Attempt = strictly) -> Signature:
     """The signature of one cell from its runs with a checkpoint. Raises InvalidInput where there are too few."""
     left = left_of(directory, plans, attempt)
     courses = [ran.course for ran in left if ran.course is not None]
@@ -105,21 +107,21 @@ def signature_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = s
     return signature(runs, controls=controls, follow=followed(left))
 
 
-def told_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strictly) -> tuple[Told, ...]:
+def told_of(directory: Path, plans: Sequence[PlannedRun], attempt: Attempt = strictly) -> tuple[RunSummary, ...]:
     """Summarise every run and control of one cell without a null band."""
     left = left_of(directory, plans, attempt)
     follow = followed(left)
     return tuple(tell(ran.course, follow) for ran in left if ran.course is not None and follow in ran.course)
 
 
-def left_of(directory: Path, plans: Sequence[Planned], attempt: Attempt = strictly) -> list[Ran]:
+def left_of(directory: Path, plans: Sequence[PlannedRun], attempt: Attempt = strictly) -> list[StoredRun]:
     """The runs of one cell that left a checkpoint."""
     places = {plan.name: directory / "runs" / plan.name for plan in plans}
     found = [attempt(name, partial(read_run, place)) for name, place in places.items() if has_begun(place)]
     return [ran for ran in found if ran is not None and ran.course is not None]
 
 
-def followed(ran: Sequence[Ran]) -> str:
+def followed(ran: Sequence[StoredRun]) -> str:
     """The number whose rise is the signature, as the runs have it; empty without runs."""
     return next((one.about.followed for one in ran), "")
 

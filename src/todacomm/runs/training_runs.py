@@ -15,7 +15,7 @@ import numpy as np
 
 from todacomm.core.errors import InvalidInput, InvalidRecord, TodacommError, TooLarge, TrainingFailed
 from todacomm.core.memory import spoken
-from todacomm.core.parallel import Lost, Number, pool
+from todacomm.core.parallel import LostTask, Number, pool
 from todacomm.core.progress import Track, silent
 from todacomm.core.versions import versions
 from todacomm.records.codec import plain
@@ -28,11 +28,11 @@ from todacomm.records.training import (
     SIGNATURE,
     STATE,
     WEIGHTS,
-    About,
     Cyclic,
-    Done,
     Plan,
-    Planned,
+    PlannedRun,
+    RunDescription,
+    RunEnd,
     check_files,
     cut_back,
     is_done,
@@ -71,10 +71,10 @@ class Experiment:
         return [plan for _, plans in self.runs for plan in plans]
 
     @property
-    def planned(self) -> tuple[Planned, ...]:
+    def planned(self) -> tuple[PlannedRun, ...]:
         """What decides, with ``base``, every byte of the records."""
         runs = [(cell.name, plan) for cell, plans in self.runs for plan in plans]
-        return tuple(Planned(cell, plan.name, plan.kind, plan.seed, plan.settings) for cell, plan in runs)
+        return tuple(PlannedRun(cell, plan.name, plan.kind, plan.seed, plan.settings) for cell, plan in runs)
 
     @property
     def digest(self) -> str:
@@ -158,18 +158,18 @@ def _performed_alone(place: Path, plan: RunPlan, device: str) -> str:
         _train(place, plan, device)
     except TrainingFailed as problem:
         complaint = str(problem)
-    write_done(place, Done(complaint, round(time.perf_counter() - begun, 2)))
+    write_done(place, RunEnd(complaint, round(time.perf_counter() - begun, 2)))
     (place / STATE).unlink(missing_ok=True)
     return complaint
 
 
-def about_of(plan: RunPlan, model: str, data: str) -> About:
+def about_of(plan: RunPlan, model: str, data: str) -> RunDescription:
     """Describe a run: the characters in which its task is diagonal, or why there are none, as figures need them."""
     task = plan.task
     characters = None if task.argument is None else Cyclic(task.argument[0], plan.settings["prime"])
     beside = {"task": str(task), "warnings": task.warnings}
     names = (plan.name, plan.kind, plan.seed, plan.settings)
-    return About(*names, model, data, plan.followed, characters, task.without_fourier, beside)
+    return RunDescription(*names, model, data, plan.followed, characters, task.without_fourier, beside)
 
 
 def _train(place: Path, plan: RunPlan, device: str) -> None:
@@ -284,7 +284,7 @@ def write_plan(directory: Path, experiment: Experiment) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedRun:
     """One ended run and its complaint; ``failed`` where it has nothing to show."""
 
     plan: RunPlan
@@ -294,7 +294,7 @@ class Finished:
 
 def perform_all(
     directory: Path, plans: Sequence[RunPlan], *, number: Number = "auto", device: str = "cpu"
-) -> Iterator[Finished]:
+) -> Iterator[FinishedRun]:
     """Execute the runs, some at a time in processes; yield them as they end."""
     _load_images(plans)
     if number == 1 or len(plans) == 1:
@@ -323,7 +323,7 @@ def _performed(directory: Path, device: str, plan: RunPlan) -> tuple[str, bool]:
         return str(problem), True
 
 
-def _outcome(plan: RunPlan, found: tuple[str, bool] | Lost) -> Finished:
-    if isinstance(found, Lost):
-        return Finished(plan, f"its process was killed: {found.reason}", failed=True)
-    return Finished(plan, *found)
+def _outcome(plan: RunPlan, found: tuple[str, bool] | LostTask) -> FinishedRun:
+    if isinstance(found, LostTask):
+        return FinishedRun(plan, f"its process was killed: {found.reason}", failed=True)
+    return FinishedRun(plan, *found)

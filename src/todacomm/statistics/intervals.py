@@ -152,7 +152,7 @@ def deviation(series: Series, rule: IntervalRule, halves: Halves) -> float:
     unit = float(np.abs(series).max()) or 1.0
     pairs = series / unit
     variance = float(np.mean((pairs[:, 0] - pairs[:, 1]) ** 2)) / 2
-    if rule.steadied:
+    if rule.shrunk:
         variance = (variance + 2 * float(np.var(pairs, ddof=1))) / 2
     if not by_quarters(rule, halves):
         variance *= (halves.half / halves.points) ** rule.power_of(halves)

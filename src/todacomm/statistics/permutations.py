@@ -23,7 +23,7 @@ Square = Float64[np.ndarray, "v v"]
 
 
 @dataclass(frozen=True, slots=True)
-class Permuted:
+class PermutationTest:
     """A permutation test: the observed statistic, its ``p``, and the least attainable p of so many ``arrangements``."""
 
     statistic: float
@@ -36,7 +36,7 @@ class Permuted:
 # Labels swapped within blocks
 
 
-def swapped_within_blocks(distances: Float64[np.ndarray, "pairs pairs"]) -> Permuted:
+def swapped_within_blocks(distances: Float64[np.ndarray, "pairs pairs"]) -> PermutationTest:
     """Test for no difference between two kinds of things that come in k blocks of one each.
 
     ``distances`` (2k, 2k): the first k rows are of one kind, the others, in the same order of blocks, of the other. The
@@ -51,7 +51,7 @@ def swapped_within_blocks(distances: Float64[np.ndarray, "pairs pairs"]) -> Perm
     chosen = np.concatenate([~swaps, swaps], axis=1).astype(np.float64)
     losses = joint_losses(distances, chosen) / (k * (k - 1))
     p = float(np.mean(losses <= losses[0] * (1 + TIE)))
-    return Permuted(float(losses[0]), p, 1 / len(losses), len(losses), exact=True)
+    return PermutationTest(float(losses[0]), p, 1 / len(losses), len(losses), exact=True)
 
 
 def joint_losses(distances: Square, chosen: Float64[np.ndarray, "a v"]) -> Float64[np.ndarray, " a"]:
@@ -63,7 +63,7 @@ def joint_losses(distances: Square, chosen: Float64[np.ndarray, "a v"]) -> Float
 # Groups
 
 
-def groups_apart(distances: Square, labels: Sequence[str], *, seed: int = 42) -> Permuted:
+def groups_apart(distances: Square, labels: Sequence[str], *, seed: int = 42) -> PermutationTest:
     """Test whether things of one label lie closer together than things of different labels.
 
     The statistic is the mean distance between labels minus that within them. Raises InvalidInput unless there are two
@@ -106,7 +106,7 @@ def shuffled(labels: Int[np.ndarray, " v"], rng: np.random.Generator) -> Int[np.
 # Ranks
 
 
-def spearman(x: Float64[np.ndarray, " v"], y: Float64[np.ndarray, " v"], *, seed: int = 42) -> Permuted | None:
+def spearman(x: Float64[np.ndarray, " v"], y: Float64[np.ndarray, " v"], *, seed: int = 42) -> PermutationTest | None:
     """Spearman's rank correlation with its two-sided p-value; None where one side is constant.
 
     Exact for up to 8 things, by counting all orders. Ties share their mean rank.
@@ -121,7 +121,7 @@ def spearman(x: Float64[np.ndarray, " v"], y: Float64[np.ndarray, " v"], *, seed
         else shuffled(np.arange(len(a)), np.random.default_rng(seed))
     )
     found = counted(abs(float(a @ b)), np.abs(b[orders] @ a), exact=exact)
-    return Permuted(float(a @ b), found.p, found.smallest, found.arrangements, found.exact)
+    return PermutationTest(float(a @ b), found.p, found.smallest, found.arrangements, found.exact)
 
 
 def standard_ranks(values: Float64[np.ndarray, " v"]) -> Float64[np.ndarray, " v"]:
@@ -134,13 +134,13 @@ def standard_ranks(values: Float64[np.ndarray, " v"]) -> Float64[np.ndarray, " v
     return ranks / length if length > 0 else np.zeros(len(values))
 
 
-def counted(observed: float, statistics: Float64[np.ndarray, " a"], *, exact: bool) -> Permuted:
+def counted(observed: float, statistics: Float64[np.ndarray, " a"], *, exact: bool) -> PermutationTest:
     """The p-value of large values, and the least attainable p."""
     slack = TIE * float(np.abs(statistics).max(initial=0.0))
     extreme = int((statistics >= observed - slack).sum())
     if not exact:
-        return Permuted(
+        return PermutationTest(
             observed, (1 + extreme) / (1 + len(statistics)), 1 / (1 + len(statistics)), len(statistics), exact
         )
     most = int((statistics >= statistics.max() - slack).sum())
-    return Permuted(observed, extreme / len(statistics), most / len(statistics), len(statistics), exact)
+    return PermutationTest(observed, extreme / len(statistics), most / len(statistics), len(statistics), exact)

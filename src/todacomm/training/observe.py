@@ -38,7 +38,7 @@ KEPT = ("H0_total_persistence", "H0_max_lifetime", "H1_count", "H1_total_persist
 
 
 @runtime_checkable
-class Looked(Protocol):
+class CheckpointLike(Protocol):
     """What `watch` needs of a checkpoint; `todacomm.grokking.Checkpoint` is one."""
 
     @property
@@ -114,7 +114,7 @@ class Observation:
     complaints: tuple[str, ...] = ()
 
 
-def watch(seen: Looked, *, model: str, data: str, check: bool = False) -> Observation:
+def watch(seen: CheckpointLike, *, model: str, data: str, check: bool = False) -> Observation:
     """Measure a checkpoint. ``check`` compares the first cloud with the reference engine. Raises EngineDisagreement."""
     measurements: dict[str, list[Measurement]] = {view: [] for view in VIEWS}
     complaints: list[str] = []
@@ -148,7 +148,7 @@ def watch(seen: Looked, *, model: str, data: str, check: bool = False) -> Observ
     )
 
 
-def learning_numbers(seen: Looked) -> dict[str, Number]:
+def learning_numbers(seen: CheckpointLike) -> dict[str, Number]:
     """Losses in nats, accuracies, norms; with a Fourier basis also restricted and excluded loss and accuracy."""
     found: dict[str, Number] = {
         "train_loss": seen.train_loss,
@@ -166,7 +166,7 @@ def learning_numbers(seen: Looked) -> dict[str, Number]:
 
 
 def embedding_numbers(
-    seen: Looked,
+    seen: CheckpointLike,
 ) -> tuple[Float[np.ndarray, " f"] | None, list[int], dict[str, Number]]:
     """The spectrum of the embedding, its dominant frequencies, how few hold it, and H1 of the plane of each."""
     if seen.pairs is None or "embedding" not in seen.clouds:
@@ -186,7 +186,7 @@ def embedding_numbers(
     return spectrum, strongest, found
 
 
-def hidden_numbers(seen: Looked) -> dict[str, Number]:
+def hidden_numbers(seen: CheckpointLike) -> dict[str, Number]:
     """Local dimension of the deepest hidden states and TwoNN dimension of the embedding; None where undefined."""
     deepest = [layer for layer in seen.clouds if layer != "embedding"][-1]
     found: dict[str, Number] = {"local_dimension": local_dimension(seen.clouds[deepest], centres=CENTRES)}
@@ -305,7 +305,7 @@ def profile_along(observations: Iterable[Observation], layer: str, view: str = "
     return Profile(found, along="step")
 
 
-def watched(checkpoints: Iterable[Looked], *, model: str = "run", data: str = "task") -> Iterator[Observation]:
+def watched(checkpoints: Iterable[CheckpointLike], *, model: str = "run", data: str = "task") -> Iterator[Observation]:
     """Measure checkpoints as they come: topology of every cloud, Fourier numbers of the embedding, learning numbers.
 
     Each cloud is measured twice, with all its dimensions: normalised to the sphere, and as it is. Both are centred.

@@ -48,7 +48,7 @@ from todacomm.training.verdict import (
     UNSTABLE,
     VERDICTS,
     Band,
-    Told,
+    RunSummary,
     band_of,
     is_null,
     judge,
@@ -57,11 +57,45 @@ from todacomm.training.verdict import (
 )
 
 __all__ = [
-    "AT_ONCE", "BASELINES", "DELAY", "FELL_BACK", "GENERALISED", "JUDGED", "LAST", "LATE", "LEAST_RISE", "LEVEL", "LOW",
-    "MEMORISED", "NOTHING", "NO_LOOP", "ONLY", "PARTLY_GENERALISED", "PLATEAU_END", "PRESENT", "RISING", "RULES",
-    "UNDECIDED", "UNSTABLE", "VERDICTS", "Band", "Ending", "Milestones", "Rise", "Signature", "Told", "band_of",
-    "first_of_three", "milestones", "overall", "plateau_of", "rise",
-    "sentences", "signature", "tell", "verdict_of",
+    "AT_ONCE",
+    "BASELINES",
+    "DELAY",
+    "FELL_BACK",
+    "GENERALISED",
+    "JUDGED",
+    "LAST",
+    "LATE",
+    "LEAST_RISE",
+    "LEVEL",
+    "LOW",
+    "MEMORISED",
+    "NOTHING",
+    "NO_LOOP",
+    "ONLY",
+    "PARTLY_GENERALISED",
+    "PLATEAU_END",
+    "PRESENT",
+    "RISING",
+    "RULES",
+    "UNDECIDED",
+    "UNSTABLE",
+    "VERDICTS",
+    "Band",
+    "Ending",
+    "Milestones",
+    "Rise",
+    "RunSummary",
+    "Signature",
+    "band_of",
+    "first_of_three",
+    "milestones",
+    "overall",
+    "plateau_of",
+    "rise",
+    "sentences",
+    "signature",
+    "tell",
+    "verdict_of",
 ]  # fmt: skip
 
 BASELINES = ("fourier_top5_share", "weight_norm")
@@ -81,7 +115,7 @@ class Signature:
     ----------
     followed : str
         The number whose rise was judged.
-    runs, controls : tuple of Told
+    runs, controls : tuple of RunSummary
         Summary statistics of each run: when it memorised and generalised, levels, ratio, lag, verdict.
     band : Band
         Null band of the ratio (after generalisation over plateau), from the controls.
@@ -103,8 +137,8 @@ class Signature:
     """
 
     followed: str
-    runs: tuple[Told, ...]
-    controls: tuple[Told, ...]
+    runs: tuple[RunSummary, ...]
+    controls: tuple[RunSummary, ...]
     band: Band
     within: tuple[bool, ...]
     baseline_bands: Mapping[str, Band]
@@ -189,7 +223,7 @@ def signature(
 # One run
 
 
-def tell(course: Course, follow: str, seed: int = 0) -> Told:
+def tell(course: Course, follow: str, seed: int = 0) -> RunSummary:
     """Summarise one run: milestones, rise, onset, lag, correlations, and its verdict without a null band."""
     passed = milestones(course)
     span = plateau_of(course, passed)
@@ -198,7 +232,7 @@ def tell(course: Course, follow: str, seed: int = 0) -> Told:
     begin = 0 if span is None else span.start
     moved = passed.generalised_at is not None
     baselines = {name: risen for name in others if (risen := rise(course[name], span)) is not None}
-    found = Told(
+    found = RunSummary(
         name=course.name,
         kind=course.kind,
         seed=course.seed,
@@ -243,7 +277,7 @@ def _ranked(course: Course, follow: str) -> list[str]:
     return [name for name in (*names, *cheap) if name in course]
 
 
-def _within_others(one: Told, usable: Sequence[Told]) -> bool:
+def _within_others(one: RunSummary, usable: Sequence[RunSummary]) -> bool:
     """Whether a control lies in the band of the others; true where these are too few for a band."""
     if one.rise is None:
         return False
@@ -271,7 +305,7 @@ def sentences(found: Signature) -> list[str]:
     return [*said, *_against_accuracy(judged, number), *_beside_baselines(found, judged, number)]
 
 
-def _reasons(runs: Sequence[Told]) -> list[str]:
+def _reasons(runs: Sequence[RunSummary]) -> list[str]:
     """State the number behind each verdict, for its runs."""
     because = {
         v: [f"seed {one.seed}, {one.because}" for one in runs if one.verdict == v and one.because] for v in VERDICTS
@@ -297,7 +331,7 @@ def gap(onset: Onset, other: Onset) -> Gap:
     return Gap(onset.step - other.step, onset.low - other.high, onset.high - other.low)
 
 
-def _against_accuracy(judged: Sequence[Told], number: str) -> list[str]:
+def _against_accuracy(judged: Sequence[RunSummary], number: str) -> list[str]:
     """State what moves first, the followed number or test accuracy: by their changes, else by their onsets."""
     lags = [Gap(one.lag.steps, one.lag.low, one.lag.high) for one in judged if one.lag]
     without = [one for one in judged if not one.lag]
@@ -336,7 +370,7 @@ def _steps(steps: Sequence[int]) -> str:
     return f"{low:,} steps" if low == high else f"{low:,} to {high:,} steps"
 
 
-def _beside_baselines(found: Signature, judged: Sequence[Told], number: str) -> list[str]:
+def _beside_baselines(found: Signature, judged: Sequence[RunSummary], number: str) -> list[str]:
     """State what cheaper numbers show: topology gets no credit for what they show as well, or as early."""
     shown = {}
     for name in BASELINES:

@@ -101,7 +101,7 @@ JUDGED = (PRESENT, LATE, NO_LOOP, UNDECIDED)  # runs that grokked, and whose loo
 
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
-class Told:
+class RunSummary:
     """Summary statistics of one run; ``verdict`` is one of `VERDICTS`, ``because`` the number behind it.
 
     ``risen_at`` is the step from which the followed number exceeds the null band; ``no_rise`` says why it has no ratio.
@@ -162,19 +162,19 @@ def band_of(ratios: Sequence[float]) -> Band:
     return Band(math.exp(centre - half), math.exp(centre + half), k)
 
 
-def is_null(control: Told) -> bool:
+def is_null(control: RunSummary) -> bool:
     """Whether a control belongs to the null band: it memorised, stayed there, and has a ratio."""
     return control.verdict == ONLY and control.rise is not None and control.rise.ratio > 0
 
 
-def judge(one: Told, course: Course, follow: str, band: Band) -> Told:
+def judge(one: RunSummary, course: Course, follow: str, band: Band) -> RunSummary:
     """Judge a run against the null band."""
     risen = replace(one, risen_at=_risen_at(one, course, follow, band))
     verdict, because = verdict_of(risen, band)
     return replace(risen, verdict=verdict, because=because)
 
 
-def _risen_at(one: Told, course: Course, follow: str, band: Band) -> int | None:
+def _risen_at(one: RunSummary, course: Course, follow: str, band: Band) -> int | None:
     """The first of three consecutive checkpoints at which the followed number exceeds the null band of its plateau."""
     if one.rise is None:
         return None
@@ -183,7 +183,7 @@ def _risen_at(one: Told, course: Course, follow: str, band: Band) -> int | None:
     return None if first is None else course.steps[begin + first]
 
 
-def verdict_of(one: Told, band: Band | None) -> tuple[str, str]:
+def verdict_of(one: RunSummary, band: Band | None) -> tuple[str, str]:
     """The verdict on one run and the number behind it; without a null band a run that grokked is undecidable."""
     passed, end = one.milestones, one.ending
     if one.complaint:
@@ -204,7 +204,7 @@ def verdict_of(one: Told, band: Band | None) -> tuple[str, str]:
     return _of_the_loop(one, passed.generalised_at, band)
 
 
-def _not_generalised(one: Told) -> tuple[str, str]:
+def _not_generalised(one: RunSummary) -> tuple[str, str]:
     end, memorised = one.ending, one.milestones.memorised_at is not None
     if end.rising:
         return RISING, f"test accuracy {end.last_test:.2g} at the end"
@@ -215,7 +215,7 @@ def _not_generalised(one: Told) -> tuple[str, str]:
     return (RISING if end.learning else NOTHING), f"train accuracy {end.train:.2g} at the end"
 
 
-def _of_the_loop(one: Told, generalised: int, band: Band | None) -> tuple[str, str]:
+def _of_the_loop(one: RunSummary, generalised: int, band: Band | None) -> tuple[str, str]:
     """Whether a run that grokked has a loop, or why that is unknown."""
     if band is None:
         return UNDECIDED, "without a null band"
@@ -230,7 +230,7 @@ def _of_the_loop(one: Told, generalised: int, band: Band | None) -> tuple[str, s
     return NO_LOOP, ""
 
 
-def _unknown(one: Told, risen: Rise, band: Band, due: float) -> str:
+def _unknown(one: RunSummary, risen: Rise, band: Band, due: float) -> str:
     """Why a ratio within the band does not rule out a loop; empty where it does."""
     if one.risen_at is not None:
         return f"the rise from step {one.risen_at:,} on did not last"

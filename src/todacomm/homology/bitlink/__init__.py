@@ -31,7 +31,7 @@ from todacomm.core.errors import InvalidInput
 from todacomm.core.types import Diagrams
 from todacomm.homology.bitlink.edge_order import (
     LARGEST,
-    Coded,
+    CodedDistances,
     Codes,
     Condensed,
     LazyEdges,
@@ -159,7 +159,7 @@ def merges(condensed: Condensed, *, threshold: float = np.inf) -> Float64[np.nda
     return coded.lengths(bits[bits <= coded.bits_of(threshold)])
 
 
-def _joins(coded: Coded) -> Codes:
+def _joins(coded: CodedDistances) -> Codes:
     """The codes of the edges of the minimum spanning tree."""
     from todacomm.homology.bitlink import edges
 
@@ -197,7 +197,7 @@ def _condensed(matrix: Shaped[np.ndarray, "n n"], precision: np.dtype) -> Conden
 # The computation
 
 
-def _computed(coded: Coded, top: int) -> Barcode:
+def _computed(coded: CodedDistances, top: int) -> Barcode:
     """H0 and H1 up to the length with the bits ``top``, sorting edges only as far as needed."""
     from todacomm.homology.bitlink import insertion
 
@@ -214,7 +214,7 @@ def _computed(coded: Coded, top: int) -> Barcode:
     return _read_off(state, coded)
 
 
-def _sorted(coded: Coded) -> SortedEdges:
+def _sorted(coded: CodedDistances) -> SortedEdges:
     keys = LazyEdges(coded).take(LARGEST)
     return SortedEdges(coded.n, keys, coded, (sample_of(keys) >> np.uint64(32)).astype(np.uint32))
 
@@ -293,7 +293,7 @@ def _with_room(state: Any) -> Any:
     )
 
 
-def _read_off(state: Any, coded: Coded, names: Int[np.ndarray, " points"] | None = None) -> Barcode:
+def _read_off(state: Any, coded: CodedDistances, names: Int[np.ndarray, " points"] | None = None) -> Barcode:
     """The bars of positive length."""
     from todacomm.homology.bitlink import annotations as a
 

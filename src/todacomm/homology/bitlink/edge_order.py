@@ -22,7 +22,7 @@ SLACK = 2.0**-50  # relative, of a limit: 3 * 0.1 is not above 0.3
 SAMPLE = 1000  # distances from which quantiles are read
 
 
-class Coded(NamedTuple):
+class CodedDistances(NamedTuple):
     """Condensed distances of ``n`` points as float32 ``codes``: themselves, or the ranks of float64 ``values``."""
 
     n: int
@@ -50,23 +50,23 @@ class Coded(NamedTuple):
         code = np.array(min(threshold, float(np.finfo(np.float32).max)), dtype=np.float32)
         return int(code.view(np.uint32))
 
-    def among(self, chosen: Int[np.ndarray, " k"]) -> "Coded":
+    def among(self, chosen: Int[np.ndarray, " k"]) -> "CodedDistances":
         """The distances among some of the points."""
         from todacomm.homology.bitlink import edges
 
         k = len(chosen)
         out = np.empty(k * (k - 1) // 2, np.float32)
         edges.distances_among(self.codes, self.n, chosen, out)
-        return Coded(k, out, self.values)
+        return CodedDistances(k, out, self.values)
 
 
-def encoded(condensed: Condensed) -> Coded:
+def encoded(condensed: Condensed) -> CodedDistances:
     """Encode distances; float32 is not copied."""
     n = points_of(len(condensed))
     if condensed.dtype != np.float64:
-        return Coded(n, np.ascontiguousarray(condensed, dtype=np.float32), None)
+        return CodedDistances(n, np.ascontiguousarray(condensed, dtype=np.float32), None)
     values, ranks = np.unique(condensed, return_inverse=True)
-    return Coded(n, (ranks.astype(np.uint32) + np.uint32(NORMAL)).view(np.float32), values)
+    return CodedDistances(n, (ranks.astype(np.uint32) + np.uint32(NORMAL)).view(np.float32), values)
 
 
 def sample_of(lengths: Shaped[np.ndarray, " pairs"]) -> Shaped[np.ndarray, " s"]:
@@ -85,7 +85,7 @@ def points_of(pairs: int) -> int:
 class LazyEdges:
     """The edges of a cloud, selected and sorted as far as they are needed."""
 
-    def __init__(self, coded: Coded) -> None:
+    def __init__(self, coded: CodedDistances) -> None:
         self._n, self._bits, self._next = coded.n, coded.codes.view(np.uint32), 0
 
     def take(self, bits: int) -> Keys:
@@ -104,7 +104,7 @@ class SortedEdges(NamedTuple):
 
     n: int
     keys: Keys
-    condensed: Coded
+    condensed: CodedDistances
     sample: UInt32[np.ndarray, " s"]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from todacomm.comparison.clustering import Likeness
+from todacomm.comparison.clustering import Clustering
 from todacomm.comparison.compare import Comparison
 from todacomm.report.comparison.comparison_charts import comparison_charts
 from todacomm.report.document import style
@@ -30,7 +30,7 @@ class Join:
     places: tuple[float, float]
 
 
-def joins_of(found: Likeness) -> list[Join]:
+def joins_of(found: Clustering) -> list[Join]:
     """The joins by distance; leaves are at 0, 1, … from the bottom, in the order of the tree."""
     place = {leaf: float(i) for i, leaf in enumerate(found.order)}
     branches: list[tuple[float, float, tuple[str, ...]]] = [
@@ -92,19 +92,19 @@ def marks(joins: Sequence[Join]) -> Series:
     return Series(x, y, colour=INK, dashes="", told=told)
 
 
-def tag(found: Likeness, i: int) -> str:
+def tag(found: Clustering, i: int) -> str:
     """The labels of a model, in brackets."""
     told = ", ".join(dict.fromkeys(one.labels[i] for one in found.families if one.labels[i]))
     return f" ({told})" if told else ""
 
 
-def labels_of(found: Likeness) -> list[tuple[str, str]]:
+def labels_of(found: Clustering) -> list[tuple[str, str]]:
     """The groups of each factor that distinguishes any two models."""
     telling = [one for one in found.families if len(set(filter(None, one.labels))) > 1]
     return [(one.factor, label) for one in telling for label in dict.fromkeys(filter(None, one.labels))]
 
 
-def families(found: Likeness, labels: Sequence[tuple[str, str]], widest: float) -> Iterator[Series]:
+def families(found: Clustering, labels: Sequence[tuple[str, str]], widest: float) -> Iterator[Series]:
     """A column of marks a factor, one colour and shape a group."""
     columns = {factor: -(i + 1) * STEP * widest for i, factor in enumerate(dict.fromkeys(f for f, _ in labels))}
     members: Mapping[str, tuple[str, ...]] = {one.factor: one.labels for one in found.families}

@@ -213,7 +213,7 @@ GROWTH_HEADER = ("model", "data", "pooling", "growth", "baseline", "layer", "val
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
+class GrowthPoint:
     """One growth of one profile: the number that a panel shows, with its interval."""
 
     growth: Growth
@@ -257,16 +257,16 @@ def chosen_expansions(profiles: Sequence[Profile]) -> list[Expansion | None]:
     return [p.expansions[which] if p.expansions else None for p in profiles]
 
 
-def grown(factor: Factor, profile: Profile, expansion: Expansion | None) -> Grown | None:
+def grown(factor: Factor, profile: Profile, expansion: Expansion | None) -> GrowthPoint | None:
     """What a panel shows of a profile; None where the growth is undefined."""
     growth = factor.growth(expansion) if expansion is not None else None
     if growth is None or not getattr(growth, factor.part) > 0:
         return None
     interval = growth_interval(profile, growth, factor.part)
-    return Grown(growth, getattr(growth, factor.part), interval, doubtful_growth(profile, growth))
+    return GrowthPoint(growth, getattr(growth, factor.part), interval, doubtful_growth(profile, growth))
 
 
-def factor_panel(what: str, drawn_by: Sequence[Hand], found: Sequence[Grown | None]) -> Panel:
+def factor_panel(what: str, drawn_by: Sequence[Hand], found: Sequence[GrowthPoint | None]) -> Panel:
     """One row a profile, on a log axis around 1."""
     reach = [x for g in found if g is not None for x in (g.value, *g.ends) if x is not None]
     names = names_axis([cut(hand.label, 24) for hand in drawn_by], above=0.7)
@@ -275,7 +275,7 @@ def factor_panel(what: str, drawn_by: Sequence[Hand], found: Sequence[Grown | No
     return Panel(dots, across, names, what, (Rule(1.0),), height=ROW * len(found))
 
 
-def factor_dot(what: str, row: int, hand: Hand, found: Grown | None) -> Series:
+def factor_dot(what: str, row: int, hand: Hand, found: GrowthPoint | None) -> Series:
     """One number of one profile with its interval, or a word where it is undefined."""
     if found is None:
         said = (hand.label, f"{what}: undefined")
@@ -303,7 +303,7 @@ def factor_dot(what: str, row: int, hand: Hand, found: Grown | None) -> Series:
     )
 
 
-def growth_row(profile: Profile, what: str, found: Grown | None) -> tuple[str, ...]:
+def growth_row(profile: Profile, what: str, found: GrowthPoint | None) -> tuple[str, ...]:
     """The download rows of one growth of one profile."""
     if found is None:
         return (*about(profile), what, *[""] * 6)

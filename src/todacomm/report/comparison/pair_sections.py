@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from todacomm.comparison.clustering import Correlation, Family, Likeness
+from todacomm.comparison.clustering import Clustering, Correlation, GroupTest
 from todacomm.comparison.compare import Comparison
 from todacomm.comparison.diagram_tests import DEGREE, Apart
 from todacomm.comparison.differences import Difference, GrowthDifference, Pair
@@ -78,7 +78,7 @@ def details(pair: Pair, apart: Apart) -> Iterator[Piece]:
 
 def growth_table(pair: Pair) -> Table:
     """Expansion and its exact factors, of both."""
-    a, b = pair.grown
+    a, b = pair.each_growth
     heads = [
         f"{p.model}, {g.baseline} to {g.peak}" for p, g in zip((pair.first, pair.second), (a, b), strict=True) if g
     ]
@@ -171,7 +171,7 @@ def alike(comparison: Comparison, context: Context) -> Iterator[Piece]:
         yield Bullets(told)
 
 
-def extremes(found: Likeness) -> str:
+def extremes(found: Clustering) -> str:
     """The nearest two profiles and the furthest."""
     i, j = np.triu_indices(len(found.models), 1)
     near, far = (int(which) for which in (found.distances[i, j].argmin(), found.distances[i, j].argmax()))
@@ -182,7 +182,7 @@ def extremes(found: Likeness) -> str:
     return f"By their scale-free profiles {pairs[0]} are most alike, {pairs[1]} least."
 
 
-def family_sentence(one: Family) -> str:
+def family_sentence(one: GroupTest) -> str:
     """Whether models of one label lie closer together."""
     if one.test is None:
         return f"By {one.factor}: {one.note}."

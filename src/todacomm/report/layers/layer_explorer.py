@@ -37,7 +37,7 @@ OTHERS = "the texts beside the run are not those that were measured"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Looked:
+class LayerViews:
     """What is computed of a profile for its page: layer → its `Views`, or in ``no_views`` why there are none."""
 
     views: Mapping[str, Views]
@@ -45,30 +45,30 @@ class Looked:
     distances: tuple[LayerDistances, ...]
 
 
-Look = Callable[[Profile, Clouds | Missing, int], Looked]
+Look = Callable[[Profile, Clouds | Missing, int], LayerViews]
 
 
-def look(profile: Profile, clouds: Clouds | Missing, most: int) -> Looked:
+def look(profile: Profile, clouds: Clouds | Missing, most: int) -> LayerViews:
     """Prepare every layer as it was measured and look at ``most`` of its points; one cloud in memory at a time."""
     apart = layer_distances(profile)
     if isinstance(clouds, Missing):
-        return Looked({}, clouds.reason, apart)
+        return LayerViews({}, clouds.reason, apart)
     recipe = profile.recipe
     with one_thread:  # as they were measured, and so that equal records give equal pages
         found = {
             layer: views_of(prepare(clouds(layer), recipe), distance=recipe.distance, most=most)
             for layer in profile.layers
         }
-    return Looked(found, "", apart)
+    return LayerViews(found, "", apart)
 
 
 @dataclass(slots=True, eq=False)
 class Looks:
     """`look` that remembers what it has found of each profile: pages are written again as runs come in."""
 
-    known: dict[tuple[int, int], tuple[Profile, Looked]] = field(default_factory=dict)
+    known: dict[tuple[int, int], tuple[Profile, LayerViews]] = field(default_factory=dict)
 
-    def __call__(self, profile: Profile, clouds: Clouds | Missing, most: int) -> Looked:
+    def __call__(self, profile: Profile, clouds: Clouds | Missing, most: int) -> LayerViews:
         key = (id(profile), most)
         if key not in self.known:
             self.known[key] = profile, look(profile, clouds, most)  # the profile is held, so that no other has its id
@@ -154,7 +154,7 @@ def metric_of(name: str, dimension: int, entry: Metric) -> dict[str, Any]:
 # One profile
 
 
-def profile_data(profile: Profile, looked: Looked, shown: Shown, texts: KeptTexts | Missing) -> dict[str, Any]:
+def profile_data(profile: Profile, looked: LayerViews, shown: Shown, texts: KeptTexts | Missing) -> dict[str, Any]:
     """Everything of one profile but its name and colour."""
     names = [name for name in profile.measurements[0].summary if name in profile.names]
     claims = profile.claims

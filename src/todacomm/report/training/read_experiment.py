@@ -15,7 +15,7 @@ from todacomm.records.training import (
     PLAN_RECORD,
     THE_PLAN,
     Plan,
-    Planned,
+    PlannedRun,
     check_weights,
     has_arrays,
     has_begun,
@@ -25,7 +25,7 @@ from todacomm.records.training import (
 from todacomm.report.words.phrases import number
 from todacomm.training.milestones import plateau_of
 from todacomm.training.observe import Course
-from todacomm.training.signature import Signature, Told, overall, tell
+from todacomm.training.signature import RunSummary, Signature, overall, tell
 from todacomm.training.verdict import JUDGED, is_null
 
 LEFT_NOTHING, UNREADABLE = "it left no checkpoint", "its records cannot be read"
@@ -45,7 +45,7 @@ class Trained:
     directory: Path
     about: Mapping[str, Any]
     course: Course | None
-    told: Told | None
+    told: RunSummary | None
     seconds: float | None
     complaint: str
     whole: bool = True
@@ -191,7 +191,7 @@ def read_findings(
     return Findings(directory, exhibits, plan, command)
 
 
-def read_trained(directory: Path, plan: Planned, judged: Signature | None, attempt: Attempt = strictly) -> Trained:
+def read_trained(directory: Path, plan: PlannedRun, judged: Signature | None, attempt: Attempt = strictly) -> Trained:
     """One run of a plan, with what its signature tells of it, else what it tells of itself."""
     place = directory / "runs" / plan.name
     begun = has_begun(place)
@@ -214,7 +214,7 @@ def read_trained(directory: Path, plan: Planned, judged: Signature | None, attem
     )
 
 
-def is_whole(place: Path, course: Course, plan: Planned, attempt: Attempt) -> bool:
+def is_whole(place: Path, course: Course, plan: PlannedRun, attempt: Attempt) -> bool:
     """Whether the diagrams and embeddings of a run are there; of controls neither they nor weights are drawn."""
     if plan.kind != "run":
         return True
@@ -222,7 +222,7 @@ def is_whole(place: Path, course: Course, plan: Planned, attempt: Attempt) -> bo
     return attempt(f"diagrams and embeddings of {plan.name}", lambda: has_arrays(place, course)) or False
 
 
-def told_of(course: Course | None, followed: str, judged: Signature | None) -> Told | None:
+def told_of(course: Course | None, followed: str, judged: Signature | None) -> RunSummary | None:
     """What a signature has of a course by its name; without one, what the course tells without a null band."""
     if course is None:
         return None

@@ -11,7 +11,7 @@ from todacomm.report.words.phrases import listed, number, plural, share
 from todacomm.statistics.changepoints import Onset
 from todacomm.training.milestones import GENERALISED
 from todacomm.training.signature import BASELINES, Signature
-from todacomm.training.verdict import ONLY, Told, is_null
+from todacomm.training.verdict import ONLY, RunSummary, is_null
 
 MOST_COLUMNS = 5  # runs that have a column of their own among the correlations
 
@@ -202,7 +202,7 @@ def timing_row(run: Trained) -> tuple[str, ...]:
     return (run.label, onset_text(told.onset), onset_text(told.onset_of_accuracy), *cheaper, *lag)
 
 
-def inside(told: Told, found: Signature | None) -> str:
+def inside(told: RunSummary, found: Signature | None) -> str:
     """Whether a ratio lies in the null band: of all controls for a run, of the others for a control."""
     if found is None or told.rise is None:
         return "–"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from todacomm.core.inference_types import Grown
+from todacomm.core.inference_types import GrowthFactors
 from todacomm.core.types import Growth, Profile
 from todacomm.report.words.intervals_and_nulls import bracketed, growth_interval, holds_one
 from todacomm.report.words.phrases import SAME, number, padded, plural, share, times
@@ -93,7 +93,7 @@ def null_sentences(profile: Profile, growth: Growth) -> list[str]:
     ]
 
 
-def null_sentence(begin: str, growth: Growth, passes: Sequence[Grown]) -> str:
+def null_sentence(begin: str, growth: Growth, passes: Sequence[GrowthFactors]) -> str:
     """The range of the expansion over the passes of a null, and what share of the model's own it is."""
     ratio, scale, shape = (spanned(column) for column in zip(*passes, strict=True))
     told = (

@@ -6,7 +6,7 @@ from typing import Literal
 
 from todacomm.comparison.compare import Comparison
 from todacomm.comparison.diagram_tests import Apart, DiagramDistance
-from todacomm.comparison.differences import Difference, GrowthDifference, Matched, Pair
+from todacomm.comparison.differences import Difference, GrowthDifference, MatchedLayers, Pair
 from todacomm.core.inference_types import ALPHA, Interval
 from todacomm.core.types import Number
 from todacomm.report.words.intervals_and_nulls import between, p_text
@@ -77,7 +77,7 @@ def doubt_of_growths(pair: Pair) -> str:
     """What stands against either expansion."""
     doubts = [
         f"{profile.model}: {layer}: {doubt}"
-        for profile, growth in zip((pair.first, pair.second), pair.grown, strict=True)
+        for profile, growth in zip((pair.first, pair.second), pair.each_growth, strict=True)
         if growth
         for layer in (growth.baseline, growth.peak)
         if (doubt := profile.at(layer).facts.doubtful)
@@ -138,8 +138,8 @@ class Along:
     name: str
     label: str
     tested: int
-    layers: tuple[Matched, ...]
-    most: Matched
+    layers: tuple[MatchedLayers, ...]
+    most: MatchedLayers
     largest: Difference
 
 
@@ -196,8 +196,8 @@ def caveats(pair: Pair) -> Iterator[str]:
     """What a reader must know of the sentence before."""
     if doubt := doubt_of_growths(pair):
         yield f"Nothing is concluded from the expansions, which are doubtful ({doubt})."
-    elif pair.ungrown:
-        yield f"The expansions are not compared ({pair.ungrown})."
+    elif pair.no_growths:
+        yield f"The expansions are not compared ({pair.no_growths})."
     if pair.unpaired:
         yield f"Not compared text by text: {pair.unpaired}; intervals are wider for it."
     left_out = len(pair.layers) - len(sound_layers(pair))

@@ -12,7 +12,7 @@ from todacomm.core.inference_types import Claims
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Address, ModelCard, Points, Profile, Texts, layer_key
 from todacomm.models.checkpoints import checkpoint_files
-from todacomm.profiles.measure import Measured
+from todacomm.profiles.measure import MeasuredCloud
 from todacomm.records.codec import Arrays, arrays_of
 from todacomm.records.fault_messages import Spot
 from todacomm.records.inference import CLAIMS_RECORD, claims_from, record_of
@@ -28,7 +28,7 @@ BESIDE_CLAIMS = ("model", "data", "pooling", "recipe", "entry", "digests")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stored(Mapping[str, Points]):
+class CachedLayers(Mapping[str, Points]):
     """Layers that stay in the cache until each is needed; cheap to pickle."""
 
     root: Path
@@ -56,7 +56,7 @@ class Stored(Mapping[str, Points]):
 def find_reading(job: Job, cache: Cache, *, lazily: bool = False) -> Reading | None:
     """Load cached activations without their model; None unless all requested layers are there.
 
-    ``lazily`` leaves the layers in the cache, as `Stored`.
+    ``lazily`` leaves the layers in the cache, as `CachedLayers`.
     """
     checkpoint = checkpoint_of(job.source, cache, remote_code=job.study.trust_remote_code)
     model = checkpoint and cache.facts("models", model_key(checkpoint, job.study))
@@ -69,7 +69,7 @@ def find_reading(job: Job, cache: Cache, *, lazily: bool = False) -> Reading | N
     found = layers and cache.get("activations", key, () if lazily else layers)
     if not (facts and layers and found and set(layers) <= set(facts["digests"])):
         return None
-    arrays = Stored(cache.root, key, layers) if lazily else {layer: found[1][layer] for layer in layers}
+    arrays = CachedLayers(cache.root, key, layers) if lazily else {layer: found[1][layer] for layer in layers}
     return _reading(job, facts, model, arrays, pooling=pooling, key=key)
 
 
@@ -162,17 +162,17 @@ def keep_claims(claims: Claims, key: str, profile: Profile, cache: Cache) -> Non
 # Measurements
 
 
-def find_measured(cloud: str, address: Address, recipe: Recipe, cache: Cache, *, check: bool) -> Measured | None:
+def find_measured(cloud: str, address: Address, recipe: Recipe, cache: Cache, *, check: bool) -> MeasuredCloud | None:
     """Load the measurement of a cloud by its digest; None where it should be confirmed and was not."""
     found = cache.get("measurements", measurement_key(cloud, recipe))
     if found is None or (check and not found[0]["confirmed"]):
         return None
     facts, arrays = found[0], Arrays(Spot(f"{address} in the cache at {cache.root}"), found[1])
     row = LAYER_RECORD.parsed(facts["row"], arrays.spot)
-    return Measured(measurement_from(address, recipe, row, arrays), facts["confirmed"])
+    return MeasuredCloud(measurement_from(address, recipe, row, arrays), facts["confirmed"])
 
 
-def keep_measured(found: Measured, cloud: str, cache: Cache) -> None:
+def keep_measured(found: MeasuredCloud, cloud: str, cache: Cache) -> None:
     """Cache the measurement of a cloud by its digest."""
     measurement = found.measurement
     facts = {

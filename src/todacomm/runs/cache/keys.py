@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Texts
 from todacomm.core.versions import installed
@@ -190,14 +190,16 @@ def reading_key(checkpoint: Checkpoint, texts: Texts, study: Study, pooling: str
     )
 
 
-def _foreign_tests(asked: Asked) -> dict[str, dict[str, str]]:
+def _foreign_tests(asked: InferenceSettings) -> dict[str, dict[str, str]]:
     """The digests of third-party null models and statistics; nothing without any."""
     draws = tuple(null.draw for name in asked.nulls if (null := null_models[name]).draw is not None)
     found = _foreign((*draws, *(one.test for one in statistics.values()))) if asked.null_draws else {}
     return {"foreign": found} if found else {}
 
 
-def claims_key(clouds: Mapping[str, str], recipe: Recipe, asked: Asked, groups: Sequence[str] | None) -> str:
+def claims_key(
+    clouds: Mapping[str, str], recipe: Recipe, asked: InferenceSettings, groups: Sequence[str] | None
+) -> str:
     """The key of inference on clouds with these digests, by layer."""
     return digest_of(
         {

@@ -106,7 +106,7 @@ class Cache:
         except OSError as problem:
             self._complain(f"the cache at {self.root} cannot be read: {problem.strerror or problem}")
             return None
-        except Damaged as problem:
+        except DamagedEntry as problem:
             self._complain(f"a damaged entry of the cache was removed and is computed anew ({path}: {problem})")
             with suppress(OSError):
                 path.unlink()
@@ -153,7 +153,7 @@ class Cache:
         """The intact entries of these kinds (default: all), ordered by path."""
         for kind in kinds or KINDS:
             for path in self.paths(kind):
-                with suppress(OSError, Damaged):  # removed meanwhile, or damaged: whoever reads it will say so
+                with suppress(OSError, DamagedEntry):  # removed meanwhile, or damaged: whoever reads it will say so
                     facts = _facts(path)
                     stat = path.stat()
                     yield Entry(path, kind, facts, stat.st_size, stat.st_mtime, stat.st_nlink - 1)
@@ -182,7 +182,7 @@ class Cache:
             tag.write_text(TAG, encoding="ascii")
 
 
-class Damaged(Exception):
+class DamagedEntry(Exception):
     """A cache file whose content is not what was written."""
 
 
@@ -190,7 +190,7 @@ def _of(kind: Kind, key: str, found: Content | None) -> Content | None:
     """Check that content belongs to this key; None also for entries of older versions, which do not say."""
     told = found[0].get(OF) if found else None
     if told is not None and told != f"{kind}/{key}":
-        raise Damaged(f"it is the entry {told}")
+        raise DamagedEntry(f"it is the entry {told}")
     return found if told is not None else None
 
 
@@ -205,10 +205,10 @@ def _content(path: Path, names: Collection[str] | None) -> Content | None:
                 return None
             arrays = {name: stored.get_tensor(name) for name in wanted}
     except SafetensorError as problem:
-        raise Damaged(str(problem)) from problem
+        raise DamagedEntry(str(problem)) from problem
     for name, array in arrays.items():
         if array_digest(array) != facts["digests"].get(name):
-            raise Damaged(f"the array {name} has another digest")
+            raise DamagedEntry(f"the array {name} has another digest")
     return facts, arrays
 
 
@@ -228,7 +228,7 @@ def _unsealed(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     found = metadata or {}
     text = found.get(METADATA, "")
     if hashlib.sha256(text.encode()).hexdigest() != found.get(SEAL):
-        raise Damaged("its facts have another digest")
+        raise DamagedEntry("its facts have another digest")
     facts: dict[str, Any] = json.loads(text)
     return facts
 

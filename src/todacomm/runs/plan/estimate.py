@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from todacomm.core import memory
 from todacomm.core.errors import MissingExtra
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.memory import limit_of
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address
@@ -141,7 +141,7 @@ class Planner:
         cloud = reading.digests[layer]
         return self.cache is not None and find_measured(cloud, address, recipe, self.cache, check=check) is not None
 
-    def unclaimed(self, job: Job, reading: Reading, recipe: Recipe) -> Asked:
+    def unclaimed(self, job: Job, reading: Reading, recipe: Recipe) -> InferenceSettings:
         """What is asked of the numbers; nothing where the cache has it."""
         asked, groups = job.study.asked(), groups_of(reading.activations)
         key = claims_key(reading.digests, recipe, asked, groups)
@@ -263,7 +263,7 @@ class Planner:
         measured: int,
         *,
         held: int,
-        asked: Asked,
+        asked: InferenceSettings,
         halved: int = 1,
     ) -> tuple[Stage, ...]:
         """Distances and homology of the layers, the cross-check, intervals and nulls, figures and records.
@@ -288,7 +288,7 @@ class Planner:
             Stage("figures and reports", self.yard * (figures + machine_rates.REPORTS), held + 30 * MEBI),
         )
 
-    def claims(self, recipe: Recipe, n: int, d: int, layers: int, asked: Asked) -> float:
+    def claims(self, recipe: Recipe, n: int, d: int, layers: int, asked: InferenceSettings) -> float:
         """Seconds of the claims that are asked for; 0 of landmarks, which have none."""
         if not (asked.resamples or asked.null_draws) or n < FEWEST or recipe.landmarks:
             return 0.0
@@ -297,7 +297,7 @@ class Planner:
         return whole / (1 + THREADED * (self.at_once - 1))
 
 
-def halved(asked: Asked, groups: Sequence[str] | None) -> int:
+def halved(asked: InferenceSettings, groups: Sequence[str] | None) -> int:
     """How often each layer is halved: by points, and by whole groups where there are any."""
     return 1 if without_groups(asked, groups) else 2
 

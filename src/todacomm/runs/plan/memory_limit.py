@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from todacomm.core.errors import TooLarge
-from todacomm.core.inference_types import Asked
+from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.memory import limit_of, spoken
 from todacomm.core.recipe import Recipe
 from todacomm.profiles.measure import as_clouds
@@ -146,7 +146,7 @@ def plan_of_arrays(
     recipe: Recipe,
     *,
     name: str,
-    asked: Asked,
+    asked: InferenceSettings,
     jobs: str | int,
     max_memory: str | None,
     rates: Rates,

@@ -15,7 +15,7 @@ from todacomm.runs.plan.machine_rates import Clock, Rates, timed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from todacomm.models.batching import Batch, Encoded
+    from todacomm.models.batching import Batch, EncodedText
     from todacomm.models.blockwise import Decoder
     from todacomm.models.size_and_flops import Skeleton
     from todacomm.runs.config import Study
@@ -97,7 +97,7 @@ def stretch() -> int:
     return STRETCH
 
 
-def some_of(batches: "Sequence[Batch]", tokens: int) -> "list[Encoded]":
+def some_of(batches: "Sequence[Batch]", tokens: int) -> "list[EncodedText]":
     """The first texts of the batches, as many as hold so many tokens with their padding, one at least."""
     held = [(row, b.ids.shape[1]) for b in batches for row in b.rows]
     ends = np.cumsum([length for _, length in held])
@@ -119,7 +119,7 @@ class Trial:
 
 
 def trial(
-    model: "Skeleton", rows: "Sequence[Encoded]", study: "Study", clock: Clock, *, stepwise: bool = False
+    model: "Skeleton", rows: "Sequence[EncodedText]", study: "Study", clock: Clock, *, stepwise: bool = False
 ) -> Trial:
     """Extract the texts with the cut model several times, ``stepwise`` block by block; the fastest counts."""
     once = _trial_by_blocks if stepwise else _trial
@@ -130,7 +130,7 @@ def trial(
     return min(found, key=lambda t: t.block + t.rest)
 
 
-def _trial(model: "Skeleton", rows: "Sequence[Encoded]", study: "Study", clock: Clock) -> Trial:
+def _trial(model: "Skeleton", rows: "Sequence[EncodedText]", study: "Study", clock: Clock) -> Trial:
     watch = Watch(clock, model.cut.device)
     with watch.on(model.cut.anatomy.blocks):
         whole = timed(lambda: _read(model, rows, study, batch_size=len(rows)), clock)
@@ -140,7 +140,7 @@ def _trial(model: "Skeleton", rows: "Sequence[Encoded]", study: "Study", clock: 
     return Trial(watch.length, watch.block / watch.tokens, watch.pooling / watch.tokens, (whole - within) / tokens)
 
 
-def _trial_by_blocks(model: "Skeleton", rows: "Sequence[Encoded]", study: "Study", clock: Clock) -> Trial:
+def _trial_by_blocks(model: "Skeleton", rows: "Sequence[EncodedText]", study: "Study", clock: Clock) -> Trial:
     spent: dict[str, list[float]] = {}
 
     def track(steps: "Iterable[str]", _description: str, _total: int | None = None) -> "Iterator[str]":
@@ -159,7 +159,7 @@ def _trial_by_blocks(model: "Skeleton", rows: "Sequence[Encoded]", study: "Study
     return Trial(max(map(len, rows)), each / tokens, seen / blocks / tokens, rest, laid / blocks, last / each)
 
 
-def _read(model: "Skeleton", rows: "Sequence[Encoded]", study: "Study", **options: Any) -> None:
+def _read(model: "Skeleton", rows: "Sequence[EncodedText]", study: "Study", **options: Any) -> None:
     from todacomm.models.extraction import extract
 
     extract(
