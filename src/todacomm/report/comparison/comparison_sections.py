@@ -147,6 +147,8 @@ def columns(comparison: Comparison) -> dict[str, str]:
     kept = {**words, **NUMBERS}
     if all(rescaled(p.recipe) for p in comparison.profiles):
         kept.pop("h1_peak")
+    if not any(map(row_mark, rows)):
+        kept.pop("mark")
     if not with_h1(comparison):
         kept.pop("h1_shape")
     return {f: h for f, h in kept.items() if f in COMPUTED or any(getattr(r, f) not in (None, "") for r in rows)}

@@ -156,8 +156,9 @@ def embedded(path: Path) -> str:
 
 
 def breakable(text: str) -> Sequence[str]:
-    """A text cut where a narrow screen may break it: after slashes and within long digests."""
-    return re.findall(r"[^/\s]{1,24}/?|/|\s+", text)
+    """A text cut where a narrow screen may break it: after slashes and within long digests, never within an interval."""
+    whole = re.sub(r"(\[[^\]\[,]+,) (?=[^\]\[,]+\])", "\\1\u00a0", text)
+    return re.findall(r"[^/ \t\r\n]{1,24}/?|/|[ \t\r\n]+", whole)
 
 
 @cache
