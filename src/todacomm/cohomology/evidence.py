@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from todacomm.clouds.distances import pairwise
-from todacomm.cohomology.centroids import centres_of
+from todacomm.cohomology.centres import centres_of
 from todacomm.cohomology.scales import widest
 from todacomm.core.inference_types import at_most_alpha
 from todacomm.core.types import Bars, Points

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from todacomm.cohomology.centroids import MANY
+from todacomm.cohomology.centres import MANY
 from todacomm.cohomology.evidence import TESTS, Evidence, bars_among, evidence
 from todacomm.cohomology.fit import fit_of
 from todacomm.cohomology.offers import Offer, offers_of
@@ -105,7 +105,7 @@ def checked_recipe(recipe: Recipe) -> Recipe:
         raise InvalidInput("distances were given, and the angle of a loop is one of points: give the points themselves")
     if recipe.landmarks is not None:
         raise InvalidInput(
-            f"{recipe.landmarks} landmarks; of more than {MANY} points, centres of clusters stand for the cloud: "
+            f"{recipe.landmarks} landmarks; of more than {MANY} points, centres stand for the cloud: "
             "leave landmarks out"
         )
     return recipe
@@ -165,7 +165,7 @@ def coordinates_of(offer: Offer, scene: Scene, found: Evidence, texts: tuple[str
     """A coordinate for each loop of an offer, with one fit for all of them."""
     fit = fit_of(scene.frame, scene.points, scene.centres, [loop.of for loop in offer.loops])
     angles = fit.angles(scene.cloud.points)
-    rows = [tuple(scene.row_of(centre) for centre in loop.of.cycle.tolist()) for loop in offer.loops]
+    rows = [tuple(dict.fromkeys(map(scene.row_of, loop.of.cycle.tolist()))) for loop in offer.loops]
     return [
         LoopCoordinate(
             angles=angles[:, column],

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from todacomm.cohomology.centroids import blended
+from todacomm.cohomology.centres import blended
 from todacomm.cohomology.curve import Curves, sharpened
 from todacomm.cohomology.frame import Frame
 from todacomm.cohomology.harmonic import HarmonicClass

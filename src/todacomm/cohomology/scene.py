@@ -10,7 +10,7 @@ from scipy.spatial.distance import squareform
 
 from todacomm.clouds.distances import pairwise
 from todacomm.clouds.prepare import prepare
-from todacomm.cohomology.centroids import centres_of
+from todacomm.cohomology.centres import centres_of
 from todacomm.cohomology.evidence import Draw, generator
 from todacomm.cohomology.frame import Frame, frame_of
 from todacomm.core.recipe import Recipe
@@ -20,8 +20,8 @@ from todacomm.statistics.gaussian_null import joint, rotated
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A cloud as it is measured: ``points`` (m, k), distinct, which are ``rows`` of the cloud, each in cluster
-    ``label`` of a centre, -1 in none.
+    """A cloud as it is measured: ``points`` (m, k), distinct, which are ``rows`` of the cloud, each nearest to
+    the centre ``label``.
 
     ``distances`` are those between the centres, ``median`` the median one between the points.
     """
@@ -37,14 +37,17 @@ class Scene:
     draw: Draw
 
     def row_of(self, centre: int) -> int:
-        """The row of the point of a cluster that is nearest to its centre."""
+        """The row of the point that is nearest to a centre, of those to which no other centre is nearer, if there are
+        any.
+        """
         own = np.flatnonzero(self.label == centre)
+        own = own if own.size else np.arange(len(self.points))
         return int(self.rows[own[((self.points[own] - self.centres[centre]) ** 2).sum(axis=1).argmin()]])
 
     def around(self, centre: int, scale: float) -> Int[np.ndarray, " g"]:
         """The places of the points whose centres are connected to one by edges no longer than a scale."""
         _, part = connected_components(csr_array(self.distances <= scale), directed=False)
-        return np.flatnonzero((self.label >= 0) & (part[self.label] == part[centre]))
+        return np.flatnonzero(part[self.label] == part[centre])
 
 
 def scene_of(cloud: PointCloud, recipe: Recipe) -> Scene:

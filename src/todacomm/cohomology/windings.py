@@ -6,8 +6,12 @@ from jaxtyping import Float
 
 def winding(angles: Float[np.ndarray, " k"]) -> int:
     """The turns of the angles (radians) along a chain that ends where it began; each step is taken the short way."""
-    steps = np.diff(np.append(angles, angles[:1]))
-    return int(np.rint(np.angle(np.exp(1j * steps)).sum() / (2 * np.pi)))
+    return int(np.rint(short_steps(angles).sum() / (2 * np.pi)))
+
+
+def short_steps(angles: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+    """The steps of angles along a closed chain, from -π to π."""
+    return np.angle(np.exp(1j * np.diff(np.append(angles, angles[:1]))))
 
 
 def within_a_turn(angles: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
