@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from todacomm.cohomology.association import Periodic, associations, permuted
-from todacomm.cohomology.properties import properties_of
+from todacomm.cohomology.association import Periodic, associations, permuted, properties_of
 from todacomm.core.errors import InvalidInput
 
 RNG = np.random.default_rng(0)
