@@ -29,9 +29,8 @@ from todacomm.report.document.pieces import (
     to_markdown,
 )
 from todacomm.report.layers.all_figures import write_figures
-from todacomm.report.layers.layer_document import document
+from todacomm.report.layers.layer_document import document, interpretation
 from todacomm.report.render import (
-    interpretation_markdown,
     write_comparison_reports,
     write_document,
     write_experiment_reports,
@@ -162,7 +161,7 @@ def test_one_cloud_has_a_report(tmp_path):
 
 
 def test_the_interpretation_has_no_figures_and_no_machinery():
-    text = interpretation_markdown(a_profile(2, n=12))
+    text = interpretation(a_profile(2, n=12))
     assert "![" not in text
     assert "How to run it again" not in text
 

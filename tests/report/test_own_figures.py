@@ -37,8 +37,8 @@ def against_a_null(*, adjusted: float) -> Profile:
     }
     loops = {m.address.layer: tuple(loop_of(m, bar) for bar in m.diagrams.finite[1][::3]) for m in plain.measurements}
     claims = Claims(
-        asked=InferenceSettings(resamples=0), intervals={}, one_by_one={}, growths={}, peaks={}, tests={"gaussian": tests},
-        loops=loops, halves={}, missing={},
+        asked=InferenceSettings(resamples=0), intervals={}, one_by_one={}, growths={}, peaks={},
+        tests={"gaussian": tests}, loops=loops, halves={}, missing={},
     )  # fmt: skip
     return a_profile(3, n=24, claims=claims)
 

@@ -29,7 +29,7 @@ def project(points: Points, components: int | None, *, centred: bool = False) ->
 def axes(
     points: Points, components: int | None, *, centred: bool = False
 ) -> tuple[Float[np.ndarray, "k d"], float] | None:
-    """The directions on which `project` takes coordinates, and the share of the variance that they keep; None for as they are."""
+    """The directions that `project` uses, and the fraction of variance they keep; None for unchanged points."""
     n, d = points.shape
     if components is None or d <= components:
         return None

@@ -22,8 +22,8 @@ NUMBERS, GATE, NOWHERE = "numbers", "gate", "nowhere"
 # What others call a setting of ours
 CALLED = {
     "pool": "pooling", "pca": "components", "n_components": "components", "dimensions": "components",
-    "points": "subsample", "n_points": "subsample", "max_points": "subsample", "max_dim": "maxdim", "metric": "distance",
-    "n_landmarks": "landmarks", "random_state": "seed", "output": "name",
+    "points": "subsample", "n_points": "subsample", "max_points": "subsample", "max_dim": "maxdim",
+    "metric": "distance", "n_landmarks": "landmarks", "random_state": "seed", "output": "name",
 }  # fmt: skip
 
 

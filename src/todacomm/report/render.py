@@ -15,14 +15,9 @@ from todacomm.report.comparison.comparison_sections import comparison_document
 from todacomm.report.document.page import Explorer, to_html
 from todacomm.report.document.pieces import Context, Document, to_markdown, with_losses
 from todacomm.report.layers.explorers import RunOf, explorer_of, unknown_run
-from todacomm.report.layers.layer_document import experiment_document, interpretation
+from todacomm.report.layers.layer_document import experiment_document
 from todacomm.report.layers.layer_explorer import Look, look
 from todacomm.report.words.phrases import listed
-
-
-def interpretation_markdown(profile: Profile) -> str:
-    """The text of ``tda_interpretation.md``."""
-    return interpretation(profile)
 
 
 def write_experiment_reports(

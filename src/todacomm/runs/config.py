@@ -144,7 +144,8 @@ class Study:
         ("wikitext2",), names(), f"Datasets, one run each: {', '.join([*sources.ours, *paths()])} or {HUB_FORM}",
         OF_TEXTS, CHOICE, STUDY, single={"dataset": ("NAME|FILE|hf:…", "Measure on one dataset")})
     samples: int = option(
-        500, whole(FEWEST_POINTS), "Number of texts of each dataset; of one file of your own all of them, unless given", OF_TEXTS, READING)
+        500, whole(FEWEST_POINTS), "Number of texts of each dataset; of one file of your own all of them, unless given",
+        OF_TEXTS, READING)
     shuffle: bool = option(
         OFF, switch, "Draw the texts at random by the seed, instead of taking the first ones", OF_TEXTS, CHOICE)
     min_tokens: int = option(

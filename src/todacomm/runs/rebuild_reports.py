@@ -29,8 +29,8 @@ from todacomm.report.document.page import to_html
 from todacomm.report.document.pieces import to_markdown, with_losses
 from todacomm.report.layers.all_figures import write_figures
 from todacomm.report.layers.explorers import UNREADABLE, explorer_of
+from todacomm.report.layers.layer_document import interpretation
 from todacomm.report.render import (
-    interpretation_markdown,
     labels_of,
     write_comparison_reports,
     write_experiment_reports,
@@ -71,7 +71,7 @@ def report_runs(directory: Path, salvage: Salvage) -> RebuiltPage:
     found = legible_runs(directory, salvage)
     for run, record in found.items():
         write_figures(record.profile, run / "visualizations")
-        write_atomically(run / "tda_interpretation.md", interpretation_markdown(record.profile))
+        write_atomically(run / "tda_interpretation.md", interpretation(record.profile))
     config = salvage("configuration", partial(configuration, directory)) or ""
     _, page = write_experiment_reports(
         directory, list(found.values()), config=config, runs=list(found), attempt=salvage

@@ -36,8 +36,9 @@ from todacomm.records.unfinished import own_directory
 from todacomm.report.document.figure_formats import PNG, Figures
 from todacomm.report.document.style import drawn_as
 from todacomm.report.layers.all_figures import write_figures
+from todacomm.report.layers.layer_document import interpretation
 from todacomm.report.layers.layer_explorer import Look, Looks, look
-from todacomm.report.render import interpretation_markdown, write_comparison_reports, write_experiment_reports
+from todacomm.report.render import write_comparison_reports, write_experiment_reports
 from todacomm.report.words.pairs import verdicts
 from todacomm.runs.cache.store import Cache
 from todacomm.runs.config import Study
@@ -210,7 +211,7 @@ def write_run(directory: Path, result: Result, job: Job, written: StudyWriter) -
         for name, content in figures.items():
             write_atomically(part / "visualizations" / name, content)
         seconds = {**result.seconds, "figures": time.perf_counter() - begun}
-        write_atomically(part / "tda_interpretation.md", interpretation_markdown(result.profile))
+        write_atomically(part / "tda_interpretation.md", interpretation(result.profile))
         about = {
             "dataset": job.dataset,
             "command": written.command,
@@ -336,5 +337,5 @@ def write_measured(
     }
     with in_part(directory) as part, drawn_as(figures):
         write_figures(profile, part / "visualizations")
-        write_atomically(part / "tda_interpretation.md", interpretation_markdown(profile))
+        write_atomically(part / "tda_interpretation.md", interpretation(profile))
         write_record(part, Record(profile, manifest), None)
