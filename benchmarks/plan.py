@@ -29,6 +29,11 @@ RUNS = {
     "the same without language metrics": {"models": [str(DECODER)], "samples": 100, "language": False},
     "masked model, language metrics": {"models": ["tiny-postln-encoder"], "pooling": ["mean"]},
     "arrays, 4 of 3000 × 50": {"arrays": [3000, 50, 4]},
+    "untrained networks and shuffled tokens, 5 runs each": {
+        "models": ["tiny-preln-decoder"],
+        "nulls": "text,untrained",
+    },
+    "encoder, the same": {"models": ["tiny-preln-encoder"], "pooling": ["mean"], "nulls": "text,untrained"},
     "2000 single tokens": {"models": ["tiny-preln-decoder"], "pooling": ["tokens"], "subsample": 2000},
     "H2, 300 texts, no language metrics": {
         "models": ["tiny-preln-decoder"],
@@ -49,7 +54,7 @@ def of_study(settings, clock):
     from todacomm.runs import run_study as execution
     from todacomm.runs.config import Study
     from todacomm.runs.config_files import load_shipped
-    from todacomm.runs.plan.machine_rates import Rates
+    from todacomm.runs.plan.calibration import Rates
     from todacomm.runs.plan.memory_limit import fitted
 
     with tempfile.TemporaryDirectory() as place:
@@ -79,7 +84,7 @@ def of_arrays(n, d, count, clock):
     from todacomm.core.recipe import Recipe
     from todacomm.profiles.from_arrays import measure_arrays
     from todacomm.runs.jobs import CachedEach
-    from todacomm.runs.plan.machine_rates import Rates
+    from todacomm.runs.plan.calibration import Rates
     from todacomm.runs.plan.memory_limit import plan_of_arrays
 
     rng, recipe, asked = np.random.default_rng(0), Recipe(), InferenceSettings()

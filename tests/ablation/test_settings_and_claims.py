@@ -373,7 +373,7 @@ def test_models_are_compared_and_a_second_time_no_model_is_loaded(todacomm, smal
 
     monkeypatch.setattr("todacomm.runs.jobs.load", done_again)
     monkeypatch.setattr("todacomm.runs.jobs.measure_task", done_again)
-    monkeypatch.setattr("todacomm.runs.plan.estimate.Planner.skeleton", done_again)
+    monkeypatch.setattr("todacomm.runs.plan.estimate.Planner.counted", done_again)
     code, second, err = todacomm("ablate", *arguments)
     assert code == 0, err
     assert json.loads(second)["rows"] == found["rows"]

@@ -3,7 +3,6 @@
 import json
 import sys
 from dataclasses import replace
-from itertools import count
 
 import numpy as np
 import pytest
@@ -11,26 +10,24 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-import todacomm as td
 from tiny_models import tiny, tokenizer
 from todacomm.core import memory
 from todacomm.core.errors import InvalidInput, TooLarge
-from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.memory import size_of, spoken
 from todacomm.core.recipe import Recipe
-from todacomm.models.batching import choose
 from todacomm.models.blockwise import STRETCH, decoder_of
-from todacomm.models.names import ModelSource, resolve
+from todacomm.models.names import ModelSource
 from todacomm.models.size_and_flops import skeleton
 from todacomm.profiles.intervals_and_nulls import cuts_of
 from todacomm.runs.config import Study
 from todacomm.runs.jobs import cache_of, jobs_of
-from todacomm.runs.plan import memory_limit, model_rates
-from todacomm.runs.plan.estimate import ENGINE, TO_FETCH, cloud_bytes, halved, plan_of, rates_of
-from todacomm.runs.plan.machine_rates import Rates, growing
+from todacomm.runs.plan import calibration, estimate, memory_limit, reading
+from todacomm.runs.plan.calibration import Rates
+from todacomm.runs.plan.estimate import Planner, plan_of, rates_of
 from todacomm.runs.plan.memory_limit import fewer_at_once, fitted, largest, refusal, smaller_batch
-from todacomm.runs.plan.model_rates import ModelRate, _trial
-from todacomm.runs.plan.plan import JobPlan, Plan, Stage, duration
+from todacomm.runs.plan.memory_sizes import ENGINE, cloud_bytes
+from todacomm.runs.plan.plan import CLAIMS, FURTHER_NULLS, NULL_PASSES, TO_FETCH, JobPlan, Plan, Stage, duration
+from todacomm.runs.plan.reading import ModelRate
 from todacomm.runs.run_study import execute
 
 MEBI = 2**20
@@ -255,11 +252,18 @@ def test_fewer_layers_are_measured_at_a_time_where_that_fits():
     assert (number, told) == (4, "4 processes in place of 5")
 
 
-def test_batches_are_made_smaller_where_that_fits():
-    stage = Stage("language", 1.0, (10 + 160) * MEBI, each=160 * MEBI)
+@pytest.mark.parametrize("name", ["language", NULL_PASSES])
+def test_batches_are_made_smaller_where_that_fits(name):
+    stage = Stage(name, 1.0, (10 + 160) * MEBI, each=160 * MEBI)
     assert smaller_batch(plan_with(stage, limit=270)) is None
     assert smaller_batch(plan_with(stage, limit=190)) == (8, "8 of the longest texts in a batch in place of 16")
     assert smaller_batch(plan_with(stage, limit=115)) is None
+
+
+@pytest.mark.parametrize("name", [CLAIMS, FURTHER_NULLS])
+def test_fewer_layers_at_a_time_make_room_for_intervals_and_nulls_too(name):
+    stage = Stage(name, 1.0, (10 + 4 * 60) * MEBI, each=60 * MEBI)
+    assert fewer_at_once(plan_with(stage, limit=240, at_once=4))[0] == 2
 
 
 def test_a_refusal_has_the_numbers_and_the_ways_out():
@@ -300,49 +304,128 @@ def test_what_does_not_fit_is_refused_before_it_is_begun(tmp_path):
 # Time
 
 
-def test_a_trial_is_one_of_all_its_tokens_where_the_head_is_tried_on_few_before():
-    """Time is told by a clock that moves on by one whenever it is read."""
-    model = skeleton(resolve(DECODER), site="block", device="cpu", dtype="float32")
-    rows = choose(model.cut, td.texts("wikitext2", 8), samples=8, min_tokens=1, max_length=32).encoded
-    study = Study(models=(DECODER,), samples=8, max_length=32)
-    plain, headed = (_trial(model, rows, study.but(language=x), count().__next__) for x in (False, True))
-    assert plain.length == headed.length == 32
-    assert abs(headed.rest) < 0.2
+@pytest.fixture
+def counted():
+    """A function: the texts of a job of the decoder as they will be read."""
+
+    def of(**settings):
+        job, *_ = jobs_of(Study(**{"models": (DECODER,), "samples": 12, "max_length": 32, "cache": False, **settings}))
+        return Planner(None, Rates(None), 1).counted(job)
+
+    return of
 
 
-@pytest.mark.parametrize(("language", "blocks"), [(True, 6), (False, 5.25)])
-def test_the_last_block_is_counted_whole_only_where_the_next_token_is_scored(language, blocks, monkeypatch):
-    rate = ModelRate(((32, 1e-5),), pooling=0.0, rest=0.0, deepest=0.25)
-    monkeypatch.setattr(model_rates, "model_rate", lambda *_, **__: rate)
-    study = Study(models=(DECODER,), samples=8, max_length=32, language=language, cache=False)
-    (job,) = planned(study).jobs
-    (forward,) = (stage for stage in job.stages if stage.name == "forward")
-    assert job.blocks == 6
-    assert forward.seconds == pytest.approx(blocks * 1e-5 * job.padded_tokens)
+def test_the_speed_of_a_block_is_what_one_more_block_takes(counted, monkeypatch):
+    """A clock by which one block takes 2 units a token, all else 3, the language metrics 5 beside these."""
+
+    def seconds(few, layers, _clock, *, language=False):
+        blocks = 2 if layers == "all" else sum(layer.startswith("layer") for layer in layers)
+        return few.tokens * (2 * blocks + 3 + 5 * language)
+
+    monkeypatch.setattr(reading, "_seconds", seconds)
+    monkeypatch.setattr(calibration, "_KNOWN", {})
+    found = counted()
+    monkeypatch.setattr(reading.Counted, "flops", property(lambda self: 1000.0 * self.tokens))
+    rate = reading.model_rate(found, Rates(None))
+    assert rate.layers(found, 1.0) == pytest.approx(found.tokens * (6 * 2 + 3))
+    assert rate.layers(found, 1 / 6) == pytest.approx(found.tokens * (2 + 3))
+    assert rate.language(found) == pytest.approx(found.tokens * 5)
 
 
-@pytest.mark.parametrize(("exponent", "n"), [(2.0, 5000), (1.5, 3000), (4.0, 500)])
-def test_what_is_too_large_to_try_is_extrapolated(exponent, n):
-    sizes = []
-
-    def seconds(size):
-        sizes.append(size)
-        return 1e-4 * (size / 64) ** exponent
-
-    found, tried = growing(seconds, n, steepest=5.0, patience=0.01)
-    assert found == pytest.approx(1e-4 * (n / 64) ** exponent, rel=1e-6)
-    assert max(sizes) == tried <= n
+def test_what_is_tried_has_texts_of_all_lengths(counted):
+    found = counted(max_length=128)
+    few = found.some(found.tokens / 4)
+    assert 0 < len(few.rows) <= 4
+    lengths = sorted(map(len, found.rows))
+    assert lengths[0] <= min(map(len, few.rows)) < lengths[6]
+    assert max(map(len, few.rows)) >= lengths[6]
+    assert len(found.some(1).rows) == 1
+    assert len(found.some(10**9).rows) == 12
 
 
 def test_rates_are_kept_for_a_day(tmp_path, monkeypatch):
-    monkeypatch.setattr("todacomm.runs.plan.machine_rates._KNOWN", {})
+    monkeypatch.setattr(calibration, "_KNOWN", {})
     assert Rates(tmp_path).of("key", lambda: [1, 2]) == [1, 2]
-    monkeypatch.setattr("todacomm.runs.plan.machine_rates._KNOWN", {})
+    monkeypatch.setattr(calibration, "_KNOWN", {})
     assert Rates(tmp_path).of("key", lambda: [3]) == [1, 2]
     assert Rates(tmp_path, fresh=True).of("key", lambda: [4]) == [4]
-    monkeypatch.setattr("todacomm.runs.plan.machine_rates._KNOWN", {})
-    monkeypatch.setattr("todacomm.runs.plan.machine_rates.DAY", 0.0)
+    monkeypatch.setattr(calibration, "_KNOWN", {})
+    monkeypatch.setattr(calibration, "DAY", 0.0)
     assert Rates(tmp_path).of("key", lambda: [5]) == [5]
+
+
+# Null models
+
+
+UNITS = ModelRate(flop=0.0, token=1.0, scored=1.0)  # a pass takes as many seconds as there are tokens
+
+
+@pytest.fixture
+def in_units(monkeypatch):
+    """A pass takes a second a token, a part of the measurement a second."""
+    monkeypatch.setattr(reading, "model_rate", lambda *_: UNITS)
+    monkeypatch.setattr(estimate, "seconds_of", lambda *_: 1.0)
+    monkeypatch.setattr(Rates, "yard", 0.0)
+
+
+def of_nulls(nulls, **settings):
+    study = Study(
+        models=(DECODER,), samples=24, max_length=32, cache=False, nulls=nulls, null_runs=5, jobs=1, **settings
+    )
+    job = plan_of(jobs_of(study), None, Rates(None)).jobs[0]
+    return job, {stage.name: stage for stage in job.stages}
+
+
+@pytest.mark.usefixtures("in_units")
+@pytest.mark.parametrize(("nulls", "passes"), [((), 1), (("text",), 6), (("text", "untrained"), 11), (("columns",), 1)])
+def test_every_pass_of_a_null_model_is_counted(nulls, passes):
+    job, stages = of_nulls(nulls)
+    assert job.passes == passes
+    assert (NULL_PASSES in stages) == (passes > 1)
+    assert job.flops == pytest.approx(passes * stages["forward"].flops + stages["language"].flops)
+    if passes > 1:
+        assert stages[NULL_PASSES].seconds == (passes - 1) * (job.padded_tokens + job.layers)
+
+
+@pytest.mark.usefixtures("in_units")
+def test_the_passes_of_nulls_end_at_the_deepest_layer_though_the_head_is_scored_before():
+    _, stages = of_nulls(("text",), layers="embedding,layer_2")
+    assert stages[NULL_PASSES].flops == pytest.approx(5 * 0.5 * stages["forward"].flops)
+
+
+@pytest.mark.usefixtures("in_units")
+def test_draws_of_further_nulls_are_a_stage_of_their_own():
+    job, stages = of_nulls(("columns",), null_draws=39)
+    assert stages[FURTHER_NULLS].seconds == 39 * job.layers
+    assert stages[CLAIMS].seconds == of_nulls((), null_draws=39)[1][CLAIMS].seconds
+
+
+@pytest.mark.usefixtures("in_units")
+def test_an_untrained_network_is_held_beside_the_model():
+    (job, text), (_, untrained) = of_nulls(("text",)), of_nulls(("untrained",))
+    assert untrained[NULL_PASSES].memory - text[NULL_PASSES].memory == 4 * job.parameters
+
+
+@pytest.mark.parametrize(("model", "passes"), [(ENCODER, 4), (DECODER, 1)])
+def test_the_passes_of_language_metrics_are_counted(model, passes, counted):
+    found = counted(models=(model,))
+    assert found.plan().passes == passes
+    assert replace(found, job=replace(found.job, study=found.job.study.but(language=False))).plan().passes == 1
+
+
+@pytest.mark.slow
+def test_nulls_of_a_reading_in_the_cache_take_passes_until_they_are_there_too(tmp_path):
+    study = Study(models=(DECODER,), samples=20, output_dir=str(tmp_path), nulls="text", null_runs=2)
+    plain = study.but(nulls="none")
+    execute(plain)
+    before = planned(study).jobs[0]
+    assert (before.read, before.passes, before.measured) == (True, 2, before.layers)
+    assert {"load", NULL_PASSES} < {stage.name for stage in before.stages}
+    assert not {"forward", "language", "tokenise"} & {stage.name for stage in before.stages}
+    execute(study)
+    after = planned(study).jobs[0]
+    assert (after.read, after.passes) == (True, 0)
+    assert NULL_PASSES not in {stage.name for stage in after.stages}
 
 
 # The command line
@@ -371,6 +454,43 @@ def test_plan_prints_json(todacomm):
     assert found["memory"] == found["base"] + max(job["memory"] for job in found["jobs"])
 
 
+def pickled(directory):
+    """A checkpoint of two blocks whose index of safetensors names a pickle."""
+    tiny("gpt2").network.save_pretrained(directory, max_shard_size="20KB")
+    tokenizer(ends=True).save_pretrained(directory)
+    index = directory / "model.safetensors.index.json"
+    found = json.loads(index.read_text())
+    found["weight_map"] = dict.fromkeys(found["weight_map"], "shard.bin")
+    index.write_text(json.dumps(found))
+    return str(directory)
+
+
+def test_a_model_that_would_be_refused_ends_the_plan_as_it_ends_the_run(todacomm, tmp_path):
+    model = pickled(tmp_path / "bad")
+    for command in (("plan",), ("plan", "--json"), ("run",)):
+        code, out, err = todacomm(*command, "--model", model, "--samples", "12", "--no-cache")
+        assert (code, out) == (2, "")
+        assert "names shard.bin among its files, which is no safetensors file" in err
+
+
+def test_a_model_that_would_be_refused_among_others_is_told_after_their_plan(todacomm, tmp_path):
+    models = f"{pickled(tmp_path / 'bad')},{DECODER}"
+    code, out, err = todacomm("plan", "--models", models, "--pool", "mean", "--samples", "12", "--no-cache")
+    assert code == 1
+    assert "1 of 2 jobs are not counted" in out
+    assert "failed: bad:" in err
+
+
+def test_a_pickle_is_planned_where_it_was_asked_for(todacomm, tmp_path):
+    tiny("gpt2").network.save_pretrained(tmp_path / "old")
+    tokenizer(ends=True).save_pretrained(tmp_path / "old")
+    torch.save(tiny("gpt2").network.state_dict(), tmp_path / "old" / "pytorch_model.bin")
+    (tmp_path / "old" / "model.safetensors").unlink()
+    ask = ("plan", "--model", str(tmp_path / "old"), "--samples", "12", "--no-cache")
+    assert todacomm(*ask)[0] == 2
+    assert todacomm(*ask, "--allow-pickle")[0] == 0
+
+
 def test_plan_takes_every_option_of_run(todacomm):
     code, _, err = todacomm("plan", "--model", DECODER, "--samples", "12", "--pool", "meen", "--no-cache")
     assert code == 2
@@ -393,6 +513,16 @@ def test_arrays_that_do_not_fit_are_refused_before_any_distance(todacomm, tmp_pa
         assert code == 2
         assert "cloud: the distances of 30,000 points take 3." in err
         assert "--landmarks" in err
+
+
+def test_arrays_of_several_sizes_are_planned_with_the_nulls_that_are_asked_for(todacomm, tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "two.npz", **{f"layer_{i}": rng.normal(size=(n, 4)) for i, n in enumerate((10, 80, 80))})
+    code, out, _ = todacomm("plan", tmp_path / "two.npz", "--nulls", "columns", "--null-draws", "19", "--json")
+    (job,) = json.loads(out)["jobs"]
+    assert (code, job["points"], job["layers"]) == (0, 80, 3)
+    assert [stage["name"] for stage in job["stages"]] == ["homology", "cross-check", CLAIMS, FURTHER_NULLS]
+    assert all(stage["seconds"] > 0 for stage in job["stages"])
 
 
 def test_arrays_are_planned_by_their_file(todacomm, tmp_path):
@@ -419,7 +549,7 @@ def test_a_model_that_is_read_block_by_block_is_tried_and_planned_so(llama, tmp_
     (quick,), (slow,) = ([s for s in job.stages if s.name == "language"] for job in (whole, plain))
     assert not whole.problem
     assert quick.each > slow.each  # the stream of all texts, and a block laid out
-    assert min(s.seconds for s in whole.stages if s.name in ("forward", "pooling")) > 0
+    assert min(s.seconds for s in whole.stages if s.name == "forward") > 0
 
 
 def test_the_tokens_of_a_stretch_and_the_matrices_of_a_block_are_counted_in_its_memory():
@@ -430,12 +560,15 @@ def test_the_tokens_of_a_stretch_and_the_matrices_of_a_block_are_counted_in_its_
     assert decoder.bytes_for(0) > 2 * 4 * sum(p.numel() for p in tiny("llama").base.layers[0].parameters())
 
 
-def test_layers_are_halved_twice_where_whole_articles_are_drawn_too():
-    """The splits: by points, and by articles unless they are too few or one holds most texts."""
-    asked = InferenceSettings()
-    assert halved(asked, None) == 1
-    assert halved(asked, ("one", "two") * 10) == 1  # refused: two articles are too few
-    assert halved(asked, tuple(f"article {i}" for i in range(20))) == 2
-    assert halved(replace(asked, resamples=0), tuple(f"article {i}" for i in range(20))) == 1
-    grouped = cuts_of(np.arange(40), 40, Recipe().seed, asked, tuple(f"article {i % 20}" for i in range(40)))
-    assert len(grouped) == halved(asked, tuple(f"article {i % 20}" for i in range(40)))
+@pytest.mark.usefixtures("in_units")
+@pytest.mark.parametrize("articles", [1, 2, 12])
+def test_layers_are_halved_as_often_as_there_are_splits(articles):
+    """The splits of `todacomm.profiles.intervals_and_nulls`: by points, and by articles unless they are too few."""
+    study = Study(models=(DECODER,), samples=24, cache=False, null_draws=0, jobs=1)
+    groups = tuple(f"article {i % articles}" for i in range(24))
+    jobs = [replace(job, texts=replace(job.texts, groups=groups)) for job in jobs_of(study)]
+    job = plan_of(jobs, None, Rates(None)).jobs[0]
+    splits = len(cuts_of(np.arange(24), 24, Recipe().seed, study.asked(), groups))
+    claims = next(stage for stage in job.stages if stage.name == CLAIMS)
+    assert claims.seconds == splits * job.layers * study.resamples / 4
+    assert splits == 1 + (articles == 12)

@@ -8,6 +8,7 @@ import typer
 
 from todacomm.cli import console, options, streams
 from todacomm.cli import run as running
+from todacomm.core.errors import ModelFailed
 from todacomm.runs.config import OPTIONS, Study
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def plan(
 
     Takes every option of todacomm run, or an array file with the options of todacomm measure. Texts are tokenised,
     networks are built without their weights, and the speed of this machine is measured in a second or two, once a
-    day. What the cache has costs nothing. Leaves with exit code 2 where the run would be refused for want of memory.
+    day. What the cache has costs nothing. Leaves with exit code 2 where the run would be refused, for want of memory or
+    for a model that cannot be measured; with 1 where some of several models cannot.
 
     Examples:
       todacomm plan --model gpt2 --samples 2000
@@ -44,10 +46,16 @@ def plan(
         options.refuse_of_models(path, given)
     study = running.study_of(config, given)
     found = plan_of_file(path, study, calibrate=calibrate) if path else plan_of_study(study, calibrate=calibrate)
+    if len(found.jobs) == 1 and (problem := found.jobs[0].failure):
+        raise ModelFailed(problem)
     if json:
         streams.print_json(found.as_dict())
     else:
         show(found)
+    for job in (failed := [job for job in found.jobs if job.failure]):
+        console.err.tell("failed:", "bold red", f"{job.model}: {job.failure}")
+    if failed:
+        console.stop(console.FAILED)
 
 
 def plan_of_study(study: Study, *, calibrate: bool) -> "Plan":
@@ -132,7 +140,8 @@ def counts(job: "JobPlan") -> str:
     """The exact numbers of a job."""
     texts = f"{job.texts:,} texts, {job.content_tokens:,} content tokens" if job.texts else ""
     padded = f"{job.padded_tokens:,} tokens in batches" if job.padded_tokens else ""
+    passes = f"{job.passes} forward pass{'es' if job.passes > 1 else ''}" if job.passes else ""
     points = f"{job.layers} layers of {job.points:,} points in {job.width:,} dimensions"
     model = f"{job.parameters:,} parameters in {job.blocks} blocks" if job.parameters else ""
     before = f"{job.measured} layers were measured before" if job.measured else ""
-    return "; ".join(part for part in (model, texts, padded, points, before) if part)
+    return "; ".join(part for part in (model, texts, padded, passes, points, before) if part)

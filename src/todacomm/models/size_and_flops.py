@@ -70,6 +70,7 @@ def skeleton(
     device: str,
     dtype: str,
     trust_remote_code: bool = False,
+    allow_pickle: bool = False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Skeleton:
     """Build the skeleton of a model from its configuration and tokenizer, without its weights.
@@ -80,6 +81,7 @@ def skeleton(
         base = parts_of(source).base
         gguf_file = checkpoint_files.only_gguf(base)
     with checkpoint_files.quietly(hide_stderr=bool(gguf_file)), checkpoint_files.explained(source):
+        checkpoint_files.check_weights(base, gguf_file, allow_pickle=allow_pickle, fetch=False)
         begun = clock()
         config, kind, tokenizer = loading.described(source, trust_remote_code=trust_remote_code, gguf_file=gguf_file)
         seconds = clock() - begun

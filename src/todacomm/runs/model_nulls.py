@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from todacomm.core.errors import InvalidInput
-from todacomm.core.inference_types import GrowthFactors
+from todacomm.core.inference_types import GrowthFactors, InferenceSettings
 from todacomm.core.progress import Track, silent
 from todacomm.core.types import Activations, Measurement, Profile, is_block
 from todacomm.profiles.expansion import expansion
@@ -42,9 +42,9 @@ def with_model_nulls(
     return replace(profile, claims=replace(claims, tests=tests, null_growths=growths))
 
 
-def of_passes(study: Study) -> list[str]:
-    """The null models of a study that take forward passes."""
-    return [null for null in study.nulls if null in PASSES]
+def of_passes(asked: Study | InferenceSettings) -> list[str]:
+    """The null models asked for that take forward passes."""
+    return [null for null in asked.nulls if null in PASSES]
 
 
 def measured_layers(found: Activations, profile: Profile) -> list[Measurement]:

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -146,12 +146,7 @@ class StudyWriter:
     def planned(self, job: Job) -> dict[str, Any]:
         """What was expected of a job, beside what happened."""
         found = self.plan.jobs[next(i for i, other in enumerate(self.jobs) if other is job)]
-        return {
-            **asdict(found),
-            "seconds": found.seconds,
-            "memory": self.plan.base + found.memory,
-            "flops": found.flops,
-        }
+        return {**found.as_dict(), "memory": self.plan.base + found.memory}
 
     def outcome(self) -> Outcome:
         """The outcome, with the comparison of several models; raises where a single model gave nothing."""

@@ -69,14 +69,17 @@ def _models_inside(directory: Path) -> str:
     return f"It holds {len(found)} model{'s' if len(found) > 1 else ''}: give one of them, as {shown}. "
 
 
-def check_weights(source: ModelSource, gguf_file: str | None, *, allow_pickle: bool) -> None:
+def check_weights(source: ModelSource, gguf_file: str | None, *, allow_pickle: bool, fetch: bool = True) -> None:
     """Refuse pickled weights unless allowed, and say what is missing where there are none.
 
-    Raises `UnsafeModel` and `ModelUnavailable`. Reads names of files only.
+    Without ``fetch`` the hub is not asked, and a hub model whose weights are not here passes. Raises `UnsafeModel` and
+    `ModelUnavailable`. Reads names of files only.
     """
     if gguf_file:
         return
-    found = first_file(source, fetch=True)
+    found = first_file(source, fetch=fetch)
+    if found is None and not (fetch or source.directory):
+        return
     if found is None:
         _require_reachable(source)
         inside = _models_inside(source.directory) if source.directory else ""

@@ -164,7 +164,7 @@ class Cache:
         return [path for path in found if _age(path) > 3600]
 
     def rates(self) -> list[Path]:
-        """The files in which `todacomm.runs.plan.machine_rates` keeps how fast this machine is."""
+        """The files in which `todacomm.runs.plan.calibration` keeps how fast this machine is."""
         return sorted(self.root.glob("calibration/*.json"))
 
     def told(self) -> tuple[str, ...]:

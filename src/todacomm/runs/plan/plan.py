@@ -1,17 +1,18 @@
-"""What a study will take before it is begun, as plain data: points, layers, FLOPs, seconds and bytes of every stage of every job."""
+"""The plan of a study as plain data: points, tokens, FLOPs, seconds and bytes of every stage of every job."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from todacomm.core.memory import spoken
 
-CLAIMS = "intervals and nulls"
-LONG, MOST = 300.0, 0.9  # seconds of a run, and the share of them, from which on it is said how to leave them out
+CLAIMS, NULL_PASSES, FURTHER_NULLS = "intervals and nulls", "null passes", "draws of further nulls"
+TO_FETCH = "its files are not on this machine: they have to be fetched from the hub before anything can be told"
+LONG, MOST = 300.0, 0.9  # seconds of a run, and the share of them, from which on it is said how to leave claims out
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A part of a job: seconds, and the bytes that the process holds at most while it lasts, beside what it begins with.
+    """A part of a job: seconds, and the most bytes that the process holds meanwhile beside what it begins with.
 
     ``each`` are those bytes that one layer takes, of which several may be measured at a time, or those of one batch.
     """
@@ -25,12 +26,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class JobPlan:
-    """One reading and the measurement of its layers: what there is of it, and its stages.
+    """One model on one dataset, and the measurement of its layers: exact counts, and the stages.
 
-    ``content_tokens`` are without special tokens, ``padded_tokens`` with them and with the padding of the batches, of
-    which those of the longest texts have ``batch``; ``points`` are those of one layer, of ``width`` dimensions. ``read`` says whether the model
-    has read these texts before, ``measured`` how many layers were measured before. ``notes`` say what is no exact count,
-    ``problem`` why nothing is known.
+    ``padded_tokens`` count special tokens and padding, ``batch`` the longest texts that share a batch, ``passes`` how
+    often the texts are read, null models included; ``points`` are those of one layer, of ``width`` dimensions. ``read``
+    says that the activations are in the cache, ``measured`` how many layers are; ``problem`` why nothing is known.
     """
 
     model: str
@@ -45,6 +45,7 @@ class JobPlan:
     blocks: int = 0
     parameters: int = 0
     batch: int = 0
+    passes: int = 0
     stages: tuple[Stage, ...] = ()
     read: bool = False
     measured: int = 0
@@ -52,25 +53,33 @@ class JobPlan:
     problem: str = ""
 
     @property
+    def failure(self) -> str:
+        """Why the job could not be done; empty where its files have to be fetched first, which is no failure."""
+        return "" if self.problem == TO_FETCH else self.problem
+
+    @property
     def seconds(self) -> float:
         return sum(stage.seconds for stage in self.stages)
 
     @property
     def memory(self) -> int:
-        """The most that any stage holds."""
         return max((stage.memory for stage in self.stages), default=0)
 
     @property
     def flops(self) -> float:
-        """Of the forward passes, the head among them."""
         return sum(stage.flops for stage in self.stages)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan of the job as JSON has it."""
+        return {**asdict(self), "seconds": self.seconds, "memory": self.memory, "flops": self.flops}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A study before it is begun: its jobs, ``base`` the bytes that the process holds without any of them, ``limit``
-    those that may be held (None: unknown), ``at_once`` how many layers are measured at a time, ``workers`` by how many
-    processes, and what was changed to fit.
+    """The plan of a study.
+
+    ``base`` are the bytes of the process alone, ``limit`` those that it may hold (None: unknown), ``at_once`` the
+    layers measured at a time, ``workers`` the processes, ``changes`` what was done to fit.
     """
 
     jobs: tuple[JobPlan, ...]
@@ -86,59 +95,41 @@ class Plan:
 
     @property
     def memory(self) -> int:
-        """The most that the processes will hold."""
         return self.workers * (self.base + max((job.memory for job in self.jobs), default=0))
 
     @property
     def fits(self) -> bool:
-        """Whether that may be held."""
         return self.limit is None or self.memory <= self.limit
 
     @property
     def stages(self) -> dict[str, float]:
         """Stage → seconds, over all jobs."""
-        found: dict[str, float] = {}
-        for job in self.jobs:
-            for stage in job.stages:
-                found[stage.name] = found.get(stage.name, 0.0) + stage.seconds
-        return found
+        stages = [stage for job in self.jobs for stage in job.stages]
+        return {
+            name: sum(s.seconds for s in stages if s.name == name) for name in dict.fromkeys(s.name for s in stages)
+        }
 
     def line(self) -> str:
         """The plan in one line, the longest stages first, or what is not known."""
         unknown = [job for job in self.jobs if job.problem]
-        if self.jobs and len(unknown) == len(self.jobs):
+        if unknown and len(unknown) == len(self.jobs):
             return f"how long it takes is not known: {unknown[0].model}: {unknown[0].problem}"
         longest = sorted(self.stages.items(), key=lambda item: -item[1])[:4]
-        told = [f"{name} {duration(seconds)}" for name, seconds in longest if seconds > 0.05 * self.seconds]
-        parts = [
-            f"about {duration(self.seconds)}{': ' if told else ''}{', '.join(told)}",
-            f"{spoken(self.memory)} of memory",
-        ]
+        told = ", ".join(f"{name} {duration(s)}" for name, s in longest if s > 0.05 * self.seconds)
+        line = f"about {duration(self.seconds)}{': ' if told else ''}{told}; {spoken(self.memory)} of memory"
         if unknown:
-            parts.append(
-                f"{len(unknown)} of {len(self.jobs)} jobs are not counted, as {unknown[0].model}: {unknown[0].problem}"
-            )
-        return "; ".join(parts) + self._without_claims()
-
-    def _without_claims(self) -> str:
-        """How to have the numbers alone, where their intervals and p-values take nearly all of a long run (H2 above all)."""
+            line += f"; {len(unknown)} of {len(self.jobs)} jobs are not counted, "
+            line += f"as {unknown[0].model}: {unknown[0].problem}"
         claims = self.stages.get(CLAIMS, 0.0)
         if self.seconds < LONG or claims < MOST * self.seconds:
-            return ""
-        return f". {CLAIMS.capitalize()} take {claims / self.seconds:.0%} of that; --resamples 0 --null-draws 0 leaves them out"
+            return line
+        share = f"{CLAIMS.capitalize()} take {claims / self.seconds:.0%} of that"
+        return f"{line}. {share}; --resamples 0 --null-draws 0 leaves them out"
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON has it: seconds and bytes."""
-        jobs = [{**asdict(job), "seconds": job.seconds, "memory": job.memory, "flops": job.flops} for job in self.jobs]
         totals = {"seconds": self.seconds, "memory": self.memory, "stages": self.stages}
-        shared = {
-            "base": self.base,
-            "limit": self.limit,
-            "at_once": self.at_once,
-            "workers": self.workers,
-            "changes": list(self.changes),
-        }
-        return {**totals, **shared, "jobs": jobs}
+        return {**totals, **asdict(self), "jobs": [job.as_dict() for job in self.jobs]}
 
 
 def duration(seconds: float) -> str:

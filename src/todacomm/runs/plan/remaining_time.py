@@ -11,19 +11,15 @@ from todacomm.homology.engines import engine_ready
 from todacomm.runs.plan.plan import CLAIMS, JobPlan, duration
 
 WRONG, WORTH = 2.0, 20.0  # times as much, or as little, and the seconds from which on it is said
-STAGES = {
-    "persistent homology": "homology",
-    "intervals": CLAIMS,
-    "null draws": CLAIMS,
-}  # by what their progress is called
+STAGES = {"persistent homology": "homology", "intervals": CLAIMS, "null draws": CLAIMS}  # by their progress
 LAST = {"persistent homology", "null draws"}  # after which nothing of the stage is left
 
 
 @dataclass(slots=True, eq=False)
 class Correcting:
-    """A `Track` that sets each stage beside its plan as soon as its first part is done, and says where they are far apart.
+    """A `Track` that holds each stage against its plan once its first part is done, and says where they are far apart.
 
-    Jobs are done in the order of the plan, ``at_once`` parts at a time; ``wrong`` is called where a plan was. ``clock`` is
+    Jobs run in the order of the plan, ``at_once`` parts at a time; ``wrong`` is called where a plan was. ``clock`` is
     that of the wall, and ``ready`` compiles or loads the engine before it starts, which is no part of any stage.
     """
 
@@ -45,22 +41,21 @@ class Correcting:
     def _watched(self, found: Iterable[Any], description: str, total: int) -> Iterator[Any]:
         if description == "persistent homology":
             self._begun, self._spent = self._begun + 1, {}
-            if not self._job().measured:
-                self.ready()
+        job = self.jobs[min(self._begun, len(self.jobs)) - 1]
+        if description == "persistent homology" and not job.measured:
+            self.ready()
         begun, stage = self.clock(), STAGES[description]
+        before = self._spent.get(stage, 0.0)
         for i, item in enumerate(found):
             if i == 0:
                 rounds = math.ceil(total / max(1, min(self.at_once, total)))
-                self._compare(stage, self._spent.get(stage, 0.0) + rounds * (self.clock() - begun), description)
+                self._compare(job, description, before + rounds * (self.clock() - begun))
             yield item
-        self._spent[stage] = self._spent.get(stage, 0.0) + self.clock() - begun
+        self._spent[stage] = before + self.clock() - begun
 
-    def _job(self) -> JobPlan:
-        return self.jobs[min(self._begun, len(self.jobs)) - 1]
-
-    def _compare(self, stage: str, seconds: float, description: str) -> None:
+    def _compare(self, job: JobPlan, description: str, seconds: float) -> None:
         """Say what is found where the plan had another order; less only where it is all of the stage."""
-        job = self._job()
+        stage = STAGES[description]
         planned = sum(one.seconds for one in job.stages if one.name == stage)
         if max(planned, seconds) < WORTH or (job.measured and stage != CLAIMS):
             return  # layers out of the cache say nothing of the others

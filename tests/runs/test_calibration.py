@@ -6,35 +6,51 @@ import pytest
 
 from todacomm.core.progress import silent
 from todacomm.core.recipe import Recipe
-from todacomm.runs.plan import machine_rates
-from todacomm.runs.plan.machine_rates import Rates, best, capped, claim_rate, cloud_rate, growing, of_cloud
+from todacomm.runs.plan import calibration
+from todacomm.runs.plan.calibration import Rates, best, growing, seconds_of
 from todacomm.runs.plan.plan import CLAIMS, JobPlan, Plan, Stage
 from todacomm.runs.plan.remaining_time import Correcting
 
 
-class Disturbed:
-    """Seconds that grow with the square; of each three timings one or two take a thousand times as long."""
-
-    def __init__(self, disturbed):
-        self.disturbed, self.calls = disturbed, 0
-
-    def __call__(self, size):
-        self.calls += 1
-        return 1e-7 * size**2 * (1000 if self.calls % 3 in self.disturbed else 1)
-
-
 @pytest.mark.parametrize("disturbed", [(), (0,), (1,), (2,), (0, 1), (1, 2)])
-@pytest.mark.parametrize("n", [64, 500, 3000, 20_000])
-def test_a_timing_that_was_disturbed_does_not_count(disturbed, n):
-    found, tried = growing(Disturbed(disturbed), n, steepest=2.4)
-    assert found == pytest.approx(1e-7 * n**2)
-    assert tried <= n
+def test_a_timing_that_was_disturbed_does_not_count(disturbed):
+    """A clock of which one or two of three calls take a thousand times as long."""
+    now, calls = [0.0], []
+
+    def work():
+        now[0] += 1000.0 if len(calls) in disturbed else 1.0
+        calls.append(1)
+
+    assert best(work, lambda: now[0]) == 1.0
 
 
-def test_the_best_of_three_counts():
-    seconds = iter([3.0, 1.0, 2.0, 0.5])
-    assert best(lambda: next(seconds)) == 1.0
-    assert next(seconds) == 0.5
+@pytest.mark.parametrize(("exponent", "n"), [(2.0, 5000), (1.5, 3000), (4.0, 500), (2.0, 64), (2.0, 20)])
+def test_what_is_too_large_to_try_is_extrapolated(exponent, n, monkeypatch):
+    sizes = []
+    monkeypatch.setattr(calibration, "PATIENCE", 0.01)
+
+    def seconds(size):
+        sizes.append(size)
+        return 1e-4 * (size / 64) ** exponent
+
+    found, tried = growing(seconds, n, steepest=5.0)
+    assert found == pytest.approx(1e-4 * (n / 64) ** exponent, rel=1e-6)
+    assert max(sizes) == tried <= n
+
+
+def test_a_size_that_took_unlike_the_others_is_not_extrapolated_beyond_the_steepest():
+    found, tried = growing(lambda size: 1.0 if size > 100 else 1e-6, 256, steepest=2.4)
+    assert tried == 128
+    assert found == pytest.approx(2**2.4)
+
+
+@pytest.mark.parametrize("part", ["cloud", "reference", "splits", "draw", "frame"])
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe(scale="sphere"), Recipe(landmarks=20, subsample=100)])
+def test_each_part_of_a_measurement_can_be_tried(part, recipe, monkeypatch):
+    monkeypatch.setattr(calibration, "_KNOWN", {})
+    ticks = iter(range(10_000))
+    rates = Rates(None, lambda: float(next(ticks)))
+    assert seconds_of(part, 64, 6, recipe, rates) == 1.0, "one call, between two readings of the clock"
 
 
 def test_time_is_that_of_the_thread_so_that_other_processes_do_not_count():
@@ -44,36 +60,8 @@ def test_time_is_that_of_the_thread_so_that_other_processes_do_not_count():
     assert other.wall is other.clock, "who gives a clock means it"
 
 
-@pytest.fixture
-def known(monkeypatch):
-    """Rates of a machine twice as slow as that of the constants, where every timing but the yardstick was disturbed."""
-    monkeypatch.setattr(machine_rates, "_KNOWN", {})
-    rates = Rates(None)
-    rates.of("yardstick", lambda: 2 * machine_rates.YARD)
-    monkeypatch.setattr(machine_rates, "_cloud_rate", lambda *_: machine_rates.CloudRate(1e4, 0.1, 64))
-    monkeypatch.setattr(machine_rates, "_claim_rate", lambda *_: machine_rates.ClaimRate(1.26, 1.26, 1.26))
-    return rates
-
-
-@pytest.mark.parametrize(("n", "d", "layers"), [(500, 64, 7), (500, 768, 14), (100, 8, 3), (2000, 384, 7)])
-def test_what_is_far_beyond_the_yardstick_is_cut(known, n, d, layers):
-    """100 resamples and 199 draws of a first study; undisturbed 4 to 200 seconds of this machine."""
-    recipe = Recipe()
-    rate = claim_rate(n, d, layers, recipe, known)
-    whole = layers * (100 * rate.half + 199 * rate.draw) + 199 * rate.frame
-    undisturbed = layers * 299 * of_cloud(n, d, recipe)
-    assert whole < 25 * undisturbed + 199 * 1.26
-    assert cloud_rate(n, d, recipe, known).seconds == 5 * 2 * of_cloud(n, d, recipe)
-
-
-def test_a_timing_within_reason_is_believed_and_other_engines_are_not_known(known):
-    assert capped(0.01, 0.02, known) == 0.01
-    assert capped(9.0, of_cloud(500, 64, Recipe(engine="ripser")), known) == 9.0
-    assert capped(9.0, of_cloud(5000, 64, Recipe(landmarks=500)), known) == 9.0
-
-
 def test_what_was_wrong_is_measured_anew(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine_rates, "_KNOWN", {})
+    monkeypatch.setattr(calibration, "_KNOWN", {})
     rates = Rates(tmp_path)
     assert rates.of("key", lambda: 1) == 1
     rates.forget()
