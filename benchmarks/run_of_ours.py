@@ -30,7 +30,8 @@ def run(model, texts, pooling, directory):
         from todacomm.models.extraction import extract
         from todacomm.records.runs import Record, write_record
         from todacomm.report.layers.all_figures import write_figures
-        from todacomm.report.render import interpretation_markdown, write_experiment_reports
+        from todacomm.report.layers.layer_document import interpretation
+        from todacomm.report.render import write_experiment_reports
         from todacomm.runs.config import Study
         from todacomm.runs.experiment import load
 
@@ -46,7 +47,7 @@ def run(model, texts, pooling, directory):
     with stages("figures"):
         one = directory / "runs" / "run_0"
         write_figures(profile, one / "visualizations")
-        (one / "tda_interpretation.md").write_text(interpretation_markdown(profile), encoding="utf-8")
+        (one / "tda_interpretation.md").write_text(interpretation(profile), encoding="utf-8")
         record = Record(profile, {})
         write_record(one, record, activations)
         write_experiment_reports(directory, [record])

@@ -236,7 +236,7 @@ def bad_files(tmp_path):
     np.save(tmp_path / "equal.npy", np.ones((6, 3)))
     np.save(tmp_path / "flat.npy", np.zeros(5))
     np.save(tmp_path / "good.npy", np.random.default_rng(0).normal(size=(8, 3)))
-    (tmp_path / "few.txt").write_text("one\n\ntwo\nthree\n", encoding="utf-8")
+    (tmp_path / "few.txt").write_text("one\n\ntwo\n", encoding="utf-8")
     (tmp_path / "odd.yaml").write_text("samples: 20\nsample: 30\n", encoding="utf-8")
     (tmp_path / "empty").mkdir()
     return tmp_path

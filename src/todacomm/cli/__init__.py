@@ -75,7 +75,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; an error is told in one paragraph, without a traceback unless one is asked for."""
+    """Run the command line; report an error in one paragraph, with a traceback only on request."""
     os.environ["MPLBACKEND"] = "agg"  # notebooks set canvases that are not installed here
     with streams.guarded():
         code = ending.exit_code(partial(app, prog_name="todacomm"), sys.argv[1:])

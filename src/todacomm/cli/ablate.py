@@ -30,7 +30,7 @@ USED = tuple(key for key in OPTIONS if key not in UNUSED)
 
 
 def points_of(text: str) -> float | int | None:
-    """``all``, a share between 0 and 1, or a number of points."""
+    """Parse ``all``, a fraction between 0 and 1, or a number of points."""
     if text in ("all", "none"):
         return None
     try:
@@ -47,7 +47,7 @@ def points_of(text: str) -> float | int | None:
 
 
 def one_vector(name: str | None) -> str | None:
-    """A pooling that gives one vector a text."""
+    """Check that a pooling gives one vector a text."""
     from todacomm.models.pooling import poolings
 
     if name is not None and poolings[name].per_token:
@@ -56,7 +56,7 @@ def one_vector(name: str | None) -> str | None:
 
 
 def values_of(key: str, default: str, sentence: str = "", *, each: Kind | None = None) -> Option:
-    """A field of a study, of which an ablation takes several values; its default is told, not taken."""
+    """An option for several values of a study field; its default is shown, not used."""
     one = each or OPTIONS[key].kind
 
     def check(text: str) -> tuple[Any, ...]:
@@ -122,12 +122,12 @@ def ablate(
     json: Annotated[bool, options.own(OUTPUT_PANEL, "Print ablation.json instead of the table.", "", "--json")] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Measure again under other settings, and say which claims stand in how many of them.
+    """Re-measure under other settings, and report in how many of them each claim stands.
 
-    One setting is changed at a time, from a base that has the usual value of each list, or else its first. A model
-    reads the texts once for each pooling and length; all else is measured on what it gave, out of the cache where
-    that has it, so that a stopped ablation goes on where it was. Claimed is what the base shows: the order of several
-    models by expansion and by shape growth, each one's peak, and whether it grows.
+    One setting changes at a time, from a base with the default value of each list, or else its first. A model reads
+    the texts once for each pooling and length; all else is measured on its activations, by way of the cache, so that
+    a stopped ablation resumes. The claims are what the base shows: the ranking of several models by expansion and by
+    shape growth, each one's peak, and whether it grows.
 
     Examples:
       todacomm ablate
@@ -180,7 +180,7 @@ def ablate(
 def settings_from(
     base: "Setting", lists: Mapping[str, tuple[Any, ...]], *, arrays: bool, full: bool
 ) -> "tuple[Setting, ...]":
-    """The settings of the lists, and of the usual values where none was typed."""
+    """The settings of the typed lists, with defaults for the others."""
     from todacomm.ablation.settings import based, default_grid, settings_of
 
     if arrays:
@@ -191,7 +191,7 @@ def settings_from(
 
 
 def recipe_of(study: Study, settings: "Sequence[Setting]") -> "Recipe":
-    """The recipe of given arrays, after a look at each setting. Raises UnknownName and the like."""
+    """The recipe for given arrays; checks each setting. Raises UnknownName and the like."""
     recipe = study.recipe_of_arrays()
     for setting in settings:
         setting.recipe(recipe, n=2**31)
@@ -199,7 +199,7 @@ def recipe_of(study: Study, settings: "Sequence[Setting]") -> "Recipe":
 
 
 def bounds_of(claims: Sequence[str], recipe: "Recipe", null_draws: int) -> "list[Statement]":
-    """The claims that were typed."""
+    """Parse the claims."""
     from todacomm.ablation.claims import quantities_of, tests_of
     from todacomm.comparison.expressions import claim_of
 
@@ -222,7 +222,7 @@ def means_of(study: Study, null_draws: int, track: Any, say: Any) -> "Means":
 
 
 def show(found: "AblationOutcome", *, json: bool, quiet: bool) -> None:
-    """Claim, stands in, where it fails; the failures; where everything is."""
+    """Print the claims, the failures and the directory."""
     from todacomm.records.io import read_json
 
     if json:

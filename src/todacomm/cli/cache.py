@@ -1,4 +1,4 @@
-"""``todacomm cache ls``, ``rm`` and ``du``: what is kept of earlier runs."""
+"""``todacomm cache ls``, ``rm`` and ``du``: results of earlier runs."""
 
 import re
 import time
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from todacomm.runs.cache.store import Row
 
 app = typer.Typer(
-    help="List, measure and remove what is kept of earlier runs, so that no model is run twice on the same texts.",
+    help="List, measure and clear the cache, by which no model runs twice on the same texts.",
     cls=Group,
     no_args_is_help=True,
 )
@@ -29,10 +29,10 @@ def ls(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of the table.")] = False,
     json: Annotated[bool, typer.Option("--json", help=JSON)] = False,
 ) -> None:
-    """List what is kept: activations of models on texts, and what was measured of them.
+    """List the cache: activations of models on texts, and their measurements.
 
-    The cache lies in $TODACOMM_CACHE, else in the cache directory of the user. A later run takes from it what it
-    needs if weights, texts, settings and versions are the same; todacomm run --no-cache leaves it aside.
+    The cache is in $TODACOMM_CACHE, else in the user's cache directory. A later run reuses an entry if weights, texts,
+    settings and versions are the same; todacomm run --no-cache ignores it.
     """
     from todacomm.runs.cache.store import Cache, default_place, rows
 
@@ -50,13 +50,13 @@ COLUMNS = ("key", "what", "model", "dataset", "pooling", "layers", "bytes", "las
 
 
 def as_dict(row: "Row") -> dict[str, Any]:
-    """A row as CSV and JSON have it; times are seconds since 1970."""
+    """Convert a row for CSV and JSON; times are seconds since 1970."""
     values = (row.key, row.what, row.model, row.data, row.pooling, row.layers, row.size, round(row.used))
     return dict(zip(COLUMNS, values, strict=True))
 
 
 def show(found: "list[Row]", place: str) -> None:
-    """The table of ``ls``."""
+    """Print the table of ``ls``."""
     from rich.table import Table
 
     if not found:
@@ -77,7 +77,7 @@ def show(found: "list[Row]", place: str) -> None:
 
 @app.command("du", cls=Command)
 def du(json: Annotated[bool, typer.Option("--json", help=JSON)] = False) -> None:
-    """Tell how much the cache takes, by what it holds."""
+    """Show the size of the cache by kind of entry."""
     from rich.table import Table
 
     from todacomm.runs.cache.store import Cache, default_place, usage
@@ -108,7 +108,7 @@ def rm(
     everything: Annotated[bool, typer.Option("--all", help="All of it.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Remove entries of the cache, and say what was freed. Runs keep their own copies.
+    """Remove entries of the cache and report the space freed. Runs keep their own copies.
 
     Examples:
       todacomm cache rm 3f9a0c
@@ -138,7 +138,7 @@ def rm(
 
 
 def confirmed(question: str) -> bool:
-    """Whether the user says yes. Raises InvalidInput where there is nobody to ask."""
+    """Ask the user. Raises InvalidInput without a terminal."""
     try:
         return typer.confirm(visible(question))
     except typer.Abort:
@@ -146,7 +146,7 @@ def confirmed(question: str) -> bool:
 
 
 def seconds_of(text: str) -> float:
-    """``30d`` in seconds."""
+    """Parse ``30d`` to seconds."""
     given = re.fullmatch(r"(\d+)([mhdw])", text.strip())
     if given is None:
         raise InvalidInput(f"--older-than {text}: expected a number and a unit, such as 90m, 12h, 30d or 8w")
@@ -154,13 +154,13 @@ def seconds_of(text: str) -> float:
 
 
 def span(seconds: float) -> str:
-    """A time in the unit that fits."""
+    """Format a time in a suitable unit."""
     unit = next((unit for unit in ("w", "d", "h", "m") if seconds >= 2 * SPANS[unit]), "")
     return f"{seconds / SPANS[unit]:.0f}{unit}" if unit else f"{max(seconds, 0):.0f}s"
 
 
 def size(number: float) -> str:
-    """Bytes in the unit that fits."""
+    """Format bytes in a suitable unit."""
     for unit in ("B", "kB", "MB", "GB"):
         if number < 1000:
             return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"

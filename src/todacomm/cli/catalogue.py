@@ -1,4 +1,4 @@
-"""``todacomm list-models``, ``list-configs``, ``init`` and ``--version``: what there is."""
+"""``todacomm list-models``, ``list-configs``, ``init`` and ``--version``."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +11,7 @@ from todacomm.homology.engines import DEFAULT
 
 
 def list_models(json: options.Json = False) -> None:
-    """List the models that have a name, with kind and parameters: four that ship with todacomm, and presets of the hub.
+    """List named models with kind and parameters: the four that ship with todacomm, and presets of the hub.
 
     A preset is a name for a hub id; any other model goes by its id or its directory: todacomm run --hf-model ID.
     """
@@ -38,7 +38,7 @@ def list_models(json: options.Json = False) -> None:
 
 
 def list_configs() -> None:
-    """List the study files that ship; todacomm run --config NAME runs one."""
+    """List the study files that ship with todacomm; todacomm run --config NAME runs one."""
     from rich.table import Table
 
     from todacomm.runs.config_files import shipped_studies
@@ -51,7 +51,7 @@ def list_configs() -> None:
 
 
 def init(path: Annotated[Path, typer.Argument(help="The study file to write.")] = Path("study.yaml")) -> None:
-    """Write a study file in which every option stands with its default and what it means."""
+    """Write a study file with every option, its default and its meaning."""
     from todacomm.core.errors import CannotWrite
     from todacomm.records.io import write_atomically
     from todacomm.runs.config_files import template
@@ -63,7 +63,7 @@ def init(path: Annotated[Path, typer.Argument(help="The study file to write.")] 
 
 
 def print_versions() -> None:
-    """Versions, device and engine, and a warning where files of 0.1.0 lie beside this package."""
+    """Print versions, device and engine, and a warning about files of 0.1.0 beside this package."""
     from todacomm.core.versions import predecessor_warning, versions
 
     found = versions()

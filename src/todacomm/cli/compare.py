@@ -62,7 +62,7 @@ def compare(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Set finished runs side by side, number by number, with intervals and p-values; no model is loaded.
+    """Compare finished runs, metric by metric, with intervals and p-values; no model is loaded.
 
     A rule of --fail-if is QUANTITY[@LAYER]:KIND, one of > < >= <=, and a number. QUANTITY is any number of a layer
     (H1_total_persistence, H0_entropy, scale …), expansion, scale_growth, shape_growth, a language metric
@@ -108,7 +108,7 @@ def compare(
 
 
 def how_of(against: str, group: list[str], blocks: int) -> "How":
-    """How profiles are compared. Raises InvalidInput for a group that is not LABEL=MODEL,MODEL."""
+    """Parse the settings of the comparison. Raises InvalidInput for a group that is not LABEL=MODEL,MODEL."""
     from todacomm.comparison.compare import How
     from todacomm.core.errors import InvalidInput
 
@@ -125,7 +125,7 @@ def how_of(against: str, group: list[str], blocks: int) -> "How":
 def read(
     names: list[str], output_dir: Path, *, say: "Callable[[str], None]"
 ) -> "tuple[list[Profile], dict[int, Path]]":
-    """The profiles of the runs meant, each model under a name of its own, and by profile its run."""
+    """Read the profiles, each model under its own name, and map profiles to runs."""
     from todacomm.comparison.compare import told_apart
     from todacomm.core.errors import InvalidInput
     from todacomm.records.runs import read_experiment, runs_of

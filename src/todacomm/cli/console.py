@@ -1,4 +1,4 @@
-"""What every command shares: the terminal, progress bars, the way an error is told."""
+"""The terminal of all commands: output, progress bars, errors and warnings."""
 
 import sys
 import warnings
@@ -20,7 +20,7 @@ PIPED_WIDTH = 110  # columns of a table that goes to a file or another program
 
 
 class Terminal(Console):
-    """A console that obeys no text: the control characters and the brackets of a file or array name are shown."""
+    """A console that interprets no text: control characters and brackets in names are shown."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **settings)
@@ -35,7 +35,7 @@ class Terminal(Console):
             yield segment if segment.control else segment._replace(text=visible(segment.text))
 
     def tell(self, sign: str, style: str, message: str) -> None:
-        """A line with a sign before it."""
+        """Print a line with a sign before it."""
         self.print(Text.assemble((sign, style), " ", message), soft_wrap=True)
 
 
@@ -89,24 +89,24 @@ def stop(code: int) -> None:
 
 
 def page(name: str, path: Path) -> None:
-    """Where a page is, in full; a link where the terminal has those."""
+    """Print the full path of a page, as a link where the terminal supports it."""
     whole = path.resolve()
     out.print(Text.assemble(f"{name}: ", (str(whole), f"link {whole.as_uri()}")), soft_wrap=True)
 
 
 def say(message: str) -> None:
-    """A line on what is being done, on standard error."""
+    """Print a progress message on standard error."""
     err.print(message, style="dim")
 
 
 def warn(message: str) -> None:
-    """A warning on standard error, also with ``--quiet``."""
+    """Print a warning on standard error, also with ``--quiet``."""
     err.tell("warning:", "yellow", message)
 
 
 @contextmanager
 def warnings_told() -> Iterator[None]:
-    """Tell the warnings of the library as those of the command line, each once."""
+    """Print the library's warnings as those of the command line, each once."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         yield

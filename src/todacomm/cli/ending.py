@@ -1,4 +1,4 @@
-"""How the command line ends: the exit code, what is told of an error, and signals that are taken for Ctrl-C."""
+"""End the command line: exit codes, error messages, and signals treated as Ctrl-C."""
 
 import os
 import re
@@ -31,9 +31,7 @@ EXTRAS = {  # module → its package, and the extra that brings it
 
 
 def exit_code(command: Callable[[Sequence[str]], object], arguments: Sequence[str]) -> int:
-    """Run a command line; the code that the program ends with. Whatever goes wrong is told in one paragraph, without a
-    traceback unless one is asked for.
-    """
+    """Run a command line and return its exit code; errors are one paragraph, with a traceback only on request."""
     given = [one for one in arguments if one != OPTION]
     traced = len(given) < len(arguments) or os.environ.get(VARIABLE, "0") not in ("", "0")
     with interruptible() as signals:
@@ -53,7 +51,7 @@ def exit_code(command: Callable[[Sequence[str]], object], arguments: Sequence[st
 
 
 def left_with(command: Callable[[Sequence[str]], object], arguments: Sequence[str]) -> int:
-    """The code with which a command leaves."""
+    """The exit code of a command."""
     try:
         command(arguments)
     except SystemExit as left:
@@ -63,9 +61,7 @@ def left_with(command: Callable[[Sequence[str]], object], arguments: Sequence[st
 
 @contextmanager
 def interruptible() -> Iterator[list[int]]:
-    """Within, the signals of ENDING do what Ctrl-C does; gives those that came. One that is ignored, as under nohup,
-    stays so.
-    """
+    """Treat the signals of ENDING as Ctrl-C and list those that came; ignored ones, as under nohup, stay ignored."""
     came: list[int] = []
 
     def interrupt(number: int, _: FrameType | None) -> None:
@@ -90,7 +86,7 @@ def interruptible() -> Iterator[list[int]]:
 
 
 def foreign(problem: BaseException, arguments: Sequence[str]) -> TodacommError:
-    """The error of another library, or one of ours that nobody foresaw, as an error that says what there is to do."""
+    """Convert an unforeseen error to one that says what to do."""
     command = next((one for one in arguments if not one.startswith("-")), "")
     if isinstance(problem, ModuleNotFoundError) and (missing := missing_extra(problem, command)):
         return missing
@@ -106,7 +102,7 @@ def foreign(problem: BaseException, arguments: Sequence[str]) -> TodacommError:
 
 
 def missing_extra(problem: ModuleNotFoundError, command: str) -> MissingExtra | None:
-    """A module that is not installed as the extra that brings it; None where none does."""
+    """The extra that installs a missing module, if any."""
     named = problem.name or next(iter(re.findall(r"'([\w.]+)'", str(problem))), "")
     if (module := named.split(".")[0]) not in EXTRAS:
         return None
@@ -115,6 +111,6 @@ def missing_extra(problem: ModuleNotFoundError, command: str) -> MissingExtra | 
 
 
 def where(trace: TracebackType | None) -> str:
-    """The last line of ours in a traceback, in brackets; empty where there is none."""
+    """The last line of todacomm in a traceback, in brackets; empty without one."""
     frames = [f for f in traceback.extract_tb(trace) if "todacomm" in Path(f.filename).parts]
     return f" (in {Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

@@ -19,7 +19,7 @@ NEVER = "-"
 
 
 def setting(panel: str, sentence: str, shape: str = "N", *, default: str = "", old: tuple[str, ...] = ()) -> Option:
-    """A setting of training, read and checked where presets are."""
+    """An option for a setting of training, parsed and checked with the presets."""
     choices = () if shape in ("N", "X", "N|all") else tuple(shape.split("|"))
     return Option(default, sentence, Kind(str, shape, choices=choices), panel, frozenset(), {}, old)
 
@@ -94,11 +94,11 @@ def grok(
     ] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train small networks until they grok, watch the shape of their embedding, and judge it against controls.
+    """Train small networks until they grok, measure the shape of their embedding, and compare it with controls.
 
     Every hundredth of a run is measured: accuracy, persistent homology of the embedding and of the hidden states,
-    Fourier spectrum, local dimension, norms. Controls (permuted labels, no weight decay) run beside it and make the
-    null band. A run that was stopped goes on when the same command is given again.
+    Fourier spectrum, local dimension, norms. Controls (permuted labels, no weight decay) give the null band. The same
+    command resumes a stopped run.
 
     Examples:
       todacomm grok
@@ -133,7 +133,7 @@ def grok(
 
 
 def sweep_of(typed: list[str]) -> dict[str, list[Any]]:
-    """Key → values of ``--sweep key=a,b``. Raises UnknownName for a key that there is not, InvalidInput for a value."""
+    """Parse ``--sweep key=a,b`` to key → values. Raises UnknownName for a key, InvalidInput for a value."""
     from todacomm.training.presets import read_value
 
     found: dict[str, list[Any]] = {}
@@ -153,7 +153,7 @@ def sweep_of(typed: list[str]) -> dict[str, list[Any]]:
 
 
 def show(found: "ExperimentResults", *, json: bool, quiet: bool) -> None:
-    """The verdict, a row for each run and control, and where everything is."""
+    """Print the verdict, a row for each run and control, and the directory."""
     from todacomm.records.io import read_json
 
     if json:
@@ -171,7 +171,7 @@ def show(found: "ExperimentResults", *, json: bool, quiet: bool) -> None:
 
 
 def show_runs(cell: str, told: Sequence["RunSummary"], sentences: Sequence[str] = ()) -> None:
-    """One table, and the sentences that the numbers support."""
+    """Print one table, and the sentences that the numbers support."""
     from rich import box
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""Help of commands: options by panel, in lines that fit the terminal; no word is broken and nothing cut."""
+"""Format the help of commands: options by panel, wrapped to the terminal without breaking words."""
 
 import inspect
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ class Command(TyperCommand):
     """A command."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Usage, what it does, its options, examples."""
+        """Write usage, description, options, examples."""
         write(self, ctx, formatter)
         formatter.buffer = [encodable(formatter.getvalue())]
 
@@ -25,7 +25,7 @@ class Group(TyperGroup):
     """Commands under one name."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Usage, what they are for, options and commands."""
+        """Write usage, description, options and commands."""
         write(self, ctx, formatter)
         rows = [(name, told_of(command)[0].split("\n\n")[0]) for name, command in self.commands.items()]
         section(formatter, "Commands", rows)
@@ -33,7 +33,7 @@ class Group(TyperGroup):
 
 
 def write(command: Any, ctx: Any, formatter: Any) -> None:
-    """The help of a command, or of a group without its commands."""
+    """Write the help of a command, or of a group without its commands."""
     command.format_usage(ctx, formatter)
     head, examples = told_of(command)
     formatter.write_paragraph()
@@ -46,19 +46,19 @@ def write(command: Any, ctx: Any, formatter: Any) -> None:
 
 
 def section(formatter: Any, title: str, rows: Iterable[tuple[str, str]]) -> None:
-    """A heading, and names with what they mean."""
+    """Write a heading, and names with their meanings."""
     with formatter.section(title):
         formatter.write_dl(list(rows), col_max=WIDEST)
 
 
 def told_of(command: Any) -> tuple[str, list[str]]:
-    """What a command does, and its examples."""
+    """The description of a command, and its examples."""
     head, _, examples = inspect.cleandoc(command.help or "").partition(EXAMPLES)
     return head.strip(), [line.strip() for line in examples.splitlines() if line.strip()]
 
 
 def by_panel(parameters: Iterable[Any]) -> dict[str, list[Any]]:
-    """Panel → its options; arguments first, and what every command has last."""
+    """Panel → options; arguments first, options of all commands last."""
     found: dict[str, list[Any]] = {"Arguments": []}
     for one in parameters:
         panel = "Arguments" if not isinstance(one, TyperOption) else one.rich_help_panel or "Options"
@@ -78,7 +78,7 @@ def shape_of(parameter: Any) -> str:
 
 
 def names_of(option: TyperOption) -> Iterator[str]:
-    """The name of an option, its letter, and what turns it off; older names are taken without being shown."""
+    """The name of an option, its letter, and its negation; former names are hidden."""
     yield next(name for name in option.opts if name.startswith("--"))
     yield from option.secondary_opts[:1]
     yield from (name for name in option.opts if not name.startswith("--"))

@@ -42,7 +42,7 @@ def measure(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Measure arrays that you have: one cloud, or one for each layer. Needs no torch and no model.
+    """Measure your own arrays: one cloud, or one for each layer. Needs no torch and no model.
 
     Examples:
       todacomm measure cloud.npy
@@ -99,12 +99,12 @@ def measure(
 
 
 def study_and_recipe(given: Mapping[str, Any]) -> tuple[Study, Recipe]:
-    """What was typed, and the recipe of arrays; only these can be distances already."""
+    """The study as typed, and the recipe for arrays, which alone may be distances."""
     distance = {key: value for key, value in given.items() if key == "distance"}
     study = Study(**{key: value for key, value in given.items() if key not in distance})
     return study, replace(study.recipe_of_arrays(), **distance)
 
 
 def names_in(text: str | None) -> list[str]:
-    """The names of a comma list; none for none."""
+    """Parse a comma list of names."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]

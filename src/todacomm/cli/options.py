@@ -1,4 +1,4 @@
-"""Options from the fields of a study, each with its help sentence; and those that several commands share."""
+"""Make options from the fields of a study; options that several commands share."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ OF_ARRAYS = tuple(  # the fields that say something of arrays
 
 
 def own(panel: str, sentence: str, shape: str = "", *words: str) -> Any:
-    """An option of one command alone."""
+    """Declare an option of a single command."""
     return typer.Option(*words, metavar=shape or None, help=sentence, rich_help_panel=panel)
 
 
@@ -42,14 +42,14 @@ Written = Annotated[
 
 
 def retold(key: str, sentence: str, **changes: Any) -> Option:
-    """A field of a study with what it means for one command."""
+    """Restate a field of a study for one command."""
     return replace(OPTIONS[key], help=sentence, **changes)
 
 
 def with_options(
     options: Mapping[str, Option] | Iterable[str], **changed: Option
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The command with these options before its own; ``given`` has the values of those that were typed.
+    """Add these options before a command's own; ``given`` has the values of those that were typed.
 
     ``options`` are fields of a study or others, ``changed`` those that mean something else here.
     """
@@ -75,12 +75,12 @@ def with_options(
 
 
 def is_option(parameter: inspect.Parameter) -> bool:
-    """Whether a parameter is no argument, which stands first."""
+    """Whether a parameter is an option, not a leading argument."""
     return not any(isinstance(one, typer.models.ArgumentInfo) for one in parameter.annotation.__metadata__)
 
 
 def parameters_of(key: str, told: Option) -> Iterator[inspect.Parameter]:
-    """The options of one field: those that give one value, and that of the field itself."""
+    """The options of one field: those for a single value, and its own."""
     for name, (shape, sentence) in told.single.items():
         yield parameter_of(name, [dashed(name)], replace(told, default=None, help=sentence), shape)
     names = [dashed(name) for name in (key, *told.old)]
@@ -90,7 +90,7 @@ def parameters_of(key: str, told: Option) -> Iterator[inspect.Parameter]:
 
 
 def parameter_of(name: str, words: list[str], told: Option, shape: str) -> inspect.Parameter:
-    """One option, which is None unless it is given."""
+    """Make one option, None unless given."""
     made = typer.Option(
         *words,
         metavar=shape or None,
@@ -109,7 +109,7 @@ def dashed(name: str) -> str:
 
 
 def default_of(told: Option) -> str:
-    """The default as it is typed; empty where there is none."""
+    """The default as typed; empty for none."""
     if told.kind.switch:
         return "on" if told.default else "off"
     if isinstance(told.default, tuple):
@@ -118,7 +118,7 @@ def default_of(told: Option) -> str:
 
 
 def completed(kind: Kind) -> Callable[[str], list[str]]:
-    """The choices that a shell completes a word to; of a list, its last one."""
+    """The completions of a word, or of the last one in a list."""
 
     def choices(incomplete: str) -> list[str]:
         before, comma, last = incomplete.rpartition(",")
@@ -128,7 +128,7 @@ def completed(kind: Kind) -> Callable[[str], list[str]]:
 
 
 def given_of(made: Mapping[str, Option], typed: Mapping[str, Any]) -> dict[str, Any]:
-    """Field → value, of the options that were given. Raises InvalidInput where two of them are of the same field."""
+    """Field → value of the given options. Raises InvalidInput for two options of one field."""
     singles = {name: key for key, told in made.items() for name in told.single}
     found: dict[str, Any] = {}
     said: dict[str, str] = {}
@@ -145,7 +145,7 @@ def given_of(made: Mapping[str, Option], typed: Mapping[str, Any]) -> dict[str, 
 
 
 def refuse_of_models(path: object, given: Mapping[str, Any], taken: Iterable[str] = OF_ARRAYS) -> None:
-    """Raise InvalidInput for an option that says nothing of the arrays of a file."""
+    """Raise InvalidInput for an option that does not apply to arrays."""
     beside = [key for key in given if key not in taken]
     if beside:
         raise InvalidInput(f"{path} and {dashed(beside[0])}: arrays need no model and no texts; give one of them")

@@ -27,13 +27,13 @@ def report(
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Make figures and reports again from stored records; no model is loaded, and no record is changed.
+    """Rebuild figures and reports from stored records; no model is loaded, and no record is changed.
 
-    One directory: its figures, Markdown and report.html are written again where they were. Several runs: one page, on
-    which all of them lie over each other, whatever their texts.
+    One directory: its figures, Markdown and report.html are rewritten in place. Several runs: one page that overlays
+    all of them, whatever their texts.
 
-    A record that is missing, damaged or of a newer schema is named, here and on the page, and left out. Exit code 0:
-    everything was made; 1: something was left out; 2: nothing could be made.
+    A record that is missing, damaged or of a newer schema is named, here and on the page, and skipped. Exit code 0:
+    everything was made; 1: something was skipped; 2: nothing could be made.
 
     Examples:
       todacomm report gpt2

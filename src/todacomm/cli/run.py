@@ -72,12 +72,12 @@ def study_of(config: str | None, given: Mapping[str, Any]) -> Study:
 
 
 def command_line() -> str:
-    """What was typed, quoted for a shell."""
+    """The command line, quoted for a shell."""
     return shlex.join(["todacomm", *sys.argv[1:]])
 
 
 def show(outcome: "Outcome", *, csv: bool, json: bool, quiet: bool) -> None:
-    """The tables, where everything is, and which models failed."""
+    """Print the tables, the directories, and which models failed."""
     tables.show(outcome.profiles, csv=csv, json=json, quiet=quiet)
     if not (csv or json or quiet):
         for experiment in outcome.experiments:

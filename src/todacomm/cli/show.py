@@ -23,11 +23,11 @@ def show(
     names: options.Written,
     json: Annotated[bool, options.own(OUTPUT_PANEL, "Print the record instead of tables.", "", "--json")] = False,
 ) -> None:
-    """Show what was found, here in the terminal: the answer, and tables with sparklines along layers or steps.
+    """Show results in the terminal: the answer, and tables with sparklines along layers or steps.
 
-    ○ marks a doubtful layer and × one where ratios are undefined; in brackets stand intervals. A record that is
-    damaged is named on standard error and left out. Exit code 0: all of it is shown; 1: something was left out; 2:
-    nothing could be shown.
+    ○ marks a doubtful layer and × one where ratios are undefined; brackets hold intervals. A damaged record is named
+    on standard error and skipped. Exit code 0: all of it is shown; 1: something was skipped; 2: nothing could be
+    shown.
 
     Examples:
       todacomm show gpt2
@@ -59,7 +59,7 @@ def show(
 
 
 def overview_of(directory: Path, kind: "Kind", salvage: "Salvage") -> "list[RenderableType]":
-    """What is printed of a directory. Raises InvalidRecord where nothing of it can be read."""
+    """Yield what is printed of a directory. Raises InvalidRecord where nothing of it can be read."""
     return list(items_of(directory, kind, salvage))
 
 
@@ -94,7 +94,7 @@ def items_of(directory: Path, kind: "Kind", salvage: "Salvage") -> "Iterable[Ren
 
 
 def record_of(directory: Path, kind: "Kind", salvage: "Salvage") -> Any:
-    """The record of a directory as the command that made it prints it with --json. Raises InvalidRecord."""
+    """The record of a directory, as the command that made it prints it with --json. Raises InvalidRecord."""
     from todacomm.cli.tables import as_json
     from todacomm.records.ablations import ABLATION
     from todacomm.records.comparisons import COMPARISON

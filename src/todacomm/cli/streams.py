@@ -1,4 +1,4 @@
-"""Standard output and error as they come: of a narrow encoding, closed, on a full disk, or a pipe that nobody reads."""
+"""Make standard streams robust: narrow encodings, closed streams, full disks, broken pipes."""
 
 import codecs
 import csv
@@ -34,7 +34,7 @@ def encodable(text: str) -> str:
 
 
 def print_json(content: object) -> None:
-    """Print JSON, with escapes for what the encoding of standard output does not hold and for control characters."""
+    """Print JSON; escape control characters and what the encoding lacks."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
@@ -44,7 +44,7 @@ def print_json(content: object) -> None:
 
 
 def print_csv(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> None:
-    """Print CSV whose cells neither a terminal nor a spreadsheet obeys."""
+    """Print CSV with cells that no terminal or spreadsheet interprets."""
     writer = csv.DictWriter(sys.stdout, [cell(name) for name in columns], lineterminator="\n")
     writer.writeheader()
     writer.writerows({cell(name): cell(row.get(name, "")) for name in columns} for row in rows)
@@ -54,7 +54,7 @@ def print_csv(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> N
 
 
 class Output:
-    """Standard output, of which a failure to write is told as CannotWrite, once."""
+    """Standard output; a failure to write raises CannotWrite, once."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -81,14 +81,14 @@ class Output:
 
 
 class Messages(Output):
-    """Standard error: where it cannot be written, there is nobody to be told."""
+    """Standard error; failures to write are ignored."""
 
     def failed(self, reason: str | None) -> None:
         """Nothing."""
 
 
 def drop(stream: Any) -> None:
-    """Drop what is still held for a broken stream, so that it is not tried again at the end of the program."""
+    """Drop the buffer of a broken stream, so that it is not flushed again on exit."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -97,7 +97,7 @@ def drop(stream: Any) -> None:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Within, whatever is printed can be encoded, and what cannot be written is told."""
+    """Encode all that is printed, and report what cannot be written."""
     before, formatted = (sys.stdout, sys.stderr), warnings.formatwarning
     occupy()
     warnings.formatwarning = lambda *told, **how: visible(formatted(*told, **how))  # of figures, say, with their texts
@@ -109,7 +109,7 @@ def guarded() -> Iterator[None]:
 
 
 def occupy() -> None:
-    """Open the null device in place of standard streams that are closed, lest a record take their numbers."""
+    """Open the null device for closed standard streams, lest a record take their file descriptors."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -118,7 +118,7 @@ def occupy() -> None:
 
 
 def prepared(stream: Any) -> Any:
-    """The stream with our error handler; one that refuses to be written where it is closed."""
+    """Give a stream our error handler; a closed one refuses to be written."""
     if stream is None:
         return open(os.devnull, encoding="utf-8")  # noqa: PTH123 - lives as long as the program
     if hasattr(stream, "reconfigure"):

@@ -1,4 +1,4 @@
-"""What a command prints at its end: a table, or CSV or JSON in its place."""
+"""Print results: a table, CSV or JSON."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -16,7 +16,7 @@ MOST_FOUND = 5  # values of a rule that fired that are printed
 
 
 def show(profiles: Sequence[Profile], *, csv: bool, json: bool, quiet: bool) -> None:
-    """Print the profiles in the form asked for; JSON goes before CSV, both before the table."""
+    """Print profiles as JSON, else CSV, else a table."""
     if json:
         streams.print_json([as_json(p) for p in profiles])
     elif csv:
@@ -44,7 +44,7 @@ def as_json(profile: Profile) -> dict[str, object]:
 
 
 def write_csv(profiles: Sequence[Profile]) -> None:
-    """One row a layer, the columns of all profiles; an undefined number is an empty cell."""
+    """One row a layer with the columns of all profiles; undefined values are empty."""
     rows = [
         {"pooling": p.recipe.pooling, **row, **claimed_cells(p, row["layer"])} for p in profiles for row in p.rows()
     ]
@@ -63,7 +63,7 @@ def claimed_cells(profile: Profile, layer: str) -> dict[str, Number]:
 
 
 def show_table(profile: Profile) -> None:
-    """The table of one profile with its marks explained underneath."""
+    """Print the table of one profile, with a legend of its marks."""
     from todacomm.report.terminal.table import legend, summary_table
     from todacomm.report.words.finding import finding
     from todacomm.report.words.loops import loop_sentences
@@ -76,9 +76,7 @@ def show_table(profile: Profile) -> None:
 
 
 def growth_lines(profile: Profile) -> list[str]:
-    """The expansions: the one that the report speaks of first, what an untrained model makes of it, then what is
-    doubtful or undefined.
-    """
+    """The expansions: the leading one, that of an untrained model, then doubtful or undefined ones."""
     from todacomm.report.words.expansion import null_sentences
     from todacomm.report.words.phrases import expansions_in_order, leading_expansion
 
@@ -106,9 +104,7 @@ def growth_line(expansion: Expansion, profile: Profile) -> str:
 
 
 def show_comparison(directory: Path, comparisons: "Iterable[Comparison]") -> None:
-    """What each comparison found, its table, what to bear in mind, a verdict on each pair; last where all of it is, and
-    the one sentence to take home.
-    """
+    """Print each comparison: finding, table, warnings, a verdict on each pair; then the directory and the take-home."""
     from todacomm.report.terminal.table import comparison_legend, comparison_table
     from todacomm.report.words.finding import finding_of_comparison, take_home
     from todacomm.report.words.pairs import verdicts
@@ -125,9 +121,7 @@ def show_comparison(directory: Path, comparisons: "Iterable[Comparison]") -> Non
 
 
 def show_gate(outcomes: "Sequence[Judgement]", *, quiet: bool) -> None:
-    """Each rule, whether it fired, where and by how much: those that fired on standard error, always; the others unless
-    ``quiet``.
-    """
+    """Print each rule, whether it fired, where and by how much: fired ones on standard error, others unless quiet."""
     for one in outcomes:
         if one.fired:
             show_rule(one, "FIRED", "red", console.err)
@@ -136,7 +130,7 @@ def show_gate(outcomes: "Sequence[Judgement]", *, quiet: bool) -> None:
 
 
 def show_rule(one: "Judgement", sign: str, style: str, place: console.Terminal) -> None:
-    """A rule, and the values that fired or the one that came nearest."""
+    """A rule, and the values that fired it or came nearest."""
     lines = [f"  {found_line(one, found)}" for found in one.fired[:MOST_FOUND] or (one.nearest,)]
     more = [f"  and {len(one.fired) - MOST_FOUND} more"] if len(one.fired) > MOST_FOUND else []
     place.tell(sign, style, one.rule.text)
@@ -145,7 +139,7 @@ def show_rule(one: "Judgement", sign: str, style: str, place: console.Terminal) 
 
 
 def found_line(outcome: "Judgement", found: "RuleValue") -> str:
-    """One value that a rule was held against."""
+    """One value that a rule was checked on."""
     where = found.pair + (f", {found.layer}" if found.layer else "")
     told = f"{abs(found.beyond):.4g} {'beyond' if found.fires else 'short of'} {outcome.rule.number:g}"
     doubt = f"; doubtful: {found.doubt}" if found.doubt else ""
