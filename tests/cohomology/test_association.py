@@ -1,4 +1,4 @@
-"""What runs around a loop: strengths by hand, p-values under permutation within articles, and what cannot be associated."""
+"""What runs around a loop: strengths by hand, p-values by permutation within articles, and refusals."""
 
 import numpy as np
 import pytest

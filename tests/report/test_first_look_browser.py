@@ -1,4 +1,4 @@
-"""What a reader meets on the page of two runs, in a real browser: baselines, ticks, shares, noise, and the width of tables."""
+"""The page of two runs in a real browser: baselines, ticks, shares, noise, and the width of tables."""
 
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ def test_a_log_axis_has_round_ticks_that_do_not_touch(page):
     assert 2 <= len(ticks) <= 5
     assert all(float(tick) == pytest.approx(float(f"{float(tick):.0e}")) for tick in ticks)
     boxes = page.evaluate(
-        f"[...{GROWTH}.querySelectorAll('.ytick text')].map(t => [t.getBoundingClientRect().top, t.getBoundingClientRect().bottom])"
+        f"[...{GROWTH}.querySelectorAll('.ytick text')].map(t => t.getBoundingClientRect()).map(r => [r.top, r.bottom])"
     )
     apart = [abs(a[0] - b[0]) for i, a in enumerate(boxes) for b in boxes[:i]]
     assert min(apart) >= 0.8 * (boxes[0][1] - boxes[0][0])
@@ -97,7 +97,8 @@ def test_the_choice_of_a_run_shows_its_whole_name(page):
     select = page.locator("select[data-control='profile']")
     needed = page.evaluate(
         "text => { const c = document.createElement('canvas').getContext('2d'); "
-        "c.font = getComputedStyle(document.querySelector(\"select[data-control='profile']\")).font; return c.measureText(text).width; }",
+        "c.font = getComputedStyle(document.querySelector(\"select[data-control='profile']\")).font; "
+        "return c.measureText(text).width; }",
         LABELS[1],
     )
     assert select.bounding_box()["width"] > needed

@@ -92,8 +92,8 @@ def checked(angles: Float[np.ndarray, " n"], properties: Mapping[str, Any], grou
     known = angles[~np.isnan(angles)]
     if len(known) < FEWEST or np.abs(np.exp(1j * known).mean()) > 1 - 1e-12:
         raise InvalidInput(
-            f"{len(known)} points with an angle, {len(np.unique(known))} of them different: an angle that no text varies is "
-            "associated with nothing"
+            f"{len(known)} points with an angle, {len(np.unique(known))} of them different: an angle that no text "
+            "varies is associated with nothing"
         )
     if not properties:
         raise InvalidInput("no property of the texts was given")

@@ -156,7 +156,7 @@ def embedded(path: Path) -> str:
 
 
 def breakable(text: str) -> Sequence[str]:
-    """A text cut where a narrow screen may break it: after slashes and within long digests, never within an interval."""
+    """Split a text where a narrow screen may break it: after slashes and in long digests, never in an interval."""
     whole = re.sub(r"(\[[^\]\[,]+,) (?=[^\]\[,]+\])", "\\1\u00a0", text)
     return re.findall(r"[^/ \t\r\n]{1,24}/?|/|[ \t\r\n]+", whole)
 

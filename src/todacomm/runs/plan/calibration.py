@@ -105,9 +105,9 @@ def best(function: Callable[[], object], clock: Clock) -> float:
 def seconds_of(part: str, n: int, d: int, recipe: Recipe, rates: Rates) -> float:
     """Seconds of a part of the measurement of one layer of points (n, d).
 
-    ``cloud``: prepared and measured; ``reference``: measured by the reference engine; ``splits``: measured on the halves
-    and quarters of two splits; ``draw``: of one draw of the Gaussian null; ``frame``: the rotation of a draw for all
-    layers, of which d counts the columns.
+    ``cloud``: prepared and measured; ``reference``: measured by the reference engine; ``splits``: measured on the
+    halves and quarters of two splits; ``draw``: of one draw of the Gaussian null; ``frame``: the rotation of a draw for
+    all layers, of which d counts the columns.
     """
     alone = replace(recipe, subsample=None, landmarks=recipe.landmarks if part == "cloud" else None)
     steepest = {"reference": STEEPEST[2], "frame": 3.0}.get(part, STEEPEST[recipe.maxdim])
