@@ -1,4 +1,4 @@
-"""Print the lowest version of every package that the extras ``all`` and ``test`` allow, as constraints; torch as constraints.txt has it.
+"""Print the lowest versions that the extras ``all`` and ``test`` allow, as constraints; torch as in constraints.txt.
 
 Torch is no lower, for the index holds its older versions as builds for CUDA alone, which are gigabytes.
 """

@@ -106,7 +106,7 @@ def show(found: "Plan") -> None:
 
 
 def show_job(job: "JobPlan", whole: "Plan") -> None:
-    """What there is of one job, and a row for each of its stages."""
+    """Show the counts of one job, and a row for each stage."""
     title = f"{job.model} · {job.dataset}{f' · pooling {job.pooling}' if job.pooling else ''}"
     if job.problem:
         console.out.print(title, style="bold", soft_wrap=True)

@@ -64,7 +64,7 @@ def overview_of(directory: Path, kind: "Kind", salvage: "Salvage") -> "list[Rend
 
 
 def items_of(directory: Path, kind: "Kind", salvage: "Salvage") -> "Iterable[RenderableType]":
-    """The same, one after the other."""
+    """Show them one after the other."""
     from todacomm.report.terminal import overview
 
     width = console.out.width

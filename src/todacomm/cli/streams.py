@@ -76,7 +76,7 @@ class Output:
             return self.failed("it is closed" if isinstance(problem, io.UnsupportedOperation) else problem.strerror)
 
     def failed(self, reason: str | None) -> None:
-        """What becomes of a failure."""
+        """Handle a failure."""
         raise CannotWrite(f"standard output cannot be written: {reason}") from None
 
 

@@ -78,7 +78,7 @@ def write_comparison_reports(
 
 
 def label_of(profile: Profile) -> str:
-    """What tells one run of a model from another."""
+    """The label that distinguishes the runs of a model."""
     return f"{profile.data}, pooling {profile.recipe.pooling or 'given'}"
 
 
@@ -95,7 +95,7 @@ def where(comparison: Comparison) -> str:
 
 
 def context_of(record: Record, run: Path, *, config: str = "") -> Context:
-    """What a run tells of itself: its figures, how it was made, and with what."""
+    """The context of a run: its figures, command and versions."""
     from todacomm.report.layers.all_figures import drawings
 
     made, spot = record.manifest, Spot(run / MANIFEST, RUN_AGAIN)
@@ -112,7 +112,7 @@ def context_of(record: Record, run: Path, *, config: str = "") -> Context:
 
 
 def provenance_of(made: Mapping[str, Any], spot: Spot) -> dict[str, str]:
-    """What identifies the texts and the machine of a run."""
+    """The identity of texts and machine of a run."""
     of_texts = decoded(Mapping[str, Any], made.get("texts", {}), spot.at("texts"))
     told = {
         "texts": f"{of_texts.get('count')} of {of_texts.get('name')}" if of_texts else None,

@@ -93,7 +93,7 @@ def configuration(directory: Path) -> str:
 
 
 def never_held(run: Path) -> list[str]:
-    """What a page cannot show of a run because its records do not hold it."""
+    """List what a page cannot show because the records do not hold it."""
     absent = {
         "keeps no activations: no clouds are shown": not any(run.glob("activations/*")),
         "keeps no texts: points have no text": not (run / TEXTS).exists(),
@@ -256,7 +256,7 @@ def named(directories: Iterable[Path]) -> dict[str, Path]:
 
 
 def place_of(output: Path | None, output_dir: Path, models: Sequence[str]) -> Place:
-    """Where the page goes."""
+    """The paths of the page."""
     if output is not None and output.suffix == ".html":
         return Place(output, output.with_suffix(".md"), output.with_name(f"{output.stem}_visualizations"))
     several = list(dict.fromkeys(map(safe, models)))

@@ -56,7 +56,7 @@ def rows_of(found: Ablation) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """How a model is drawn, and how far from the middle of its row."""
+    """The look of a model, and its offset from the middle of its row."""
 
     colour: str
     marker: str

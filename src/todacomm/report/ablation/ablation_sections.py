@@ -78,7 +78,7 @@ def apart(found: Ablation) -> list[str]:
 
 
 def whose(claims: Sequence[str], of: int) -> str:
-    """Which claims a reason concerns."""
+    """The claims that a reason concerns."""
     return "All claims." if len(claims) == of else f"{plural(len(claims), 'claim')}: {'; '.join(claims)}."
 
 
@@ -93,7 +93,7 @@ def shortened(labels: Sequence[str]) -> str:
 
 @section("ablation", title="The answer", record=Ablation)
 def answer(found: Ablation, context: Context) -> Iterator[Piece]:
-    """How many claims stand everywhere, and which do not."""
+    """Count the claims that stand everywhere, and name the others."""
     judged = [s for s in found.standings if s.judged and s.base.stands is not None]
     firm = [s for s in judged if s.stands == s.judged and s.base.stands]
     weak = [s for s in judged if s not in firm]

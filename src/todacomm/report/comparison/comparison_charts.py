@@ -33,7 +33,7 @@ comparison_charts: Charts[Comparison] = Charts("comparison chart")
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """How one profile is drawn wherever it appears, and its name in the legend."""
+    """The look of a profile in all charts, and its name in the legend."""
 
     colour: str
     marker: str
@@ -169,7 +169,7 @@ def depth_series(profile: Profile, hand: Hand, label: str, of: Callable[[Measure
 
 
 def place_of(profile: Profile, m: Measurement, x: float) -> str:
-    """Where a mark stands, in words."""
+    """Describe the position of a mark."""
     return f"step {m.address.step}" if profile.along == "step" else f"{m.address.layer}, depth {number(x, 2)}"
 
 
@@ -258,7 +258,7 @@ def chosen_expansions(profiles: Sequence[Profile]) -> list[Expansion | None]:
 
 
 def grown(factor: Factor, profile: Profile, expansion: Expansion | None) -> GrowthPoint | None:
-    """What a panel shows of a profile; None where the growth is undefined."""
+    """The point of a profile in a panel; None where the growth is undefined."""
     growth = factor.growth(expansion) if expansion is not None else None
     if growth is None or not getattr(growth, factor.part) > 0:
         return None
@@ -319,7 +319,7 @@ def shared(profiles: Sequence[Profile]) -> str:
 
 
 def intervals_line(profiles: Sequence[Profile]) -> str:
-    """What the lines through the dots are; empty where there are none."""
+    """Describe the intervals; empty without any."""
     found = {p.claims.asked.confidence for p in profiles if p.claims and p.claims.growths}
     return f"Lines: {' and '.join(share(level, 0) for level in sorted(found))} intervals." if found else ""
 

@@ -37,7 +37,7 @@ def comparison_document(compared: Sequence[tuple[str, Comparison, Context]]) -> 
 
 @section("comparison", title="The answer", record=Comparison)
 def answer(comparison: Comparison, _: Context) -> Iterator[Piece]:
-    """Where expansions are smallest and largest, and which factor sets them apart."""
+    """Report the smallest and the largest expansion, and the factor in which they differ."""
     yield Paragraph(finding_of_comparison(comparison), "answer")
     found = labelled(comparison)
     if len(found) > 1 and all(len(rows) == 1 for _, rows in found):
@@ -89,7 +89,7 @@ def factors_of(row: ModelRow) -> str:
 
 
 def apart(low: ModelRow, high: ModelRow) -> str:
-    """By which factor two expansions differ, and its exact split."""
+    """State the factor by which two expansions differ, with its exact split."""
     ratio, scale, shape = (
         over(getattr(high, f), getattr(low, f)) for f in ("expansion", "scale_growth", "shape_growth")
     )
@@ -267,7 +267,7 @@ def mean_rows(means: Mapping[str, Sequence[Mean]]) -> Iterator[tuple[str, ...]]:
 
 
 def larger_factor(means: Mapping[str, Sequence[Mean]]) -> str:
-    """How many times the means of each factor differ, the larger first."""
+    """The ratio between the means of each factor, larger first."""
     told = {f: (max(m.expansion for m in of) / min(m.expansion for m in of), of) for f, of in means.items()}
     ranked = sorted(told, key=lambda f: -told[f][0])
     return " ".join(factor_sentence(FACTORS[f], *told[f]) for f in ranked)
@@ -290,7 +290,7 @@ def factor_sentence(factor: str, ratio: float, of: Sequence[Mean]) -> str:
 
 @section("comparison-h1", title="H1: cycles", record=Comparison)
 def h1(comparison: Comparison, _: Context) -> Iterator[Piece]:
-    """How to read the columns of H1, and in which models loops stand out of noise."""
+    """Explain the columns of H1, and name the models with loops."""
     if with_h1(comparison):
         yield Paragraph(
             "The columns of H1 give the largest value of the sound blocks. Compare models by H1 total over the median "
@@ -304,7 +304,7 @@ def h1(comparison: Comparison, _: Context) -> Iterator[Piece]:
 
 
 def loops(profile: Profile) -> str:
-    """What the record of a profile says of loops, in the words of its own report."""
+    """Report the loops of a profile, in the words of its own report."""
     said = " ".join(loop_sentences(profile))
     return f"{profile.model} ({profile.data}, pooling {profile.recipe.pooling or 'given'}): {said}"
 

@@ -68,7 +68,7 @@ def language_dot(row: ModelRow, hand: Hand, name: str) -> Series:
 
 
 def language_rows(comparison: Comparison, one: Correlation) -> Iterator[tuple[str, ...]]:
-    """What is drawn of one correlation."""
+    """The download rows of one correlation."""
     for _, row in language_dots(comparison, one):
         numbers = (row.bits_per_byte, getattr(row, one.name), *ends_of(row.intervals.get(one.name)))
         yield (row.model, row.kind, TOPOLOGY[one.name], *map(exact, numbers))

@@ -117,7 +117,7 @@ def level(pair: Pair) -> float:
 
 
 def keys_of(pair: Pair) -> Iterator[Series]:
-    """What band and marks mean."""
+    """Explain band and marks."""
     yield Series(label=f"{100 * level(pair):g} % interval", colour=LINE, marker="s", dashes="", strength=0.3)
     yield Series(label="differs", colour=DIFFERS, dashes="")
     yield Series(label="no difference shown", colour=LINE, dashes="", hollow=(True,))
@@ -126,7 +126,7 @@ def keys_of(pair: Pair) -> Iterator[Series]:
 
 
 def doubtful(pair: Pair) -> Bool[np.ndarray, " L"]:
-    """Which layers are doubtful in either model."""
+    """The layers that are doubtful in either model."""
     return _either(pair, "doubtful")
 
 
@@ -174,7 +174,7 @@ def difference_axis(values: Sequence[Number], ends: Sequence[Number]) -> Axis:
 
 
 def difference_text(pair: Pair, i: int, label: str, found: Difference) -> tuple[str, ...]:
-    """What is told at a mark."""
+    """The hover text of a mark."""
     one = pair.layers[i]
     doubts = {m.facts.doubtful for m in (pair.first.at(one.first), pair.second.at(one.second)) if m.facts.doubtful}
     verdict = "differs" if significant(found.adjusted) else "no difference shown"
@@ -216,7 +216,7 @@ def one_distance(pair: Pair, row: Sequence[DiagramDistance], name: str, which: s
 
 
 def distance_text(pair: Pair, i: int, name: str, found: DiagramDistance) -> tuple[str, ...]:
-    """What is told at a mark."""
+    """The hover text of a mark."""
     p = f"p {p_text(found.p)}, adjusted {p_text(found.adjusted)} (blocks of texts)"
     both = f"Wasserstein {number(found.wasserstein)}, bottleneck {number(found.bottleneck)}"
     return (f"{pair.layers[i]}", f"{name} diagrams: {both}", p if found.p is not None else found.note or "not tested")

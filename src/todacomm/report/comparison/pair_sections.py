@@ -44,7 +44,7 @@ def pairs(comparison: Comparison, _: Context) -> Iterator[Piece]:
 
 
 def details(pair: Pair, apart: Apart) -> Iterator[Piece]:
-    """How a pair was compared, then its tables."""
+    """Report how a pair was compared, then its tables."""
     notes = list(pair.notes)
     if apart.missing and not pair.refused:
         notes.append(f"Neither CKA nor a test of the diagrams: {apart.missing}.")

@@ -1,4 +1,4 @@
-"""What all reports share: pieces of a document, the page, style, charts and their two renderers, parts of figures."""
+"""Shared by all reports: pieces of a document, the page, style, charts and their two renderers, parts of figures."""
 
 __all__ = [
     "chart",

@@ -133,7 +133,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What is drawn, for download: cells are exact, and empty where a number is undefined."""
+    """The numbers of a chart for download; exact, empty where undefined."""
 
     header: Lines
     rows: tuple[Lines, ...]
@@ -266,6 +266,6 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Data:
 
 
 def legend_columns(labels: Sequence[str]) -> int:
-    """How many entries of a legend stand side by side under a figure."""
+    """The number of legend columns under a figure."""
     longest = max(map(len, labels), default=0)
     return max(1, min(len(labels), LETTERS // (longest + 8)))

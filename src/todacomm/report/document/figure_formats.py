@@ -1,4 +1,4 @@
-"""How figures are written: in which formats, and with or without their words."""
+"""Settings for writing figures: formats, with or without words."""
 
 from dataclasses import dataclass
 

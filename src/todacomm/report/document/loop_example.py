@@ -54,7 +54,7 @@ def example() -> Example:
 
 
 def told() -> str:
-    """What the drawing shows, in words and with its numbers."""
+    """Describe the drawing in words and numbers."""
     birth, death = example().longest
     return (
         f"{COUNT} points near a circle. Balls grow around them, and points are joined when their balls touch. At the "

@@ -141,7 +141,7 @@ def draw_series(axes: Axes, one: Series) -> None:
 
 
 def mark(look: tuple[str, str, bool], size: float, strength: float) -> dict[str, Any]:
-    """How matplotlib is told of a mark."""
+    """The keywords of matplotlib for a mark."""
     colour, marker, hollow = look
     face = "white" if hollow else colour
     return {
@@ -254,7 +254,7 @@ def plain_number(value: float, _: int | None = None) -> str:
 
 
 def top_of(panel: Panel, which: str) -> float:
-    """Where an axis from zero ends: above all marks, intervals and words."""
+    """The upper end of an axis from zero: above all marks, intervals and words."""
     series = panel.series
     known = [v for one in series for v in getattr(one, which) if v is not None]
     if which == "y":

@@ -104,7 +104,7 @@ def _unique(piece: Any, met: Counter[str]) -> Any:
 
 
 def page_data(explorers: Sequence[Explorer], charts: Mapping[str, Chart]) -> str:
-    """What the scripts draw, as JSON that may stand in a script element."""
+    """Encode the data of the scripts as JSON that is safe in a script element."""
     drawn = {name: page_of(chart) for name, chart in charts.items()}
     try:
         text = json.dumps(

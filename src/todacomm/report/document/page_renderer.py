@@ -43,7 +43,7 @@ PRESS = "A press on a name under the panels hides what is drawn of it, or shows 
 
 
 def page_of(chart: Chart) -> dict[str, Any]:
-    """What the script of the page draws of a chart, ready for JSON."""
+    """Describe a chart for the script of the page, ready for JSON."""
     traces, layout = drawn(chart)
     pressed = any(key.label == one.label for key in chart.keys for panel in chart.panels for one in panel.series)
     how = " ".join([chart.caption, *chart.notes, *([PRESS] if pressed else [])])
@@ -108,7 +108,7 @@ def plain(text: str) -> str:
 
 
 def hover(*lines: str) -> str:
-    """What is shown at a mark: lines of text, empty ones left out, long ones wrapped."""
+    """Join the hover text of a mark: no empty lines, long ones wrapped."""
     return BREAK.join(plain(part) for one in lines if one for part in textwrap.wrap(one, WIDE))
 
 
@@ -168,7 +168,7 @@ def axis_of(axis: Axis, *, y: str, named: bool) -> dict[str, Any]:
 
 
 def place_on(axis: Axis, value: float) -> float:
-    """Where an end of an axis is, as plotly is told of it: in logarithms on a log axis."""
+    """The end of an axis for plotly: a logarithm on a log axis."""
     return math.log10(value) if axis.kind == "log" else bent(value, axis.bend) if axis.kind == "bent" else value
 
 
@@ -247,19 +247,19 @@ def part_of(one: Series, start: int, stop: int) -> Series:
 
 
 def base_of(one: Series) -> Trace:
-    """What all traces of a series have: its name, by which a press on the legend finds them."""
+    """The common keys of a series' traces: its name, by which the legend selects them."""
     named = {"name": plain(one.label), "legendgroup": plain(one.label)} if one.label else {}
     return {"type": "scatter", "showlegend": False, **named}
 
 
 def mode_of(one: Series) -> str:
-    """Which of line, marks and words a series has."""
+    """The mode of a series: line, marks, words."""
     parts = (("lines", one.dashes), ("markers", one.marker), ("text", any(one.notes)))
     return "+".join(word for word, has in parts if has) or "none"
 
 
 def numbers(panel: Panel, one: Series) -> dict[str, Any]:
-    """Where the marks are."""
+    """The positions of the marks."""
     return {
         which: [rounded_on(axis, v) for v in of] for which, axis, of in (("x", panel.x, one.x), ("y", panel.y, one.y))
     }

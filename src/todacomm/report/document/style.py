@@ -62,7 +62,7 @@ def drawn_as(figures: Figures) -> Iterator[None]:
 
 
 def asked() -> Figures:
-    """How figures are to be drawn and saved."""
+    """The present settings for drawing and saving."""
     return _asked.get()
 
 
@@ -72,7 +72,7 @@ def width(panels: int) -> float:
 
 
 def words(height: float) -> float:
-    """What the heading and the small print add to the height of a figure, in inches: nothing where it is bare."""
+    """The height in inches of heading and small print; 0 for a bare figure."""
     return 0.1 if asked().bare else height
 
 

@@ -251,7 +251,7 @@ def stars(profile: Profile, name: str, heights: Along) -> Series:
 
 
 def null_line(profile: Profile) -> str:
-    """What the grey band is."""
+    """Explain the grey band."""
     draws = profile.claims.asked.null_draws if profile.claims else 0
     return (
         f"grey: {draws} Gaussian clouds with the covariance of each layer, mean ± {SPREADS} standard deviations; ★ "

@@ -110,12 +110,12 @@ def none_tested(layers: Mapping[str, Mapping[str, NullTest]]) -> str:
 
 
 def described(null: str) -> str:
-    """What a null model is; one that this version does not know goes by its name."""
+    """Describe a null model; an unknown one by its name."""
     return null_models[null].sentence if null in null_models else f"the null model {null}"
 
 
 def draws_of(profile: Profile, null: str) -> int:
-    """How many draws the tests of a null have."""
+    """The number of draws of a null."""
     claims = profile.claims
     return max((t.draws for row in (claims.tests[null] if claims else {}).values() for t in row.values()), default=0)
 

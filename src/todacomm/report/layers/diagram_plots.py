@@ -134,7 +134,7 @@ def chosen_layers(profile: Profile, most: int = MOST_DIAGRAMS) -> list[Measureme
 
 
 def diagram_limit(measurements: Sequence[Measurement], dimensions: Iterable[int], *, scaled: bool = True) -> float:
-    """Where the axes of diagrams end: beyond the last death of all, as in `draw_diagram`."""
+    """The end of the axes of diagrams: beyond the last death, as in `draw_diagram`."""
     return 1.05 * _longest_death(measurements, list(dimensions), scaled=scaled)
 
 

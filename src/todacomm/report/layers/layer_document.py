@@ -47,6 +47,6 @@ def experiment_document(runs: Sequence[tuple[Profile, Context]]) -> Document:
 
 
 def subtitle(profile: Profile) -> str:
-    """Where the cloud comes from, in one line."""
+    """Describe the origin of the cloud in one line."""
     pooled = f"pooling {profile.recipe.pooling}, " if profile.recipe.pooling else ""
     return f"{profile.data}, {pooled}{plural(len(profile.measurements), profile.along)}, engine {profile.recipe.engine}"

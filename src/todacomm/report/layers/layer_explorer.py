@@ -130,12 +130,12 @@ def shows(profiles: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def share_of(room: int, among: int, fewest: int, most: int) -> int:
-    """How much each of several gets of the room on a page."""
+    """The share of a page's room for each of several profiles."""
     return min(most, max(fewest, room // max(among, 1)))
 
 
 def count_of(texts: KeptTexts | Missing) -> int:
-    """How many texts there are to show."""
+    """The number of texts to show."""
     return 0 if isinstance(texts, Missing) or texts.items is None else len(texts)
 
 
@@ -230,7 +230,7 @@ def growth_of(profile: Profile) -> dict[str, Any] | None:
 
 
 def strip_of(profile: Profile) -> dict[str, Any]:
-    """What must be known of each cloud before its numbers are believed."""
+    """The diagnostics of each cloud."""
     facts = [m.facts for m in profile.measurements]
     return {
         "variance_kept": [rounded(f.variance_kept) for f in facts],

@@ -97,7 +97,7 @@ def plane(name: str, label: str, points: Float[np.ndarray, "v 2"], note: str) ->
 
 
 def part_shown(measurement: Measurement, views: Views) -> str:
-    """Of how many points those shown are; empty where all are."""
+    """Say of how many points those shown are; empty for all."""
     n, facts = len(views.clusters.labels), measurement.facts
     which = f"{n:,} landmarks" if facts.landmarks_of is not None else f"{n:,} points"
     fewer = [f"{len(views.rows):,} of {which} are shown, evenly spaced"] if len(views.rows) < n else []

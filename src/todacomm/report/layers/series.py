@@ -24,7 +24,7 @@ SPREADS = 2  # standard deviations of the null that its band reaches to either s
 
 
 def places(profile: Profile) -> Along:
-    """Where the measurements stand along the axis: layers one after the other, checkpoints at their steps."""
+    """The positions along the axis: layers by index, checkpoints by step."""
     count = len(profile.measurements)
     return np.array([a.step for a in profile.addresses] if profile.along == "step" else range(count), dtype=np.float64)
 
@@ -92,7 +92,7 @@ def loops_of(profile: Profile, measurement: Measurement) -> Sequence[LoopBar]:
 
 
 def signal_bars(profile: Profile, measurement: Measurement) -> Bool[np.ndarray, " m"] | None:
-    """Which bars of H1 are loops; None where no null was drawn."""
+    """The bars of H1 that are loops; None without a null."""
     if profile.claims is None or "gaussian" not in profile.claims.tests:
         return None
     found = {(bar.birth, bar.death) for bar in loops_of(profile, measurement)}
@@ -112,7 +112,7 @@ MOST_MARKERS = 24  # along the steps of a training
 
 
 def heading(profile: Profile) -> str:
-    """What every figure says on top: model, data, pooling, number of points."""
+    """The heading of a figure: model, data, pooling, number of points."""
     return f"{cut(profile.model, 48)} · {where(profile)} · n = {profile.measurements[0].facts.points}"
 
 
@@ -140,7 +140,7 @@ OF_CLOUDS = {  # facts of a cloud → what an axis calls them, and whether they 
 
 
 def axis_label(profile: Profile, key: str) -> str:
-    """What an axis calls a number of ``profile.names``, with its unit."""
+    """The axis label of a metric, with its unit."""
     found = re.fullmatch(r"H(\d)_(\w+)", key)
     if found is None:
         label, distance = OF_CLOUDS[key]
@@ -152,14 +152,14 @@ def axis_label(profile: Profile, key: str) -> str:
 
 
 def legend_lines(profile: Profile) -> list[str]:
-    """What the hollow markers, the gaps and ``final`` mean, for the small print."""
+    """Explain hollow markers, gaps and ``final`` for the small print."""
     hollow = [line.replace("○ doubtful", "hollow ○ doubtful", 1) for line in phrases.mark_lines(profile)]
     shown = [line.replace("× undefined", "not drawn, undefined", 1) for line in hollow]
     return [*shown, FINAL_NOTE if after_norm(profile) else "", band_line(profile)]
 
 
 def band_line(profile: Profile) -> str:
-    """What the bands are; empty where there are none."""
+    """Explain the bands; empty without any."""
     claims = profile.claims
     return f"bands: {claims.asked.confidence:.0%} intervals (split-half)" if claims and claims.intervals else ""
 
@@ -199,7 +199,7 @@ def along(profile: Profile, values: Along, what: str, name: str = "", **look: An
 
 
 def told_at(profile: Profile, i: int, what: str, value: Number) -> tuple[str, ...]:
-    """What a page tells at a mark."""
+    """The hover text of a mark."""
     doubt = profile.measurements[i].facts.doubtful
     return (phrases.positions(profile)[i], f"{what}: {phrases.number(value)}", f"doubtful: {doubt}" if doubt else "")
 
@@ -224,5 +224,5 @@ def drawn_rows(profile: Profile, panels: Sequence[Panel]) -> Data:
 
 
 def words_of(panel: Panel) -> str:
-    """What a panel shows, in one line."""
+    """Describe a panel in one line."""
     return panel.y.label.replace("\n", " ")

@@ -173,7 +173,7 @@ def described(profile: Profile) -> str:
 
 
 def made(profile: Profile) -> str:
-    """How a cloud was made from activations, in the order of the recipe."""
+    """Describe how a cloud was made from activations, in the order of the recipe."""
     recipe, facts = profile.recipe, profile.measurements[0].facts
     given = recipe.distance == "precomputed"
     projected = (
@@ -201,14 +201,14 @@ def made(profile: Profile) -> str:
 
 
 def engine(profile: Profile) -> str:
-    """Which homology was computed, and by what."""
+    """State which homology was computed, by which engine."""
     dimensions = listed([f"H{k}" for k in range(profile.recipe.maxdim + 1)])
     until = "" if profile.recipe.threshold is None else f", up to the distance {number(profile.recipe.threshold)}"
     return f"{dimensions} of the Vietoris–Rips filtration over Z/2 were computed by {profile.recipe.engine}{until}."
 
 
 def confirmed(context: Context) -> str:
-    """Which layers a second engine has computed too."""
+    """Name the layers that a second engine confirmed."""
     checked = list(context.get("checked", ()))
     return f" The reference engine, ripser, gave the same bars at {layer_list(checked)}." if checked else ""
 
@@ -223,7 +223,7 @@ def peak(profile: Profile, _: Context) -> Iterator[Piece]:
 
 
 def over_blocks(profile: Profile, wanted: Mapping[str, str]) -> str:
-    """Where each number is smallest and largest over the sound blocks; a doubtful larger one is named."""
+    """Report where each metric is smallest and largest over reliable blocks, and larger doubtful values."""
     blocks = [m for m in phrases.blocks(profile.measurements) if not m.facts.undefined]
     sound = [m for m in blocks if not m.facts.doubtful]
     if not sound:

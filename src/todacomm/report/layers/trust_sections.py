@@ -21,7 +21,7 @@ def terms_of(recipe: Recipe) -> tuple[tuple[str, str], ...]:
 
 
 def point_term(recipe: Recipe) -> str:
-    """What one point is."""
+    """Define a point."""
     if recipe.pooling is None:
         return "one point for each row of the array."
     of = "token" if recipe.pooling == "tokens" else "text"
@@ -29,7 +29,7 @@ def point_term(recipe: Recipe) -> str:
 
 
 def scale_term(recipe: Recipe) -> str:
-    """What the scale is, and what happens to it and to lifetimes where activations are larger."""
+    """Define the scale, and how it and lifetimes grow with the activations."""
     if recipe.distance == "precomputed":
         return (
             "the median of the distances that were given. Distances twice as large: twice the scale and the lifetimes."
@@ -78,7 +78,7 @@ def kept(low: Measurement, high: Measurement) -> str:
 
 @section("distinct", title="Distinct points")
 def distinct(profile: Profile, _: Context) -> Iterator[Piece]:
-    """Where several texts became one point."""
+    """Report layers in which several texts became one point."""
     points = profile.measurements[0].facts.points
     fewer: dict[int, list[str]] = {}
     for m in profile.measurements:
@@ -124,7 +124,7 @@ def certainty(measurement: Measurement) -> tuple[str, ...]:
 
 @section("doubts", title="Doubtful and undefined layers")
 def doubts(profile: Profile, _: Context) -> Iterator[Piece]:
-    """Which layers carry no sentence, and why; and what is worth knowing of others."""
+    """List the flagged layers with reasons, and notes on the others."""
     found = [("doubtful", d) for d in phrases.doubts(profile)] + [("undefined", d) for d in phrases.undefined(profile)]
     if not found:
         yield Paragraph(
@@ -186,7 +186,7 @@ def sentence_of_language(profile: Profile, values: Mapping[str, Any]) -> str:
 
 @section("notes", title="Notes")
 def notes(profile: Profile, _: Context) -> Iterator[Piece]:
-    """What a reader of the numbers must know."""
+    """Notes that a reader of the numbers must know."""
     if profile.notes:
         yield Bullets(profile.notes)
 
@@ -234,7 +234,7 @@ def origin(profile: object, context: Context) -> Iterator[Piece]:
 
 
 def card_of(record: object) -> dict[str, str]:
-    """What identifies the weights and the recipe."""
+    """The identity of weights and recipe."""
     if not isinstance(record, Profile):
         return {}
     recipe = {"recipe": record.recipe.digest}

@@ -202,7 +202,7 @@ def _number(measurement: Measurement, key: str) -> Number:
 
 
 def _most(axes: Axes) -> int:
-    """How many layers are named along axes of this width."""
+    """The number of layer names along axes of this width."""
     return max(3, int(LABELS_AN_INCH * figure_parts.inches_wide(axes)))
 
 

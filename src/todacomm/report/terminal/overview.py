@@ -169,7 +169,7 @@ def overview_of_comparison(comparison: Comparison, verdicts: Iterable[str]) -> I
 
 
 def overview_of_ablation(found: Ablation, failures: Mapping[str, str]) -> Iterator[RenderableType]:
-    """How many claims stand everywhere, and each with where it fails."""
+    """Report how many claims stand everywhere, and where each fails."""
     yield heading(", ".join(found.models))
     yield from told(answer_of_ablation(found, {"failures": failures}))
     yield claims_table(found)

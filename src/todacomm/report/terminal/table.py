@@ -74,7 +74,7 @@ def _cells(m: Measurement, keys: list[str]) -> list[str]:
 
 
 def legend(profile: Profile) -> str:
-    """What the marks and the landmarks of a table mean, with layers and reasons; empty when there are none."""
+    """Explain the marks and landmarks of a table, with layers and reasons; empty without any."""
     return "\n".join((*phrases.mark_lines(profile), *phrases.landmark_lines(profile)))
 
 

@@ -1,4 +1,4 @@
-"""Which figures an experiment of training gets, and where they lie; the animation beside them."""
+"""Choose and place the figures of a training experiment, and its animation."""
 
 import re
 from pathlib import Path
@@ -43,7 +43,7 @@ def write_grok_figures(findings: Findings, directory: Path, attempt: Attempt = s
 
 
 def cell_directory(directory: Path, cell: str) -> Path:
-    """Where the figures of another cell of a sweep lie."""
+    """The directory of the figures of another cell of a sweep."""
     return directory / re.sub(r"[^\w.=,-]+", "_", cell) if cell else directory
 
 

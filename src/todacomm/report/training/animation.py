@@ -130,7 +130,7 @@ ACCURACY = {"train_accuracy": ("train", style.GREY), "test_accuracy": ("test", s
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Turning:
-    """What moves on a plane: the line through the hours, the points, the words below."""
+    """The moving parts of a plane: the line through the hours, the points, the words below."""
 
     line: Line2D
     points: PathCollection
@@ -139,7 +139,7 @@ class Turning:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Running:
-    """What moves along a curve: a line across it, and the step above."""
+    """The moving parts of a curve: a line across it, and the step above."""
 
     line: Line2D
     words: Text

@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What one panel over the steps holds."""
+    """One panel over the steps."""
 
     label: str
     lines: tuple[Line, ...]
@@ -183,7 +183,7 @@ def positive(values: Sequence[float], *, log: bool) -> tuple[Number, ...]:
 
 
 def dashes_of(kind: str) -> str:
-    """How the line of a kind of control is dashed."""
+    """The dashes of a kind of control."""
     return CONTROL_DASHES.get(kind, ":")
 
 

@@ -61,7 +61,7 @@ def frames_of(exhibit: Exhibit) -> dict[str, Any] | None:
 
 
 def most_frames(measured: Mapping[int, Measurement], planes: int, characters: Characters | None) -> int:
-    """How many frames the page has room for."""
+    """The number of frames that fit on the page."""
     bars = max((2 * min(len(m.diagrams.finite[1]), MOST_BARS) + m.facts.points for m in measured.values()), default=0)
     order = characters.order if characters else 0
     return int(min(MOST_FRAMES, max(2, MOST_NUMBERS // (bars + 2 * planes * order + order // 2 or 1))))

@@ -107,7 +107,7 @@ def definitions(findings: Findings, _: Context) -> Iterator[Piece]:
 
 @section("grok-limits", title="What this does not claim", record=Findings)
 def limits(findings: Findings, _: Context) -> Iterator[Piece]:
-    """How far the verdict reaches."""
+    """State the limits of the verdict."""
     found = findings.shown.signature
     yield Bullets(
         (
@@ -139,5 +139,5 @@ def limits(findings: Findings, _: Context) -> Iterator[Piece]:
 
 @section("grok-references", title="References", record=Findings, brief=False)
 def references(findings: Findings, _: Context) -> Iterator[Piece]:  # noqa: ARG001 - a section takes both
-    """What the definitions and recipes are taken from."""
+    """List the sources of definitions and recipes."""
     yield Bullets(REFERENCES)

@@ -57,7 +57,7 @@ class Trained:
 
     @property
     def label(self) -> str:
-        """How it is called in figures and tables."""
+        """The name of the run in figures and tables."""
         return f"seed {self.seed}" if self.is_run else f"{self.kind}, seed {self.seed}"
 
     @property
@@ -99,7 +99,7 @@ class Exhibit:
 
     @property
     def about(self) -> Mapping[str, Any]:
-        """What the first run is."""
+        """The description of the first run."""
         return self.runs[0].about if self.runs else {}
 
     @property

@@ -111,7 +111,7 @@ def measures(found: Signature) -> list[Measure]:
 
 @grok_charts.register("signature")
 def signature_charts(findings: Findings) -> Iterator[Chart]:
-    """That of the shown cell, where there is a null band."""
+    """The chart of the shown cell, where there is a null band."""
     if findings.shown.signature is not None and findings.shown.shown:
         yield signature_chart(findings.shown)
 
@@ -141,7 +141,7 @@ def ratio_header(shown: Sequence[Measure]) -> list[str]:
 
 
 def ratio_row(run: Trained, shown: Sequence[Measure], followed: str) -> tuple[str, ...]:
-    """What is drawn of one run or control."""
+    """The download rows of one run or control."""
     rise = run.told.rise if run.told else None
     ends = ((m.rise(run, followed), m.band.low if m.band else None, m.band.high if m.band else None) for m in shown)
     ratios = (number for rise, low, high in ends for number in (rise.ratio if rise else None, low, high))
@@ -150,7 +150,7 @@ def ratio_row(run: Trained, shown: Sequence[Measure], followed: str) -> tuple[st
 
 
 def verdict_of(run: Trained) -> str:
-    """What is said of one run or control."""
+    """The hover text of one run or control."""
     return (run.told.said if run.told else "") or "not judged"
 
 
@@ -207,7 +207,7 @@ class Mark:
 
     @property
     def lag(self) -> int | None:
-        """How many steps the followed number comes after test accuracy."""
+        """The lag, in steps, of the followed number behind test accuracy."""
         return self.run.told.lag.steps if self.run.told and self.run.told.lag else None
 
     def passed(self, milestone: str) -> int | None:
@@ -218,7 +218,7 @@ class Mark:
 
 @grok_charts.register("sweep")
 def sweep_charts(findings: Findings) -> Iterator[Chart]:
-    """What each cell of a sweep gave, up to `MOST_CELLS` cells a chart; none without a sweep."""
+    """The results of each cell of a sweep, up to `MOST_CELLS` cells a chart; none without a sweep."""
     for i in range(0, len(findings.exhibits) if findings.swept else 0, MOST_CELLS):
         yield sweep_chart(findings.exhibits[i : i + MOST_CELLS], f"sweep_{i}" if i else "sweep")
 
@@ -255,12 +255,12 @@ def marks_of(exhibits: Sequence[Exhibit]) -> list[Mark]:
 
 
 def spread(count: int) -> list[float]:
-    """How far from the middle of its row each of ``count`` marks stands."""
+    """The offsets of ``count`` marks from the middle of their row."""
     return [float(x) for x in np.linspace(-0.26, 0.26, count)] if count > 1 else [0.0]
 
 
 def row_of(mark: Mark) -> tuple[str, ...]:
-    """What is drawn of one run."""
+    """The download rows of one run."""
     band = mark.exhibit.signature.band if mark.exhibit.signature else None
     steps = mark.passed("memorised_at"), mark.passed("generalised_at")
     numbers = (*steps, mark.ratio, band.low if band else None, band.high if band else None, mark.lag)
@@ -289,7 +289,7 @@ def step_panel(exhibits: Sequence[Exhibit], marks: Sequence[Mark]) -> Panel:
 
 
 def ratio_panel(exhibits: Sequence[Exhibit], marks: Sequence[Mark]) -> Panel:
-    """How far the followed number rose, over the null band of each cell."""
+    """The rise of the followed number over the null band of each cell."""
     bands = [(y, e.signature.band) for y, e in enumerate(exhibits) if e.signature]
     known = [mark.ratio for mark in marks if mark.ratio is not None]
     known += [end for _, band in bands for end in (band.low, band.high)]
@@ -302,7 +302,7 @@ def ratio_panel(exhibits: Sequence[Exhibit], marks: Sequence[Mark]) -> Panel:
 
 
 def lag_panel(exhibits: Sequence[Exhibit], marks: Sequence[Mark]) -> Panel:
-    """How many steps the followed number comes after test accuracy."""
+    """The lag, in steps, of the followed number behind test accuracy."""
     reach = 1.15 * max((abs(mark.lag) for mark in marks if mark.lag is not None), default=0) or 1.0
 
     def late(mark: Mark) -> tuple[float, str] | None:

@@ -40,7 +40,7 @@ def answer(findings: Findings, _: Context) -> Iterator[Piece]:
 
 
 def warnings(findings: Findings) -> list[str]:
-    """What the tasks warn of, each once; runs that stopped or were lost; controls that stand apart."""
+    """Warnings of the tasks, each once; runs that stopped or were lost; controls outside the band."""
     found = list(dict.fromkeys(str(w) for run in findings.trained for w in run.about.get("warnings", ())))
     found += [f"{run.name}: {run.complaint}." for run in findings.trained if run.complaint]
     for exhibit in findings.exhibits:
@@ -98,7 +98,7 @@ def band_text(found: Signature | None) -> str:
 
 
 def sweep_charts(findings: Findings, context: Context) -> Iterator[Chart]:
-    """The same, drawn."""
+    """Show the same as a figure."""
     from todacomm.report.training.signature_charts import grok_charts
 
     return pictured(grok_charts.of(findings, "sweep"), context.get("figures", ()))
@@ -281,7 +281,7 @@ def controls_text(controls: Sequence[Trained], name: str) -> tuple[str, ...]:
 
 
 def sign_sentence(exhibit: Exhibit) -> str:
-    """What becomes of H1 max without the unit sphere: whether its sign turns in these runs."""
+    """Report whether the correlation of H1 max changes sign without the unit sphere."""
     sphere, raw = (
         rhos(
             [run for run in exhibit.runs if run.told and run.told.milestones.grokked],

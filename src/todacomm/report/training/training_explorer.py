@@ -32,7 +32,7 @@ VIEWS = (
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """How the page speaks of a number: its title, its unit, how to read its panel."""
+    """The title of a number, its unit, and how to read its panel."""
 
     title: str
     unit: str
@@ -101,7 +101,7 @@ def grok_explorers(findings: Findings) -> list[dict[str, Any]]:
 
 
 def most_steps(exhibits: Sequence[Exhibit]) -> int:
-    """How many steps of a course the page has room for."""
+    """The number of steps of a trajectory that fit on the page."""
     numbers = sum(len(keys_of(e)) * (len(e.shown) + len(e.beside)) for e in exhibits)
     return min(MOST_STEPS, max(FEWEST_STEPS, MOST_NUMBERS // max(numbers, 1)))
 

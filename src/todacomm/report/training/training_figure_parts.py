@@ -1,4 +1,4 @@
-"""What the figures of training share: the registry, a colour for each seed, the axis of steps."""
+"""Shared by figures of training: the registry, a colour for each seed, the axis of steps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ grok_figure, grok_chart, write_drawings = grok_drawings.figure, grok_drawings.ch
 
 
 def heading(exhibit: Exhibit, run: Trained | None = None) -> str:
-    """What a figure says on top: network, data, cell, and the run where it shows one."""
+    """The heading of a figure: network, data, cell, and a single run."""
     network = exhibit.about.get("settings", {}).get("network", "")
     parts = [network, str(exhibit.about.get("data", "")), exhibit.cell.replace(",", ", "), run.label if run else ""]
     return " · ".join(cut(part, 60) for part in parts if part)
@@ -38,7 +38,7 @@ def coloured(runs: Sequence[Trained]) -> list[tuple[Trained, str]]:
 
 
 def last_step(exhibit: Exhibit) -> int:
-    """Where the axis of steps ends."""
+    """The end of the axis of steps."""
     return max((run.last_step for run in (*exhibit.shown, *exhibit.beside)), default=0) or 1
 
 

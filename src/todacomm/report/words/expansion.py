@@ -35,20 +35,20 @@ def which_factor(growth: Growth, profile: Profile | None = None, matched: Growth
 
 
 def directions(growth: Growth) -> tuple[int, ...]:
-    """Of scale and shape, 1 for one that grows, -1 for one that shrinks, 0 for one that stays about the same."""
+    """The directions of scale and shape: 1 growth, -1 shrinkage, 0 about the same."""
     logs = (math.log(x) if x > 0 else -math.inf for x in (growth.scale, growth.shape))
     return tuple(0 if abs(x) <= math.log(1 + SAME) else 1 if x > 0 else -1 for x in logs)
 
 
 def changed(growth: Growth, profile: Profile) -> str:
-    """How H0 total changes; that it is not shown to, where the interval of the ratio holds 1."""
+    """State how H0 total changes, or that no change is significant."""
     if holds_one(growth_interval(profile, growth, "ratio")):
         return f"is not shown to change ({number(growth.ratio, 3)} times; the interval includes 1)"
     return times(growth.ratio)
 
 
 def unshown(growth: Growth, profile: Profile) -> str:
-    """Which factor has an interval that holds 1; empty where neither has."""
+    """State which factors do not change significantly; empty where both do."""
     kept = {part: holds_one(growth_interval(profile, growth, part)) for part in ("scale", "shape")}
     if kept["scale"] and kept["shape"]:
         return "Neither scale nor shape changes significantly (both intervals include 1)."
@@ -60,7 +60,7 @@ def unshown(growth: Growth, profile: Profile) -> str:
 
 
 def by_size(growth: Growth) -> str:
-    """Which factor makes most of the change."""
+    """State which factor makes most of the change."""
     scale, shape, same = math.log(growth.scale), math.log(growth.shape), math.log(1 + SAME)
     if max(abs(scale), abs(shape)) <= same:
         return "Neither the scale of the cloud nor its shape changes by more than 5 %."

@@ -50,7 +50,7 @@ def finding(found: Profile | Comparison) -> str:
 
 
 def finding_of_profile(profile: Profile) -> str:
-    """How far the cloud spreads out along the layers, whether that is size or shape, and whether it has loops."""
+    """State how far the cloud spreads along the layers, whether by size or shape, and whether it has loops."""
     leading = phrases.leading_expansion(profile)
     growth = leading.growth if leading else None
     if growth is not None and not phrases.single(profile):
@@ -61,12 +61,12 @@ def finding_of_profile(profile: Profile) -> str:
 
 
 def points(profile: Profile) -> str:
-    """How many points there are, and what one is."""
+    """State the number of points, and what one is."""
     return f"the {phrases.counted(profile)}"
 
 
 def spread_out(profile: Profile, growth: Growth) -> str:
-    """How much longer the tree that joins all points becomes from the baseline to the peak."""
+    """State how much longer the tree that joins all points becomes from the baseline to the peak."""
     both = f"{growth.peak} than at {the(growth.baseline)}"
     if holds_one(growth_interval(profile, growth, "ratio")):
         return f"{profile.model} is not shown to spread {points(profile)} out further at {both}."
@@ -89,7 +89,7 @@ def few(ratio: float) -> str:
 
 
 def size_or_shape(profile: Profile, growth: Growth, matched: Growth | None) -> str:
-    """Which of size and shape makes the change, by the rules of the exact sentence."""
+    """State whether size or shape makes the change, by the rules of the exact sentence."""
     if not min(growth.scale, growth.shape) > 0 or holds_one(growth_interval(profile, growth, "ratio")):
         return ""
     if matched is not None and directions(matched) != directions(growth):
@@ -101,7 +101,7 @@ def size_or_shape(profile: Profile, growth: Growth, matched: Growth | None) -> s
 
 
 def shown_alone(growth: Growth, *, size: bool, shape: bool) -> str:
-    """What is said where the interval of ``size`` or of ``shape`` holds 1."""
+    """The sentence where the interval of ``size`` or ``shape`` includes 1."""
     if size and shape:
         return "Neither its size nor its shape alone is shown to change."
     if size:
@@ -110,7 +110,7 @@ def shown_alone(growth: Growth, *, size: bool, shape: bool) -> str:
 
 
 def by_parts(growth: Growth) -> str:
-    """What the directions and the logarithms of the two factors say."""
+    """The sentence by directions and logarithms of the two factors."""
     of_size, of_shape = directions(growth)
     size, shape = math.log(growth.scale), math.log(growth.shape)
     if not of_size and not of_shape:
@@ -126,7 +126,7 @@ def by_parts(growth: Growth) -> str:
 
 
 def majority(part: float) -> str:
-    """How much of a change is size, where both factors pull one way."""
+    """The share of size in a change where both factors act alike."""
     if part >= MOSTLY:
         return "nearly all of that is size"
     if part <= 1 - MOSTLY:

@@ -91,7 +91,7 @@ OLDER = (
 
 
 def respecting(groups: int) -> str:
-    """What halves of whole groups are, and of what the intervals are."""
+    """Explain half-samples of whole groups, and the intervals."""
     return (
         f"Texts of one article are not independent, so halves are of whole articles, here of {groups}: every interval, "
         "growth and difference is one of fresh articles."
@@ -99,7 +99,7 @@ def respecting(groups: int) -> str:
 
 
 def one_by_one(profile: Profile) -> str:
-    """How much narrower intervals of single texts are."""
+    """State how much narrower intervals of single texts are."""
     ratios = {name: median_ratio(profile, name) for name in COMPARED}
     told = ", ".join(f"{name} {number(ratio, 2)}" for name, ratio in ratios.items() if ratio)
     return f"Texts drawn one by one would give other widths (times, median over layers: {told})." if told else ""
@@ -122,12 +122,12 @@ def median_ratio(profile: Profile, name: str) -> float | None:
 
 
 def width(interval: Interval | None) -> float | None:
-    """How wide an interval is; None where there is none."""
+    """The width of an interval, if any."""
     return None if interval is None or interval.low is None or interval.high is None else interval.high - interval.low
 
 
 def peak_sentence(profile: Profile) -> str:
-    """Where other halves of the texts have their peak."""
+    """Report the peaks of half-samples."""
     claims = profile.claims
     if claims is None or not claims.peaks or len(claims.peaks) == 1:
         return ""

@@ -28,7 +28,7 @@ def tests_of_loops(profile: Profile) -> dict[str, NullTest]:
 
 
 def loop_sentences(profile: Profile) -> list[str]:
-    """What may be said of loops: at which reliable layers, how large, and what was tested; empty where nothing was."""
+    """Report loops: at which reliable layers, how large, and what was tested; empty without tests."""
     tests = tests_of_loops(profile)
     if not tests:
         return []
@@ -60,7 +60,7 @@ def in_found(profile: Profile, tests: dict[str, NullTest]) -> str:
 
 
 def in_none(profile: Profile, tests: dict[str, NullTest]) -> str:
-    """That no loop is shown, and the smallest p-value."""
+    """State that no loop is shown, with the smallest p-value."""
     least = min(test.family_wise for test in tests.values() if test.family_wise is not None)
     where = "here" if phrases.single(profile) else f"at any of {plural(len(tests), 'reliable layer')}"
     return (
@@ -95,7 +95,7 @@ def in_doubtful(profile: Profile, tests: dict[str, NullTest]) -> str:
 
 
 def loop_sentence(profile: Profile, m: Measurement) -> str:
-    """What may be said of a loop in one layer; empty where it was not tested."""
+    """Report the loop test of one layer; empty without a test."""
     test = tests_of_loops(profile).get(m.address.layer)
     if test is None:
         return ""

@@ -30,7 +30,7 @@ def verdicts(comparison: Comparison) -> list[str]:
 
 
 def verdict(pair: Pair, apart: Apart) -> str:
-    """What can be said of a pair, in a few sentences."""
+    """Summarise a pair in a few sentences."""
     if pair.refused:
         return f"{pair.name} are not compared: {pair.refused}."
     if identical(pair):
@@ -74,7 +74,7 @@ def growth_phrases(pair: Pair) -> Iterator[Phrase]:
 
 
 def doubt_of_growths(pair: Pair) -> str:
-    """What stands against either expansion."""
+    """The doubts about either expansion."""
     doubts = [
         f"{profile.model}: {layer}: {doubt}"
         for profile, growth in zip((pair.first, pair.second), pair.each_growth, strict=True)
@@ -193,7 +193,7 @@ def undecided(known: list[DiagramDistance]) -> str:
 
 
 def caveats(pair: Pair) -> Iterator[str]:
-    """What a reader must know of the sentence before."""
+    """Qualify the sentence before."""
     if doubt := doubt_of_growths(pair):
         yield f"Nothing is concluded from the expansions, which are doubtful ({doubt})."
     elif pair.no_growths:

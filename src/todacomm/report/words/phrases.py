@@ -1,4 +1,4 @@
-"""What is said of a profile, in words and numbers: the one place where thresholds of language are kept."""
+"""Phrases about a profile, in words and numbers; holds all thresholds of language."""
 
 import math
 import re
@@ -57,7 +57,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def times(ratio: float) -> str:
-    """How a quantity changes by ``ratio``: grows, stays about the same or shrinks."""
+    """Describe a change by ``ratio``: grows, stays about the same or shrinks."""
     if abs(ratio - 1) <= SAME:
         return f"stays about the same ({number(ratio, 3)} times)"
     if ratio > 1:
@@ -93,13 +93,13 @@ def bar_error(measurement: Measurement) -> float | None:
 
 
 def decided(measurement: Measurement, dimension: int) -> int:
-    """How many bars of landmarks are bars of the whole cloud: those longer than twice the error of their ends."""
+    """Count the bars of landmarks that are bars of the whole cloud: longer than twice the error of their ends."""
     bars = measurement.diagrams.finite[dimension]
     return int((bars[:, 1] - bars[:, 0] > 2 * (bar_error(measurement) or 0)).sum())
 
 
 def landmark_lines(profile: Profile) -> list[str]:
-    """What the landmarks of a profile stand for, and how well; empty where all points were measured."""
+    """Describe the landmarks of a profile and their error; empty where all points were measured."""
     found = [(m, error) for m in profile.measurements if (error := bar_error(m)) is not None]
     if not found:
         return []
@@ -121,7 +121,7 @@ def position(profile: Profile, measurement: Measurement) -> str:
 
 
 def sound(profile: Profile) -> list[Measurement]:
-    """The layers that may carry a sentence: neither undefined nor doubtful."""
+    """The reliable layers: neither undefined nor doubtful."""
     return [m for m in profile.measurements if not m.facts.doubtful]
 
 
@@ -211,7 +211,7 @@ def undefined(profile: Profile) -> list[tuple[list[str], str]]:
 
 
 def facts_notes(profile: Profile) -> list[tuple[list[str], str]]:
-    """What is worth knowing of a cloud without being a doubt, by wording."""
+    """Group the notes on clouds by wording."""
     pairs = [(m.address.layer, m.facts.note) for m in profile.measurements if m.facts.note]
     return grouped_reasons((layer, part) for layer, note in pairs for part in note.split("; "))
 
@@ -234,7 +234,7 @@ def row_mark(row: ModelRow) -> str:
 
 
 def row_doubts(rows: Iterable[ModelRow]) -> list[str]:
-    """What the marks in the rows of a comparison mean: one line a row, and one for another doubtful block."""
+    """Explain the marks in the rows of a comparison: one line a row, and one for another doubtful block."""
     lines = []
     for r in rows:
         if r.doubt:
@@ -268,7 +268,7 @@ def counted(profile: Profile) -> str:
 
 
 def noun(profile: Profile) -> str:
-    """What a point is: a text, a token, or a row of an array."""
+    """The noun for a point: a text, a token, or a row of an array."""
     return {None: "point", "tokens": "token"}.get(profile.recipe.pooling, "text")
 
 

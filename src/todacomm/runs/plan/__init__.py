@@ -1,3 +1,3 @@
-"""What a study will take before it is begun: points, tokens, FLOPs, seconds, bytes."""
+"""Estimate what a study will take: points, tokens, FLOPs, seconds, bytes."""
 
 __all__ = ["estimate", "memory_limit", "plan", "remaining_time"]

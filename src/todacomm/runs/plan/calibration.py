@@ -71,7 +71,7 @@ class Rates:
 
     @property
     def yard(self) -> float:
-        """How slow this machine is, in units of that of the constants."""
+        """The slowness of this machine, relative to that of the constants."""
         return float(self.of("yardstick", lambda: best(lambda: sum(i % 7 for i in range(500_000)), self.clock))) / YARD
 
     def forget(self) -> None:

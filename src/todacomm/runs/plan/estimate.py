@@ -52,7 +52,7 @@ def rates_of(cache: Cache | None, *, fresh: bool = False) -> Rates:
 
 
 def threads(jobs: str | int) -> int:
-    """How many layers are measured at a time."""
+    """The number of layers measured at a time."""
     from joblib import cpu_count
 
     return cpu_count() if jobs == "auto" else int(jobs)

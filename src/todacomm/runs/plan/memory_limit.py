@@ -79,7 +79,7 @@ def smaller_batch(plan: Plan) -> tuple[int, str] | None:
 
 
 def refusal(plan: Plan, jobs: Sequence[Job]) -> str:
-    """What does not fit, the numbers, and what to do."""
+    """Say what does not fit, with numbers, and what to do."""
     worst, stage = max(((job, s) for job in plan.jobs for s in job.stages), key=lambda pair: pair[1].memory)
     needed = (
         f"{worst.model} on {worst.dataset} does not fit: {spoken(plan.memory)} of memory would be needed, "
@@ -99,7 +99,7 @@ def refusal(plan: Plan, jobs: Sequence[Job]) -> str:
 
 
 def fewer_points(width: int, recipe: Recipe, left: int) -> str:
-    """How many points would fit, and what each way to have fewer costs."""
+    """The number of points that would fit, and the cost of each way to have fewer."""
     most = largest(width, recipe, left)
     if most < 3:
         return "Allow more with --max-memory, or take a machine with more memory"
@@ -152,7 +152,7 @@ def plan_of_arrays(
 def check_arrays(
     shapes: Mapping[str, tuple[int, int]], recipe: Recipe, *, jobs: str | int, max_memory: str | None
 ) -> int:
-    """How many layers fit at a time; raises TooLarge where not even one does, before anything is computed."""
+    """The number of layers that fit at a time; raises TooLarge, before any work, where not even one does."""
     limit, held = limit_of(max_memory), base(OF_ARRAYS)
     each = {layer: cloud_bytes(recipe.subsample or n, d, recipe) for layer, (n, d) in shapes.items()}
     at_once, worst = min(threads(jobs), len(shapes)), max(each, key=lambda layer: each[layer])

@@ -16,12 +16,12 @@ GGUF = 1.65  # times the weights, while they are read
 
 
 def base(libraries: Mapping[str, int] = OF_MODELS) -> int:
-    """What the process holds before a job: what it holds now, and the libraries that it will load."""
+    """Memory before a job: what the process holds now, and the libraries that it will load."""
     return memory.resident() + MEBI * sum(size for name, size in libraries.items() if name not in sys.modules)
 
 
 def cloud_bytes(n: int, d: int, recipe: Recipe) -> int:
-    """Of one cloud while it is measured: its points and their products, the distances, and the engine."""
+    """Memory of one cloud during measurement: points and products, distances, engine."""
     k = min(d, n, recipe.components or d)
     m = min(n, recipe.landmarks or n)
     projection = 3 * 8 * n * d + 8 * min(n, d) ** 2 if k < d else 2 * 8 * n * d

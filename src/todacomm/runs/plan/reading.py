@@ -93,7 +93,7 @@ class Counted:
 
     @property
     def groups(self) -> tuple[str, ...] | None:
-        """Which article each point is from."""
+        """The article of each point."""
         texts = self.job.texts
         return None if self.pooling == "tokens" or texts.groups is None else texts.take(self.places).groups
 

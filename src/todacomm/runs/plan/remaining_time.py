@@ -1,4 +1,4 @@
-"""What a stage will take once a part of it is done, where the plan was wrong."""
+"""Correct the estimate of a stage once part of it is done."""
 
 import math
 import time
