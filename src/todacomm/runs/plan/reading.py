@@ -63,7 +63,7 @@ class Counted:
     def flops(self) -> float:
         """Of one pass through all blocks."""
         shapes = [(1, len(row)) for row in self.rows] if self.decoder else [b.ids.shape for b in self.batches]
-        return sum(self.model.forward_flops(*shape) for shape in shapes)
+        return math.fsum(self.model.forward_flops(*shape) for shape in shapes)
 
     @property
     def work(self) -> float:
@@ -85,7 +85,7 @@ class Counted:
     def head_flops(self) -> float:
         """Of the head where tokens are scored."""
         masked = MASKED_SHARE * self.content + SCORED * len(self.rows)
-        return self.model.head_flops(round(masked if self.further else self.content)) if self.language else 0.0
+        return float(self.language and self.model.head_flops(round(masked if self.further else self.content)))
 
     @property
     def pooling(self) -> str:
