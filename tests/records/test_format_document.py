@@ -11,6 +11,7 @@ from todacomm.records.ablations import ABLATION_RECORD
 from todacomm.records.codec import parts_of
 from todacomm.records.comparisons import COMPARISON_RECORD
 from todacomm.records.inference import CLAIMS_RECORD
+from todacomm.records.loops import LOOPS_RECORD
 from todacomm.records.runs import LAYER_RECORD, MANIFEST_RECORD
 from todacomm.records.texts import TEXTS_RECORD
 from todacomm.records.training import ABOUT_RECORD, DONE_RECORD, LINE_RECORD, PLAN_RECORD, Checkpoint
@@ -25,6 +26,7 @@ TOLD = [  # a record, and the sections that tell of its keys
     (MANIFEST_RECORD.kind, ("manifest.json",)),
     (COMPARISON_RECORD.kind, ("comparison.json",)),
     (ABLATION_RECORD.kind, ("ablation.json", "manifest.json", "comparison.json")),
+    (LOOPS_RECORD.kind, ("loops.json", "manifest.json")),
     *((kind, TRAINING) for kind in (ABOUT_RECORD.kind, DONE_RECORD.kind, PLAN_RECORD.kind, SIGNATURE_RECORD.kind)),
     *((kind, TRAINING) for kind in (LINE_RECORD.kind, Checkpoint)),
 ]

@@ -64,6 +64,14 @@ class Fit:
         return within_a_turn(found - self.zeros)
 
 
+def plane_of(placed: Points, angles: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 2"]:
+    """Where the cosine and the sine of an angle would be for each point, by the plane of least squares."""
+    there = ~np.isnan(angles)
+    design = np.column_stack([np.ones(there.sum()), np.cos(angles[there]), np.sin(angles[there])])
+    centre, *axes = np.linalg.lstsq(design, placed[there], rcond=None)[0]
+    return (placed - centre) @ np.linalg.pinv(np.array(axes))
+
+
 def fit_of(frame: Frame, points: Points, centres: Points, classes: list[HarmonicClass]) -> Fit:
     """The fit of some classes of the centres of a cloud of ``points``, both as measured."""
     own = np.column_stack([one.angle for one in classes])
@@ -165,5 +173,5 @@ def turns_along(curves: Curves, centres: Points, own: Angles, starts: list[int])
         at = curves.nearest(centres[[start]], own[[start]])
         others = sum(curves.along(i, at[:, i]) for i in range(curves.number) if i != j)
         along = blended(curves.coefficients[0] + others + curves.places[j, :-1], centres, own)
-        found.append([winding(column) for column in along.T])
+        found.append([0 if np.isnan(column).any() else winding(column) for column in along.T])
     return np.array(found)

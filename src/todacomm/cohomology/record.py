@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from todacomm.cohomology.fit import Fit
+from todacomm.cohomology.fit import Fit, plane_of
 from todacomm.core.types import Address
 from todacomm.core.value_types import read_only
 
@@ -49,6 +49,10 @@ class LoopCoordinate:
         not.
         """
         return self.fit.angles(points)[:, self.column]
+
+    def plane(self, points: np.ndarray) -> Float[np.ndarray, "n 2"]:
+        """Place the points (n, d) of the cloud on the plane of this angle: its cosine and sine, by least squares."""
+        return plane_of(self.fit.frame.place(points), self.angles)
 
     @property
     def ratio(self) -> float:

@@ -10,6 +10,7 @@ __all__ = [
     "inference",
     "io",
     "locks",
+    "loops",
     "result_directories",
     "runs",
     "texts",

@@ -9,6 +9,7 @@ __all__ = [
     "fields",
     "jobs",
     "locate",
+    "loops",
     "rebuild_reports",
     "run_study",
     "training_experiment",

@@ -1,0 +1,143 @@
+"""``todacomm loops``."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from todacomm.cli import console, options, streams
+from todacomm.cli import run as running
+from todacomm.runs.config import MEASUREMENT, Study
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from todacomm.runs.loops import FoundLoops, Source
+
+TOP, TEXTS, LETTERS = 5, 4, 24  # loops of a layer; texts of a cycle in the table, and letters of each
+RECIPE = ("components", "scale", "distance", "subsample", "seed")
+
+
+@options.with_options(
+    (*RECIPE, "null_draws", "jobs", "max_memory", "output_dir", "figures", "figures_bare"),
+    null_draws=options.retold("null_draws", "Rotations of each cloud that its loops are held against", default=99),
+    output_dir=options.retold("output_dir", "Directory where runs are looked for, and where results go"),
+    jobs=options.retold("jobs", "Layers at a time; auto is one per core"),
+)
+def loops(
+    given: Mapping[str, Any],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A run that keeps its activations, by its directory or the name of its model; or an array file (.npy, "
+            ".npz, .safetensors, .csv), each array (n points, d features).",
+            metavar="RUN|FILE",
+        ),
+    ],
+    layer: Annotated[
+        list[str] | None,
+        options.own(MEASUREMENT, "Look at this layer alone; repeatable.", "NAME", "--layer"),
+    ] = None,
+    top: Annotated[int, options.own(MEASUREMENT, "Show at most N loops of a layer.", "N", "--top")] = TOP,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find the loops of each layer without labels: an angle for every text, the texts on the loop, what runs around it.
+
+    A loop is offered where a bar of H1, or a plateau of its Betti number, stands out of Gaussian clouds of the same
+    covariance. Its angle comes from integer cohomology; properties of the texts are held against it, permuted within
+    articles; and its cycle is followed into the next layer. Everything is written: loops.json, angles.csv, charts.
+
+    Examples:
+      todacomm loops tiny-preln-decoder
+      todacomm loops experiments/gpt2_tda_20260101_120000 --layer layer_5 --top 3
+      todacomm loops embedding.npy --components none --scale sphere
+
+    """
+    from todacomm.records.io import read_json
+    from todacomm.records.loops import LOOPS
+    from todacomm.report.document.style import drawn_as
+    from todacomm.runs.loops import find_loops, write_loops
+
+    study = Study(**given)
+    draws = study.null_draws if "null_draws" in given else 99
+    source = source_of(path, study, given, layer or [], quiet=quiet or json)
+    with console.tracker(quiet=quiet or json) as track, console.warnings_told():
+        found = find_loops(source, draws=draws, top=max(1, top), number=study.jobs, track=track)
+    with drawn_as(study.drawn_as()):
+        directory = write_loops(found, Path(study.output_dir), running.command_line())
+    if json:
+        streams.print_json(read_json(directory / LOOPS))
+        return
+    if not quiet:
+        console.out.print(table_of(found))
+        for line in lines_of(found):
+            console.out.print(line, soft_wrap=True)
+    console.page("Written to", directory)
+
+
+def source_of(path: Path, study: Study, given: Mapping[str, Any], layers: list[str], *, quiet: bool) -> "Source":
+    """The clouds of a run, prepared as it was but for what was typed, or those of a file."""
+    from dataclasses import replace
+
+    from todacomm.clouds.array_files import read_clouds
+    from todacomm.core.memory import limit_of
+    from todacomm.runs.locate import find
+    from todacomm.runs.loops import source_of_arrays, source_of_run
+
+    if path.is_file():
+        clouds = read_clouds(path, limit=limit_of(study.max_memory))
+        if clouds.left_out and not quiet:
+            console.warn(clouds.told(path))
+        return source_of_arrays(clouds.layers, path.stem, study.recipe_of_arrays(), layers)
+    [place] = find([str(path)], Path(study.output_dir), runs=True)
+    if place.said and not quiet:
+        console.say(place.said)
+    source = source_of_run(place.directory, layers)
+    typed = {key: getattr(study.recipe_of_arrays(), key) for key in RECIPE if key in given}
+    return replace(source, recipe=replace(source.recipe, **typed))
+
+
+def table_of(found: "FoundLoops") -> "Table":
+    """One row a loop."""
+    from todacomm.report.document.style import cut
+    from todacomm.report.terminal.table import framed
+    from todacomm.report.words.intervals_and_nulls import p_text
+    from todacomm.report.words.phrases import number
+
+    table = framed(f"Loops of {found.source.name} on {found.source.data}")
+    for head in ("layer", "loop", "from–to / median", "p", "among", "runs around it", "texts on it"):
+        table.add_column(head, overflow="fold")
+    for layer, properties in zip(found.layers, found.properties, strict=True):
+        for place, (one, around) in enumerate(zip(layer.coordinates, properties, strict=True), start=1):
+            best = next((a for a in around if a.adjusted is not None and a.adjusted <= 0.05), None)
+            unit = layer.median or 1.0
+            table.add_row(
+                layer.address.layer,
+                str(place),
+                f"{number(one.birth / unit, 3)}–{number(one.death / unit, 3)}",
+                "untested" if one.p is None else p_text(one.p),
+                f"{one.points} of {len(one.angles)}",
+                f"{best.name} ({best.strength:.2f}, p {p_text(best.adjusted)})" if best else "–",
+                " · ".join(cut(text, LETTERS) for text in one.texts[:TEXTS]) or f"points {listed_rows(one.cycle)}",
+            )
+    return table
+
+
+def listed_rows(rows: tuple[int, ...]) -> str:
+    """The first of some row numbers."""
+    return ", ".join(map(str, rows[:TEXTS])) + (" …" if len(rows) > TEXTS else "")
+
+
+def lines_of(found: "FoundLoops") -> Iterator[str]:
+    """Which layers have no loop, and which loops go on."""
+    none = [layer for layer in found.layers if not layer]
+    for layer in none[:TOP]:
+        yield f"{layer.address.layer}: {'; '.join(layer.reasons)}"
+    if len(none) > TOP:
+        yield f"and {len(none) - TOP} more layers without a loop, see loops.json"
+    on = [one for one in found.passages if one.winding]
+    names = [layer.address.layer for layer in found.layers]
+    for one in on:
+        yield f"loop {one.source + 1} of {names[one.layer]} goes on as loop {one.target + 1} of {names[one.layer + 1]}"

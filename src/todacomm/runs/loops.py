@@ -1,0 +1,152 @@
+"""Find the loops of every layer of a run or of arrays, and write them with their charts: ``todacomm loops``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from todacomm.cohomology.association import Association, associations, properties_of
+from todacomm.cohomology.find import checked_draws, checked_recipe, loops_of
+from todacomm.cohomology.passages import Passage, passages
+from todacomm.cohomology.record import Loops
+from todacomm.core.errors import InvalidInput, UnknownName
+from todacomm.core.parallel import Number, in_threads
+from todacomm.core.progress import Track, silent
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Address, PointCloud, layer_key
+from todacomm.core.value_types import Missing
+from todacomm.core.versions import versions
+from todacomm.records.clouds import clouds_of
+from todacomm.records.io import RUN_AGAIN
+from todacomm.records.loops import LOOPS_RECORD, LoopsRecord, loops_of_layer, write_angles
+from todacomm.records.result_directories import in_part, new_directory, reserved, writable
+from todacomm.records.runs import read_runs, safe
+from todacomm.records.texts import read_texts
+from todacomm.report.document.matplotlib_renderer import write_charts
+from todacomm.report.loops.loop_charts import LayerLoops, loop_charts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """The clouds of layers, what is known of their texts, and how they are prepared."""
+
+    name: str
+    data: str
+    clouds: Mapping[str, PointCloud]
+    recipe: Recipe
+    texts: tuple[str, ...] = ()
+    groups: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundLoops:
+    """The loops of every layer, what runs around each, and which loop of a layer goes on in the next."""
+
+    source: Source
+    layers: tuple[Loops, ...]
+    properties: tuple[tuple[tuple[Association, ...], ...], ...]
+    passages: tuple[Passage, ...]
+
+
+def source_of_run(directory: Path, layers: Sequence[str] = ()) -> Source:
+    """The clouds and texts of the only run in a directory.
+
+    Raises InvalidInput for several runs, and where no activations lie beside the run; UnknownName for another layer.
+    """
+    runs = read_runs(directory)
+    if len(runs) > 1:
+        listed = ", ".join(map(str, runs))
+        raise InvalidInput(f"{directory} holds {len(runs)} runs; give the directory of one of them: {listed}")
+    [(run, record)] = runs.items()
+    profile = record.profile
+    clouds = clouds_of(run, profile)
+    if isinstance(clouds, Missing):
+        raise InvalidInput(f"{clouds.reason}; loops are found in the clouds themselves. {RUN_AGAIN}")
+    kept = read_texts(run)
+    known = None if isinstance(kept, Missing) else kept
+    of_texts = profile.recipe.pooling != "tokens"
+    return Source(
+        profile.model,
+        profile.data,
+        {layer: clouds(layer) for layer in chosen(profile.layers, layers)},
+        replace(profile.recipe, landmarks=None),
+        (known.items or ()) if known and of_texts else (),
+        known.groups if known and of_texts else None,
+    )
+
+
+def source_of_arrays(arrays: Mapping[str, np.ndarray], name: str, recipe: Recipe, layers: Sequence[str] = ()) -> Source:
+    """The clouds of a file of arrays."""
+    wanted = chosen(tuple(arrays), layers)
+    clouds = {layer: PointCloud(arrays[layer], Address(name, "arrays", layer)) for layer in wanted}
+    return Source(name, "arrays", clouds, replace(recipe, landmarks=None))
+
+
+def chosen(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The layers that were asked for, in the order of depth; all of them by default."""
+    for layer in wanted:
+        if layer not in known:
+            raise UnknownName("layer", layer, known)
+    return sorted(wanted or known, key=layer_key)
+
+
+def find_loops(source: Source, *, draws: int, top: int, number: Number = "auto", track: Track = silent) -> FoundLoops:
+    """Find the loops of every layer, at most ``top`` of each, and what runs around them."""
+    of_each = partial(loops_of, recipe=checked_recipe(source.recipe), draws=checked_draws(draws))
+    clouds = list(source.clouds.values())
+    made = in_threads(lambda cloud: of_each(cloud, texts_of(source, cloud)), clouds, number=number)
+    layers = tuple(first(found, top) for found in track(made, "layers", len(clouds)))
+    properties = tuple(
+        tuple(around(source, cloud, one.angles) for one in found.coordinates)
+        for cloud, found in zip(clouds, layers, strict=True)
+    )
+    alike = len({len(cloud) for cloud in clouds}) == 1
+    return FoundLoops(source, layers, properties, tuple(passages(layers)) if alike else ())
+
+
+def texts_of(source: Source, cloud: PointCloud) -> tuple[str, ...]:
+    """The texts of the points, where there is one a point."""
+    return source.texts if len(source.texts) == len(cloud) else ()
+
+
+def first(found: Loops, top: int) -> Loops:
+    """The loops of a layer without those beyond the first."""
+    return replace(found, coordinates=found.coordinates[:top])
+
+
+def around(source: Source, cloud: PointCloud, angles: np.ndarray) -> tuple[Association, ...]:
+    """What runs around a loop; of points without texts, their place and norm alone."""
+    texts = texts_of(source, cloud)
+    of_texts = properties_of(texts or [""] * len(cloud), cloud.points)
+    known = of_texts if texts else {key: of_texts[key] for key in ("place in the corpus", "norm of the activation")}
+    groups = source.groups if source.groups and len(source.groups) == len(cloud) else None
+    return tuple(associations(angles, known, groups=groups, seed=source.recipe.seed))
+
+
+def write_loops(found: FoundLoops, output_dir: Path, command: str) -> Path:
+    """Write ``loops_<name>_<timestamp>/``, whole or not at all: ``loops.json``, ``angles.csv``, charts."""
+    directory = new_directory(writable(output_dir), f"loops_{safe(found.source.name)}")
+    with reserved(directory), in_part(directory) as part:
+        LOOPS_RECORD.write(part, record_of(found, command))
+        write_angles(part, found.layers)
+        for layer in found.layers:
+            cloud = found.source.clouds[layer.address.layer]
+            shown = LayerLoops(layer, cloud.points, texts_of(found.source, cloud))
+            write_charts(loop_charts.of(shown), part / "visualizations")
+    return directory
+
+
+def record_of(found: FoundLoops, command: str) -> LoopsRecord:
+    """The record of all layers."""
+    source = found.source
+    return LoopsRecord(
+        model=source.name,
+        data=source.data,
+        command=command,
+        recipe=source.recipe,
+        layers=tuple(loops_of_layer(*pair) for pair in zip(found.layers, found.properties, strict=True)),
+        passages=found.passages,
+        versions=versions(),
+    )
