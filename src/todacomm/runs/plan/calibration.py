@@ -1,4 +1,4 @@
-"""Measure the speed of this machine in a second or two, and keep it for a day: the code that will run, on small inputs.
+"""Calibrate this machine in a second or two, for a day: time the code that will run on small inputs.
 
 A timing is the CPU time of one thread and the best of three, so that other work on the machine disturbs little.
 """
@@ -45,7 +45,7 @@ _KNOWN: dict[str, Any] = {}  # what this process has measured or read
 
 @dataclass(slots=True)
 class Rates:
-    """Timings by key as JSON, thrown away after a day; kept in this process alone where ``place`` is None."""
+    """Timings by key as JSON, valid for a day; kept only in this process where ``place`` is None."""
 
     place: Path | None
     clock: Clock = time.thread_time  # other processes of the machine do not count
@@ -53,7 +53,7 @@ class Rates:
     _used: dict[str, Any] = field(default_factory=dict)
 
     def of(self, key: object, measured: Callable[[], Any]) -> Any:
-        """The value of a key, measured if it is not known."""
+        """The timing of a key, measured if unknown."""
         threads = [os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")]
         name = digest_of([platform.node(), os.cpu_count(), threads, INSTALLED(), self.clock.__name__, key])
         if name not in self._used:
@@ -66,7 +66,7 @@ class Rates:
 
     @property
     def wall(self) -> Clock:
-        """The clock of what other threads or devices do."""
+        """The clock for work of other threads or devices."""
         return time.perf_counter if self.clock is time.thread_time else self.clock
 
     @property
@@ -75,7 +75,7 @@ class Rates:
         return float(self.of("yardstick", lambda: best(lambda: sum(i % 7 for i in range(500_000)), self.clock))) / YARD
 
     def forget(self) -> None:
-        """Measure anew, next time, what was used: it was wrong."""
+        """Discard the timings that were used: they were wrong."""
         for name in self._used:
             _KNOWN.pop(name, None)
             with suppress(OSError):
@@ -90,7 +90,7 @@ class Rates:
 
 
 def best(function: Callable[[], object], clock: Clock) -> float:
-    """The least seconds of several calls: whatever disturbs one makes it longer."""
+    """The least seconds of several calls, as disturbances only lengthen them."""
     seconds = []
     for _ in range(TIMES):
         begun = clock()
@@ -103,7 +103,7 @@ def best(function: Callable[[], object], clock: Clock) -> float:
 
 
 def seconds_of(part: str, n: int, d: int, recipe: Recipe, rates: Rates) -> float:
-    """Seconds of a part of the measurement of one layer of points (n, d).
+    """Time one part of the measurement of a layer of points (n, d).
 
     ``cloud``: prepared and measured; ``reference``: measured by the reference engine; ``splits``: measured on the
     halves and quarters of two splits; ``draw``: of one draw of the Gaussian null; ``frame``: the rotation of a draw for
@@ -121,7 +121,7 @@ def seconds_of(part: str, n: int, d: int, recipe: Recipe, rates: Rates) -> float
 
 
 def growing(seconds: Callable[[int], float], n: int, *, steepest: float) -> tuple[float, int]:
-    """Seconds at n, and the size that was tried last.
+    """Estimate the seconds at n; return also the last size tried.
 
     Sizes double until n, or until the next would take more than PATIENCE and SHARE of the whole; from there on it grows
     by the exponent of the last two doublings, no more than ``steepest``.
@@ -142,13 +142,13 @@ def growing(seconds: Callable[[int], float], n: int, *, steepest: float) -> tupl
 
 
 def random_cloud(n: int, d: int) -> PointCloud:
-    """Gaussian points whose variances fall like those of activations."""
+    """Draw Gaussian points whose variances fall like those of activations."""
     points = np.random.default_rng(n).normal(size=(n, d)) / np.sqrt(np.arange(1, d + 1))
     return PointCloud(points.astype(np.float32), Address("calibration", "random", "cloud"))
 
 
 def _part(part: str, n: int, d: int, recipe: Recipe) -> Callable[[], object]:
-    """What is timed, ready to be called."""
+    """The function to time."""
     if part == "frame":
         width = min(n, d + 1)
         return lambda: haar_frame(n, width, np.random.default_rng(0)) @ np.zeros((width, d))

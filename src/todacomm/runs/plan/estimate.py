@@ -84,7 +84,7 @@ class Planner:
             return JobPlan(job.source.name, job.dataset, problem=str(told(problem)))
 
     def claimed(self, found: Reading, job: Job) -> bool:
-        """Whether the cache has the intervals and p-values."""
+        """Whether intervals and p-values are cached."""
         read = found.activations
         key = claims_key(found.digests, recipe_of(job.study, read), job.study.asked(), groups_of(read))
         return self.cache is not None and self.cache.facts("claims", key) is not None
@@ -148,7 +148,7 @@ class Planner:
         )
 
     def load(self, job: Job, counted: "Counted") -> Stage:
-        """Loading the weights, for the first job of a model."""
+        """The stage of loading the weights, for the first job of a model."""
         model, gguf = counted.model, checkpoint_files.only_gguf(parts_of(job.source).base) is not None
         held = round(GGUF * counted.weights) if gguf else counted.weights
         seconds = self.rates.yard * (NETWORK + model.parameters * (READ_GGUF if gguf else READ))
@@ -162,13 +162,13 @@ class Planner:
         return self.rates.yard * (FIGURES + DOUBLING * math.log2(max(1, layers)) + REPORTS + importing)
 
     def first(self, what: str) -> bool:
-        """Whether it is wanted for the first time."""
+        """Whether this is its first use."""
         new = what not in self._done
         self._done.add(what)
         return new
 
     def reading(self, counted: "Counted", held: int) -> list[Stage]:
-        """Tokenising, the pass for the layers, and what the language metrics take beside it."""
+        """The stages of tokenising, of the pass for the layers, and of the language metrics."""
         from todacomm.runs.plan.reading import model_rate
 
         rate, batch = model_rate(counted, self.rates), counted.bytes_of_a_batch()
@@ -184,7 +184,7 @@ class Planner:
         ]
 
     def null_passes(self, counted: "Counted", nulls: Sequence[str], recipe: Recipe, plan: JobPlan) -> Stage:
-        """The passes of null models, each measured as the layers are; each pass of ``untrained`` makes a network."""
+        """The stages of null-model passes, measured like the layers; each pass of ``untrained`` makes a network."""
         from todacomm.runs.plan.reading import model_rate
 
         runs, n, d = counted.job.study.null_runs, recipe.subsample or plan.points, plan.width
@@ -198,7 +198,7 @@ class Planner:
         return Stage(NULL_PASSES, runs * (len(nulls) * each + making), held, flops, each=batch)
 
     def measuring(self, recipe: Recipe, plan: JobPlan, *, held: int, asked: InferenceSettings) -> list[Stage]:
-        """Distances and homology of the layers, the cross-check, intervals and the nulls that are drawn from points."""
+        """The stages of distances, homology, cross-check, intervals and null models drawn from points."""
         n, d, left = recipe.subsample or plan.points, plan.width, plan.layers - plan.measured
         columns = plan.layers * min(recipe.components or d, d)
         nulls = of_points(asked) if asked.null_draws else []
@@ -208,7 +208,7 @@ class Planner:
         halves, draws = plan.layers * asked.resamples, plan.layers * asked.null_draws
 
         def seconds(part: str, times: float, n: int = n, d: int = d) -> float:
-            """Of so many of a part; none is timed where none is wanted."""
+            """Seconds for several of a part; nothing is timed for none."""
             return times and times * seconds_of(part, n, d, recipe, self.rates)
 
         claims = seconds("splits", halves / 4) + seconds("draw", draws) + seconds("frame", asked.null_draws, d=columns)
@@ -224,10 +224,10 @@ class Planner:
         return stages if nulls else stages[:-1]
 
     def spread(self, name: str, seconds: float, tasks: int, memory: int, each: int = 0) -> Stage:
-        """A stage of so many tasks, of which several are done at a time."""
+        """A stage of several tasks, some at a time."""
         return Stage(name, seconds / (1 + THREADED * (max(1, min(self.at_once, tasks)) - 1)), memory, each=each)
 
 
 def measured_points(recipe: Recipe, points: int) -> int:
-    """The points that are measured of so many."""
+    """The number of measured points."""
     return min(points, recipe.subsample or points, recipe.landmarks or points)

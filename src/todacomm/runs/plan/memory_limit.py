@@ -55,7 +55,7 @@ def too_large(plan: Plan, names: Sequence[str]) -> list[tuple[JobPlan, Stage]]:
 
 
 def fewer_at_once(plan: Plan) -> tuple[int, str] | None:
-    """As many layers, or processes, at a time as fit, where fewer do."""
+    """Limit parallel layers, or processes, to those that fit."""
     if plan.workers > 1:
         number = (plan.limit or 0) // (plan.memory // plan.workers)
         return (number, f"{number} processes in place of {plan.workers}") if 0 < number < plan.workers else None
@@ -69,7 +69,7 @@ def fewer_at_once(plan: Plan) -> tuple[int, str] | None:
 
 
 def smaller_batch(plan: Plan) -> tuple[int, str] | None:
-    """A batch of as many texts as fit, where the automatic one does not."""
+    """Limit the batch to the texts that fit, where the automatic one does not."""
     over = [(job, s) for job, s in too_large(plan, ["language", NULL_PASSES]) if job.batch]
     if not over:
         return None
@@ -110,7 +110,7 @@ def fewer_points(width: int, recipe: Recipe, left: int) -> str:
 
 
 def largest(d: int, recipe: Recipe, left: int) -> int:
-    """The most points of a cloud in d dimensions whose distances fit, in two digits; all else of the cloud apart."""
+    """The most points in d dimensions whose distances fit, in two digits, besides all else of the cloud."""
     n = 3
     while cloud_bytes(n + max(1, n // 50), d, replace(recipe, landmarks=None)) <= left and n < 65536:
         n += max(1, n // 50)
@@ -122,7 +122,7 @@ def largest(d: int, recipe: Recipe, left: int) -> int:
 
 
 def shapes_of(layers: Mapping[str, np.ndarray], name: str) -> dict[str, tuple[int, int]]:
-    """Layer → (n, d); InvalidCloud for what is no point cloud."""
+    """Layer → (n, d). Raises InvalidCloud."""
     return {cloud.address.layer: cloud.points.shape for cloud in as_clouds(layers, name)}
 
 

@@ -1,4 +1,4 @@
-"""The plan of a study as plain data: points, tokens, FLOPs, seconds and bytes of every stage of every job."""
+"""The plan of a study as data: points, tokens, FLOPs, seconds and bytes of every stage of every job."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -54,7 +54,7 @@ class JobPlan:
 
     @property
     def failure(self) -> str:
-        """Why the job could not be done; empty where its files have to be fetched first, which is no failure."""
+        """Why the job would fail; empty where its files only have to be fetched."""
         return "" if self.problem == TO_FETCH else self.problem
 
     @property
@@ -70,7 +70,7 @@ class JobPlan:
         return sum(stage.flops for stage in self.stages)
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan of the job as JSON has it."""
+        """Convert the plan of the job to JSON."""
         return {**asdict(self), "seconds": self.seconds, "memory": self.memory, "flops": self.flops}
 
 
@@ -110,7 +110,7 @@ class Plan:
         }
 
     def line(self) -> str:
-        """The plan in one line, the longest stages first, or what is not known."""
+        """Summarise the plan in one line, longest stages first, or say what is unknown."""
         unknown = [job for job in self.jobs if job.problem]
         if unknown and len(unknown) == len(self.jobs):
             return f"how long it takes is not known: {unknown[0].model}: {unknown[0].problem}"
@@ -127,13 +127,13 @@ class Plan:
         return f"{line}. {share}; --resamples 0 --null-draws 0 leaves them out"
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as JSON has it: seconds and bytes."""
+        """Convert the plan to JSON, in seconds and bytes."""
         totals = {"seconds": self.seconds, "memory": self.memory, "stages": self.stages}
         return {**totals, **asdict(self), "jobs": [job.as_dict() for job in self.jobs]}
 
 
 def duration(seconds: float) -> str:
-    """Seconds as they are said: two digits.
+    """Format seconds in two digits.
 
     >>> duration(0.234), duration(41.7), duration(300), duration(9000)
     ('0.23 s', '42 s', '5 min', '2.5 h')

@@ -1,4 +1,4 @@
-"""What a model will read, counted exactly, and how fast two of its blocks read some of it."""
+"""Count exactly what a model will read, and time two of its blocks on a sample."""
 
 import math
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Counted:
 
     @cached_property
     def batches(self) -> list[Batch]:
-        """The batches that they make, longest texts first."""
+        """The batches of the texts, longest first."""
         batching = Batching(self.job.study.batch_size, together=self.model.cut.probe.together)
         return list(batching.batches(self.rows, pad_id(self.model.cut), self.budget, ""))
 
@@ -56,34 +56,34 @@ class Counted:
 
     @property
     def tokens(self) -> int:
-        """The tokens that go through a block, with the padding of batches."""
+        """The tokens that pass a block, with padding."""
         return sum(map(len, self.rows)) if self.decoder else sum(b.ids.size for b in self.batches)
 
     @property
     def flops(self) -> float:
-        """Of one pass through all blocks."""
+        """FLOPs of one pass through all blocks."""
         shapes = [(1, len(row)) for row in self.rows] if self.decoder else [b.ids.shape for b in self.batches]
         return math.fsum(self.model.forward_flops(*shape) for shape in shapes)
 
     @property
     def work(self) -> float:
-        """The FLOPs, and those that take as long as laying out the blocks."""
+        """The FLOPs, plus those that take as long as packing the blocks."""
         laid = LAYING * math.ceil(self.tokens / STRETCH) if self.decoder else 0
         return self.flops + self.model.forward_flops(laid, 1)
 
     @property
     def language(self) -> bool:
-        """Whether there are language metrics."""
+        """Whether language metrics are computed."""
         return self.job.study.language and not self.model.cut.headless
 
     @property
     def further(self) -> int:
-        """Passes for the language metrics alone."""
+        """The number of passes for language metrics alone."""
         return FURTHER if self.language and self.model.cut.kind == "masked" else 0
 
     @property
     def head_flops(self) -> float:
-        """Of the head where tokens are scored."""
+        """FLOPs of the head where tokens are scored."""
         masked = MASKED_SHARE * self.content + SCORED * len(self.rows)
         return float(self.language and self.model.head_flops(round(masked if self.further else self.content)))
 
@@ -104,18 +104,18 @@ class Counted:
 
     @property
     def share(self) -> float:
-        """How much of the blocks a pass for the layers runs: up to the deepest of them."""
+        """The fraction of the blocks that a pass for the layers runs: up to the deepest layer."""
         below = {"embedding": 0, **{f"layer_{i}": i + 1 for i in range(self.model.depth)}}
         return max(below.get(layer, self.model.depth) for layer in self.layers) / self.model.depth
 
     def some(self, tokens: float) -> "Counted":
-        """About as many tokens of them, in texts of all lengths."""
+        """Sample about so many tokens, in texts of all lengths."""
         rows = sorted(self.rows, key=len)
         step = min(len(rows), math.ceil(sum(map(len, rows)) / max(1, tokens)))
         return replace(self, rows=rows[step // 2 :: step])
 
     def bytes_of_a_batch(self) -> int:
-        """Of the largest batch, or of a stretch of tokens, within a block, and of the logits held at a time."""
+        """Bytes of the largest batch, or of a stretch of tokens, within a block, and of the logits held at a time."""
         model, tokens = self.model, max(b.ids.size for b in self.batches)
         scored = tokens if self.language else 0
         if scored and comes_in_pieces(model.cut):
@@ -125,7 +125,7 @@ class Counted:
         return within + scored * model.vocabulary * 4 * 2
 
     def plan(self) -> JobPlan:
-        """The counts; ``points`` are those that are read."""
+        """The counts; ``points`` are read."""
         job, model, longest = self.job, self.model, max(map(len, self.rows))
         drawn = min(self.content, job.study.subsample or TOKENS_DRAWN)  # pooling of single tokens takes no special ones
         padded = [b.ids.size for b in self.batches]
@@ -147,7 +147,7 @@ class Counted:
 
 
 def count(model: "Skeleton", job: Job, clock: Clock) -> Counted:
-    """Tokenise the texts of a job, and see how its model reads them."""
+    """Tokenise the texts of a job, and find how its model reads them."""
     study, begun = job.study, clock()
     limits = {"samples": study.samples, "min_tokens": study.min_tokens, "max_length": study.max_length}
     chosen, seconds = choose(model.cut, job.texts, **limits), clock() - begun
@@ -158,23 +158,23 @@ def count(model: "Skeleton", job: Job, clock: Clock) -> Counted:
 
 
 class ModelRate(NamedTuple):
-    """Seconds of a FLOP of the blocks, and of all else for each token, without language metrics and with them."""
+    """Seconds a FLOP of the blocks, and a token of all else, without and with language metrics."""
 
     flop: float
     token: float
     scored: float
 
     def layers(self, counted: Counted, share: float) -> float:
-        """Of one pass through this share of the blocks."""
+        """Seconds of one pass through this fraction of the blocks."""
         return max(0.0, self.flop * counted.work * share + self.token * counted.tokens)
 
     def language(self, counted: Counted) -> float:
-        """Of the language metrics beside a pass."""
+        """Seconds of the language metrics beside a pass."""
         return max(0.0, self.flop * counted.work * counted.further + (self.scored - self.token) * counted.tokens)
 
 
 def model_rate(counted: Counted, rates: Rates) -> ModelRate:
-    """The rate of a model on its own texts."""
+    """Time a model on its own texts."""
     model, study = counted.model, counted.job.study
     of_study = [study.site, study.language, study.dtype, study.max_length, study.batch_size, counted.job.pooling]
     key = ["model", asdict(counted.job.source), model.parameters, model.cut.device, *of_study]
@@ -183,7 +183,7 @@ def model_rate(counted: Counted, rates: Rates) -> ModelRate:
 
 
 def _tried(counted: Counted, clock: Clock) -> ModelRate:
-    """One block and two of the cut model read the same texts; what one more takes is that of a block."""
+    """Time one block and two of the cut model on the same texts; the difference is that of a block."""
     model, kept = counted.model, len(counted.model.cut.anatomy.blocks)
     names = [name for name in select_layers(model.cut.anatomy, ALL, counted.job.study.site) if name != "final"]
     few = counted.some(FLOPS / (4 * max(1, model.block)))
@@ -200,7 +200,7 @@ def _tried(counted: Counted, clock: Clock) -> ModelRate:
 
 
 def _seconds(counted: Counted, layers: str | Sequence[str], clock: Clock, *, language: bool = False) -> float:
-    """Of extracting these layers of the cut model."""
+    """Time the extraction of these layers of the cut model."""
     study, many = counted.job.study, len(counted.rows)
     texts = Texts("calibration", tuple(row.text for row in counted.rows))
     reading = {**study.reading(), "pooling": counted.job.pooling, "layers": layers, "language": language}

@@ -17,7 +17,7 @@ LAST = {"persistent homology", "null draws"}  # after which nothing of the stage
 
 @dataclass(slots=True, eq=False)
 class Correcting:
-    """A `Track` that holds each stage against its plan once its first part is done, and says where they are far apart.
+    """A `Track` that compares each stage with its plan after its first part, and reports large deviations.
 
     Jobs run in the order of the plan, ``at_once`` parts at a time; ``wrong`` is called where a plan was. ``clock`` is
     that of the wall, and ``ready`` compiles or loads the engine before it starts, which is no part of any stage.
@@ -34,7 +34,7 @@ class Correcting:
     _spent: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, iterable: Iterable[Any], description: str, total: int | None = None) -> Iterable[Any]:
-        """The same items."""
+        """Yield the same items."""
         found = self.track(iterable, description, total)
         return self._watched(found, description, total) if description in STAGES and total else found
 
