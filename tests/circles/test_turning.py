@@ -1,5 +1,7 @@
 """The causal test on planted models: one that reads the angle, one that carries it and reads something else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -90,24 +92,20 @@ def test_answers_may_run_against_the_angle():
 def test_what_is_not_decidable_says_why():
     found = Planted(np.random.default_rng(3), reads="circle").turned(draws=19)
     assert found.verdict(0.5)[0] == "represented, not used"
-    low = type(found)(**{**fields(found), "ceiling": 0.3})
+    low = replace(found, ceiling=0.3)
     assert low.verdict(0.05) == (
         "not decidable",
         "even the full swap of states turns the answers by 0.30 only; expected 0.5",
     )
-    wrong = type(found)(**{**fields(found), "accuracy": 0.4})
+    wrong = replace(found, accuracy=0.4)
     assert wrong.verdict(0.05)[1].startswith("the model answers 40%")
-    weak = type(found)(**{**fields(found), "alignment": 0.3, "swap": 0.9})
+    weak = replace(found, alignment=0.3, swap=0.9)
     assert weak.verdict(0.05)[0] == "not decidable"
-
-
-def fields(found):
-    return {name: getattr(found, name) for name in found.__dataclass_fields__}
 
 
 def test_the_p_value_is_of_the_largest_placebo_of_all_layers():
     model = Planted(np.random.default_rng(4), reads="circle").turned(draws=19)
-    other = type(model)(**{**fields(model), "placebos": np.full(19, 2.0)})
+    other = replace(model, placebos=(2.0,) * 19)
     assert p_values({"a": model})["a"] == 0.05
     assert p_values({"a": model, "b": other})["a"] == 1
 

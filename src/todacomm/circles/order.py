@@ -16,7 +16,6 @@ from jaxtyping import Float64, Int
 
 from todacomm.circles.probes import FEWEST_WORDS
 from todacomm.core.errors import InvalidInput
-from todacomm.core.value_types import by_value
 from todacomm.statistics.pvalues import against_all
 
 Shape = Literal["circle", "line", "neither"]
@@ -29,8 +28,7 @@ LEVEL = 0.05
 OUTLYING = 20  # median spreads of a feature that is too massive to say anything of the words
 
 
-@by_value
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Order:
     """How the words of one layer lie.
 
@@ -42,8 +40,8 @@ class Order:
         The circle's correlation minus the largest of a line cut anywhere, between -2 and 2.
     p_circle, p_line : float
         Of ``above_line`` and of ``line`` against other orders of the words, for the largest of all layers.
-    wrap : float
-        How far the last word is from the first: 0 as neighbours, 1 as opposite words, more on a line.
+    wrap : float or None
+        How far the last word is from the first: 0 as neighbours, 1 as opposite words, more on a line; None where those are alike.
 
     """
 
@@ -52,7 +50,7 @@ class Order:
     above_line: float
     p_circle: float
     p_line: float
-    wrap: float
+    wrap: float | None
 
     @property
     def shape(self) -> Shape:
@@ -133,14 +131,14 @@ def distances_of(means: Means) -> Float64[np.ndarray, "words words"]:
     return np.linalg.norm(kept[:, None] - kept[None], axis=-1)
 
 
-def wrap_index(distances: Float64[np.ndarray, "words words"]) -> float:
-    """(d²(first, last) − mean of neighbours) / (mean of opposite words − mean of neighbours); NaN where these are equal."""
+def wrap_index(distances: Float64[np.ndarray, "words words"]) -> float | None:
+    """(d²(first, last) − mean of neighbours) / (mean of opposite words − mean of neighbours); None where these are equal."""
     squares, words = distances**2, len(distances)
     each = np.arange(words)
     neighbours = float(squares[each[:-1], each[1:]].mean())
     opposite = float(squares[each, (each + words // 2) % words].mean())
     if opposite == neighbours:
-        return float("nan")
+        return None
     return (float(squares[0, -1]) - neighbours) / (opposite - neighbours)
 
 

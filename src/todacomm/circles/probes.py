@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from todacomm.core.errors import InvalidInput
-from todacomm.core.value_types import by_value
 
 BLANK = "{}"
 FEWEST_WORDS = 6  # five have 12 cyclic orders, so that no p is below 0.08
@@ -19,8 +18,7 @@ class Question:
     step: int = 1
 
 
-@by_value
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Words in an order and what is asked of a model about them.
 

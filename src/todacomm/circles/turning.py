@@ -30,6 +30,7 @@ LEAST_CEILING = 0.5  # of the alignment: below it not even another input's state
 LEAST_ACCURACY = 0.7
 LEAST_SHARE = 0.5  # of what the full swap does that a loop in use reaches
 LEVEL = 0.05
+FEWEST_PLACEBOS = 19  # 1 / 20 is the level
 
 
 # The curve
@@ -210,29 +211,32 @@ def moved_exactly(scores: Scores, steps: Sequence[int]) -> float:
 # The verdict
 
 
-@by_value
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Turned:
     """What came of turning one loop at one layer.
 
     Attributes
     ----------
-    phases : Phases
-        How far the answers turned, for each turn of the angle.
+    psi : tuple of float
+        How far the answers turned, in radians, for each of as many equal turns around the circle, from none on.
+    slope : float
+        Of ψ on φ: 1 where answers turn as far as the angle, 0 where they stand still.
     direction : int
         1 where answers run with the angle, -1 where they run against it.
     alignment : float
-        Of the loop, between 0 and 1.
+        |mean e^{i(ψ ∓ φ)}| over inputs and turns, between 0 and 1.
     swap : float
         The alignment under the full swap of states, in the same phases.
     ceiling : float
         The alignment of the answers themselves under it.
     tested : float
         The alignment over the few turns that the placebos were given.
-    placebos, placebo_slopes : array of float
+    placebos, placebo_slopes : tuple of float
         The alignment of each placebo over those turns, and its slope.
-    moved : float
-        The share of single answers that moved by exactly as many steps as the angle.
+    placebo_psi : tuple of tuple of float
+        How far the answers turned under each placebo.
+    moved : float or None
+        The share of single answers that moved by exactly as many steps as the angle; None where options are no steps.
     accuracy : float
         The share of inputs that the model answers rightly without any turn.
     harmonics : int
@@ -240,22 +244,19 @@ class Turned:
 
     """
 
-    phases: Phases
+    psi: tuple[float, ...]
+    slope: float
     direction: int
     alignment: float
     swap: float
     ceiling: float
     tested: float
-    placebos: Float64[np.ndarray, " b"]
-    placebo_slopes: Float64[np.ndarray, " b"]
-    moved: float
+    placebos: tuple[float, ...]
+    placebo_slopes: tuple[float, ...]
+    placebo_psi: tuple[tuple[float, ...], ...]
+    moved: float | None
     accuracy: float
     harmonics: int
-
-    @property
-    def slope(self) -> float:
-        """The slope of the answers' turn on the angle's."""
-        return self.phases.slope
 
     def verdict(self, p: float) -> tuple[Verdict, str]:
         """Whether the model uses the loop, and why, by the p-value of its alignment against the placebos."""
@@ -266,6 +267,8 @@ class Turned:
                 "not decidable",
                 f"even the full swap of states turns the answers by {self.ceiling:.2f} only; expected 0.5",
             )
+        if len(self.placebos) < FEWEST_PLACEBOS:
+            return "not decidable", f"{len(self.placebos)} placebos decide nothing; expected {FEWEST_PLACEBOS} or more"
         if p > LEVEL:
             return "represented, not used", f"the answers turn no more than by the placebos (p = {p:.2g})"
         if self.alignment < LEAST_SHARE * self.swap:
@@ -319,15 +322,17 @@ def turn(
     swapped = answers.gives(swaps(own, angles, by))
     drawn = [by_few(one) for one in placebos(states, angles, few, draws, rng=rng)]
     return Turned(
-        phases=phases,
+        psi=tuple(phases.mean.tolist()),
+        slope=phases.slope,
         direction=direction,
         alignment=phases.alignment(direction),
         swap=answers.phases(swapped, by).either_way,
         ceiling=phases_of(swapped, answers.options, by).either_way,
         tested=by_few(displacements(curve, angles, few)).either_way,
-        placebos=np.array([one.either_way for one in drawn]),
-        placebo_slopes=np.array([one.slope for one in drawn]),
-        moved=moved_exactly(scores, [direction * i for i in range(steps)]) if steps == scores.shape[-1] else np.nan,
+        placebos=tuple(one.either_way for one in drawn),
+        placebo_slopes=tuple(one.slope for one in drawn),
+        placebo_psi=tuple(tuple(one.mean.tolist()) for one in drawn),
+        moved=moved_exactly(scores, [direction * i for i in range(steps)]) if steps == scores.shape[-1] else None,
         accuracy=float((scores[0].argmax(axis=-1) == answers.right).mean()),
         harmonics=curve.harmonics,
     )
@@ -336,5 +341,5 @@ def turn(
 def p_values(found: Mapping[str, Turned]) -> dict[str, float]:
     """Layer → the p-value of its alignment against the largest of each placebo over all layers."""
     observed = np.array([one.tested for one in found.values()])
-    drawn = np.stack([one.placebos for one in found.values()], axis=1)
+    drawn = np.array([one.placebos for one in found.values()]).T
     return dict(zip(found, against_all(observed, drawn).tolist(), strict=True))

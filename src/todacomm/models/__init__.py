@@ -12,4 +12,5 @@ __all__ = [
     "pooling",
     "size_and_flops",
     "text_files",
+    "turned_states",
 ]

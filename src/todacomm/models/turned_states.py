@@ -51,8 +51,12 @@ def prompts_of(tokenizer: Any, templates: Sequence[str], words: Sequence[str]) -
 
 
 def tokens_of(tokenizer: Any, text: str) -> list[int]:
-    """The ids of a text as the tokenizer gives them, special ones as it adds them."""
-    return [int(i) for i in tokenizer(text)["input_ids"]]
+    """The ids of a text as the tokenizer gives them, without special ones at the end, after which no answer comes."""
+    ids = [int(i) for i in tokenizer(text)["input_ids"]]
+    special = set(tokenizer.all_special_ids)
+    while ids and ids[-1] in special:
+        ids.pop()
+    return ids
 
 
 def answers_of(tokenizer: Any, template: str, words: Sequence[str]) -> list[int]:
@@ -63,22 +67,19 @@ def answers_of(tokenizer: Any, template: str, words: Sequence[str]) -> list[int]
     same = [word for word, i in zip(words, ids, strict=True) if ids.count(i) > 1]
     if same:
         raise InvalidInput(
-            f"the answers {', '.join(same)} begin with the same token, so that the model's answer does not tell them apart"
+            f"the answers {', '.join(same)} begin with the same token for this model, so that the token that it gives next does not "
+            "tell them apart"
         )
     return ids
 
 
-def require_decoder(model: LoadedModel) -> None:
-    """Raise InvalidInput for a model whose answers cannot be asked for in this way."""
+def why_silent(model: LoadedModel) -> str:
+    """Why a model cannot be asked in this way; empty where it can."""
     if not model.predicts_next:
-        why = model.headless or "it is no causal model"
-        raise InvalidInput(
-            f"{model.name} gives no answer to a prompt: {why}; turning a loop needs a decoder with its head"
-        )
+        return f"{model.name} gives no answer to a prompt: {model.headless or 'it is no causal model'}"
     if model.anatomy.axes != UPRIGHT or len(set(model.anatomy.blocks)) < len(model.anatomy.blocks):
-        raise InvalidInput(
-            f"{model.name}: its blocks are not one chain of modules of their own, so none can be passed over"
-        )
+        return f"{model.name}: its blocks are not one chain of modules of their own, so that none can be passed over"
+    return ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float64, Int
+from scipy.spatial.distance import pdist
 
-from todacomm.circles.order import Order, Shape, means_of_words, order_test
+from todacomm.circles.order import means_of_words, order_test
+from todacomm.circles.probed import Asked, Probed, roundest
 from todacomm.circles.probes import BLANK, Probe, Question
-from todacomm.circles.turning import LEAST_ACCURACY, Answers, Turned, Verdict, p_values, turn
+from todacomm.circles.turning import LEAST_ACCURACY, Answers, Turned, curve_of, p_values, turn
+from todacomm.core.errors import InvalidInput
 from todacomm.core.progress import Track, silent
-from todacomm.core.value_types import by_value
+from todacomm.homology.engines import persistence
 
 if TYPE_CHECKING:
     from todacomm.models.checkpoints.loading import LoadedModel
@@ -32,74 +35,51 @@ class HowTested:
     layers: tuple[str, ...] | None = None
 
 
-@by_value
-@dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """What came of the question that the model answers best: the turn at each layer, and its p-value over all layers.
-
-    ``layer`` is the one of the best alignment against its placebos, which the verdict is of.
-    """
-
-    question: Question
-    turned: Mapping[str, Turned]
-    p: Mapping[str, float]
-    layer: str
-    verdict: Verdict
-    why: str
-
-
-@by_value
-@dataclass(frozen=True, slots=True, eq=False)
-class Probed:
-    """A model under a probe: the order of its words at each layer, and whether its answers turn with them.
-
-    ``accuracy`` is the share of right answers to each question; ``asked`` is None where nothing was asked.
-    """
-
-    model: str
-    probe: Probe
-    orders: Mapping[str, Order]
-    accuracy: Mapping[str, float]
-    asked: Asked | None
-    notes: tuple[str, ...]
-
-    @property
-    def layer(self) -> str:
-        """The layer whose words are most a circle rather than a line."""
-        return max(self.orders, key=lambda layer: self.orders[layer].above_line)
-
-    @property
-    def shape(self) -> Shape:
-        """*circle* where any layer is one, else *line* where any is, else *neither*; p-values are over all layers."""
-        found = {one.shape for one in self.orders.values()}
-        return next((shape for shape in get_args(Shape) if shape in found), "neither")
-
-
 def probe_model(
     model: "LoadedModel", probe: Probe, how: HowTested | None = None, *, turning: bool = True, track: Track = silent
 ) -> Probed:
     """Read every word in every template, test the order at all layers, then turn the circle under one question."""
     from todacomm.models.extraction import select_layers
-    from todacomm.models.turned_states import require_decoder
 
     how = how or HowTested()
     layers = [layer for layer in select_layers(model.anatomy, "all", "block") if layer != "final"]
     states = word_states(model, probe, layers)
     means = {layer: means_of_words(found) for layer, found in states.items()}
     orders = order_test(means, draws=how.draws, rng=np.random.default_rng(how.seed))
-    questions: dict[str, Questioned] = {}
-    if turning and probe.questions:
-        require_decoder(model)
-        questions = {one.text: questioned(model, probe, one) for one in probe.questions}
+    questions, notes = questioned(model, probe) if turning else ({}, [])
     best = max(questions.values(), key=lambda one: one.accuracy, default=None)
+    words = means[roundest(orders)]
     return Probed(
         model=model.name,
         probe=probe,
         orders=orders,
+        plane=plane_of(words),
+        bar=longest_bar(words),
         accuracy={text: one.accuracy for text, one in questions.items()},
         asked=None if best is None else turned(model, best, means, how, layers, track=track),
-        notes=notes_of(model, probe),
+        notes=(*notes_of(model, probe), *notes),
     )
+
+
+def angles_of(words: int) -> Float64[np.ndarray, " words"]:
+    """The places of words in a cyclic order on the circle."""
+    return 2 * np.pi * np.arange(words) / words
+
+
+def plane_of(means: Float64[np.ndarray, "words d"]) -> tuple[tuple[float, float], ...]:
+    """Each word on the two directions of the first harmonic of the order, made orthonormal, in the units of the states."""
+    directions = curve_of(means, angles_of(len(means)), 1).coefficients[1:]
+    flat = means @ np.linalg.qr(directions.T)[0]
+    return tuple((float(x), float(y)) for x, y in flat)
+
+
+def longest_bar(means: Float64[np.ndarray, "words d"]) -> tuple[float, float] | None:
+    """Birth and death of the longest H1 bar of the words, by the engine; None without a bar."""
+    bars = persistence(pdist(means).astype(np.float32), maxdim=1).finite[1]
+    if not len(bars):
+        return None
+    birth, death = bars[np.argmax(bars[:, 1] - bars[:, 0])]
+    return float(birth), float(death)
 
 
 def lower_half(layers: Sequence[str]) -> list[str]:
@@ -139,7 +119,25 @@ class Questioned:
     accuracy: float
 
 
-def questioned(model: "LoadedModel", probe: Probe, question: Question) -> Questioned:
+def questioned(model: "LoadedModel", probe: Probe) -> tuple[dict[str, Questioned], list[str]]:
+    """Every question of a probe, put about every word with nothing turned; and why any of them cannot be put."""
+    from todacomm.models.turned_states import why_silent
+
+    if not probe.questions:
+        return {}, []
+    if why := why_silent(model):
+        return {}, [f"Whether the model uses the order was not asked: {why}."]
+    found: dict[str, Questioned] = {}
+    notes = []
+    for question in probe.questions:
+        try:
+            found[question.text] = put(model, probe, question)
+        except InvalidInput as problem:
+            notes.append(f"\u201c{question.text}\u201d was not asked: {problem}.")
+    return found, notes
+
+
+def put(model: "LoadedModel", probe: Probe, question: Question) -> Questioned:
     """Put a question about every word, with nothing turned."""
     from todacomm.models.turned_states import answers_of, prompts_of, scores
 
@@ -179,7 +177,7 @@ def turned_at(
     from todacomm.models.turned_states import kept, scores_of
 
     passes = [kept(model, one, [layer]) for one in asked.prompts]
-    angles = 2 * np.pi * np.arange(len(means)) / len(means)
+    angles = angles_of(len(means))
     return turn(
         means,
         angles,
