@@ -10,7 +10,7 @@ import typer.main
 from typer.core import TyperOption
 
 from todacomm.cli import HELP, app
-from todacomm.cli.help import default_of, names_of, told_of
+from todacomm.cli.terminal.help import default_of, names_of, told_of
 
 
 def as_cell(text: str) -> str:

@@ -12,6 +12,10 @@ import pytest
 from grok_directories import write_training
 from todacomm.ablation.judge import Ablation, Rerun, ablation
 from todacomm.ablation.settings import Setting
+from todacomm.circles import probed
+from todacomm.circles.order import Order
+from todacomm.circles.probes import Probe, Question
+from todacomm.circles.turning import Turned
 from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Profile, Texts
@@ -99,3 +103,39 @@ def records(directory: Path) -> dict[str, str]:
         for path in sorted(directory.rglob("*"))
         if path.is_file() and not set(path.relative_to(directory).parts) & set(MADE_AGAIN)
     }
+
+
+def a_probe() -> probed.Probed:
+    """Six words on a circle at one layer of two, which the model uses."""
+    words = ("a", "b", "c", "d", "e", "f")
+    question = Question("after {} comes")
+    angles = [2 * np.pi * i / 6 for i in range(6)]
+    turned = Turned(
+        psi=tuple(0.95 * angle for angle in angles),
+        slope=0.95,
+        direction=1,
+        alignment=0.9,
+        swap=0.95,
+        ceiling=0.95,
+        tested=0.88,
+        placebos=tuple(0.3 * (i + 1) / 19 for i in range(19)),
+        placebo_slopes=(0.0,) * 19,
+        placebo_psi=((0.0, 0.1, 0.0, -0.1, 0.0),) * 19,
+        moved=0.5,
+        accuracy=5 / 6,
+        harmonics=1,
+    )
+    orders = {
+        "layer_0": Order(0.9, 0.3, 0.3, 0.01, 0.4, 0.2),
+        "layer_1": Order(0.2, 0.1, -0.1, 0.6, 0.5, 1.2),
+    }
+    return probed.Probed(
+        model="m",
+        probe=Probe("letters", words, ("see {}", "say {}"), (question,)),
+        orders=orders,
+        plane=tuple((float(np.cos(a)), float(np.sin(a))) for a in angles),
+        bar=(1.0, 1.2),
+        accuracy={question.text: 5 / 6},
+        asked=probed.Asked(question, {"layer_0": turned}, {"layer_0": 0.05}, "layer_0", *turned.verdict(0.05)),
+        notes=(),
+    )

@@ -17,7 +17,7 @@ import todacomm as td
 from grok_directories import judged, write_training
 from report_profiles import four
 from shapes import circle
-from todacomm.cli.tables import growth_line, write_csv
+from todacomm.cli.terminal.tables import growth_line, write_csv
 from todacomm.comparison.compare import compare
 from todacomm.comparison.expressions import RULES
 from todacomm.comparison.gate import judge

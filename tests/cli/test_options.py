@@ -7,9 +7,9 @@ import typer.main
 from typer.core import TyperOption
 
 from todacomm.cli import COMMANDS, app
-from todacomm.cli.help import default_of, names_of, sentence_of
 from todacomm.cli.options import OF_ARRAYS, dashed, given_of, retold
 from todacomm.cli.options import default_of as default_of_field
+from todacomm.cli.terminal.help import default_of, names_of, sentence_of
 from todacomm.core.errors import InvalidInput
 from todacomm.runs.config import OPTIONS, Study
 from todacomm.runs.fields import INFERENCE, MEASURING

@@ -33,7 +33,7 @@ def profile():
 @pytest.fixture
 def narrow(monkeypatch):
     """A terminal of 80 columns."""
-    from todacomm.cli import console
+    from todacomm.cli.terminal import console
 
     monkeypatch.setattr(console.out, "_width", 80)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from todacomm.cli import app, ending
-from todacomm.cli.streams import guarded
+from todacomm.cli import app
+from todacomm.cli.terminal import ending
+from todacomm.cli.terminal.streams import guarded
 from todacomm.core.errors import CannotWrite
 
 TESTS = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from stored import profile_of, write_experiment
-from todacomm.cli import ending
+from todacomm.cli.terminal import ending
 from todacomm.core.errors import CannotWrite, UnknownName
 from todacomm.records.io import write_atomically
 from todacomm.records.result_directories import check_name, check_new, in_part, new_directory, reserved, writable

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import same_color
 
 from grok_directories import judged, write_training
-from stored import an_ablation
+from stored import a_probe, an_ablation
 from todacomm import measure
 from todacomm.comparison.compare import compare
 from todacomm.core.types import ModelCard
@@ -18,6 +18,7 @@ from todacomm.report.document.chart import Axis, Cells, Chart, Data, Panel, Seri
 from todacomm.report.document.matplotlib_renderer import figure_of
 from todacomm.report.document.page_renderer import page_of, place_on
 from todacomm.report.layers.all_figures import drawings
+from todacomm.report.probes.probe_charts import probe_drawings
 from todacomm.report.training.read_experiment import read_findings
 from todacomm.report.training.signature_charts import grok_charts
 from todacomm.report.training.training_figure_parts import grok_drawings
@@ -31,7 +32,7 @@ NAMES = [
     *grok_charts,
     *(
         name
-        for registry in (drawings, ablation_drawings, grok_drawings)
+        for registry in (drawings, ablation_drawings, grok_drawings, probe_drawings)
         for name, drawn in registry.items()
         if drawn.describe
     ),
@@ -55,6 +56,7 @@ def charts(tmp_path_factory):
     found += [drawn.describe(measured()[1]) for drawn in drawings.values() if drawn.describe]
     found += [drawn.describe(swept.shown) for drawn in grok_drawings.values() if drawn.describe]
     found += [drawn.describe(an_ablation()) for drawn in ablation_drawings.values() if drawn.describe]
+    found += [drawn.describe(a_probe()) for drawn in probe_drawings.values()]
     return {chart.name: chart for chart in found if chart}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import todacomm as td
 from report_profiles import a_profile
-from todacomm.cli.tables import growth_lines
+from todacomm.cli.terminal.tables import growth_lines
 from todacomm.comparison.compare import compare
 from todacomm.core.recipe import Recipe
 from todacomm.records.inference import read_claims, write_claims

@@ -30,6 +30,7 @@ LEAST_CEILING = 0.5  # of the alignment: below it not even another input's state
 LEAST_ACCURACY = 0.7
 LEAST_SHARE = 0.5  # of what the full swap does that a loop in use reaches
 LEVEL = 0.05
+ROUNDING = 1e-9  # of the weights, below which their mean has no place on the circle
 FEWEST_PLACEBOS = 19  # 1 / 20 is the level
 
 
@@ -196,7 +197,9 @@ def phases_of(
     scores: Scores, options: Angles, by: Sequence[float], *, weigh: Callable[[Scores], Scores] = probabilities
 ) -> Phases:
     """How the answers turn with the angle; the first turn must be none."""
-    means = mean_on_circle(weigh(scores), options)
+    weights = weigh(scores)
+    means = mean_on_circle(weights, options)
+    means[abs(means) <= ROUNDING * abs(weights).sum(axis=-1)] = 0  # no phase at all: it stands still
     return Phases(np.asarray(by, dtype=np.float64), means * np.conj(means[0]))
 
 

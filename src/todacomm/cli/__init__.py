@@ -7,23 +7,9 @@ from functools import partial
 
 import typer
 
-from todacomm.cli import (
-    ablate,
-    cache,
-    catalogue,
-    compare,
-    ending,
-    grok,
-    loops,
-    measure,
-    plan,
-    probe,
-    report,
-    run,
-    show,
-    streams,
-)
-from todacomm.cli.help import Command, Group
+from todacomm.cli import ablate, cache, catalogue, compare, grok, loops, measure, plan, probe, report, run, show
+from todacomm.cli.terminal import ending, streams
+from todacomm.cli.terminal.help import Command, Group
 
 HELP = """The shape of what a neural network has learned, layer by layer: persistent homology of its activations.
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from todacomm.cli import console, options, streams
+from todacomm.cli import options
 from todacomm.cli import run as running
+from todacomm.cli.terminal import console, streams
 from todacomm.clouds.array_files import read_clouds, suffixes
 from todacomm.core.errors import InvalidInput
 from todacomm.core.progress import unsaid

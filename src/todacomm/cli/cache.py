@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from todacomm.cli import console, streams
-from todacomm.cli.help import Command, Group
+from todacomm.cli.terminal import console, streams
+from todacomm.cli.terminal.help import Command, Group
 from todacomm.core.errors import InvalidInput
 from todacomm.report.terminal.plain_text import visible
 

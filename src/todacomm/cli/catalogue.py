@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from todacomm.cli import console, options, streams
+from todacomm.cli import options
+from todacomm.cli.terminal import console, streams
 from todacomm.homology.engines import DEFAULT
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from todacomm.cli import console, options, streams, tables
+from todacomm.cli import options
+from todacomm.cli.terminal import console, streams, tables
 from todacomm.core.progress import unsaid
 from todacomm.runs.config import Study
 

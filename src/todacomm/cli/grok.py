@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-from todacomm.cli import console, options, streams
+from todacomm.cli import options
 from todacomm.cli import run as running
+from todacomm.cli.terminal import console, streams
 from todacomm.core.errors import InvalidInput
 from todacomm.core.progress import unsaid
 from todacomm.runs.config import OPTIONS, OUTPUT_PANEL, Study

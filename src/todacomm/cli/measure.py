@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from todacomm.cli import console, options, tables
+from todacomm.cli import options
+from todacomm.cli.terminal import console, tables
 from todacomm.clouds.array_files import read_clouds, suffixes
 from todacomm.core.errors import InvalidInput
 from todacomm.core.recipe import GIVEN, Recipe

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from todacomm.cli import console, options, streams
+from todacomm.cli import options
 from todacomm.cli import run as running
+from todacomm.cli.terminal import console, streams
 from todacomm.core.errors import ModelFailed
 from todacomm.runs.config import OPTIONS, Study
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from todacomm.cli import console, options, streams
+from todacomm.cli import options
 from todacomm.cli import run as running
+from todacomm.cli.terminal import console, streams
 from todacomm.core.errors import InvalidInput
 from todacomm.core.progress import unsaid
 from todacomm.runs.config import Study

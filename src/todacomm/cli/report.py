@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from todacomm.cli import console, options
+from todacomm.cli import options
 from todacomm.cli import run as running
+from todacomm.cli.terminal import console
 from todacomm.runs.config import OUTPUT_PANEL, Study
 
 

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from todacomm.cli import console, options, tables
+from todacomm.cli import options
+from todacomm.cli.terminal import console, tables
 from todacomm.core.progress import unsaid
 from todacomm.core.recipe import FEWEST_POINTS
 from todacomm.runs.config import DEFAULT_STUDY, OF_MODELS, OPTIONS, Study

@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from todacomm.cli import console, options, streams
+from todacomm.cli import options
+from todacomm.cli.terminal import console, streams
 from todacomm.runs.config import OUTPUT_PANEL, Study
 
 if TYPE_CHECKING:
@@ -82,6 +83,12 @@ def items_of(directory: Path, kind: "Kind", salvage: "Salvage") -> "Iterable[Ren
 
         ablated = ABLATION_RECORD.read(directory)
         yield from overview.overview_of_ablation(ablated.ablation, messages_of(ablated.failures))
+    elif kind == "probe":
+        from todacomm.records.probes import PROBE_RECORD
+        from todacomm.report.probes.probe_sections import sentences
+
+        probed = PROBE_RECORD.read(directory).found
+        yield from (f"{probed.probe.name}, {probed.model}", *sentences(probed))
     elif kind == "training":
         from todacomm.runs.training_results import findings_of
 
@@ -94,18 +101,19 @@ def items_of(directory: Path, kind: "Kind", salvage: "Salvage") -> "Iterable[Ren
 
 
 def record_of(directory: Path, kind: "Kind", salvage: "Salvage") -> Any:
-    """The record of a directory, as the command that made it prints it with --json. Raises InvalidRecord."""
-    from todacomm.cli.tables import as_json
+    """The record of a directory as the command that made it prints it with --json. Raises InvalidRecord."""
+    from todacomm.cli.terminal.tables import as_json
     from todacomm.records.ablations import ABLATION
     from todacomm.records.comparisons import COMPARISON
     from todacomm.records.fault_messages import Spot
     from todacomm.records.io import check_schema, read_json
+    from todacomm.records.probes import PROBE
     from todacomm.records.training import SCHEMA, SIGNATURE
     from todacomm.runs.locate import legible_runs
 
     if kind == "runs":
         return [as_json(record.profile) for record in legible_runs(directory, salvage).values()]
-    path = directory / {"comparison": COMPARISON, "ablation": ABLATION, "training": SIGNATURE}[kind]
+    path = directory / {"comparison": COMPARISON, "ablation": ABLATION, "training": SIGNATURE, "probe": PROBE}[kind]
     found = read_json(path)
     check_schema(Spot(path), found, SCHEMA)
     return found

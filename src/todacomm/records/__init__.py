@@ -11,6 +11,7 @@ __all__ = [
     "io",
     "locks",
     "loops",
+    "probes",
     "result_directories",
     "runs",
     "texts",

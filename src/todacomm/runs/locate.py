@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from todacomm.ablation.judge import Ablation
+from todacomm.circles.probed import Probed
 from todacomm.comparison.compare import Comparison
 from todacomm.core.errors import InvalidRecord, UnknownName
 from todacomm.core.types import Profile
@@ -15,6 +16,7 @@ from todacomm.models.names import resolve
 from todacomm.records.ablations import ABLATION, ABLATION_RECORD
 from todacomm.records.comparisons import COMPARISON
 from todacomm.records.damaged import Salvage, told
+from todacomm.records.probes import PROBE, PROBE_RECORD
 from todacomm.records.runs import (
     MANIFEST_RECORD,
     Manifest,
@@ -32,8 +34,8 @@ from todacomm.runs.cache.keys import checkpoint_of
 from todacomm.runs.cache.store import Cache, default_place
 from todacomm.training.observe import Course
 
-Kind = Literal["runs", "comparison", "ablation", "training"]
-WANTED = "a directory that `todacomm run`, `compare`, `ablate`, `grok` or `measure --output` has written"
+Kind = Literal["runs", "comparison", "ablation", "training", "probe"]
+WANTED = "a directory that `todacomm run`, `compare`, `ablate`, `grok`, `probe` or `measure --output` has written"
 
 
 def kind_of(directory: Path) -> Kind | None:
@@ -42,6 +44,8 @@ def kind_of(directory: Path) -> Kind | None:
         return "comparison"
     if (directory / ABLATION).exists():
         return "ablation"
+    if (directory / PROBE).exists():
+        return "probe"
     if any((directory / name).exists() for name in (PLAN, SIGNATURE)) or any((directory / "runs").glob(f"**/{ABOUT}")):
         return "training"
     return "runs" if is_run(directory) or runs_of(directory) else None
@@ -170,14 +174,14 @@ def load(directory: str | Path, *, output_dir: str | Path = "experiments") -> An
     Parameters
     ----------
     directory : str or Path
-        A directory written by `todacomm run`, `measure --output`, `compare`, `ablate` or `grok`; or a name, whose
+        A directory written by `todacomm run`, `measure --output`, `compare`, `ablate`, `grok` or `probe`; or a name, whose
         newest directory is read.
     output_dir : str or Path, default "experiments"
         Where names are looked for.
 
     Returns
     -------
-    Profile, Comparison, Ablation or Course, or a tuple of them
+    Profile, Comparison, Ablation, Course or Probed, or a tuple of them
         A `Profile` for each run; a `Comparison` for each group of runs, computed again from these; the `Ablation`; a
         `Course` for each training run and control. A single one is not in a tuple.
 
@@ -230,9 +234,14 @@ def _courses(directory: Path) -> list[Course]:
     return [course for course in found.values() if course is not None]
 
 
+def _probes(directory: Path) -> list[Probed]:
+    return [PROBE_RECORD.read(directory).found]
+
+
 READERS: Mapping[Kind, Callable[[Path], Sequence[Any]]] = {
     "runs": _profiles,
     "comparison": _comparisons,
     "ablation": _ablations,
     "training": _courses,
+    "probe": _probes,
 }

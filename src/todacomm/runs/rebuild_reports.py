@@ -19,6 +19,7 @@ from todacomm.records.clouds import clouds_of
 from todacomm.records.comparisons import COMPARISON_RECORD, messages_of
 from todacomm.records.damaged import Salvage
 from todacomm.records.io import write_atomically
+from todacomm.records.probes import PROBE_RECORD
 from todacomm.records.result_directories import new_directory, writable
 from todacomm.records.runs import read_record, safe
 from todacomm.records.texts import TEXTS
@@ -30,6 +31,7 @@ from todacomm.report.document.pieces import to_markdown, with_losses
 from todacomm.report.layers.all_figures import write_figures
 from todacomm.report.layers.explorers import UNREADABLE, explorer_of
 from todacomm.report.layers.layer_document import interpretation
+from todacomm.report.probes.probe_sections import context_of_probe, write_probe_report
 from todacomm.report.render import (
     labels_of,
     write_comparison_reports,
@@ -57,6 +59,7 @@ def report_again(directory: Path, kind: Kind, salvage: Salvage) -> RebuiltPage:
         "runs": report_runs,
         "comparison": report_comparison,
         "ablation": report_ablation,
+        "probe": report_probe,
         "training": report_training,
     }
     with one_thread:  # many small products: threads that wait for each other cost twice the time
@@ -174,6 +177,13 @@ def report_ablation(directory: Path, salvage: Salvage) -> RebuiltPage:  # noqa: 
     return RebuiltPage(page, () if stored.depths is not None else (old,))
 
 
+def report_probe(directory: Path, salvage: Salvage) -> RebuiltPage:  # noqa: ARG001 - what every maker takes
+    """Rebuild the report on a probe from its single record."""
+    stored = PROBE_RECORD.read(directory)
+    _, page = write_probe_report(directory, stored.found, context_of_probe(stored))
+    return RebuiltPage(page)
+
+
 def report_training(directory: Path, salvage: Salvage) -> RebuiltPage:
     """Rebuild signature, figures and report of a training experiment; ``signature.json`` is not changed."""
     found, command = reread(directory, salvage)
@@ -242,6 +252,7 @@ def refuse_mixture(found: Sequence[tuple[Path, Kind]], output: Path | None) -> N
 ARTICLES: dict[Kind, str] = {
     "comparison": "a comparison",
     "ablation": "an ablation",
+    "probe": "a probe",
     "training": "an experiment of training",
 }
 

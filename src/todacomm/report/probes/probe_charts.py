@@ -95,7 +95,8 @@ def turning(found: Probed) -> Chart | None:
     by, few = (tuple(turns_of(n)) for n in (len(turned.psi), PLACEBO_TURNS))
     drawn = [Series(few, psi, "placebos", style.GREY, "", strength=0.35) for psi in turned.placebo_psi]
     line = Series(by, tuple(turned.direction * turn for turn in by), "as far as the angle", BLACK, "", dashes=":")
-    loop = Series(by, turned.psi, "the circle", BLUE, "o")
+    told = tuple((f"φ {number(a)}", f"ψ {number(b)}") for a, b in zip(by, turned.psi, strict=True))
+    loop = Series(by, turned.psi, "the circle", BLUE, "o", told=told)
     across = Axis("φ, turn of the angle", limits=(-0.2, by[-1] + 0.2), ticks=within(-0.2, by[-1] + 0.2))
     low, high = reach_of(turned, line)
     up = Axis("ψ, turn of the answer", limits=(low, high), ticks=within(low, high))

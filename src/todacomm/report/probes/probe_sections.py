@@ -5,11 +5,12 @@ from pathlib import Path
 
 from todacomm.circles.order import LEVEL
 from todacomm.circles.probed import Asked, Probed
+from todacomm.records.probes import ProbeRun
 from todacomm.report.document.pieces import Context, Document, Paragraph, Piece, Table, Terms, parts_of, section
 from todacomm.report.layers import layer_document  # registered first: its closing sections serve every record
 from todacomm.report.words.phrases import number, plural, share
 
-__all__ = ["layer_document", "sentences", "write_probe_report"]
+__all__ = ["context_of_probe", "layer_document", "sentences", "write_probe_report"]
 
 
 def write_probe_report(directory: Path, found: Probed, context: Context) -> list[Path]:
@@ -22,6 +23,13 @@ def write_probe_report(directory: Path, found: Probed, context: Context) -> list
     title = f"{found.probe.name.replace('_', ' ').capitalize()} in {found.model}"
     document = Document(title, plural(len(found.probe.words), "word"), parts_of(found, context))
     return write_document(document, directory, "probe.md")
+
+
+def context_of_probe(record: ProbeRun) -> Context:
+    """What the closing sections need of a record."""
+    versions = {name: str(found) for name, found in record.versions.items() if found}
+    provenance = {name: str(found) for name, found in record.model.items()}
+    return {"command": record.command, "provenance": provenance, "versions": versions}
 
 
 # Sentences

@@ -1,9 +1,8 @@
 """A probe of a model → a directory: the record, figures, and the page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from todacomm.circles.probed import Probed
 from todacomm.core.progress import Say, Track, silent, unsaid
@@ -12,7 +11,7 @@ from todacomm.records.probes import PROBE_RECORD, ProbeRun
 from todacomm.records.result_directories import check_name, in_part, new_directory, reserved, writable
 from todacomm.records.runs import safe
 from todacomm.report.document.style import drawn_as
-from todacomm.report.probes.probe_sections import write_probe_report
+from todacomm.report.probes.probe_sections import context_of_probe, write_probe_report
 from todacomm.runs.config import Study
 from todacomm.runs.experiment import load
 from todacomm.runs.probes.files import load_probe
@@ -65,11 +64,5 @@ def write(place: Path, record: ProbeRun, study: Study) -> Path:
     """``probe_<model>_<probe>_<timestamp>/``, whole or not at all."""
     with reserved(place), in_part(place) as part, drawn_as(study.drawn_as()):
         PROBE_RECORD.write(part, record)
-        write_probe_report(part, record.found, context_of(record))
+        write_probe_report(part, record.found, context_of_probe(record))
     return place
-
-
-def context_of(record: ProbeRun) -> Mapping[str, Any]:
-    """What the closing sections of a report need."""
-    told = {key: value for key, value in record.versions.items() if value}
-    return {"command": record.command, "versions": {name: str(found) for name, found in told.items()}}

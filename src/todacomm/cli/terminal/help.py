@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from todacomm.cli.streams import encodable
+from todacomm.cli.terminal.streams import encodable
 
 WIDEST = 28  # columns of names, beyond which the help stands on a line of its own
 EXAMPLES = "Examples:\n"

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from todacomm.cli import console, streams
+from todacomm.cli.terminal import console, streams
 from todacomm.core.types import Expansion, Number, Profile
 
 if TYPE_CHECKING:

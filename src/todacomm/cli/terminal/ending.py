@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from todacomm.cli import console
+from todacomm.cli.terminal import console
 from todacomm.core.errors import MissingExtra, TodacommError
 
 OPTION, VARIABLE = "--traceback", "TODACOMM_TRACEBACK"
