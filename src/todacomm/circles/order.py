@@ -1,8 +1,8 @@
 """Do words that have a cyclic order lie on a circle, on a line, or neither?
 
-The distances between the words are correlated with those on a circle of the same order, and with those on a line that is that circle
-cut open, at whichever place fits best. Circle minus line is judged against all cyclic orders of the words, the largest layer of each,
-so that a line (numbers one to twelve) is no circle however well it bends.
+The distances between the words are correlated with those on a circle of the same order, and with those on a line that
+is that circle cut open, at whichever place fits best. Circle minus line is judged against all cyclic orders of the
+words, the largest layer of each, so that a line (numbers one to twelve) is no circle however well it bends.
 """
 
 from collections.abc import Mapping
@@ -35,13 +35,15 @@ class Order:
     Attributes
     ----------
     circle, line : float
-        Correlation of their distances with those on the circle, and on the line cut between the last word and the first.
+        Correlation of their distances with those on the circle, and on the line cut between the last word and the
+        first.
     above_line : float
         The circle's correlation minus the largest of a line cut anywhere, between -2 and 2.
     p_circle, p_line : float
         Of ``above_line`` and of ``line`` against other orders of the words, for the largest of all layers.
     wrap : float or None
-        How far the last word is from the first: 0 as neighbours, 1 as opposite words, more on a line; None where those are alike.
+        How far the last word is from the first: 0 as neighbours, 1 as opposite words, more on a line; None where
+        those are alike.
 
     """
 
@@ -132,7 +134,7 @@ def distances_of(means: Means) -> Float64[np.ndarray, "words words"]:
 
 
 def wrap_index(distances: Float64[np.ndarray, "words words"]) -> float | None:
-    """(d²(first, last) − mean of neighbours) / (mean of opposite words − mean of neighbours); None where these are equal."""
+    """Return (d²(first, last) − mean of neighbours) / (mean of opposite words − mean of neighbours); None for 0 / 0."""
     squares, words = distances**2, len(distances)
     each = np.arange(words)
     neighbours = float(squares[each[:-1], each[1:]].mean())

@@ -28,9 +28,9 @@ class Asked:
 class Probed:
     """A model under a probe: the order of its words at each layer, and whether its answers turn with them.
 
-    ``plane`` is where each word lies at `layer`, on the two directions of the first harmonic of its order, and ``bar`` the birth and
-    the death of the longest H1 bar there, if any. ``accuracy`` is the share of right answers to each question; ``asked`` is None
-    where nothing was asked.
+    ``plane`` is where each word lies at `layer`, on the two directions of the first harmonic of its order, and
+    ``bar`` the birth and the death of the longest H1 bar there, if any. ``accuracy`` is the share of right answers to
+    each question; ``asked`` is None where nothing was asked.
     """
 
     model: str

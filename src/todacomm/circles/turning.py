@@ -1,8 +1,9 @@
-"""Does a model use a loop? Turn the angle of its inputs, leave all else as it is, and see whether the answers turn with it.
+"""Does a model use a loop? Turn the angle of its inputs, leave all else, and see whether the answers turn with it.
 
-A curve f(θ) is fitted to the states. On each input θ becomes θ + φ by the displacement f(θ + φ) − f(θ), so that what is off
-the loop stays. Answers stand on a circle too: their mean turns by ψ(φ). Where the model computes with the loop, ψ = ±φ.
-Displacements of equal length that do not follow the loop are the placebos; the full swap of states is the ceiling.
+A curve f(θ) is fitted to the states. On each input θ becomes θ + φ by the displacement f(θ + φ) − f(θ), so that what
+is off the loop stays. Answers stand on a circle too: their mean turns by ψ(φ). Where the model computes with the
+loop, ψ = ±φ. Displacements of equal length that do not follow the loop are the placebos; the full swap of states is
+the ceiling.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,7 +67,7 @@ def waves(angles: Angles, harmonics: int) -> Float64[np.ndarray, "n rows"]:
 
 
 def curve_through(states: States, angles: Angles, *, most: int = MOST_HARMONICS) -> Curve:
-    """Fit the curve by least squares, with as many harmonics as predict best the states that are left out one by one."""
+    """Fit the curve by least squares, with the harmonics that best predict states left out one by one."""
     if len(np.unique(np.round(angles, 12))) < FEWEST:
         raise InvalidInput(f"a curve through {len(states)} states; expected {FEWEST} or more different angles")
     orders = range(1, min(most, (len(states) - 2) // 2) + 1)
@@ -91,8 +92,8 @@ def placebos(
 ) -> Iterator[Displacements]:
     """Displacements as long as those of the loop that do not follow it, for each turn.
 
-    In turn: the curve through the states in a permuted order, and the loop's own displacements rotated at random within the
-    principal subspace of the states.
+    In turn: the curve through the states in a permuted order, and the loop's own displacements rotated at random
+    within the principal subspace of the states.
     """
     curve = curve_through(states, angles)
     real = displacements(curve, angles, by)
@@ -168,19 +169,19 @@ def mean_on_circle(weights: Scores, options: Angles) -> Complex128[np.ndarray, "
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Phases:
-    """How the mean answer z of each input turns: ``products`` z(φ) z̄(0) (turns, m), whose angle is ψ, for each turn φ."""
+    """The mean answer z of each input under each turn φ: ``products`` z(φ) z̄(0), (turns, m), whose angle is ψ."""
 
     by: Angles
     products: Complex128[np.ndarray, "turns m"]
 
     @property
     def mean(self) -> Angles:
-        """ψ(φ) of all inputs together, in radians, followed from no turn on; answers that are sure of a place count more."""
+        """ψ(φ) of all inputs together, in radians, unwrapped from no turn on; sure answers count more."""
         return np.unwrap(np.angle(self.products.sum(axis=1)))
 
     @property
     def slope(self) -> float:
-        """The slope of ψ on φ through the origin: 1 where answers turn as far as the angle, 0 where they stand still."""
+        """The slope of ψ on φ through the origin: 1 where answers turn with the angle, 0 where they stand still."""
         return float(self.mean @ self.by / (self.by @ self.by))
 
     def alignment(self, direction: int = 1) -> float:
@@ -285,8 +286,10 @@ class Turned:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """How a model answers: the scores it ``gives`` under displacements, the places of the options on their circle, the right option
-    of each input, and how scores become weights of the options.
+    """How a model answers.
+
+    It ``gives`` scores under displacements. ``options`` are the places of the answers on their circle, ``right`` is the
+    right one of each input, and ``weigh`` makes weights of scores.
     """
 
     gives: Answer
@@ -309,7 +312,7 @@ def turn(
     draws: int,
     rng: np.random.Generator,
 ) -> Turned:
-    """Turn the angle of every thing by each of ``steps`` around the circle, and placebos by few, and see what the answers do.
+    """Turn the angle of every thing by ``steps`` equal turns, and placebos by few; see what the answers do.
 
     The curve is fitted to ``states``; ``own`` are the states of the same things in the inputs that are asked about.
     """

@@ -31,7 +31,8 @@ def probe(
     names: Annotated[
         list[str],
         typer.Argument(
-            help="Words in a known order: months, weekdays, hours, compass, hues, notes, modulo_ten, positions; numbers, grades "
+            help="Words in a known order: months, weekdays, hours, compass, hues, notes, modulo_ten, positions; "
+            "numbers, grades "
             "and nouns as controls; or YAML files of your own.",
             metavar="PROBE...",
         ),
@@ -47,10 +48,11 @@ def probe(
 ) -> None:
     """Ask whether a model holds words on a circle (months, weekdays …), and whether it uses that circle.
 
-    Each word is read in a dozen sentences. At every layer its distances to the others are held against a circle and against
-    a line of the same order. Then the angle of each word is turned inside the network, all else stays, and the answers to a
-    question such as "This month is {}. Next month is" are watched: where they turn with the angle, and placebos of the same length
-    do nothing, the model uses the circle. A file of your own has the keys words, templates and questions.
+    Each word is read in a dozen sentences. At every layer its distances to the others are held against a circle and
+    against a line of the same order. Then the angle of each word is turned inside the network, all else stays, and
+    the answers to a question such as "This month is {}. Next month is" are watched: where they turn with the angle,
+    and placebos of the same length do nothing, the model uses the circle. A file of your own has the keys words,
+    templates and questions.
 
     Examples:
       todacomm probe months --model HuggingFaceTB/SmolLM2-135M-Instruct

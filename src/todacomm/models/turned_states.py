@@ -1,7 +1,7 @@
 """Add something to the hidden state of one token, run the blocks above it again, and read the scores of some answers.
 
-What the blocks below gave is kept from one pass. Works for any decoder of transformers whose blocks form one chain; blocks that
-need not run are passed over, so masks, positions and the head stay those of the network itself.
+What the blocks below gave is kept from one pass. Works for any decoder of transformers whose blocks form one chain;
+blocks that need not run are passed over, so masks, positions and the head stay those of the network itself.
 """
 
 import inspect
@@ -60,14 +60,15 @@ def tokens_of(tokenizer: Any, text: str) -> list[int]:
 
 
 def answers_of(tokenizer: Any, template: str, words: Sequence[str]) -> list[int]:
-    """The id of the first token of each word as the answer that follows a prompt. Raises InvalidInput where two are the same."""
+    """The id of each word's first token as the answer to a prompt. Raises InvalidInput where two are the same."""
     prompt = template.replace(BLANK, words[0])
     start = len(tokens_of(tokenizer, prompt))
     ids = [tokens_of(tokenizer, f"{prompt} {word}")[start] for word in words]
     same = [word for word, i in zip(words, ids, strict=True) if ids.count(i) > 1]
     if same:
         raise InvalidInput(
-            f"the answers {', '.join(same)} begin with the same token for this model, so that the token that it gives next does not "
+            f"the answers {', '.join(same)} begin with the same token for this model, so that the token that it "
+            "gives next does not "
             "tell them apart"
         )
     return ids

@@ -174,8 +174,8 @@ def load(directory: str | Path, *, output_dir: str | Path = "experiments") -> An
     Parameters
     ----------
     directory : str or Path
-        A directory written by `todacomm run`, `measure --output`, `compare`, `ablate`, `grok` or `probe`; or a name, whose
-        newest directory is read.
+        A directory written by `todacomm run`, `measure --output`, `compare`, `ablate`, `grok` or `probe`; or a name,
+        whose newest directory is read.
     output_dir : str or Path, default "experiments"
         Where names are looked for.
 

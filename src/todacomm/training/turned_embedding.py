@@ -1,7 +1,8 @@
 """Turn loops of the embedding of a trained network, and see whether its answers turn.
 
-The first token of each pair gets a row of its own, so that a turns and b stays. A network that computes with frequency k answers as
-if a were further: the k-th Fourier phase of its logits turns as far as the loop. Nanda et al. 2023, https://arxiv.org/abs/2301.05217
+The first token of each pair gets a row of its own, so that a turns and b stays. A network that computes with
+frequency k answers as if a were further: the k-th Fourier phase of its logits turns as far as the loop. Nanda et al.
+2023, https://arxiv.org/abs/2301.05217
 """
 
 from collections.abc import Sequence
@@ -75,7 +76,7 @@ def turned(
 def share_moved(
     network: Network, task: Task, frequencies: Sequence[int], step: int, *, rng: np.random.Generator, pairs: int = PAIRS
 ) -> float:
-    """The share of test pairs whose answer becomes that of a + ``step`` when the planes of all these frequencies turn by it."""
+    """The share of test pairs whose answer becomes that of a + ``step`` when all these planes turn by it."""
     characters, embedding = characters_of(task), table_of(network)
     tested = tested_pairs(task, characters, pairs, rng)
     states = embedding[characters.members]
@@ -130,7 +131,7 @@ def spread(added: Displacements, characters: Characters, tokens: int) -> Displac
 
 
 def logits(network: Network, pairs: Pairs, added: Displacements) -> Scores:
-    """The logits of pairs (turns, m, classes), where ``added[turn, a]`` joins the embedding of the first token alone."""
+    """The logits of pairs, (turns, m, classes); ``added[turn, a]`` joins the embedding of the first token alone."""
     own = torch.from_numpy(table_of(network)).to(next(network.parameters()))
     inputs = torch.from_numpy(pairs) + torch.tensor([len(own), 0])
     tables = (torch.cat([own, own + torch.from_numpy(turn).to(own)]) for turn in added)

@@ -34,8 +34,10 @@ def layers_axis(layers: Sequence[str]) -> Axis:
 @probe_drawings.chart(
     "words",
     title="The words on the plane of their order",
-    caption="Each word is the mean of its last token over the templates, on the two directions that the order spans best, at the layer "
-    "that is most a circle. A line joins the words in their order; dotted is the way from the last to the first. The plane is fitted to "
+    caption="Each word is the mean of its last token over the templates, on the two directions that the order spans "
+    "best, at the layer "
+    "that is most a circle. A line joins the words in their order; dotted is the way from the last to the first. "
+    "The plane is fitted to "
     "the order: judge by the p-value, not by the eye.",
 )
 def words(found: Probed) -> Chart:
@@ -54,7 +56,8 @@ def words(found: Probed) -> Chart:
 @probe_drawings.chart(
     "order",
     title="Circle or line, layer by layer",
-    caption="Correlation of the distances between the words with those on a circle, and on a line, of the same order. A filled mark is a "
+    caption="Correlation of the distances between the words with those on a circle, and on a line, of the same "
+    "order. A filled mark is a "
     "circle: it exceeds every cut of that circle to a line by more than other orders of the words do "
     f"(p at most {LEVEL}, over all layers).",
 )
@@ -84,8 +87,10 @@ def order(found: Probed) -> Chart:
 @probe_drawings.chart(
     "turning",
     title="How far the answers turn",
-    caption="At the layer of the verdict the angle of every word is turned by φ, all else stays; ψ is how far the mean answer turns. On "
-    "the dotted line answers follow exactly. Placebos are displacements of the same length that do not follow the circle.",
+    caption="At the layer of the verdict the angle of every word is turned by φ, all else stays; ψ is how far the "
+    "mean answer turns. On "
+    "the dotted line answers follow exactly. Placebos are displacements of the same length that do not follow the "
+    "circle.",
 )
 def turning(found: Probed) -> Chart | None:
     """ψ against φ."""
@@ -121,7 +126,8 @@ def within(low: float, high: float) -> tuple[tuple[float, str], ...]:
 @probe_drawings.chart(
     "turning_along",
     title="How closely the answers follow, layer by layer",
-    caption="Alignment R of the answers with the turn: 1 where each follows exactly, 0 where none does. The full swap puts the state of "
+    caption="Alignment R of the answers with the turn: 1 where each follows exactly, 0 where none does. The full "
+    "swap puts the state of "
     f"the other word in place. A filled mark lies beyond the placebos of all layers (p at most {LEVEL}).",
 )
 def along(found: Probed) -> Chart | None:

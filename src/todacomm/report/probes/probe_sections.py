@@ -47,17 +47,20 @@ def told_of_order(found: Probed) -> str:
     if found.shape == "circle":
         where = plural(sum(o.shape == "circle" for o in found.orders.values()), "layer")
         return (
-            f"Circle: the {words} lie on a circle at {where} of {n}, most clearly at {found.layer} (p = {number(best.p_circle)} over "
+            f"Circle: the {words} lie on a circle at {where} of {n}, most clearly at {found.layer} (p = "
+            f"{number(best.p_circle)} over "
             f"all layers, wrap index {number(best.wrap)}: 0 on a circle, 1 and more on a line)."
         )
     if found.shape == "line":
         layer, flat = max(found.orders.items(), key=lambda item: item[1].line)
         return (
-            f"Line: the {words} lie in their order on a line, most clearly at {layer} (p = {number(flat.p_line)} over all layers, wrap "
+            f"Line: the {words} lie in their order on a line, most clearly at {layer} (p = {number(flat.p_line)} "
+            "over all layers, wrap "
             f"index {number(flat.wrap)}); no layer holds them on a circle (p from {number(least(found))})."
         )
     return (
-        f"Neither: at none of {plural(n, 'layer')} do the {words} lie on a circle (p from {number(least(found))} over all layers) or "
+        f"Neither: at none of {plural(n, 'layer')} do the {words} lie on a circle (p from {number(least(found))} "
+        "over all layers) or "
         "on a line."
     )
 
@@ -76,8 +79,10 @@ def told_of_use(asked: Asked) -> str:
         else "no placebos"
     )
     return (
-        f"{asked.verdict.capitalize()}: {asked.why}. At {asked.layer} the answers to \u201c{asked.question.text}\u201d, "
-        f"{share(best.accuracy, 0)} of them right, follow the turn with R = {number(best.alignment)} ({number(best.swap)} under the full "
+        f"{asked.verdict.capitalize()}: {asked.why}. At {asked.layer} the answers to "
+        f"\u201c{asked.question.text}\u201d, "
+        f"{share(best.accuracy, 0)} of them right, follow the turn with R = {number(best.alignment)} "
+        f"({number(best.swap)} under the full "
         f"swap of states; {placebos})."
     )
 
@@ -119,7 +124,8 @@ def tables(found: Probed, _: Context) -> Iterator[Piece]:
     if found.bar:
         birth, death = found.bar
         yield Paragraph(
-            f"Persistent homology of the words alone at {found.layer}: the longest H1 bar dies at {number(death / birth)} times its birth. "
+            f"Persistent homology of the words alone at {found.layer}: the longest H1 bar dies at "
+            f"{number(death / birth)} times its birth. "
             "So few points seldom show a circle to Rips complexes; the order test uses what is known of the words."
         )
     if found.accuracy:
@@ -160,16 +166,24 @@ def terms(_: Probed, __: Context) -> Iterator[Piece]:
 
 
 TERMS: Mapping[str, str] = {
-    "Circle": "The distances between the words fit a circle of their order better than any line that is this circle cut open, by more than "
+    "Circle": "The distances between the words fit a circle of their order better than any line that is this circle "
+    "cut open, by more than "
     f"for other orders of the same words (p at most {LEVEL}, the largest of all layers counted).",
-    "Wrap index": "How far the last word is from the first: 0 as neighbours are, 1 as opposite words are, more on a line.",
-    "Turn": "The angle of each word is changed by φ along a curve that is fitted to other sentences; what is off the curve stays.",
+    "Wrap index": "How far the last word is from the first: 0 as neighbours are, 1 as opposite words are, more on a "
+    "line.",
+    "Turn": "The angle of each word is changed by φ along a curve that is fitted to other sentences; what is off "
+    "the curve stays.",
     "R": "How closely the answers follow the turn: 1 where each follows exactly, 0 where none does.",
-    "Full swap": "The whole state of the word is replaced by that of the word to which the turn leads: the most that any loop can do.",
-    "Placebo": "A displacement of the same length that does not follow the circle: along the words in a permuted order, or rotated at random "
+    "Full swap": "The whole state of the word is replaced by that of the word to which the turn leads: the most "
+    "that any loop can do.",
+    "Placebo": "A displacement of the same length that does not follow the circle: along the words in a permuted "
+    "order, or rotated at random "
     "within the directions in which the words differ.",
-    "Used": "The answers turn with the angle, more than by every placebo would be expected (p at most 0.05 over all layers), and at least "
+    "Used": "The answers turn with the angle, more than by every placebo would be expected (p at most 0.05 over all "
+    "layers), and at least "
     "half as closely as under the full swap.",
-    "Represented, not used": "Answers follow the full swap but not the circle: the words lie in order, and the model answers by something else.",
-    "Not decidable": "The model answers too few questions rightly (below 70 %), or not even the full swap turns its answers (R below 0.5).",
+    "Represented, not used": "Answers follow the full swap but not the circle: the words lie in order, and the "
+    "model answers by something else.",
+    "Not decidable": "The model answers too few questions rightly (below 70 %), or not even the full swap turns its "
+    "answers (R below 0.5).",
 }

@@ -27,7 +27,7 @@ TURNED_LAYERS = 10  # of the lower half: above it a layer acts through the head 
 
 @dataclass(frozen=True, slots=True)
 class HowTested:
-    """Draws of the order test, placebos of the causal test, the seed of both, and the layers that are turned (None: ten of the lower half)."""
+    """Draws of orders, placebos, the seed of both, and the layers that are turned (None: ten of the lower half)."""
 
     draws: int = 9999
     placebos: int = 99
@@ -67,7 +67,7 @@ def angles_of(words: int) -> Float64[np.ndarray, " words"]:
 
 
 def plane_of(means: Float64[np.ndarray, "words d"]) -> tuple[tuple[float, float], ...]:
-    """Each word on the two directions of the first harmonic of the order, made orthonormal, in the units of the states."""
+    """Each word on the two directions of the first harmonic of the order, made orthonormal, in units of the states."""
     directions = curve_of(means, angles_of(len(means)), 1).coefficients[1:]
     flat = means @ np.linalg.qr(directions.T)[0]
     return tuple((float(x), float(y)) for x, y in flat)
