@@ -17,7 +17,7 @@ from todacomm.records.texts import TEXTS_RECORD, kept
 from todacomm.report.document.matplotlib_renderer import figure_of
 from todacomm.report.document.page_renderer import page_of
 from todacomm.report.loops.loop_charts import LayerLoops, colour_of, loop_charts
-from todacomm.runs.loops import find_loops, source_of_arrays, source_of_run, write_loops
+from todacomm.runs.loops.find_loops import find_loops, source_of_arrays, source_of_run, write_loops
 
 N = 96
 TRUTH = 2 * np.pi * np.random.default_rng(0).uniform(size=N)

@@ -11,8 +11,8 @@ from todacomm.circles.order import FEWEST_WORDS
 from todacomm.circles.probed import Probed
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.report.probes.probe_sections import sentences
-from todacomm.runs.probes.files import load_probe, probe_of, shipped_probes
-from todacomm.runs.probes.probe_model import lower_half
+from todacomm.runs.loops.probe_files import load_probe, probe_of, shipped_probes
+from todacomm.runs.loops.probe_model import lower_half
 
 OWN = """
 words: [one, two, three, four, five, six]

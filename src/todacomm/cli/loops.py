@@ -14,7 +14,7 @@ from todacomm.runs.config import MEASUREMENT, Study
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from todacomm.runs.loops import FoundLoops, Source
+    from todacomm.runs.loops.find_loops import FoundLoops, Source
 
 TOP, TEXTS, LETTERS = 5, 4, 24  # loops of a layer; texts of a cycle in the table, and letters of each
 RECIPE = ("components", "scale", "distance", "subsample", "seed")
@@ -59,7 +59,7 @@ def loops(
     from todacomm.records.io import read_json
     from todacomm.records.loops import LOOPS
     from todacomm.report.document.style import drawn_as
-    from todacomm.runs.loops import find_loops, write_loops
+    from todacomm.runs.loops.find_loops import find_loops, write_loops
 
     study = Study(**given)
     draws = study.null_draws if "null_draws" in given else 99
@@ -85,7 +85,7 @@ def source_of(path: Path, study: Study, given: Mapping[str, Any], layers: list[s
     from todacomm.clouds.array_files import read_clouds
     from todacomm.core.memory import limit_of
     from todacomm.runs.locate import find
-    from todacomm.runs.loops import source_of_arrays, source_of_run
+    from todacomm.runs.loops.find_loops import source_of_arrays, source_of_run
 
     if path.is_file():
         clouds = read_clouds(path, limit=limit_of(study.max_memory))

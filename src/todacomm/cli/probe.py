@@ -13,7 +13,7 @@ from todacomm.core.progress import unsaid
 from todacomm.runs.config import Study
 
 if TYPE_CHECKING:
-    from todacomm.runs.probes.write_probe import ProbeWritten
+    from todacomm.runs.loops.write_probe import ProbeWritten
 
 TEST = "Tests"
 LOADING = ("device", "device_map", "dtype", "num_layers", "revision", "tokenizer", "trust_remote_code", "allow_pickle")
@@ -60,8 +60,8 @@ def probe(
       todacomm probe my_words.yaml --model gpt2 --no-turn
 
     """
-    from todacomm.runs.probes.probe_model import HowTested
-    from todacomm.runs.probes.write_probe import execute_probes
+    from todacomm.runs.loops.probe_model import HowTested
+    from todacomm.runs.loops.write_probe import execute_probes
 
     study = Study(**given)
     if len(study.models) != 1:

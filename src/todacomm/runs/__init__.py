@@ -9,7 +9,6 @@ __all__ = [
     "fields",
     "jobs",
     "locate",
-    "loops",
     "rebuild_reports",
     "run_study",
     "training_experiment",

@@ -14,8 +14,8 @@ from todacomm.report.document.style import drawn_as
 from todacomm.report.probes.probe_sections import context_of_probe, write_probe_report
 from todacomm.runs.config import Study
 from todacomm.runs.experiment import load
-from todacomm.runs.probes.files import load_probe
-from todacomm.runs.probes.probe_model import HowTested, probe_model
+from todacomm.runs.loops.probe_files import load_probe
+from todacomm.runs.loops.probe_model import HowTested, probe_model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
