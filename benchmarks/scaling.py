@@ -56,9 +56,9 @@ def stages(model, place):
     for (one, _), cloud in zip(found, clouds, strict=True):
         keep_measured(one, served.digests[cloud.address.layer], cache)
     outcome = execution.execute(study)
-    draw, execution.drawn = execution.drawn, lambda _: {}
+    draw, execution.figure_files = execution.figure_files, lambda _: {}
     _, rest = min((cpu(execution.execute, study) for _ in range(3)), key=lambda one: one[1])
-    execution.drawn = draw
+    execution.figure_files = draw
     _, figures = cpu(draw, outcome.profiles[0])
     layer = median(seconds for _, seconds in found)
     return {

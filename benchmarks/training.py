@@ -23,11 +23,13 @@ def bare(plan):
     """A plain training loop: epochs of shuffled batches, AdamW, nothing else; returns a function of the steps."""
     import torch
 
-    from todacomm.training.networks import built
+    from todacomm.training.networks import build_network
 
     task, training = plan.task, plan.training
     inputs, labels = (torch.from_numpy(a) for a in (task.inputs, task.labels))
-    network = built(training.network, inputs=task.size, classes=task.classes, shape=training.shape, seed=plan.seed)
+    network = build_network(
+        training.network, inputs=task.size, classes=task.classes, shape=training.shape, seed=plan.seed
+    )
     optimiser = torch.optim.AdamW(
         network.parameters(),
         lr=training.learning_rate,

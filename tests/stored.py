@@ -21,7 +21,7 @@ from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Profile, Texts
 from todacomm.profiles.from_arrays import measure_arrays
 from todacomm.records.runs import Record, write_record
-from todacomm.records.texts import TEXTS_RECORD, kept
+from todacomm.records.texts import TEXTS_RECORD, texts_to_keep
 from todacomm.report.training import all_figures
 from todacomm.runs.training_results import concluded
 
@@ -51,7 +51,7 @@ def write_run(directory: Path, profile: Profile, seed: int, *, texts: bool = Tru
     """A run as it lies on disk, without figures."""
     manifest = {"command": f"todacomm run --model {profile.model}", "versions": {"todacomm": "1"}}
     if texts:
-        TEXTS_RECORD.write(directory, kept(TEXTS, whole=True))
+        TEXTS_RECORD.write(directory, texts_to_keep(TEXTS, whole=True))
     write_record(
         directory, Record(profile, manifest), Activations(layers_of(seed), profile.model, TEXTS, profile.recipe.pooling)
     )

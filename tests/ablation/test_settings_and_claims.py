@@ -380,7 +380,7 @@ def test_models_are_compared_and_a_second_time_no_model_is_loaded(todacomm, smal
 
 
 def test_a_reading_of_a_run_is_not_made_again(todacomm, small, monkeypatch):
-    monkeypatch.setattr("todacomm.runs.run_study.drawn", lambda *_: {})
+    monkeypatch.setattr("todacomm.runs.run_study.figure_files", lambda *_: {})
     monkeypatch.setattr("todacomm.runs.run_study.write_experiment", lambda *_, **__: None)
     assert todacomm("run", "--config", "small.yaml", "--model", DECODER, "--no-language", "--quiet")[0] == 0
     monkeypatch.setattr("todacomm.runs.jobs.load", lambda *_, **__: pytest.fail("a model was loaded"))

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from todacomm.comparison.compare import baseline_index, compare, groups_of, told_apart
+from todacomm.comparison.compare import baseline_index, compare, groups_of, with_unique_names
 from todacomm.core.errors import InvalidInput
 from todacomm.core.types import ModelCard
 from todacomm.profiles import from_arrays
@@ -93,7 +93,7 @@ def test_a_warning_names_every_model(profile, other, rng):
 
 
 def test_one_model_in_several_runs_goes_by_the_names_of_the_runs(profile, other):
-    found = told_apart({"base": [profile], "tuned": [profile, other]})
+    found = with_unique_names({"base": [profile], "tuned": [profile, other]})
     assert [p.model for p in found] == ["base", "tuned", "two"]
     assert found[1].measurements[0].address.model == "tuned"
     np.testing.assert_array_equal(found[1]["H0_total_persistence"], profile["H0_total_persistence"])

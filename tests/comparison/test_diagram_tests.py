@@ -8,7 +8,7 @@ import pytest
 from todacomm import measure
 from todacomm.clouds.cka import linear_cka
 from todacomm.clouds.prepare import prepare
-from todacomm.comparison.diagram_tests import cut, cut_groups, diagrams_of, distances_apart
+from todacomm.comparison.diagram_tests import cut_groups, diagrams_of, distances_apart, random_blocks
 from todacomm.comparison.differences import pair
 from todacomm.core.errors import InvalidInput
 from todacomm.core.types import PointCloud
@@ -111,18 +111,18 @@ def test_a_number_of_blocks_that_cannot_be_tested_is_refused(clouds, blocks):
 
 
 def test_blocks_are_disjoint_equal_and_decided_by_the_seed():
-    parts = cut(107, 10, 42)
+    parts = random_blocks(107, 10, 42)
     assert parts.shape == (10, 10)
     assert len(set(parts.ravel().tolist())) == 100
     assert (np.diff(parts) > 0).all()
-    np.testing.assert_array_equal(parts, cut(107, 10, 42))
-    assert not np.array_equal(parts, cut(107, 10, 43))
+    np.testing.assert_array_equal(parts, random_blocks(107, 10, 42))
+    assert not np.array_equal(parts, random_blocks(107, 10, 43))
 
 
 def test_the_diagrams_of_a_block_are_those_of_its_points_over_their_median_distance(clouds):
     profile = measure(clouds["a"], name="a", null_draws=0, resamples=0)
     cloud = prepare(PointCloud(clouds["a"]["layer_0"], profile.at("layer_0").address), profile.recipe)
-    part = cut(N, 10, 42)[3]
+    part = random_blocks(N, 10, 42)[3]
     found = diagrams_of(cloud, part[None], "bitlink", 1)[0]
     inner = clouds["a"]["layer_0"][part]
     distances = np.linalg.norm(inner[:, None] - inner[None], axis=2)[np.triu_indices(len(part), 1)]

@@ -16,7 +16,7 @@ from todacomm.models.extraction import extract
 from todacomm.models.names import resolve
 from todacomm.models.perplexity import MASK_UNKNOWN
 from todacomm.models.size_and_flops import skeleton
-from todacomm.runs.jobs import told
+from todacomm.runs.jobs import as_todacomm_error
 
 TEXT = {**LLAMA_LIKE, "num_key_value_heads": 1}
 VISION = {
@@ -153,7 +153,7 @@ def test_a_mask_token_that_the_embedding_does_not_have_is_the_reason_for_no_loss
     ],
 )
 def test_memory_is_spoken_of_where_it_ran_out(problem, advice):
-    found = told(problem)
+    found = as_todacomm_error(problem)
     assert isinstance(found, ModelFailed)
     assert ("memory ran out; try fewer --samples or --batch-size 1" in str(found)) == advice
 

@@ -27,7 +27,7 @@ from todacomm.records.inference import CLAIMS_RECORD
 from todacomm.records.inference import record_of as record_of_claims
 from todacomm.records.io import SEAL, read_arrays, to_json, write_arrays, write_atomically
 from todacomm.records.runs import LAYER_RECORD, MANIFEST_RECORD, LayerRow, manifest_of
-from todacomm.records.texts import TEXTS_RECORD, kept
+from todacomm.records.texts import TEXTS_RECORD, texts_to_keep
 from todacomm.records.training import (
     ABOUT_RECORD,
     DONE_RECORD,
@@ -353,7 +353,7 @@ def examples() -> dict[str, tuple[Format, Any]]:
             SIGNATURE_RECORD,
             SignatureRecord("todacomm grok", {"": {"verdict": "?"}}, {"x": "no run"}, {}, {}),
         ),
-        "TEXTS_RECORD": (TEXTS_RECORD, kept(stored.TEXTS, whole=True)),
+        "TEXTS_RECORD": (TEXTS_RECORD, texts_to_keep(stored.TEXTS, whole=True)),
     }
 
 

@@ -6,13 +6,13 @@ import pytest
 
 from todacomm.core.errors import InvalidRecord
 from todacomm.core.types import Texts
-from todacomm.records.texts import NONE_KEPT, TEXTS, TEXTS_RECORD, kept, read_texts
+from todacomm.records.texts import NONE_KEPT, TEXTS, TEXTS_RECORD, read_texts, texts_to_keep
 
 WORDS = Texts("notes", ("first <b>text</b>", "zweiter\u2028Text", "🙂 third"), ("Moss", "Fern", "Moss"))
 
 
 def test_texts_are_read_as_they_were_written(tmp_path):
-    TEXTS_RECORD.write(tmp_path, kept(WORDS, whole=True))
+    TEXTS_RECORD.write(tmp_path, texts_to_keep(WORDS, whole=True))
     found = read_texts(tmp_path)
     assert (found.name, found.sha256, found.items) == ("notes", WORDS.sha256, WORDS.items)
     assert found.lengths == (17, 12, 7)
@@ -23,7 +23,7 @@ def test_texts_are_read_as_they_were_written(tmp_path):
 
 
 def test_of_texts_that_are_left_out_lengths_and_numbers_of_groups_remain(tmp_path):
-    path = TEXTS_RECORD.write(tmp_path, kept(WORDS, whole=False))
+    path = TEXTS_RECORD.write(tmp_path, texts_to_keep(WORDS, whole=False))
     found = read_texts(tmp_path)
     assert (found.lengths, found.groups, found.group_names, found.items) == ((17, 12, 7), (0, 1, 0), None, None)
     written = path.read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def test_of_texts_that_are_left_out_lengths_and_numbers_of_groups_remain(tmp_pat
 
 
 def test_texts_of_no_known_group_have_none(tmp_path):
-    TEXTS_RECORD.write(tmp_path, kept(Texts("notes", ("a", "b", "c")), whole=True))
+    TEXTS_RECORD.write(tmp_path, texts_to_keep(Texts("notes", ("a", "b", "c")), whole=True))
     assert (read_texts(tmp_path).groups, read_texts(tmp_path).group_names) == (None, None)
 
 
@@ -54,7 +54,7 @@ def test_a_run_without_the_file_keeps_no_texts(tmp_path):
     ],
 )
 def test_a_damaged_file_is_told_of(tmp_path, change, said):
-    path = TEXTS_RECORD.write(tmp_path, kept(WORDS, whole=True))
+    path = TEXTS_RECORD.write(tmp_path, texts_to_keep(WORDS, whole=True))
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
     with pytest.raises(InvalidRecord, match=said):
         read_texts(tmp_path)

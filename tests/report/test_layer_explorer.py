@@ -18,7 +18,7 @@ from todacomm.core.value_types import Missing
 from todacomm.homology.diagram_distances import wasserstein
 from todacomm.profiles.from_arrays import measure_arrays
 from todacomm.records.damaged import Salvage
-from todacomm.records.texts import LEFT_OUT, NONE_KEPT, TEXTS, TEXTS_RECORD, kept
+from todacomm.records.texts import LEFT_OUT, NONE_KEPT, TEXTS, TEXTS_RECORD, texts_to_keep
 from todacomm.report.document.style import PALETTE
 from todacomm.report.layers import layer_explorer
 from todacomm.report.layers.diagram_plots import signal_bars
@@ -56,7 +56,7 @@ def measured():
 @pytest.fixture(scope="module")
 def explorer(measured):
     profile, clouds = measured
-    return layers_explorer([profile], [clouds], [kept(WORDS, whole=True)], ["ring"])
+    return layers_explorer([profile], [clouds], [texts_to_keep(WORDS, whole=True)], ["ring"])
 
 
 @pytest.fixture
@@ -266,15 +266,15 @@ def texts_data(profile, texts):
 
 def test_texts_that_are_not_there_are_said_to_be_so(measured):
     profile, _ = measured
-    lean = texts_data(profile, kept(WORDS, whole=False))
+    lean = texts_data(profile, texts_to_keep(WORDS, whole=False))
     assert (lean["items"], lean["groups"], lean["why_not"]) == (None, None, LEFT_OUT)
     assert (len(lean["length"]), len(lean["group"])) == (N, N)
     assert texts_data(profile, NONE_KEPT)["why_not"] == NONE_KEPT.reason
-    assert texts_data(profile, kept(Texts("other", WORDS.items[1:]), whole=True))["why_not"] == OTHERS
+    assert texts_data(profile, texts_to_keep(Texts("other", WORDS.items[1:]), whole=True))["why_not"] == OTHERS
     tokens = replace(
         profile, measurements=tuple(replace(m, recipe=Recipe(pooling="tokens")) for m in profile.measurements)
     )
-    assert texts_data(tokens, kept(WORDS, whole=True)) == {
+    assert texts_data(tokens, texts_to_keep(WORDS, whole=True)) == {
         **dict.fromkeys(("length", "group", "groups", "items")), "count": 0, "why_not": OF_TOKENS,
     }  # fmt: skip
 
@@ -306,7 +306,7 @@ def test_of_large_clouds_and_diagrams_a_part_is_sent(measured, monkeypatch):
     for name in ("FEWEST_POINTS", "FEWEST_BARS", "FEWEST_LETTERS"):
         monkeypatch.setattr(layer_explorer, name, 2)
     monkeypatch.setattr(layer_explorer, "ROOM", {"points": 48, "bars": 8, "letters": 320})
-    found = layers_explorer([profile], [clouds], [kept(WORDS, whole=True)], ["ring"])
+    found = layers_explorer([profile], [clouds], [texts_to_keep(WORDS, whole=True)], ["ring"])
     one, detail = found["profiles"][0], found["profiles"][0]["details"][2]
     assert (len(detail["rows"]), detail["rows"][0], detail["rows"][-1]) == (12, 0, N - 1)
     assert all("; 12 of 40 points are shown, evenly spaced" in view["note"] for view in detail["views"])
@@ -380,7 +380,7 @@ def test_texts_and_clouds_are_read_from_the_run(measured, tmp_path):
     profile, _ = measured
     run = tmp_path / "run_0"
     run.mkdir()
-    TEXTS_RECORD.write(run, kept(WORDS, whole=True))
+    TEXTS_RECORD.write(run, texts_to_keep(WORDS, whole=True))
     one = explorer_of([profile], [run], ["ring"])["profiles"][0]
     assert one["texts"]["items"] == [""] * N
     assert "no activations" in one["no_views"]

@@ -32,7 +32,7 @@ from todacomm.runs import run_study as execution
 from todacomm.runs.ablation_measurements import Means
 from todacomm.runs.config import Study
 from todacomm.runs.config_files import dump_study, load_study
-from todacomm.runs.run_study import drawn
+from todacomm.runs.run_study import figure_files
 from todacomm.runs.training_runs import FinishedRun
 from trained import experiment
 
@@ -181,7 +181,7 @@ def test_what_is_asked_for_ends_with_its_block_even_when_that_fails():
 
 
 def test_workers_are_told_how_to_draw(undrawn):
-    draw = pickle.loads(pickle.dumps(partial(drawn, figures=Figures(("svg",), bare=True))))  # noqa: S301 - our own
+    draw = pickle.loads(pickle.dumps(partial(figure_files, figures=Figures(("svg",), bare=True))))  # noqa: S301 - our own
     assert set(draw(a_cloud(20))) == {
         f"{name}.{form}" for name in ("betti_curves", "persistence_diagrams") for form in ("png", "svg", "txt")
     }

@@ -13,7 +13,7 @@ from todacomm.core.types import Activations, Texts
 from todacomm.profiles.from_arrays import measure
 from todacomm.records.loops import LOOPS_RECORD
 from todacomm.records.runs import Record, write_record
-from todacomm.records.texts import TEXTS_RECORD, kept
+from todacomm.records.texts import TEXTS_RECORD, texts_to_keep
 from todacomm.report.document.matplotlib_renderer import figure_of
 from todacomm.report.document.page_renderer import page_of
 from todacomm.report.loops.loop_charts import LayerLoops, colour_of, loop_charts
@@ -39,7 +39,7 @@ def run(tmp_path_factory):
     directory = tmp_path_factory.mktemp("run") / "clock_tda_20260101_000000"
     place = directory / "runs" / "run_0"
     profile = measure(layers(), name="clock", recipe=Recipe(pooling="last"), resamples=0, null_draws=0)
-    TEXTS_RECORD.write(place, kept(WORDS, whole=True))
+    TEXTS_RECORD.write(place, texts_to_keep(WORDS, whole=True))
     write_record(place, Record(profile, {"command": "", "versions": {}}), Activations(layers(), "clock", WORDS, "last"))
     return directory
 

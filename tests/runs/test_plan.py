@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tiny_models import tiny, tokenizer
 from todacomm.core import memory
 from todacomm.core.errors import InvalidInput, TooLarge
-from todacomm.core.memory import size_of, spoken
+from todacomm.core.memory import format_bytes, size_of
 from todacomm.core.recipe import Recipe
 from todacomm.models.blockwise import STRETCH, decoder_of
 from todacomm.models.names import ModelSource
@@ -194,7 +194,7 @@ def test_what_is_no_size_is_refused(text):
 
 
 def test_sizes_and_times_are_said_with_their_units():
-    assert [spoken(size) for size in (2000, 300 * MEBI, 1.3 * 2**30)] == ["2 KiB", "300 MiB", "1.3 GiB"]
+    assert [format_bytes(size) for size in (2000, 300 * MEBI, 1.3 * 2**30)] == ["2 KiB", "300 MiB", "1.3 GiB"]
     assert [duration(s) for s in (0.234, 41.7, 300, 9000)] == ["0.23 s", "42 s", "5 min", "2.5 h"]
 
 

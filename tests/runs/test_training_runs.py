@@ -17,7 +17,7 @@ from todacomm.records.training import (
     arrays_path,
     characters_of,
     frequencies,
-    planned,
+    planned_runs,
     read_checkpoint,
     read_profile,
     read_run,
@@ -302,7 +302,7 @@ print(memory.peak() - before)
 
 
 def test_the_plan_is_read_again(whole):
-    (cell,) = planned(whole).values()
+    (cell,) = planned_runs(whole).values()
     assert [RunPlan(run.name, run.kind, run.seed, run.settings) for run in cell] == trained.experiment().plans
     record = json.loads((whole / PLAN).read_text())
     assert record["digest"] == trained.experiment().digest

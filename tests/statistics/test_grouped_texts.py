@@ -10,7 +10,7 @@ import todacomm as td
 from todacomm.comparison.compare import compare
 from todacomm.comparison.differences import pair
 from todacomm.core.types import Activations, Texts
-from todacomm.models.datasets import told_of_sample
+from todacomm.models.datasets import describe_sample
 from todacomm.records.inference import read_claims, write_claims
 from todacomm.report.terminal.overview import value_text
 from todacomm.report.words.expansion import factorisation
@@ -179,14 +179,14 @@ def test_the_sentence_on_intervals_says_that_articles_are_drawn_and_how_many(gro
     ],
 )
 def test_the_note_says_which_texts_were_taken_and_from_how_many_articles(texts, told):
-    assert told_of_sample(texts).startswith(told)
-    assert "not independent of one another" in told_of_sample(texts)
-    assert ("--shuffle" in told_of_sample(texts)) == ("first" in told)
+    assert describe_sample(texts).startswith(told)
+    assert "not independent of one another" in describe_sample(texts)
+    assert ("--shuffle" in describe_sample(texts)) == ("first" in told)
 
 
 def test_texts_that_are_each_alone_have_no_note():
-    assert told_of_sample(Texts("mine", ("a", "b"))) == ""
-    assert told_of_sample(Texts("mine", ("a", "b"), ("x", "y"))) == ""
+    assert describe_sample(Texts("mine", ("a", "b"))) == ""
+    assert describe_sample(Texts("mine", ("a", "b"), ("x", "y"))) == ""
 
 
 def test_activations_bring_the_groups_of_their_texts():

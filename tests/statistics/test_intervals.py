@@ -26,7 +26,7 @@ from todacomm.statistics.intervals import (
     rule_of,
     spread_of,
 )
-from todacomm.statistics.metrics_on_halves import Halves, halves_of, unsuited
+from todacomm.statistics.metrics_on_halves import Halves, halves_of, no_interval_reason
 from todacomm.statistics.random_halves import refusal, splits
 
 TOTAL = "H0_total_persistence"
@@ -145,7 +145,7 @@ def test_a_subsample_has_the_diagrams_of_its_points_alone(points, engine, maxdim
 
 def test_clouds_without_an_interval_are_refused(points):
     few = prepare(PointCloud(points, Address("m", "d", "x")), Recipe(landmarks=30))
-    assert "no random sample" in unsuited(few.facts)
+    assert "no random sample" in no_interval_reason(few.facts)
     with pytest.raises(InvalidInput, match="no random sample"):
         halves_of(few, measure_prepared(few, Recipe()), splits(30, 5))
     with pytest.raises(InvalidInput, match="60 points, but 5 splits of 50"):

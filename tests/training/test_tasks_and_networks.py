@@ -10,7 +10,7 @@ import torch
 from todacomm import grokking
 from todacomm.core.errors import InvalidInput, ModelUnavailable, TodacommError, TrainingFailed, UnknownName
 from todacomm.training import digit_images as image_sources
-from todacomm.training.networks import Shape, built, layer_names, networks, parameters_of
+from todacomm.training.networks import Shape, build_network, layer_names, networks, parameters_of
 from todacomm.training.presets import (
     PRESETS,
     RunPlan,
@@ -109,7 +109,7 @@ def test_composite_and_small_sizes_are_warned_of():
 @pytest.mark.parametrize("name", ["transformer", "mlp", "nanda", "pixels"])
 def test_a_network_gives_logits_and_a_state_for_each_name(name):
     shape = replace(SMALL, layers=1) if name == "nanda" else SMALL
-    network = built(name, inputs=11, classes=7, shape=shape, seed=0)
+    network = build_network(name, inputs=11, classes=7, shape=shape, seed=0)
     inputs = torch.rand(5, 11) if name == "pixels" else torch.randint(0, 11, (5, 2))
     *states, logits = network.states(inputs)
     assert logits.shape == (5, 7)
@@ -121,13 +121,13 @@ def test_a_network_gives_logits_and_a_state_for_each_name(name):
 def test_a_seed_makes_the_weights_and_leaves_torch_alone():
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    first, second = (built("mlp", inputs=11, classes=11, shape=SMALL, seed=3) for _ in range(2))
+    first, second = (build_network("mlp", inputs=11, classes=11, shape=SMALL, seed=3) for _ in range(2))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
 def test_the_perceptron_is_that_of_concatenated_rows():
-    network = built("mlp", inputs=11, classes=7, shape=SMALL, seed=0)
+    network = build_network("mlp", inputs=11, classes=7, shape=SMALL, seed=0)
     pairs = torch.randint(0, 11, (20, 2))
     stream = network.embed(pairs).flatten(1)
     for layer in network.layers:
@@ -137,7 +137,7 @@ def test_the_perceptron_is_that_of_concatenated_rows():
 
 def test_the_one_layer_transformer_is_attention_as_written_out():
     """Token by token, with causal attention of the last over all three (Nanda et al. 2023)."""
-    network = built("nanda", inputs=11, classes=7, shape=replace(SMALL, layers=1, activation="relu"), seed=0)
+    network = build_network("nanda", inputs=11, classes=7, shape=replace(SMALL, layers=1, activation="relu"), seed=0)
     pairs = torch.randint(0, 11, (6, 2))
     d, heads = 16, 4
     for pair, logits in zip(pairs, network(pairs), strict=True):
@@ -165,7 +165,7 @@ def test_shapes_that_cannot_be_are_refused(shape):
 
 def test_nanda_has_one_layer():
     with pytest.raises(InvalidInput, match="one layer"):
-        built("nanda", inputs=5, classes=5, shape=SMALL, seed=0)
+        build_network("nanda", inputs=5, classes=5, shape=SMALL, seed=0)
 
 
 # Training
@@ -213,7 +213,7 @@ def test_adamw_is_that_of_torch_with_warm_up():
     task, training = Task(prime=13, train_fraction=0.5), replace(TRAINING, batch=None, warm_up=4)
     run = Run(task, training)
     run.train_to(12)
-    network = built("mlp", inputs=13, classes=13, shape=SMALL, seed=training.seed)
+    network = build_network("mlp", inputs=13, classes=13, shape=SMALL, seed=training.seed)
     optimiser = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), eps=1e-6, weight_decay=1.0)
     inputs, labels = torch.from_numpy(task.pairs[task.train]), torch.from_numpy(task.labels[task.train])
     for step in range(12):

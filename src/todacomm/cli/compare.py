@@ -127,7 +127,7 @@ def read(
     names: list[str], output_dir: Path, *, say: "Callable[[str], None]"
 ) -> "tuple[list[Profile], dict[int, Path]]":
     """Read the profiles, each model under its own name, and map profiles to runs."""
-    from todacomm.comparison.compare import told_apart
+    from todacomm.comparison.compare import with_unique_names
     from todacomm.core.errors import InvalidInput
     from todacomm.records.runs import read_experiment, runs_of
     from todacomm.runs.locate import find
@@ -144,7 +144,7 @@ def read(
     for place in places:
         if place.said:
             say(place.said)
-    profiles = told_apart(
+    profiles = with_unique_names(
         {label: [record.profile for record in read_experiment(d)] for label, d in zip(labels, found, strict=True)}
     )
     runs = [run for directory in found for run in runs_of(directory)]

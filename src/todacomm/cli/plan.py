@@ -94,14 +94,14 @@ def plan_of_file(path: Path, study: Study, *, calibrate: bool) -> "Plan":
 
 def show(found: "Plan") -> None:
     """A table a job, the totals, and what was changed to fit."""
-    from todacomm.core.memory import spoken
+    from todacomm.core.memory import format_bytes
 
     for job in found.jobs:
         show_job(job, found)
     if len(found.jobs) > 1:
         show_stages("all jobs", [(name, seconds, 0, 0.0) for name, seconds in found.stages.items()], found)
-    limit = f" {spoken(found.limit)} may be used." if found.limit else ""
-    alone = f"The program alone holds {spoken(found.base)}; every figure but counts is an estimate.{limit}"
+    limit = f" {format_bytes(found.limit)} may be used." if found.limit else ""
+    alone = f"The program alone holds {format_bytes(found.base)}; every figure but counts is an estimate.{limit}"
     for line in (f"In all: {found.line()}.", alone, *(f"To fit into memory: {change}." for change in found.changes)):
         console.out.print(line, soft_wrap=True)
 
@@ -124,7 +124,7 @@ def show_stages(title: str, stages: list[tuple[str, float, int, float]], whole: 
     from rich import box
     from rich.table import Table
 
-    from todacomm.core.memory import spoken
+    from todacomm.core.memory import format_bytes
     from todacomm.runs.plan.plan import duration
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
@@ -132,7 +132,7 @@ def show_stages(title: str, stages: list[tuple[str, float, int, float]], whole: 
     for head in ("time, about", "memory, about", "GFLOP"):
         table.add_column(head, justify="right")
     for name, seconds, held, flops in stages:
-        memory = spoken(whole.workers * (whole.base + held)) if held else ""
+        memory = format_bytes(whole.workers * (whole.base + held)) if held else ""
         table.add_row(name, duration(seconds), memory, f"{flops / 1e9:,.3g}" if flops else "")
     console.out.print(table)
 

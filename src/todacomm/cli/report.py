@@ -42,7 +42,7 @@ def report(
       todacomm report gpt2 bert my_model/ --output overview.html
 
     """
-    from todacomm.records.damaged import Salvage, told
+    from todacomm.records.damaged import Salvage, loss_messages
     from todacomm.report.document.style import drawn_as
     from todacomm.runs.locate import find
     from todacomm.runs.rebuild_reports import report_again, report_together
@@ -64,7 +64,7 @@ def report(
         for note in made.notes:
             console.say(note)
         console.page("Report", made.page)
-    for loss in told(salvage.losses):
+    for loss in loss_messages(salvage.losses):
         console.warn(f"left out: {loss}")
     if salvage.losses:
         console.stop(console.FAILED)

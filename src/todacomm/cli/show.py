@@ -36,7 +36,7 @@ def show(
       todacomm show experiments/grok_add_p113_20260101_120000 --json
 
     """
-    from todacomm.records.damaged import Salvage, told
+    from todacomm.records.damaged import Salvage, loss_messages
     from todacomm.runs.locate import find
 
     salvage, read = Salvage(), record_of if json else overview_of
@@ -53,7 +53,7 @@ def show(
     else:
         for item in (item for items in legible for item in items):
             console.out.print(item)
-    for loss in told(salvage.losses):
+    for loss in loss_messages(salvage.losses):
         console.warn(f"left out: {loss}")
     if salvage.losses:
         console.stop(console.FAILED)

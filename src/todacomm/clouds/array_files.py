@@ -14,7 +14,7 @@ import numpy as np
 from todacomm.clouds import table_files  # noqa: F401 - registers the tables
 from todacomm.clouds.array_formats import Held, array_formats
 from todacomm.core.errors import InvalidCloud, TodacommError, TooLarge, UnknownName
-from todacomm.core.memory import resident, spoken
+from todacomm.core.memory import format_bytes, resident
 from todacomm.core.recipe import FEWEST_POINTS
 
 BROKEN = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
@@ -108,7 +108,8 @@ def refuse_large(path: Path, held: Mapping[str, Held], limit: int | None) -> Non
         return
     largest = max(sizes, key=lambda name: sizes[name])
     raise TooLarge(
-        f"{path}: its arrays take {spoken(sum(sizes.values()))} of memory ({largest} of shape {held[largest].shape} "
-        f"{spoken(sizes[largest])}) beside the {spoken(resident())} of the program, {spoken(limit)} may be used. "
-        "Measure some of them (--layers), keep fewer points in the file, or allow more with --max-memory"
+        f"{path}: its arrays take {format_bytes(sum(sizes.values()))} of memory ({largest} of shape "
+        f"{held[largest].shape} {format_bytes(sizes[largest])}) beside the {format_bytes(resident())} of the program, "
+        f"{format_bytes(limit)} may be used. Measure some of them (--layers), keep fewer points in the file, or allow "
+        "more with --max-memory"
     )

@@ -69,7 +69,7 @@ def kinds_among(condensed: Condensed, n: int) -> Labels:
     return in_order(joined_within(condensed, n, SAME * scale))
 
 
-def told_apart(kinds: Sequence[Labels]) -> Indices:
+def unique_rows(kinds: Sequence[Labels]) -> Indices:
     """Rows that are not copies in all of several clouds at once, ascending."""
     beside = np.stack(kinds)
     distinct = any(len(np.unique(row)) == len(row) for row in kinds)

@@ -30,7 +30,7 @@ def two_nn(points: Any, *, discard: float = 0.1) -> float:
     """
     if not 0 <= discard < 1:
         raise InvalidInput(f"a discarded share of {discard}; expected 0 or more and less than 1")
-    first, second = nearest_two(apart(points))
+    first, second = nearest_two(unique_points(points))
     ratios = second[first > 0] / first[first > 0]
     if problem := undefined(ratios):
         raise InvalidCloud(f"no TwoNN dimension: {problem}")
@@ -62,7 +62,7 @@ def slope(ratios: Ratios, discard: float) -> float:
     return float(x @ -np.log1p(-share)) / squares if squares > 0 else math.inf
 
 
-def apart(given: Any) -> Points:
+def unique_points(given: Any) -> Points:
     """The unique points, centred and divided by a power of two."""
     array = array_of(given)
     near, _ = within_reach(checked_points(array))
@@ -97,7 +97,7 @@ def local_dimension(points: Points, *, neighbours: int = 64, centres: int | None
     Each of ``centres`` points, drawn by ``seed`` (None: all), is taken with its nearest neighbours as a cloud of its
     own. A cloud of fewer points is one neighbourhood.
     """
-    rows = apart(points)
+    rows = unique_points(points)
     size = min(neighbours, len(rows))
     if size < 3:
         return None

@@ -81,11 +81,11 @@ def evenly(n: int, most: int) -> Indices:
 def first_two(points: Points) -> tuple[Plane, float]:
     """The first two principal components of centred points, and their fraction of the variance.
 
-    For points on a line the second is 0. Oriented by `turned`.
+    For points on a line the second is 0. Oriented by `oriented`.
     """
     around = points - points.mean(axis=0)
     directions, share = principal(around, min(2, points.shape[1]))
-    return turned(around @ directions.T), share
+    return oriented(around @ directions.T), share
 
 
 def embedded(distances: Distances) -> tuple[Plane, float]:
@@ -102,19 +102,19 @@ def classical(distances: Distances) -> Plane:
     means = products.mean(axis=0)
     products -= means + means[:, None] - means.mean()
     values, axes = scipy.linalg.eigh(products, subset_by_index=(n - 2, n - 1), overwrite_a=True, check_finite=False)
-    return turned((axes * np.sqrt(np.maximum(values, 0)))[:, ::-1])
+    return oriented((axes * np.sqrt(np.maximum(values, 0)))[:, ::-1])
 
 
 def smacof(distances: Distances, start: Plane, *, iterations: int = ITERATIONS) -> tuple[Plane, float]:
     """Minimise `stress` in the plane by majorisation from ``start``; return points and stress.
 
     Each step is a Guttman transform, which never raises Σ (distance - given)². Computed in float32, which is visually
-    exact. On principal axes, oriented by `turned`.
+    exact. On principal axes, oriented by `oriented`.
     """
     given, plane = distances.astype(np.float32), start.astype(np.float32)
     last = np.inf
     for _ in range(iterations):
-        between = apart(plane)
+        between = plane_distances(plane)
         excess = given - between
         raw = float(np.vdot(excess, excess))
         if raw >= (1 - STEADY) * last:
@@ -124,7 +124,7 @@ def smacof(distances: Distances, start: Plane, *, iterations: int = ITERATIONS) 
     return found, stress(squareform(distances, checks=False), pdist(found))
 
 
-def apart(plane: Plane) -> Distances:
+def plane_distances(plane: Plane) -> Distances:
     """The distances between points of the plane."""
     squares = np.einsum("ij,ij->i", plane, plane)
     found = plane @ (-2 * plane.T)
@@ -151,7 +151,7 @@ def stress(given: Float[np.ndarray, " pairs"], found: Float[np.ndarray, " pairs"
     return float(np.sqrt(((found - given) ** 2).sum() / size)) if size else 0.0
 
 
-def turned(plane: Float[np.ndarray, "v k"]) -> Plane:
+def oriented(plane: Float[np.ndarray, "v k"]) -> Plane:
     """Orient axes so that the largest coordinate of each is positive; y is 0 for a single axis."""
     largest = plane[np.abs(plane).argmax(axis=0), np.arange(plane.shape[1])]
     signed = plane * np.where(largest < 0, -1.0, 1.0)

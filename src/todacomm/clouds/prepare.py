@@ -60,7 +60,7 @@ def prepare(cloud: PointCloud, recipe: Recipe) -> PreparedCloud:
     Duplicates (`todacomm.clouds.duplicates`) count once for mean, directions, scale, and distances, which are 0 between
     copies. Raises InvalidCloud for a point at the centre with the sphere or the cosine distance.
     """
-    rows = np.arange(len(cloud))[drawn(len(cloud), recipe)]
+    rows = np.arange(len(cloud))[subsample_rows(len(cloud), recipe)]
     if recipe.distance == "precomputed":
         return prepared_distances(cloud, recipe, rows)
     near, exponent = within_reach(cloud.points[rows].astype(np.float64))
@@ -107,7 +107,7 @@ class PreparedOnce:
 
 def copies_of(cloud: PointCloud, recipe: Recipe) -> Labels:
     """Label each point by its unique point, before any projection."""
-    rows = np.arange(len(cloud))[drawn(len(cloud), recipe)]
+    rows = np.arange(len(cloud))[subsample_rows(len(cloud), recipe)]
     if recipe.distance == "precomputed":
         return kinds_among(condensed_among(cloud, rows), len(rows))
     near, _ = within_reach(cloud.points[rows].astype(np.float64))
@@ -155,10 +155,10 @@ def in_unit(facts: CloudFacts, exponent: int) -> CloudFacts:
 
 def subsample(points: Points, recipe: Recipe) -> Float[np.ndarray, "k d"]:
     """Draw ``recipe.subsample`` of the points by the recipe's seed, without replacement, in their old order."""
-    return points[drawn(len(points), recipe)]
+    return points[subsample_rows(len(points), recipe)]
 
 
-def drawn(n: int, recipe: Recipe) -> Indices | slice:
+def subsample_rows(n: int, recipe: Recipe) -> Indices | slice:
     """Which of n points `subsample` draws."""
     if recipe.subsample is None or recipe.subsample == n:
         return slice(None)

@@ -256,7 +256,7 @@ def groups_of(profiles: Sequence[Profile]) -> dict[str, list[Profile]]:
     return alike | mixed
 
 
-def told_apart(runs: Mapping[str, Sequence[Profile]]) -> list[Profile]:
+def with_unique_names(runs: Mapping[str, Sequence[Profile]]) -> list[Profile]:
     """List the profiles of named runs; a model that several runs measured takes the name of its run."""
     owners: dict[str, set[str]] = {}
     for run, profiles in runs.items():

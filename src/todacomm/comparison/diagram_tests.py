@@ -175,10 +175,10 @@ def blocks_of(pair: Pair, blocks: int) -> Parts:
     labels = pair.first.claims.labels if pair.first.claims else ()
     if labels:
         return cut_groups(labels, blocks)
-    return list(cut(pair.first.measurements[0].facts.points, blocks, pair.first.recipe.seed))
+    return list(random_blocks(pair.first.measurements[0].facts.points, blocks, pair.first.recipe.seed))
 
 
-def cut(n: int, blocks: int, seed: int) -> Int[np.ndarray, "blocks size"]:
+def random_blocks(n: int, blocks: int, seed: int) -> Int[np.ndarray, "blocks size"]:
     """Draw disjoint random blocks of equal size, each ascending; the remainder is left out."""
     rng = np.random.default_rng([seed, n, blocks])
     return np.sort(rng.permutation(n)[: blocks * (n // blocks)].reshape(blocks, -1), axis=1)

@@ -262,7 +262,7 @@ def differences_of(
             for one in layers
         ]
         after = adjusted(np.array([d.p for d in row], dtype=np.float64))
-        found[name] = tuple(replace(d, adjusted=known(x)) for d, x in zip(row, after.tolist(), strict=True))
+        found[name] = tuple(replace(d, adjusted=or_none(x)) for d, x in zip(row, after.tolist(), strict=True))
     return found
 
 
@@ -282,8 +282,8 @@ def difference(
         return Difference(None, None, nothing, nothing, None, None, None)
     a, b = first.estimate(name), second.estimate(name)
     return Difference(
-        known(a),
-        known(b),
+        or_none(a),
+        or_none(b),
         difference_interval(name, first, second, paired=paired, confidence=confidence),
         relative_interval(name, first, second, paired=paired, confidence=confidence),
         difference_test(name, first, second, paired=paired),
@@ -292,7 +292,7 @@ def difference(
     )
 
 
-def known(value: float) -> Number:
+def or_none(value: float) -> Number:
     """Convert NaN and infinity to None."""
     return value if math.isfinite(value) else None
 
@@ -301,7 +301,7 @@ def effect(value: float, deviation: float) -> Number:
     """A difference in standard deviations; 0 where there is none, None where the first does not vary."""
     if value == 0:
         return 0.0
-    return known(value / deviation) if deviation > 0 else None
+    return or_none(value / deviation) if deviation > 0 else None
 
 
 # Growths
@@ -344,7 +344,7 @@ def growths_of(first: Profile, second: Profile, a: Growth, b: Growth, *, paired:
         for part, name in GROWTHS.items()
     }
     after = adjusted(np.array([d.p for d in found.values()], dtype=np.float64))
-    return {part: replace(d, adjusted=known(x)) for (part, d), x in zip(found.items(), after.tolist(), strict=True)}
+    return {part: replace(d, adjusted=or_none(x)) for (part, d), x in zip(found.items(), after.tolist(), strict=True)}
 
 
 def log_growth(name: str, profile: Profile, growth: Growth) -> LogGrowth:
@@ -365,7 +365,14 @@ def growth_difference(name: str, a: LogGrowth, b: LogGrowth, *, paired: bool, co
     method = f"{logs.method}, on logarithms"
     if logs.undefined:
         nothing = Interval(None, None, None, confidence, method, logs.undefined)
-        return GrowthDifference(known(a.value), known(b.value), nothing, known(b.value - a.value), None, None)
+        return GrowthDifference(
+            or_none(a.value),
+            or_none(b.value),
+            nothing,
+            or_none(b.value - a.value),
+            None,
+            None,
+        )
     reach = float(stdtrit(logs.freedom, (1 + confidence) / 2)) * logs.deviation
     return GrowthDifference(
         a.value,

@@ -17,7 +17,7 @@ def array_of(given: Any, *, absent: float = 0.0) -> np.ndarray:
     masked entries.
     """
     if isinstance(given, np.ma.MaskedArray):
-        return as_float(unmasked(given))
+        return as_float(data_of_masked(given))
     if is_of(given, "torch"):
         return as_float(of_tensor(given))
     if hasattr(given, "tocoo"):
@@ -25,7 +25,7 @@ def array_of(given: Any, *, absent: float = 0.0) -> np.ndarray:
     try:
         return as_float(np.asarray(given))
     except (TypeError, ValueError, RuntimeError, OverflowError) as problem:
-        raise InvalidInput(f"no array of numbers can be made of {named(given)}: {problem}") from problem
+        raise InvalidInput(f"no array of numbers can be made of {type_name(given)}: {problem}") from problem
 
 
 def is_of(given: Any, library: str) -> bool:
@@ -33,12 +33,12 @@ def is_of(given: Any, library: str) -> bool:
     return type(given).__module__.partition(".")[0] == library
 
 
-def named(given: Any) -> str:
+def type_name(given: Any) -> str:
     """Name the type of an object in a message."""
     return f"{type(given).__module__}.{type(given).__qualname__}".removeprefix("builtins.")
 
 
-def unmasked(given: Any) -> np.ndarray:
+def data_of_masked(given: Any) -> np.ndarray:
     """Return the data of a masked array in which nothing is masked."""
     if missing := int(np.ma.getmaskarray(given).sum()):
         raise InvalidInput(
@@ -57,7 +57,7 @@ def of_tensor(given: Any) -> np.ndarray:
         wide = plain.float() if plain.is_floating_point() and plain.element_size() < 4 else plain
         return wide.resolve_conj().resolve_neg().cpu().numpy()
     except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as problem:
-        raise InvalidInput(f"no array of numbers can be made of {named(given)}: {problem}") from problem
+        raise InvalidInput(f"no array of numbers can be made of {type_name(given)}: {problem}") from problem
 
 
 def given_layout() -> Any:

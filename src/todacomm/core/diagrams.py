@@ -49,7 +49,9 @@ class Diagrams:
     @classmethod
     def from_arrays(cls, arrays: Sequence[np.ndarray]) -> "Diagrams":
         """Split (m, 2) arrays, one a dimension; a death of infinity marks an essential class."""
-        finite, essential = zip(*(parted(np.asarray(a, dtype=np.float64).reshape(-1, 2)) for a in arrays), strict=True)
+        finite, essential = zip(
+            *(split_bars(np.asarray(a, dtype=np.float64).reshape(-1, 2)) for a in arrays), strict=True
+        )
         return cls(finite, essential)
 
     def __repr__(self) -> str:
@@ -68,7 +70,7 @@ class Diagrams:
         return Diagrams(tuple(a * factor for a in self.finite), tuple(a * factor for a in self.essential))
 
 
-def parted(bars: Float[np.ndarray, "m 2"]) -> tuple[Float[np.ndarray, "k 2"], Float[np.ndarray, " e"]]:
+def split_bars(bars: Float[np.ndarray, "m 2"]) -> tuple[Float[np.ndarray, "k 2"], Float[np.ndarray, " e"]]:
     """Split bars into finite ones of positive length, sorted, and the births of essential ones."""
     births, deaths = bars.T
     die = np.isfinite(deaths)

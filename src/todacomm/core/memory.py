@@ -26,7 +26,7 @@ def size_of(text: str) -> int:
     return size
 
 
-def spoken(size: float) -> str:
+def format_bytes(size: float) -> str:
     """Format a size with its unit, in powers of 1024.
 
     >>> spoken(1.3 * 2**30), spoken(300 * 2**20), spoken(2000)

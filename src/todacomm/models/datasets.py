@@ -124,7 +124,7 @@ def check_enough(found: Texts, source: str, samples: int | None) -> None:
         )
 
 
-def told_of_sample(texts: Texts) -> str:
+def describe_sample(texts: Texts) -> str:
     """Say which texts of a dataset these are, from how many of its articles; empty where each text is on its own."""
     if not texts.groups or len(set(texts.groups)) == len(texts):
         return ""

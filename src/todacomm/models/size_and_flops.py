@@ -83,7 +83,9 @@ def skeleton(
     with checkpoint_files.quietly(hide_stderr=bool(gguf_file)), checkpoint_files.explained(source):
         checkpoint_files.check_weights(base, gguf_file, allow_pickle=allow_pickle, fetch=False)
         begun = clock()
-        config, kind, tokenizer = loading.described(source, trust_remote_code=trust_remote_code, gguf_file=gguf_file)
+        config, kind, tokenizer = loading.local_description(
+            source, trust_remote_code=trust_remote_code, gguf_file=gguf_file
+        )
         seconds = clock() - begun
         headed = head_class(config, kind)
         with torch.device("meta"):

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from todacomm.clouds.duplicates import told_apart
+from todacomm.clouds.duplicates import unique_rows
 from todacomm.clouds.prepare import Indices, Prepare, PreparedCloud, copies_of, prepare, subsample
 from todacomm.core.errors import InvalidInput
 from todacomm.core.inference_types import Claims, Halves, InferenceSettings, Interval, LoopBar, NullTest
@@ -22,7 +22,7 @@ from todacomm.profiles.expansion import SHAPE
 from todacomm.statistics.gaussian_null import gaussian_null, joint, null_tests, tested_names
 from todacomm.statistics.intervals import intervals, peak_shares, ratio_interval
 from todacomm.statistics.layer_statistics import Against, outcomes
-from todacomm.statistics.metrics_on_halves import SCALE, TREE, halves_of, unsuited
+from todacomm.statistics.metrics_on_halves import SCALE, TREE, halves_of, no_interval_reason
 from todacomm.statistics.null_models import given_layers, null_models, null_values
 from todacomm.statistics.random_halves import FEWEST, Splits, refusal, splits
 
@@ -102,7 +102,7 @@ def rows_of(profile: Profile, cloud: Callable[[str], PointCloud], n: int) -> Ind
     found = [m for m in profile.measurements if m.facts.points == n]
     if any(m.facts.distinct_points == n or m.facts.landmarks_of is not None for m in found):
         return np.arange(n)
-    return told_apart([copies_of(cloud(m.address.layer), m.recipe) for m in found])
+    return unique_rows([copies_of(cloud(m.address.layer), m.recipe) for m in found])
 
 
 def cuts_of(rows: Indices, n: int, seed: int, asked: InferenceSettings, groups: Sequence[str] | None) -> list[Splits]:
@@ -151,7 +151,7 @@ def halve_layer(
     """Prepare the cloud of one layer and measure it on halves."""
     found = profile.at(layer)
     ready = prepared(cloud(layer), found.recipe)
-    missing = unsuited(ready.facts, len(rows[found.facts.points]))
+    missing = no_interval_reason(ready.facts, len(rows[found.facts.points]))
     drawn = [] if missing else cuts[found.facts.points]
     halves, one_by_one, *_ = *(halves_of(ready, found, one) for one in drawn), None, None
     return HalvedLayer(replace(ready, condensed=ready.condensed[:0]), halves, one_by_one, missing)

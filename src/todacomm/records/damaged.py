@@ -17,7 +17,7 @@ class Loss:
     why: str
 
 
-def told(losses: Sequence[Loss]) -> list[str]:
+def loss_messages(losses: Sequence[Loss]) -> list[str]:
     """One sentence for the losses of each file."""
     parts: dict[str, list[str]] = {}
     for loss in losses:
@@ -75,4 +75,4 @@ class Salvage:
     def need(self, left: Sized, where: object) -> None:
         """Raise NothingLegible, which lists all losses, where nothing is ``left``."""
         if not left:
-            raise NothingLegible("\n".join([f"nothing of {where} can be read", *told(self.losses)]))
+            raise NothingLegible("\n".join([f"nothing of {where} can be read", *loss_messages(self.losses)]))

@@ -47,7 +47,7 @@ class KeptTexts:
 TEXTS_RECORD = Format(KeptTexts, 1, RUN_AGAIN, TEXTS)
 
 
-def kept(texts: Texts, *, whole: bool) -> KeptTexts:
+def texts_to_keep(texts: Texts, *, whole: bool) -> KeptTexts:
     """Select what a run keeps of its texts: neither texts nor names of groups unless ``whole``."""
     names = tuple(dict.fromkeys(texts.groups or ()))
     place = {name: i for i, name in enumerate(names)}

@@ -209,7 +209,7 @@ def read_state(directory: Path) -> tuple[int, dict[str, np.ndarray]] | None:
     return step, {name: array.reshape(()) if name.endswith("/step") else array for name, array in arrays.items()}
 
 
-def planned(directory: Path, attempt: Attempt = strictly) -> dict[str, list[PlannedRun]]:
+def planned_runs(directory: Path, attempt: Attempt = strictly) -> dict[str, list[PlannedRun]]:
     """Cell → its planned runs; where ``attempt`` skips the plan, the runs that are there."""
     plans = attempt(THE_PLAN, lambda: PLAN_RECORD.read(directory).runs)
     if plans is None:

@@ -348,6 +348,6 @@ def notes_of(activations: Activations) -> list[str]:
         notes.append(f"{activations.model} {facts['reads']}: the last token of a text changes what comes before it.")
     if facts.get("tokens"):
         notes.append(f"Each point is one token: {facts['tokens']}, the same ones in every layer.")
-    if note := datasets.told_of_sample(activations.texts):
+    if note := datasets.describe_sample(activations.texts):
         notes.append(note)
     return notes

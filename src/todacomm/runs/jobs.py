@@ -67,7 +67,7 @@ class Failure:
         return self.cause or ModelFailed(self.message)
 
 
-def told(problem: BaseException) -> TodacommError:
+def as_todacomm_error(problem: BaseException) -> TodacommError:
     """Convert a job's error to one that the command line shows without a traceback."""
     if isinstance(problem, TodacommError):
         return problem
@@ -77,7 +77,7 @@ def told(problem: BaseException) -> TodacommError:
 
 def failure(problem: BaseException) -> Failure:
     """Record an error that is being handled."""
-    return Failure(str(told(problem)), traceback.format_exc(), told(problem))
+    return Failure(str(as_todacomm_error(problem)), traceback.format_exc(), as_todacomm_error(problem))
 
 
 # What would be done
@@ -174,7 +174,7 @@ def with_kept_claims(
         if claims := find_claims(key, cache):
             return replace(result, profile=replace(result.profile, claims=claims))
     with one_thread:
-        model = partial(held, job, cache)
+        model = partial(loaded_model, job, cache)
         found = claimed(result, job.study, model, number=number, track=track, prepared=prepared)
     if cache and key and found.profile.claims:
         keep_claims(found.profile.claims, key, found.profile, cache)
@@ -188,7 +188,7 @@ def reading_of(job: Job, cache: Cache | None, *, track: Track = silent, say: Say
         say(f"{job}: activations loaded from cache; model not loaded")
         return found
     with _READING:  # the hooks of two passes over one network would see each other's states
-        model = held(job, cache, say=say)
+        model = loaded_model(job, cache, say=say)
         say(str(job))
         reading = read(model, job.texts, job.study, pooling=job.pooling, track=track)
     return keep_reading(reading, job, cache) if cache else reading
@@ -198,7 +198,7 @@ _READING = threading.Lock()
 _HELD: dict[Any, "LoadedModel"] = {}  # the model of the last job of this process
 
 
-def held(job: Job, cache: Cache | None, *, say: Say = unsaid) -> "LoadedModel":
+def loaded_model(job: Job, cache: Cache | None, *, say: Say = unsaid) -> "LoadedModel":
     """The model of a job, kept from the last job if it is the same; another one is released first."""
     checkpoint = checkpoint_of(job.source, cache, remote_code=job.study.trust_remote_code) if cache else None
     key = (job.source, checkpoint, *(getattr(job.study, option) for option in sorted({*OF_LOADING, "max_memory"})))

@@ -15,7 +15,7 @@ from todacomm.models.checkpoints.checkpoint_files import OF_A_MODEL
 from todacomm.models.names import resolve
 from todacomm.records.ablations import ABLATION, ABLATION_RECORD
 from todacomm.records.comparisons import COMPARISON
-from todacomm.records.damaged import Salvage, told
+from todacomm.records.damaged import Salvage, loss_messages
 from todacomm.records.probes import PROBE, PROBE_RECORD
 from todacomm.records.runs import (
     MANIFEST_RECORD,
@@ -29,7 +29,7 @@ from todacomm.records.runs import (
     stamp_of,
     stem_of,
 )
-from todacomm.records.training import ABOUT, PLAN, RECORDS, SIGNATURE, planned, read_run
+from todacomm.records.training import ABOUT, PLAN, RECORDS, SIGNATURE, planned_runs, read_run
 from todacomm.runs.cache.keys import checkpoint_of
 from todacomm.runs.cache.store import Cache, default_place
 from todacomm.training.observe import Course
@@ -218,7 +218,7 @@ def _comparisons(directory: Path) -> list[Comparison]:
     salvage = Salvage()
     found = compared_again(directory, Runs(salvage), salvage)
     if salvage.losses:
-        raise InvalidRecord("\n".join([f"{directory} cannot be made again in full", *told(salvage.losses)]))
+        raise InvalidRecord("\n".join([f"{directory} cannot be made again in full", *loss_messages(salvage.losses)]))
     return list(found.values())
 
 
@@ -227,7 +227,7 @@ def _ablations(directory: Path) -> list[Ablation]:
 
 
 def _courses(directory: Path) -> list[Course]:
-    runs = [directory / "runs" / plan.name for plans in planned(directory).values() for plan in plans]
+    runs = [directory / "runs" / plan.name for plans in planned_runs(directory).values() for plan in plans]
     found = {run: read_run(run).course for run in runs}
     if empty := [str(run) for run, course in found.items() if course is None]:
         raise InvalidRecord(f"no checkpoint in {', '.join(empty)}; give the same `todacomm grok` again")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from todacomm.comparison.compare import ALL, Comparison, How, compare, renamed, told_apart
+from todacomm.comparison.compare import ALL, Comparison, How, compare, renamed, with_unique_names
 from todacomm.comparison.diagram_tests import Clouds
 from todacomm.core.errors import InvalidInput, InvalidRecord
 from todacomm.core.parallel import one_thread
@@ -220,7 +220,9 @@ def report_together(
     opened = {d: salvage(d.name, partial(legible_runs, d, salvage)) or {} for d, _ in found}
     runs = [run for records in opened.values() for run in records]
     salvage.need(runs, ", ".join(str(directory) for directory in opened))
-    profiles = told_apart({name: [r.profile for r in opened[d].values()] for name, d in named(opened).items()})
+    profiles = with_unique_names(
+        {name: [r.profile for r in opened[d].values()] for name, d in named_directories(opened).items()}
+    )
     place = place_of(output, output_dir, [profile.model for profile in profiles])
     labels, beside = labels_of(profiles), side_by_side(profiles)
     explorer = explorer_of(profiles, runs, labels, attempt=salvage)
@@ -257,7 +259,7 @@ ARTICLES: dict[Kind, str] = {
 }
 
 
-def named(directories: Iterable[Path]) -> dict[str, Path]:
+def named_directories(directories: Iterable[Path]) -> dict[str, Path]:
     """Name the directories, by their paths where two names are equal."""
     names = [directory.resolve().name for directory in directories]
     return {

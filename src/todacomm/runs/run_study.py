@@ -31,7 +31,7 @@ from todacomm.records.comparisons import COMPARISON_RECORD, ComparisonRecord, Fa
 from todacomm.records.io import write_atomically
 from todacomm.records.result_directories import check_name, check_new, in_part, new_directory, reserved, writable
 from todacomm.records.runs import Record, safe, write_record
-from todacomm.records.texts import TEXTS_RECORD, kept
+from todacomm.records.texts import TEXTS_RECORD, texts_to_keep
 from todacomm.records.unfinished import own_directory
 from todacomm.report.document.figure_formats import PNG, Figures
 from todacomm.report.document.style import drawn_as
@@ -85,7 +85,7 @@ def execute(
     written = StudyWriter(study, jobs, directory, cache, command, say, plan)
     with pool(study.backend, number=jobs[0].study.jobs, scheduler=study.scheduler) as workers:
         done = (
-            by_pool(jobs, cache, workers, draw=partial(drawn, figures=study.drawn_as()), track=track, say=say)
+            by_pool(jobs, cache, workers, draw=partial(figure_files, figures=study.drawn_as()), track=track, say=say)
             if workers
             else one_by_one(jobs, cache, track=Correcting(track, plan.jobs, plan.at_once, say, rates.forget), say=say)
         )
@@ -202,7 +202,7 @@ def write_run(directory: Path, result: Result, job: Job, written: StudyWriter) -
     written.say(f"{job}: figures and records")
     with in_part(directory) as part:
         begun = time.perf_counter()
-        figures = drawn(result.profile, job.study.drawn_as()) if result.figures is None else result.figures
+        figures = figure_files(result.profile, job.study.drawn_as()) if result.figures is None else result.figures
         for name, content in figures.items():
             write_atomically(part / "visualizations" / name, content)
         seconds = {**result.seconds, "figures": time.perf_counter() - begun}
@@ -214,13 +214,13 @@ def write_run(directory: Path, result: Result, job: Job, written: StudyWriter) -
             "peak_memory": peak(),
         }
         record = Record(result.profile, manifest_of(result, about, seconds))
-        TEXTS_RECORD.write(part, kept(result.activations.texts, whole=job.study.keep_texts))
+        TEXTS_RECORD.write(part, texts_to_keep(result.activations.texts, whole=job.study.keep_texts))
         apart = written.cache is not None and not linked(part / "activations", result.reading, written.cache)
         write_record(part, record, result.activations if apart else None)
     return record
 
 
-def drawn(profile: Profile, figures: Figures) -> dict[str, bytes]:
+def figure_files(profile: Profile, figures: Figures) -> dict[str, bytes]:
     """The files of every figure of a profile, as bytes by name."""
     with own_directory(Path(gettempdir()) / "todacomm_figures") as directory, drawn_as(figures):
         write_figures(profile, directory)

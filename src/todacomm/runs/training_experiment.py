@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from todacomm.core.errors import CannotWrite, ModelFailed
-from todacomm.core.memory import limit_of, spoken
+from todacomm.core.memory import format_bytes, limit_of
 from todacomm.core.parallel import Number
 from todacomm.core.progress import Say, Track, silent, unsaid
 from todacomm.models.checkpoints.placement import device_of
@@ -56,7 +56,7 @@ def execute_grok(
                 "Wait until it has ended, or give another --name"
             )
         means.say(
-            f"{len(experiment.plans)} runs, {at_once} at a time, about {spoken(needed)} of memory"
+            f"{len(experiment.plans)} runs, {at_once} at a time, about {format_bytes(needed)} of memory"
             + (f"; going on with {directory}" if resumed else "")
         )
         for warning in dict.fromkeys(w for plan in experiment.plans[:1] for w in plan.task.warnings):

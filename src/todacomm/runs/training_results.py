@@ -9,7 +9,7 @@ from typing import Any
 from todacomm.core.errors import InvalidInput
 from todacomm.records.codec import Format, plain
 from todacomm.records.damaged import Attempt, Salvage, strictly
-from todacomm.records.training import AGAIN, SIGNATURE, PlannedRun, StoredRun, has_begun, planned, read_run
+from todacomm.records.training import AGAIN, SIGNATURE, PlannedRun, StoredRun, has_begun, planned_runs, read_run
 from todacomm.report.training.read_experiment import Findings, read_findings
 from todacomm.report.training.training_document import write_grok_report
 from todacomm.report.words.phrases import share
@@ -49,7 +49,7 @@ SIGNATURE_RECORD = Format(SignatureRecord, 1, AGAIN, SIGNATURE)
 def concluded(directory: Path, failures: Mapping[str, str], *, command: str = "") -> ExperimentResults:
     """Write signature, figures and reports from the records of a directory; signature.json last."""
     signatures, problems = judged(directory)
-    told = {cell: told_of(directory, plans) for cell, plans in planned(directory).items() if cell in problems}
+    told = {cell: told_of(directory, plans) for cell, plans in planned_runs(directory).items() if cell in problems}
     write_grok_report(directory, signatures, problems, command=command)
     record = SignatureRecord(
         command,
@@ -66,7 +66,7 @@ def judged(directory: Path, attempt: Attempt = strictly) -> tuple[dict[str, Sign
     """Cell → its signature, or why there is none; ``attempt`` may skip a run. Raises InvalidRecord."""
     signatures: dict[str, Signature] = {}
     problems: dict[str, str] = {}
-    for cell, plans in planned(directory, attempt).items():
+    for cell, plans in planned_runs(directory, attempt).items():
         try:
             signatures[cell] = signature_of(directory, plans, attempt)
         except InvalidInput as problem:
@@ -83,7 +83,9 @@ def reread(directory: Path, salvage: Salvage) -> tuple[ExperimentResults, str]:
         "", {}, {}, {}, {}
     )
     signatures, problems = judged(directory, salvage)
-    places = {plan.name: directory / "runs" / plan.name for of in planned(directory, salvage).values() for plan in of}
+    places = {
+        plan.name: directory / "runs" / plan.name for of in planned_runs(directory, salvage).values() for plan in of
+    }
     for name, place in places.items():
         if not has_begun(place) and name not in stored.failures:
             salvage.lose(name, f"{place} is missing")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from todacomm.core.errors import InvalidInput, InvalidRecord, TodacommError, TooLarge, TrainingFailed
-from todacomm.core.memory import spoken
+from todacomm.core.memory import format_bytes
 from todacomm.core.parallel import LostTask, Number, pool
 from todacomm.core.progress import Track, silent
 from todacomm.core.versions import versions
@@ -111,9 +111,9 @@ def check_memory(experiment: Experiment, *, limit: int | None, at_once: int) -> 
     if limit is not None and total > limit:
         worst = needed[0][1]
         raise TooLarge(
-            f"{worst.name}: {at_once} runs at a time need about {spoken(total)}, and there are {spoken(limit)}. "
-            f"Every pair has a row of {worst.settings['prime']} logits: choose a smaller --prime, fewer --test-pairs, "
-            "or --jobs 1"
+            f"{worst.name}: {at_once} runs at a time need about {format_bytes(total)}, and there are "
+            f"{format_bytes(limit)}. Every pair has a row of {worst.settings['prime']} logits: choose a smaller "
+            "--prime, fewer --test-pairs, or --jobs 1"
         )
     return total
 

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from scipy.linalg import lapack
 
 from todacomm.clouds.distances import Condensed, median, pairwise, rms
-from todacomm.clouds.duplicates import firsts_of, told_apart
+from todacomm.clouds.duplicates import firsts_of, unique_rows
 from todacomm.clouds.prepare import PreparedCloud, prepare, subsample
 from todacomm.core.errors import InvalidInput
 from todacomm.core.inference_types import Alternative, NullTest
@@ -68,7 +68,7 @@ def joint(clouds: Sequence[PreparedCloud], recipe: Recipe, *, raw: Sequence[Poin
             "the layers have different numbers of points; a null that they share needs the same texts in each"
         )
     reasons = tuple(without_null(cloud) for cloud in clouds)
-    rows = told_apart([cloud.kinds for cloud in clouds])
+    rows = unique_rows([cloud.kinds for cloud in clouds])
     layers = [points[rows] for points in points_to_rotate(clouds, recipe, raw)]
     kept = [layer for layer, reason in zip(layers, reasons, strict=True) if not reason]
     widths = tuple(0 if reason else layer.shape[1] for layer, reason in zip(layers, reasons, strict=True))

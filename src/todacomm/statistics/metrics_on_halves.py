@@ -18,7 +18,7 @@ from todacomm.statistics.random_halves import FEWEST, QUARTERED_GROUPS, Indices,
 SCALE, TREE = "scale", "tree_length"
 
 
-def unsuited(facts: CloudFacts, rows: int | None = None) -> str:
+def no_interval_reason(facts: CloudFacts, rows: int | None = None) -> str:
     """Why a cloud with so many rows that are no copies has no intervals; empty where it has."""
     if facts.landmarks_of is not None:
         return "landmarks are chosen to lie apart and are no random sample; a subsample is one"
@@ -29,10 +29,10 @@ def unsuited(facts: CloudFacts, rows: int | None = None) -> str:
 def halves_of(cloud: PreparedCloud, found: Measurement, drawn: Splits) -> Halves:
     """Measure a cloud on the halves and quarters of each split; ``found`` is its measurement.
 
-    The projection stays that of the whole cloud. Raises InvalidInput for a cloud that is `unsuited`, and for splits of
-    another number of points.
+    The projection stays that of the whole cloud. Raises InvalidInput for a cloud with a
+    `no_interval_reason`, and for splits of another number of points.
     """
-    if why := unsuited(cloud.facts):
+    if why := no_interval_reason(cloud.facts):
         raise InvalidInput(f"{cloud.address}: {why}")
     if drawn.parts.shape[1] != len(cloud.points):
         raise InvalidInput(

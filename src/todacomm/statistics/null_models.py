@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from todacomm.clouds.duplicates import told_apart
+from todacomm.clouds.duplicates import unique_rows
 from todacomm.clouds.prepare import PreparedCloud, subsample
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.recipe import Recipe
@@ -92,7 +92,7 @@ class GivenLayers:
 
 def given_layers(raw: Sequence[PointCloud], ready: Sequence[PreparedCloud], recipe: Recipe) -> GivenLayers:
     """Prepare layers of equally many points for `null_values`; ``ready`` are the same clouds after the recipe."""
-    rows = told_apart([cloud.kinds for cloud in ready])
+    rows = unique_rows([cloud.kinds for cloud in ready])
     return GivenLayers(
         tuple(cloud.address for cloud in ready),
         tuple(subsample(cloud.points, recipe)[rows] for cloud in raw),

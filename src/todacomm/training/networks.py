@@ -221,7 +221,7 @@ class OneLayerTransformer(Network):
         yield self.head(last)
 
 
-def built(name: str, *, inputs: int, classes: int, shape: Shape, seed: int) -> Network:
+def build_network(name: str, *, inputs: int, classes: int, shape: Shape, seed: int) -> Network:
     """Build a network with weights drawn by ``seed``; torch's global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

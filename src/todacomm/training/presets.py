@@ -289,7 +289,7 @@ def seeds_of(text: str) -> list[int]:
     return found
 
 
-def described(settings: Settings) -> str:
+def describe_settings(settings: Settings) -> str:
     """Describe the settings in a line."""
     what = "images" if settings["task"] == "images" else f"{settings['task']} mod {settings['prime']}"
     if settings["task"] == "s5":

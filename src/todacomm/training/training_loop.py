@@ -16,7 +16,7 @@ from todacomm.core.errors import TrainingFailed
 from todacomm.core.value_types import by_value
 from todacomm.training.digit_images import Images
 from todacomm.training.fourier import PairTask, loss_and_accuracy, places_of
-from todacomm.training.networks import Network, built
+from todacomm.training.networks import Network, build_network
 from todacomm.training.run_settings import Measured, Training, trained_with
 from todacomm.training.tasks import Task
 
@@ -139,7 +139,9 @@ class Run:
 
     def _made(self) -> Network:
         task, training = self.task, self.training
-        made = built(training.network, inputs=task.size, classes=task.classes, shape=training.shape, seed=training.seed)
+        made = build_network(
+            training.network, inputs=task.size, classes=task.classes, shape=training.shape, seed=training.seed
+        )
         with torch.no_grad():
             for weight in made.parameters() if training.initial_scale != 1 else ():
                 weight.mul_(training.initial_scale)
@@ -198,7 +200,9 @@ class Run:
     @cached_property
     def _evaluated(self) -> Int[np.ndarray, " m"]:
         """The training inputs, then the evaluated test inputs."""
-        return np.concatenate([self.task.train, drawn(self.task.test, self.measured.test_pairs, self.measured.seed)])
+        return np.concatenate(
+            [self.task.train, draw_indices(self.task.test, self.measured.test_pairs, self.measured.seed)]
+        )
 
     @cached_property
     def _rows(self) -> Tensor:
@@ -209,7 +213,7 @@ class Run:
     def _watched(self) -> Tensor:
         """The positions, among the evaluated inputs, of those whose hidden states are measured."""
         tested = np.arange(len(self.task.train), len(self._evaluated))
-        return torch.from_numpy(drawn(tested, self.measured.points, self.measured.seed)).to(self.device)
+        return torch.from_numpy(draw_indices(tested, self.measured.points, self.measured.seed)).to(self.device)
 
     @cached_property
     def _pairs(self) -> PairTask | None:
@@ -276,7 +280,7 @@ class Run:
         self._warm(self.training.warm_up)
 
 
-def drawn(indices: Int[np.ndarray, " n"], count: int | None, seed: int) -> Int[np.ndarray, " k"]:
+def draw_indices(indices: Int[np.ndarray, " n"], count: int | None, seed: int) -> Int[np.ndarray, " k"]:
     """Draw ``count`` of the indices, ascending; all where there are no more."""
     if count is None or count >= len(indices):
         return indices

@@ -101,7 +101,7 @@ def kind_of_adapter(adapter: ModelSource) -> str:
     return str((_adapter_config(adapter, fetch=False) or {}).get("peft_type") or "")
 
 
-def described(parts: Parts) -> str:
+def describe_adapter(parts: Parts) -> str:
     """Describe adapter and base for a record; empty without an adapter."""
     if parts.adapter is None:
         return ""

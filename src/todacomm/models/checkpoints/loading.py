@@ -158,7 +158,7 @@ def load_model(  # noqa: PLR0913 - every option of loading, each a keyword with 
         checkpoint_files.commit(source),
         digest,
         probed,
-        base_and_adapter.described(found),
+        base_and_adapter.describe_adapter(found),
         source.tokenizer or "",
     )
 
@@ -262,7 +262,7 @@ def _described_once(auto: Any, location: str, _stamp: int, options: tuple[tuple[
     return auto.from_pretrained(location, **dict(options))
 
 
-def described(source: ModelSource, *, trust_remote_code: bool, gguf_file: str | None) -> tuple[Any, Kind, Any]:
+def local_description(source: ModelSource, *, trust_remote_code: bool, gguf_file: str | None) -> tuple[Any, Kind, Any]:
     """The configuration, kind and tokenizer of a model on this machine, without its weights.
 
     Nothing is fetched. Raises what transformers raises: to be called within `checkpoints.explained`.

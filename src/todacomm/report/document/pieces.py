@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from todacomm.core.registry import Registry
 from todacomm.core.types import Profile
-from todacomm.records.damaged import Loss, told
+from todacomm.records.damaged import Loss, loss_messages
 from todacomm.report.document.chart import Chart
 
 Context = Mapping[str, Any]
@@ -170,7 +170,7 @@ def with_losses(document: Document, losses: Sequence[Loss]) -> Document:
     said = Paragraph(
         "Some records cannot be read; all else is shown. Sentences and tables speak of what is left.", "warning"
     )
-    part = Part(LEFT_OUT, "What is left out", (said, Bullets(tuple(told(losses)))))
+    part = Part(LEFT_OUT, "What is left out", (said, Bullets(tuple(loss_messages(losses)))))
     return replace(document, parts=(*document.parts[:answers], part, *document.parts[answers:]))
 
 

@@ -93,10 +93,10 @@ def nulls(profile: Profile, _: Context) -> Iterator[Piece]:
         return
     for null, layers in claims.tests.items():
         if untested := none_tested(layers):
-            yield Paragraph(f"Nothing is tested against {described(null)}: {untested}.")
+            yield Paragraph(f"Nothing is tested against {describe_null(null)}: {untested}.")
             continue
         yield Paragraph(
-            f"Each layer is tested against {described(null)} ({plural(draws_of(profile, null), 'draw')}). "
+            f"Each layer is tested against {describe_null(null)} ({plural(draws_of(profile, null), 'draw')}). "
             f"{told_of(profile, null)}"
         )
 
@@ -109,7 +109,7 @@ def none_tested(layers: Mapping[str, Mapping[str, NullTest]]) -> str:
     )
 
 
-def described(null: str) -> str:
+def describe_null(null: str) -> str:
     """Describe a null model; an unknown one by its name."""
     return null_models[null].sentence if null in null_models else f"the null model {null}"
 
@@ -180,8 +180,8 @@ def null_table(profile: Profile, _: Context) -> Iterator[Piece]:
         yield Table((profile.along.capitalize(), *heads.values(), "Mark"), rows)
         told = (one.sentence for name, one in statistics.items() if name in heads and one.sentence)
         yield Paragraph(
-            f"Distance from the mean of the null ({described(null)}) in its standard deviations; then p: of the layer "
-            "alone, and against the most extreme layer of each draw (family-wise), which decides at 0.05. "
+            f"Distance from the mean of the null ({describe_null(null)}) in its standard deviations; then p: of the "
+            "layer alone, and against the most extreme layer of each draw (family-wise), which decides at 0.05. "
             f"{' '.join(told)}".rstrip()
         )
 

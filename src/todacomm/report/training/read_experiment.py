@@ -19,7 +19,7 @@ from todacomm.records.training import (
     check_weights,
     has_arrays,
     has_begun,
-    planned,
+    planned_runs,
     read_run,
 )
 from todacomm.report.words.phrases import number
@@ -175,7 +175,7 @@ def read_findings(
     """Read what an experiment left. Raises InvalidRecord; ``attempt`` may do without a run, and without the plan."""
     cells = {
         cell: [read_trained(directory, plan, signatures.get(cell), attempt) for plan in plans]
-        for cell, plans in planned(directory, attempt).items()
+        for cell, plans in planned_runs(directory, attempt).items()
     }
     exhibits = tuple(
         Exhibit(

@@ -20,7 +20,7 @@ from todacomm.runs.cache.entries import find_measured, find_reading
 from todacomm.runs.cache.keys import claims_key
 from todacomm.runs.cache.store import Cache
 from todacomm.runs.experiment import Job, Reading, groups_of, recipe_of
-from todacomm.runs.jobs import FAILURES, told
+from todacomm.runs.jobs import FAILURES, as_todacomm_error
 from todacomm.runs.model_nulls import of_passes
 from todacomm.runs.plan.calibration import CHECKED, Rates, seconds_of
 from todacomm.runs.plan.memory_sizes import GGUF, TRIALS, WORKSPACE, base, cloud_bytes
@@ -81,7 +81,7 @@ class Planner:
         except MissingExtra:  # nothing that a plan could say: the run needs it too
             raise
         except FAILURES as problem:
-            return JobPlan(job.source.name, job.dataset, problem=str(told(problem)))
+            return JobPlan(job.source.name, job.dataset, problem=str(as_todacomm_error(problem)))
 
     def claimed(self, found: Reading, job: Job) -> bool:
         """Whether intervals and p-values are cached."""

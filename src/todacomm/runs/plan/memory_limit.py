@@ -11,7 +11,7 @@ import numpy as np
 
 from todacomm.core.errors import TooLarge
 from todacomm.core.inference_types import InferenceSettings
-from todacomm.core.memory import limit_of, spoken
+from todacomm.core.memory import format_bytes, limit_of
 from todacomm.core.recipe import Recipe
 from todacomm.profiles.measure import as_clouds
 from todacomm.runs.cache.store import Cache
@@ -64,7 +64,9 @@ def fewer_at_once(plan: Plan) -> tuple[int, str] | None:
         return None
     number = min(min(plan.at_once, job.layers) - math.ceil((s.memory - room(plan)) / s.each) for job, s in over)
     each = max(s.each for _, s in over)
-    told = f"{number} layers at a time in place of {plan.at_once}, for one takes {spoken(each)} while it is measured"
+    told = (
+        f"{number} layers at a time in place of {plan.at_once}, for one takes {format_bytes(each)} while it is measured"
+    )
     return (number, told) if number > 0 else None
 
 
@@ -82,10 +84,11 @@ def refusal(plan: Plan, jobs: Sequence[Job]) -> str:
     """Say what does not fit, with numbers, and what to do."""
     worst, stage = max(((job, s) for job in plan.jobs for s in job.stages), key=lambda pair: pair[1].memory)
     needed = (
-        f"{worst.model} on {worst.dataset} does not fit: {spoken(plan.memory)} of memory would be needed, "
-        f"{spoken(plan.base)} of it by the program itself and {spoken(stage.memory)} in the stage {stage.name}"
+        f"{worst.model} on {worst.dataset} does not fit: {format_bytes(plan.memory)} of memory would be needed, "
+        f"{format_bytes(plan.base)} of it by the program itself and {format_bytes(stage.memory)} in the stage "
+        f"{stage.name}"
     )
-    there = f"{spoken(plan.limit or 0)} may be used"
+    there = f"{format_bytes(plan.limit or 0)} may be used"
     if stage.name in MEASURING:
         least = stage.memory - stage.each * min(plan.at_once, worst.layers)
         ways = fewer_points(worst.width, jobs[0].study.recipe(worst.pooling), room(plan) - least)
@@ -93,7 +96,7 @@ def refusal(plan: Plan, jobs: Sequence[Job]) -> str:
     weights = min((s.memory for s in worst.stages if s.name in ("load", "tokenise")), default=0)
     half = "Halve the weights with --dtype bfloat16, take" if jobs[0].study.dtype == "float32" else "Take"
     return (
-        f"{needed}, where {spoken(weights)} are the weights of {worst.parameters:,} parameters; {there}. "
+        f"{needed}, where {format_bytes(weights)} are the weights of {worst.parameters:,} parameters; {there}. "
         f"{half} fewer --layers or --samples, a smaller model, or allow more with --max-memory"
     )
 
@@ -160,11 +163,14 @@ def check_arrays(
         return at_once
     if (number := (limit - held) // each[worst]) >= 1:
         return number
-    (n, d), may = shapes[worst], f"{spoken(limit)} may be used"
+    (n, d), may = shapes[worst], f"{format_bytes(limit)} may be used"
     most = largest(d, recipe, limit - held)
     if most < 3:
-        raise TooLarge(f"{worst}: {spoken(held)} are held by the program itself, {may}; allow more with --max-memory")
+        raise TooLarge(
+            f"{worst}: {format_bytes(held)} are held by the program itself, {may}; allow more with --max-memory"
+        )
     raise TooLarge(
-        f"{worst}: the distances of {n:,} points take {spoken(each[worst])} of memory beside the {spoken(held)} of the "
-        f"program, {may}. Measure fewer: --landmarks {most} or --subsample {most}; or allow more with --max-memory"
+        f"{worst}: the distances of {n:,} points take {format_bytes(each[worst])} of memory beside the "
+        f"{format_bytes(held)} of the program, {may}. Measure fewer: --landmarks {most} or --subsample {most}; or "
+        "allow more with --max-memory"
     )

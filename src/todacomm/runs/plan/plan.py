@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from todacomm.core.memory import spoken
+from todacomm.core.memory import format_bytes
 
 CLAIMS, NULL_PASSES, FURTHER_NULLS = "intervals and nulls", "null passes", "draws of further nulls"
 TO_FETCH = "its files are not on this machine: they have to be fetched from the hub before anything can be told"
@@ -116,7 +116,7 @@ class Plan:
             return f"how long it takes is not known: {unknown[0].model}: {unknown[0].problem}"
         longest = sorted(self.stages.items(), key=lambda item: -item[1])[:4]
         told = ", ".join(f"{name} {duration(s)}" for name, s in longest if s > 0.05 * self.seconds)
-        line = f"about {duration(self.seconds)}{': ' if told else ''}{told}; {spoken(self.memory)} of memory"
+        line = f"about {duration(self.seconds)}{': ' if told else ''}{told}; {format_bytes(self.memory)} of memory"
         if unknown:
             line += f"; {len(unknown)} of {len(self.jobs)} jobs are not counted, "
             line += f"as {unknown[0].model}: {unknown[0].problem}"
