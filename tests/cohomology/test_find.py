@@ -1,6 +1,7 @@
 """``td.loops``: planted truth, noise, bad input, and what the record says."""
 
 import pickle
+import re
 from functools import cache
 
 import numpy as np
@@ -83,7 +84,7 @@ def test_many_points_are_seen_through_centres():
     truth = 2 * np.pi * np.random.default_rng(3).uniform(size=600)
     found = td.loops(noisy(6 * on_circle(truth), 20, 4, noise=1.0), null_draws=39, components=None)
     [one] = found.coordinates
-    assert found.centres == 100
+    assert found.centres == 120
     assert agreement(one.angles, truth) > 0.98
     assert len(set(one.cycle)) == len(one.cycle)
     assert one.points == 600
@@ -126,6 +127,35 @@ def test_noise_has_no_coordinate_and_says_why(seed):
     assert found.reasons[0].startswith("no loop stands out of ")
     assert "p 1 for" in found.reasons[0] or "p 0." in found.reasons[0]
     assert found.p_plateau > 0.05
+
+
+def tight_group(k, seed):
+    """A Gaussian cloud of 30 dimensions, a fifth of whose points are a tight group of k dimensions."""
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(300, 30))
+    points[:60] = rng.normal(size=30) / 2 + np.pad(0.15 * rng.normal(size=(60, k)), ((0, 0), (0, 30 - k)))
+    return points
+
+
+@pytest.mark.parametrize(("k", "seed"), [(2, 0), (2, 1), (3, 1)])
+def test_a_tight_group_without_a_loop_has_none_and_says_so(k, seed):
+    found = td.loops(tight_group(k, seed))
+    assert not found
+    assert re.search(
+        r"lies in a group of \d+ of 300 points, and Gaussian clouds of such a group have loops as well",
+        found.reasons[0],
+    )
+
+
+def test_a_small_circle_in_a_cloud_is_found_and_told_with_its_size():
+    rng = np.random.default_rng(2)
+    truth = 2 * np.pi * rng.uniform(size=60)
+    points = rng.normal(size=(300, 20))
+    points[:60] = points[299] / 2 + noisy(0.5 * on_circle(truth), 20, 3, noise=0.02)
+    [one] = td.loops(points).coordinates
+    assert one.points == 60
+    assert agreement(one.angles[:60], truth) > 0.99
+    assert np.isnan(one.angles[60:]).all()
 
 
 def test_without_a_null_the_best_there_is_is_offered_untested():

@@ -1,8 +1,8 @@
 """Choose centres that stand for many points, and blend their angles into those of any point.
 
-Each point is replaced by the mean of its nearest points, which takes most of the noise off; among these means,
-landmarks are chosen that no mean is far from, so that rare places have centres too. Chosen among the points themselves,
-such landmarks would be those that carry the most noise; and clusters of k-means leave rare places without a centre.
+Each point is replaced by the mean of its nearest points, which takes most of the noise off. Half of the centres are
+landmarks among these means, so that no mean is far from one and rare places have centres too; half are drawn at random,
+so that crowded places have many. Landmarks among the points themselves would be those that carry the most noise.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from todacomm.cohomology.windings import within_a_turn
 from todacomm.core.types import Points
 
 MANY = 300  # points, above which centres stand for them
-SHARE, MOST = 5, 100  # so many points a centre, and so many centres at most
+SHARE, MOST = 5, 150  # so many points a centre, and so many centres at most
 ALIKE = 50  # a mean is taken over the points / ALIKE nearest
 SEEN = 2000  # points at most, drawn at random, that means are taken of
 REACH = 1.5  # times the distance of the nearest centre: no weight from there on
@@ -35,8 +35,11 @@ def centres_of(points: Points, rng: np.random.Generator) -> tuple[Points, Labels
         return points, np.arange(n)
     seen = points if n <= SEEN else points[np.sort(rng.choice(n, SEEN, replace=False))]
     means = local_means(seen, len(seen) // ALIKE)
-    chosen, _ = maxmin(means, number_of_centres(n), int(rng.integers(len(means))))
-    centres = means[np.sort(chosen)]
+    number = number_of_centres(n)
+    landmarks, _ = maxmin(means, number // 2, int(rng.integers(len(means))))
+    others = np.setdiff1d(np.arange(len(means)), landmarks)
+    drawn = rng.choice(others, number - len(landmarks), replace=False)
+    centres = means[np.sort(np.concatenate([landmarks, drawn]))]
     return centres, nearness(points, centres).argmin(axis=1)
 
 

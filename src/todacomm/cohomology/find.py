@@ -9,6 +9,7 @@ import numpy as np
 from todacomm.cohomology.centres import MANY
 from todacomm.cohomology.evidence import TESTS, Evidence, bars_among, evidence
 from todacomm.cohomology.fit import fit_of
+from todacomm.cohomology.groups import held_against_groups
 from todacomm.cohomology.offers import Offer, offers_of
 from todacomm.cohomology.record import LoopCoordinate, Loops
 from todacomm.cohomology.scales import staircase
@@ -130,7 +131,11 @@ def loops_of(cloud: PointCloud, texts: tuple[str, ...], recipe: Recipe, draws: i
         few = f"{m} distinct points; a loop is looked for among {FEWEST} or more"
         return told(scene, Evidence(np.empty((0, 2)), np.empty(0), 1.0, 0), [], [few], texts)
     found = evidence(bars_among(scene.centres), scene.draw, seed=recipe.seed, draws=draws)
-    return told(scene, found, *offers_of(scene.distances, found), texts)
+    offers, reasons = offers_of(scene.distances, found)
+    if found.draws:
+        offers, more = held_against_groups(scene, offers, seed=recipe.seed, draws=draws)
+        reasons += more
+    return told(scene, found, offers, reasons, texts)
 
 
 def told(scene: Scene, found: Evidence, offers: list[Offer], reasons: list[str], texts: tuple[str, ...]) -> Loops:

@@ -33,6 +33,10 @@ class Offer:
     torsion: tuple[int, ...]
     loops: list[Loop]
 
+    def of(self, loops: list[Loop]) -> "Offer":
+        """The offer with these loops."""
+        return replace(self, loops=loops)
+
 
 def offers_of(distances: Distances, found: Evidence) -> tuple[list[Offer], list[str]]:
     """The offers at all plateaus that are worth a look, each loop at the scale that has the most of them, and why

@@ -80,7 +80,7 @@ class Loops:
     median : float
         Median distance of the cloud, the unit in which scales are worth telling.
     centres : int
-        How many points stand for the cloud: all up to 300, then 100 centres at most.
+        How many points stand for the cloud: all up to 300, then 150 centres at most.
     p_plateau : float, optional
         p-value of the widest plateau of β₁ against Gaussian clouds; None where no null was drawn.
 
