@@ -16,6 +16,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from todacomm import grokking, plots
+    from todacomm.circles.probed import Probed
+    from todacomm.circles.probes import Probe
     from todacomm.cohomology.find import loops
     from todacomm.cohomology.record import Loops
     from todacomm.comparison.compare import Comparison, compare
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
     from todacomm.homology.rips import generators, rips
     from todacomm.models.any_network import activations
     from todacomm.models.datasets import texts
+    from todacomm.models.turned_module import turning
     from todacomm.profiles.from_arrays import measure
     from todacomm.report.words.finding import finding
     from todacomm.runs.experiment import run
     from todacomm.runs.locate import load
+    from todacomm.runs.loops.probe_model import probe
 
 _PLACES = {
     "texts": "models.datasets",
@@ -49,6 +53,10 @@ _PLACES = {
     "wasserstein": "homology.essential_bars",
     "loops": "cohomology.find",
     "Loops": "cohomology.record",
+    "turning": "models.turned_module",
+    "probe": "runs.loops.probe_model",
+    "Probe": "circles.probes",
+    "Probed": "circles.probed",
     "measure": "profiles.from_arrays",
     "Measurement": "core.types",
     "run": "runs.experiment",
@@ -74,6 +82,8 @@ __all__ = [
     "Measurement",
     "Missing",
     "PointCloud",
+    "Probe",
+    "Probed",
     "Profile",
     "Recipe",
     "Texts",
@@ -90,9 +100,11 @@ __all__ = [
     "measure",
     "persistence",
     "plots",
+    "probe",
     "rips",
     "run",
     "texts",
+    "turning",
     "wasserstein",
 ]
 

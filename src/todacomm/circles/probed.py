@@ -26,11 +26,35 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """A model under a probe: the order of its words at each layer, and whether its answers turn with them.
+    """A model under a probe: how its words lie at each layer, and whether its answers turn with them.
 
-    ``plane`` is where each word lies at `layer`, on the two directions of the first harmonic of its order, and
-    ``bar`` the birth and the death of the longest H1 bar there, if any. ``accuracy`` is the share of right answers to
-    each question; ``asked`` is None where nothing was asked.
+    `todacomm.probe` and ``todacomm probe`` give one; `todacomm.load` reads it back.
+
+    Attributes
+    ----------
+    model : str
+        Its name.
+    probe : Probe
+        The words, sentences and questions.
+    orders : mapping of str to Order
+        Layer → correlations with a circle and a line, p-values over all layers, wrap index.
+    plane : tuple of pairs of float
+        Each word on the two directions of its order at `layer`, in the units of the states.
+    bar : pair of float or None
+        Birth and death of the longest H1 bar of the words there.
+    accuracy : mapping of str to float
+        The share of right answers to each question.
+    asked : Asked or None
+        What came of turning the circle under the question that is answered best.
+    notes : tuple of str
+        What a reader must know of how the words were read.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> td.probe("tiny-preln-decoder", "nouns", draws=99).asked is None
+    True
+
     """
 
     model: str

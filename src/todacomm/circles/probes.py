@@ -20,7 +20,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Words in an order and what is asked of a model about them.
+    """Words in an order, the sentences in which a model reads them, and what it is asked about them.
+
+    The means of the words over the sentences are tested for a circle or a line; the questions show whether the model
+    answers by that order. Eleven probes ship, four of them controls; ``todacomm probe --help`` names them.
 
     Attributes
     ----------
@@ -39,6 +42,13 @@ class Probe:
     ------
     InvalidInput
         For fewer than 6 words or 2 templates, a word that stands twice, and a sentence without a place for a word.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> moods = td.Probe("moods", ("sad", "glum", "calm", "fine", "glad", "happy"), ("I am {}", "she is {}"))
+    >>> len(moods.words)
+    6
 
     """
 

@@ -12,5 +12,6 @@ __all__ = [
     "pooling",
     "size_and_flops",
     "text_files",
+    "turned_module",
     "turned_states",
 ]

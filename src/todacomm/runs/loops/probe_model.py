@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64, Int
@@ -16,6 +17,7 @@ from todacomm.circles.turning import LEAST_ACCURACY, Answers, Turned, curve_of, 
 from todacomm.core.errors import InvalidInput
 from todacomm.core.progress import Track, silent
 from todacomm.homology.engines import persistence
+from todacomm.runs.loops.probe_files import load_probe
 
 if TYPE_CHECKING:
     from todacomm.models.checkpoints.loading import LoadedModel
@@ -198,3 +200,72 @@ def notes_of(model: "LoadedModel", probe: Probe) -> tuple[str, ...]:
     if not several:
         return ()
     return (f"Words of several tokens are read at their last one: {', '.join(several)}.",)
+
+
+def probe(  # noqa: PLR0913 - every option of the tests, each a keyword with a default
+    model: Any,
+    words: str | Path | Probe,
+    *,
+    tokenizer: Any = None,
+    turn: bool = True,
+    placebos: int = 99,
+    draws: int = 9999,
+    layers: Sequence[str] | None = None,
+    seed: int = 42,
+    track: Track = silent,
+) -> Probed:
+    """Ask whether a model holds words in a known order on a circle, and whether it uses that circle.
+
+    Every word is read in a dozen sentences. The order test says *circle*, *line* or *neither*; the causal test turns
+    the angle of each word inside the network and watches the answers to a question.
+
+    Parameters
+    ----------
+    model : str, Path or network
+        A name, a directory, or a network of transformers that you hold.
+    words : str, Path or Probe
+        ``"months"`` or another probe that ships, a YAML file, or a `Probe` of your own.
+    tokenizer : tokenizer or str, optional
+        Of a network that you hold.
+    turn : bool, default True
+        Whether the causal test is made.
+    placebos : int, default 99
+        Displacements of equal length at each layer; fewer than 19 decide nothing.
+    draws : int, default 9999
+        Orders of more than 8 words that are drawn.
+    layers : sequence of str, optional
+        Where the circle is turned; ten layers of the lower half by default.
+    seed : int, default 42
+        Of orders and placebos.
+    track : callable, optional
+        Wraps an iterable with a progress bar.
+
+    Returns
+    -------
+    Probed
+        ``shape``, the order at each layer, and ``asked``: the verdict *used*, *represented, not used* or *not
+        decidable*.
+
+    Raises
+    ------
+    UnknownName, InvalidInput, ModelUnavailable
+        For a probe or a model that cannot be had, and for words that decide nothing.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> found = td.probe("tiny-preln-decoder", "nouns", draws=99)
+    >>> found.shape
+    'neither'
+
+    References
+    ----------
+    Engels et al. 2024, https://arxiv.org/abs/2405.14860
+
+    """
+    from todacomm.runs.config import Study
+    from todacomm.runs.experiment import load
+
+    asked = words if isinstance(words, Probe) else load_probe(str(words))
+    how = HowTested(draws, placebos, seed, None if layers is None else tuple(layers))
+    return probe_model(load(model, Study(), tokenizer=tokenizer), asked, how, turning=turn, track=track)
