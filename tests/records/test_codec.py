@@ -17,6 +17,8 @@ from jaxtyping import Float32, Float64, Int
 
 import stored
 from todacomm import records
+from todacomm.cohomology.association import Association
+from todacomm.cohomology.passages import Passage
 from todacomm.core.errors import InvalidInput, InvalidRecord
 from todacomm.core.value_types import by_value
 from todacomm.records.ablations import ABLATION_RECORD, record_of
@@ -26,6 +28,8 @@ from todacomm.records.fault_messages import Spot
 from todacomm.records.inference import CLAIMS_RECORD
 from todacomm.records.inference import record_of as record_of_claims
 from todacomm.records.io import SEAL, read_arrays, to_json, write_arrays, write_atomically
+from todacomm.records.loops import LOOPS_RECORD, FoundLoop, LoopsOfLayer, LoopsRecord
+from todacomm.records.probes import PROBE_RECORD, ProbeRun
 from todacomm.records.runs import LAYER_RECORD, MANIFEST_RECORD, LayerRow, manifest_of
 from todacomm.records.texts import TEXTS_RECORD, texts_to_keep
 from todacomm.records.training import (
@@ -347,14 +351,27 @@ def examples() -> dict[str, tuple[Format, Any]]:
         "DONE_RECORD": (DONE_RECORD, RunEnd("", 1.5, {"run.json": "0" * 64})),
         "LAYER_RECORD": (LAYER_RECORD, layer),
         "LINE_RECORD": (LINE_RECORD, line),
+        "LOOPS_RECORD": (LOOPS_RECORD, loops_record(profile.recipe)),
         "MANIFEST_RECORD": (MANIFEST_RECORD, manifest_of(profile, {"command": "todacomm run"})),
         "PLAN_RECORD": (PLAN_RECORD, Plan(settings, (PlannedRun("", *run),), "0" * 16, {"numpy": "2"})),
+        "PROBE_RECORD": (PROBE_RECORD, ProbeRun(stored.a_probe(), "todacomm probe", {"seed": 42})),
         "SIGNATURE_RECORD": (
             SIGNATURE_RECORD,
             SignatureRecord("todacomm grok", {"": {"verdict": "?"}}, {"x": "no run"}, {}, {}),
         ),
         "TEXTS_RECORD": (TEXTS_RECORD, texts_to_keep(stored.TEXTS, whole=True)),
     }
+
+
+def loops_record(recipe) -> LoopsRecord:
+    """A layer with one loop, around which a number runs, and a layer without."""
+    around = Association("year", "number", 0.8, 0.01, 0.02)
+    loop = FoundLoop(1.5, 0.5, 2.5, 1, (), 0.01, 0.3, 20, (0, 1, 2), ("a", "b", "c"), (around,))
+    layers = (
+        LoopsOfLayer("layer_0", 2.0, 20, 0.01, (), ((0.0, 0.0), (0.5, 1.0)), (loop,)),
+        LoopsOfLayer("layer_1", 2.0, 20, None, ("no bar stands out",), (), ()),
+    )
+    return LoopsRecord("a", "texts", "todacomm loops", recipe, layers, (Passage(0, 0, 0, 1, 0.9, 0.05),))
 
 
 def declared() -> set[str]:
@@ -366,7 +383,8 @@ def declared() -> set[str]:
 
 NAMES = (
     *("ABLATION_RECORD", "ABOUT_RECORD", "CLAIMS_RECORD", "COMPARISON_RECORD", "DONE_RECORD"),
-    *("LAYER_RECORD", "LINE_RECORD", "MANIFEST_RECORD", "PLAN_RECORD", "SIGNATURE_RECORD", "TEXTS_RECORD"),
+    *("LAYER_RECORD", "LINE_RECORD", "LOOPS_RECORD", "MANIFEST_RECORD", "PLAN_RECORD", "PROBE_RECORD"),
+    *("SIGNATURE_RECORD", "TEXTS_RECORD"),
 )
 
 
