@@ -9,11 +9,10 @@ from shapes import agreement, circle
 from todacomm.clouds.landmarks import maxmin
 from todacomm.clouds.prepare import prepare
 from todacomm.cohomology.centres import MANY, SEEN, blended, centres_of, number_of_centres
-from todacomm.cohomology.curve import Curves, fitted, sharpened, waves
+from todacomm.cohomology.curve import Curves, fitted, sharpened, waves, winding, within_a_turn
 from todacomm.cohomology.fit import together
 from todacomm.cohomology.frame import frame_of
 from todacomm.cohomology.scales import MOST_CLASSES, Plateau, staircase, widest
-from todacomm.cohomology.windings import winding, within_a_turn
 from todacomm.core.errors import InvalidInput
 
 # Scales

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from shapes import agreement, circle, distances
+from todacomm.cohomology.curve import winding
 from todacomm.cohomology.harmonic import HALF_A_TURN, harmonic_classes
 from todacomm.cohomology.integer_cohomology import cohomology
-from todacomm.cohomology.windings import winding
 from todacomm.homology.engines import persistence
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from scipy.spatial.distance import cdist
 
 from todacomm.clouds.landmarks import maxmin
-from todacomm.cohomology.windings import within_a_turn
+from todacomm.cohomology.curve import within_a_turn
 from todacomm.core.types import Points
 
 MANY = 300  # points, above which centres stand for them

@@ -8,10 +8,9 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from todacomm.cohomology.centres import blended
-from todacomm.cohomology.curve import Curves, sharpened
+from todacomm.cohomology.curve import Curves, sharpened, winding, within_a_turn
 from todacomm.cohomology.frame import Frame
 from todacomm.cohomology.harmonic import HarmonicClass
-from todacomm.cohomology.windings import winding, within_a_turn
 from todacomm.core.types import Points
 
 FEWEST = 12  # points of a curve

@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 
+from todacomm.cohomology.curve import within_a_turn
 from todacomm.cohomology.integer_cohomology import Cohomology
 from todacomm.cohomology.integer_matrices import reduced
-from todacomm.cohomology.windings import within_a_turn
 
 HALF_A_TURN = 0.5
 STILL = 1e-9  # turns along an edge: rounding

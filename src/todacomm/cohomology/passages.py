@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, Int
 
+from todacomm.cohomology.curve import short_steps
 from todacomm.cohomology.record import LoopCoordinate, Loops
-from todacomm.cohomology.windings import short_steps
 from todacomm.core.errors import InvalidInput
 from todacomm.core.inference_types import at_most_alpha
 from todacomm.statistics.pvalues import against_all
