@@ -118,7 +118,7 @@ def test_records_from_before_texts_were_kept_give_a_page_without_them(todacomm, 
     assert code == 0
     assert "run_1 keeps no texts: points have no text" in err
     assert "run_2 keeps no activations: no clouds are shown" in err
-    assert NONE_KEPT in page_of(experiment)
+    assert NONE_KEPT.reason in page_of(experiment)
 
 
 def cut(path):
@@ -401,7 +401,7 @@ def test_several_runs_lie_over_each_other_on_one_page(todacomm, two, tmp_path):
     assert page.count('"kind": "layers"') + page.count('"kind":"layers"') == 1
     text = page_of(made, "report.md")
     for name in "ab":
-        assert f"- **{name}**: From embedding to its peak" in text
+        assert f"- **{name}**: {name} spreads the 24 texts out " in text
     assert "| a |" in text
     assert not (two[0] / "reports").exists()
 
