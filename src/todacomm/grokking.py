@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from todacomm.runs.loops.turn_run import turn_run
     from todacomm.runs.training_runs import course
     from todacomm.training.digit_images import Images
     from todacomm.training.networks import Shape
@@ -37,6 +38,7 @@ _PLACES = {  # in the order in which data flows
     "profile_along": "training.observe",
     "signature": "training.signature",
     "Signature": "training.signature",
+    "turn_run": "runs.loops.turn_run",
 }
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "profile_along",
     "signature",
     "train",
+    "turn_run",
     "watched",
 ]
 

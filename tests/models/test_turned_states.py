@@ -108,3 +108,14 @@ def test_a_model_without_a_causal_head_says_why_it_is_not_asked():
     headless = adopt(built("llama").model, tokenizer(ends=True))
     assert "no language-modelling head" in why_silent(headless)
     assert why_silent(decoder("llama")) == ""
+
+
+def test_tokens_that_all_answers_begin_with_end_the_prompt():
+    model = decoder("llama")
+    ending, answers = answers_of(model.tokenizer, TEMPLATE, ("cat", "two", "three"))
+    whole = tokens_of(model.tokenizer, TEMPLATE.replace("{}", "cat") + " cat")
+    start = len(tokens_of(model.tokenizer, TEMPLATE.replace("{}", "cat")))
+    assert [*ending, answers[0]] == whole[start : start + len(ending) + 1]
+    assert len(set(answers)) == 3
+    (prompts,) = prompts_of(model.tokenizer, [TEMPLATE], WORDS, ending)
+    assert prompts.ids[0].tolist()[len(prompts.ids[0]) - len(ending) :] == ending

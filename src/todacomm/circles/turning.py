@@ -31,6 +31,7 @@ LEAST_CEILING = 0.5  # of the alignment: below it not even another input's state
 LEAST_ACCURACY = 0.7
 LEAST_SHARE = 0.5  # of what the full swap does that a loop in use reaches
 LEVEL = 0.05
+PRACTICALLY_NONE = 0.1  # of the alignment: significant or not, no answer follows
 ROUNDING = 1e-9  # of the weights, below which their mean has no place on the circle
 FEWEST_PLACEBOS = 19  # 1 / 20 is the level
 
@@ -273,8 +274,11 @@ class Turned:
             )
         if len(self.placebos) < FEWEST_PLACEBOS:
             return "not decidable", f"{len(self.placebos)} placebos decide nothing; expected {FEWEST_PLACEBOS} or more"
-        if p > LEVEL:
-            return "represented, not used", f"the answers turn no more than by the placebos (p = {p:.2g})"
+        if p > LEVEL or self.alignment < PRACTICALLY_NONE:
+            return (
+                "represented, not used",
+                f"the answers do not turn with the angle (R = {self.alignment:.2g}, p = {p:.2g})",
+            )
         if self.alignment < LEAST_SHARE * self.swap:
             share = self.alignment / self.swap
             return (

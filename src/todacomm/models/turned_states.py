@@ -36,15 +36,20 @@ class Prompts:
     words: Tensor
 
 
-def prompts_of(tokenizer: Any, templates: Sequence[str], words: Sequence[str]) -> list[Prompts]:
-    """Every word in every template, by length; a word of several tokens is read at its last one."""
+def prompts_of(
+    tokenizer: Any, templates: Sequence[str], words: Sequence[str], ending: Sequence[int] = ()
+) -> list[Prompts]:
+    """Every word in every template, by length; a word of several tokens is read at its last one.
+
+    ``ending`` are tokens that every prompt ends with.
+    """
     found: dict[int, list[tuple[list[int], int, int]]] = {}
     for template in templates:
         before, sign, _ = template.partition(BLANK)
         if not sign:
             raise InvalidInput(f"'{template}' has no place for the word; expected {BLANK} where it stands")
         for i, word in enumerate(words):
-            ids = tokens_of(tokenizer, template.replace(BLANK, word))
+            ids = [*tokens_of(tokenizer, template.replace(BLANK, word)), *ending]
             place = len(tokens_of(tokenizer, before + word)) - 1
             found.setdefault(len(ids), []).append((ids, place, i))
     return [Prompts(*(torch.tensor(column) for column in zip(*rows, strict=True))) for _, rows in sorted(found.items())]
@@ -59,19 +64,29 @@ def tokens_of(tokenizer: Any, text: str) -> list[int]:
     return ids
 
 
-def answers_of(tokenizer: Any, template: str, words: Sequence[str]) -> list[int]:
-    """The id of each word's first token as the answer to a prompt. Raises InvalidInput where two are the same."""
+def answers_of(tokenizer: Any, template: str, words: Sequence[str]) -> tuple[list[int], list[int]]:
+    """The tokens that all answers begin with, which end the prompt, and the next token of each.
+
+    Raises InvalidInput where two answers have the same.
+    """
     prompt = template.replace(BLANK, words[0])
     start = len(tokens_of(tokenizer, prompt))
-    ids = [tokens_of(tokenizer, f"{prompt} {word}")[start] for word in words]
+    answers = [tokens_of(tokenizer, f"{prompt} {word}")[start:] for word in words]
+    alike = shared(answers)
+    ids = [answer[alike] for answer in answers]
     same = [word for word, i in zip(words, ids, strict=True) if ids.count(i) > 1]
     if same:
         raise InvalidInput(
-            f"the answers {', '.join(same)} begin with the same token for this model, so that the token that it "
-            "gives next does not "
-            "tell them apart"
+            f"the answers {', '.join(same)} begin with the same token for this model, so that the token that it gives "
+            "next does not tell them apart"
         )
-    return ids
+    return answers[0][:alike], ids
+
+
+def shared(answers: Sequence[Sequence[int]]) -> int:
+    """How many tokens all answers begin with, the last of each aside."""
+    most = min(map(len, answers)) - 1
+    return next((i for i in range(most) if len({answer[i] for answer in answers}) > 1), max(most, 0))
 
 
 def why_silent(model: LoadedModel) -> str:

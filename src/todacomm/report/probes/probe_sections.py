@@ -58,11 +58,9 @@ def told_of_order(found: Probed) -> str:
             "over all layers, wrap "
             f"index {number(flat.wrap)}); no layer holds them on a circle (p from {number(least(found))})."
         )
-    return (
-        f"Neither: at none of {plural(n, 'layer')} do the {words} lie on a circle (p from {number(least(found))} "
-        "over all layers) or "
-        "on a line."
-    )
+    told = f"Neither: at none of {plural(n, 'layer')} do the {words} lie on a circle (p from {number(least(found))}"
+    bends = "; where p is small, a line cut from the circle fits as well" if least(found) <= LEVEL else ""
+    return f"{told} over all layers{bends}) or on a line."
 
 
 def least(found: Probed) -> float:
@@ -182,7 +180,8 @@ TERMS: Mapping[str, str] = {
     "Used": "The answers turn with the angle, more than by every placebo would be expected (p at most 0.05 over all "
     "layers), and at least "
     "half as closely as under the full swap.",
-    "Represented, not used": "Answers follow the full swap but not the circle: the words lie in order, and the "
+    "Represented, not used": "Answers follow the full swap but not the circle (not beyond placebos, or R below 0.1): "
+    "the words lie in order, and the "
     "model answers by something else.",
     "Not decidable": "The model answers too few questions rightly (below 70 %), or not even the full swap turns its "
     "answers (R below 0.5).",

@@ -143,8 +143,8 @@ def put(model: "LoadedModel", probe: Probe, question: Question) -> Questioned:
     """Put a question about every word, with nothing turned."""
     from todacomm.models.turned_states import answers_of, prompts_of, scores
 
-    prompts = prompts_of(model.tokenizer, [question.text], probe.words)
-    answers = answers_of(model.tokenizer, question.text, probe.words)
+    ending, answers = answers_of(model.tokenizer, question.text, probe.words)
+    prompts = prompts_of(model.tokenizer, [question.text], probe.words, ending)
     words = np.concatenate([one.words.numpy() for one in prompts])
     right = (words + question.step) % len(probe.words)
     found = np.concatenate([scores(model, one, answers) for one in prompts]).argmax(axis=1)

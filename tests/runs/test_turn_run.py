@@ -1,0 +1,76 @@
+"""Loops of a training run: found without labels where residues lie on circles, named, and turned."""
+
+import numpy as np
+import pytest
+
+import todacomm as td
+from todacomm.cohomology.plateaus import classes_at_plateaus
+from todacomm.core.errors import InvalidInput
+from todacomm.core.types import Address, PointCloud
+from todacomm.runs.loops.turn_run import MOST_PLANES, SPHERE, inverse_of, loops_found, network_of, turn_run
+from todacomm.runs.training_runs import experiment_of, perform
+from todacomm.training.fourier import additive_characters, power_spectrum
+
+
+def embedded(frequencies, order=59, noise=0.02, d=24):
+    """Residues on the circles of some frequencies."""
+    rng = np.random.default_rng(0)
+    waves = additive_characters(order).waves(frequencies, np.arange(order))
+    basis = np.linalg.qr(rng.normal(size=(d, waves.shape[1])))[0].T
+    return waves @ basis + noise * rng.normal(size=(order, d))
+
+
+@pytest.mark.parametrize("frequencies", [(7,), (3, 11, 20)])
+def test_loops_without_labels_are_the_frequencies_of_the_embedding(frequencies):
+    cloud = PointCloud(embedded(frequencies), Address("m", "d", "embedding"))
+    found = loops_found(cloud, additive_characters(59))
+    assert found
+    names = [name.frequency for name, _ in found]
+    assert len(set(names)) == len(names)
+    assert all(name.correlation > 0.99 for name, _ in found)
+    if len(frequencies) == 1:
+        assert names == [7]
+
+
+def test_points_without_a_loop_have_no_wide_plateau():
+    rng = np.random.default_rng(1)
+    cloud = PointCloud(rng.normal(size=(113, 128)), Address("m", "d", "embedding"))
+    assert classes_at_plateaus(cloud, SPHERE) == []
+
+
+def test_a_loop_visits_the_residues_by_the_inverse_of_its_frequency():
+    characters = additive_characters(59)
+    assert (7 * inverse_of(7, characters)) % 59 == 1
+    assert inverse_of(6, additive_characters(12)) is None
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that is far too short to learn anything."""
+    place = tmp_path_factory.mktemp("runs")
+    settings = {"prime": 13, "train_fraction": 0.5, "steps": 20, "points": 20}
+    plan = experiment_of("quick", settings, [46], controls=1).plans[0]
+    assert perform(place, plan) == ""
+    return next(place.rglob("weights.safetensors")).parent
+
+
+def test_a_run_that_has_learnt_nothing_decides_nothing(run):
+    found = turn_run(run, placebos=19)
+    assert found.run == "seed_46"
+    assert 1 <= sum(not loop.found for loop in found.loops) <= MOST_PLANES
+    assert {loop.verdict for loop in found.loops} == {"not decidable"}
+    assert found.moved == {}
+    task, network = network_of(run)
+    spectrum = power_spectrum(network.embed.weight.detach().double().numpy(), task.characters)
+    for loop in found.loops:
+        assert loop.share == pytest.approx(spectrum[loop.name.frequency - 1])
+        assert loop.turned.accuracy < 0.7
+    assert td.grokking.turn_run(run, placebos=19) == found
+
+
+def test_a_task_without_frequencies_is_refused(tmp_path):
+    plan = experiment_of("quick", {"task": "quadratic", "prime": 13, "steps": 10}, [46], controls=1).plans[0]
+    assert perform(tmp_path, plan) == ""
+    place = next(tmp_path.rglob("weights.safetensors")).parent
+    with pytest.raises(InvalidInput, match="no operation of a group"):
+        turn_run(place)
