@@ -51,14 +51,14 @@ def test_few_points_are_their_own_centres():
 
 
 def test_centres_are_means_of_a_fiftieth_of_the_points_and_no_mean_is_far_from_one():
-    points = np.random.default_rng(2).normal(size=(600, 20))
+    points = np.random.default_rng(2).normal(size=(450, 20))
     centres, label = centres_of(points, np.random.default_rng(1))
-    assert len(centres) == number_of_centres(600) == 120
-    nearest = np.argsort(cdist(points, points), axis=1)[:, :12]
+    assert len(centres) == number_of_centres(450) == 150
+    nearest = np.argsort(cdist(points, points), axis=1)[:, :9]
     means = points[nearest].mean(axis=1)
     assert cdist(centres, means).min(axis=1).max() < 1e-12
-    landmarks, radius = maxmin(means, 60, 0)
-    assert len(landmarks) == 60
+    landmarks, radius = maxmin(means, 100, 0)
+    assert len(landmarks) == 100
     assert cdist(means, centres).min(axis=1).max() <= 1.2 * radius
     assert np.array_equal(label, cdist(points, centres).argmin(axis=1))
     assert np.array_equal(centres_of(points, np.random.default_rng(1))[0], centres)

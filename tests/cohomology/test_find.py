@@ -84,7 +84,7 @@ def test_many_points_are_seen_through_centres():
     truth = 2 * np.pi * np.random.default_rng(3).uniform(size=600)
     found = td.loops(noisy(6 * on_circle(truth), 20, 4, noise=1.0), null_draws=39, components=None)
     [one] = found.coordinates
-    assert found.centres == 120
+    assert found.centres == 150
     assert agreement(one.angles, truth) > 0.98
     assert len(set(one.cycle)) == len(one.cycle)
     assert one.points == 600
@@ -129,6 +129,15 @@ def test_noise_has_no_coordinate_and_says_why(seed):
     assert found.p_plateau > 0.05
 
 
+def test_a_loop_whose_curve_has_many_harmonics_keeps_its_harmonic_angle():
+    residue = np.arange(113)
+    rows = np.hstack([on_circle(2 * np.pi * k * residue / 113) for k in (1, 14, 31, 40, 52)])
+    points = rows + 0.01 * np.random.default_rng(0).normal(size=rows.shape)
+    [one] = td.loops(points, null_draws=0).coordinates
+    agreements = [agreement(one.angles, 2 * np.pi * k * residue / 113) for k in range(1, 57)]
+    assert max(agreements) > 0.999
+
+
 def tight_group(k, seed):
     """A Gaussian cloud of 30 dimensions, a fifth of whose points are a tight group of k dimensions."""
     rng = np.random.default_rng(seed)
@@ -141,10 +150,8 @@ def tight_group(k, seed):
 def test_a_tight_group_without_a_loop_has_none_and_says_so(k, seed):
     found = td.loops(tight_group(k, seed))
     assert not found
-    assert re.search(
-        r"lies in a group of \d+ of 300 points, and Gaussian clouds of such a group have loops as well",
-        found.reasons[0],
-    )
+    said = r"lies in a group of \d+ of 300 points, and Gaussian clouds of such a group have loops as well"
+    assert any(re.search(said, reason) for reason in found.reasons)
 
 
 def test_a_small_circle_in_a_cloud_is_found_and_told_with_its_size():

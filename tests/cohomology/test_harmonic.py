@@ -87,6 +87,21 @@ def test_a_step_of_half_a_turn_on_an_edge_is_no_coordinate():
     assert "less than half a turn" in found.fault
 
 
+def test_a_class_that_its_first_cycle_goes_around_often_has_a_cycle_that_goes_around_once():
+    """Residues mod 35 are joined by a shift of 6, then by 1 and 5, which fill triangles."""
+    n, residue = 35, np.arange(35)
+    matrix = np.full((n, n), 2.0)
+    np.fill_diagonal(matrix, 0.0)
+    for shift, length in ((6, 1.0), (1, 1.1), (5, 1.1)):
+        matrix[residue, (residue + shift) % n] = matrix[(residue + shift) % n, residue] = length
+    for one in classes(matrix, 1.1):
+        steps = np.angle(np.exp(1j * np.diff(one.angle[[*one.cycle, one.cycle[0]]])))
+        assert (one.winding, one.fault) == (1, "")
+        assert steps.sum() == pytest.approx(2 * np.pi)
+        sides = matrix[one.cycle, np.roll(one.cycle, -1)]
+        assert sides.max() == one.birth
+
+
 def test_a_complex_without_a_loop_has_no_class():
     assert classes(distances(np.random.default_rng(0).normal(size=(9, 2))), 0.0) == []
     assert classes(distances(circle(9)), 2.0) == []

@@ -1,8 +1,9 @@
 """Choose centres that stand for many points, and blend their angles into those of any point.
 
-Each point is replaced by the mean of its nearest points, which takes most of the noise off. Half of the centres are
-landmarks among these means, so that no mean is far from one and rare places have centres too; half are drawn at random,
-so that crowded places have many. Landmarks among the points themselves would be those that carry the most noise.
+Each point is replaced by the mean of its nearest points, which takes most of the noise off. Two thirds of the centres
+are landmarks among these means, so that no mean is far from one and rare places have centres too; a third is drawn at
+random, so that crowded places have many. Landmarks among the points themselves would be those with
+the most noise.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ from todacomm.cohomology.curve import within_a_turn
 from todacomm.core.types import Points
 
 MANY = 300  # points, above which centres stand for them
-SHARE, MOST = 5, 150  # so many points a centre, and so many centres at most
+SHARE, MOST = 3, 150  # so many points a centre, and so many centres at most
 ALIKE = 50  # a mean is taken over the points / ALIKE nearest
 SEEN = 2000  # points at most, drawn at random, that means are taken of
 REACH = 1.5  # times the distance of the nearest centre: no weight from there on
@@ -36,7 +37,7 @@ def centres_of(points: Points, rng: np.random.Generator) -> tuple[Points, Labels
     seen = points if n <= SEEN else points[np.sort(rng.choice(n, SEEN, replace=False))]
     means = local_means(seen, len(seen) // ALIKE)
     number = number_of_centres(n)
-    landmarks, _ = maxmin(means, number // 2, int(rng.integers(len(means))))
+    landmarks, _ = maxmin(means, 2 * number // 3, int(rng.integers(len(means))))
     others = np.setdiff1d(np.arange(len(means)), landmarks)
     drawn = rng.choice(others, number - len(landmarks), replace=False)
     centres = means[np.sort(np.concatenate([landmarks, drawn]))]

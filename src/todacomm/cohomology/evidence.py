@@ -6,7 +6,7 @@ p-values are doubled, so that either finds something in a Gaussian cloud no more
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -38,6 +38,12 @@ class Evidence:
     of_bars: PValues
     of_plateau: float
     draws: int
+    widths: tuple[float, ...] = ()
+
+    def of_width(self, width: float) -> float:
+        """The p-value of a plateau as wide against the widest of each draw: it holds for all plateaus at once."""
+        as_wide = sum(drawn >= width for drawn in self.widths)
+        return min(1.0, TESTS * (1 + as_wide) / (1 + self.draws))
 
     def of(self, birth: float, death: float) -> float:
         """The p-value of a loop with these ends: that of the bar with the next smaller death / birth."""
@@ -100,10 +106,6 @@ def numbers_of(bars: Bars) -> tuple[float, float, float]:
 def against(bars: Bars, drawn: Float[np.ndarray, "draws 3"]) -> Evidence:
     """The p-values of the bars and of the widest plateau against some draws."""
     plateau = widest(bars)
-    as_wide = int((drawn[:, 2] >= (plateau.width if plateau else 0.0)).sum())
-    return Evidence(
-        bars,
-        np.minimum(1.0, TESTS * bar_p_values(bars, drawn[:, 0], drawn[:, 1])),
-        min(1.0, TESTS * (1 + as_wide) / (1 + len(drawn))),
-        len(drawn),
-    )
+    of_bars = np.minimum(1.0, TESTS * bar_p_values(bars, drawn[:, 0], drawn[:, 1]))
+    found = Evidence(bars, of_bars, 1.0, len(drawn), tuple(drawn[:, 2].tolist()))
+    return replace(found, of_plateau=found.of_width(plateau.width if plateau else 0.0))

@@ -168,7 +168,8 @@ def nothing(found: Evidence) -> str:
 
 def coordinates_of(offer: Offer, scene: Scene, found: Evidence, texts: tuple[str, ...]) -> list[LoopCoordinate]:
     """A coordinate for each loop of an offer, with one fit for all of them."""
-    fit = fit_of(scene.frame, scene.points, scene.centres, [loop.of for loop in offer.loops])
+    classes, edges = [loop.of for loop in offer.loops], scene.near(offer.plateau.middle)
+    fit = fit_of(scene.frame, scene.points, scene.centres, classes, edges)
     angles = fit.angles(scene.cloud.points)
     rows = [tuple(dict.fromkeys(map(scene.row_of, loop.of.cycle.tolist()))) for loop in offer.loops]
     return [

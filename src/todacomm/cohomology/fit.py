@@ -14,12 +14,15 @@ from todacomm.cohomology.harmonic import HarmonicClass
 from todacomm.core.types import Points
 
 FEWEST = 12  # points of a curve
+AGREEING = 0.9  # the mean resultant length of the difference of angles along a curve and harmonic ones
+FASTER = 6.0  # times the harmonic angles: as fast as those along a curve may change
 STAYS = 0.8  # the mean resultant length, along a cycle, of an angle that does not go around it
 CELLS, FILLED = 8, 0.7  # of a grid over two angles, to a side; the share of them that a torus fills
 
 Angles = Float[np.ndarray, "n c"]
 Columns = Int[np.ndarray, " b"]
 Cycle = Int[np.ndarray, " _"]
+Edges = Int[np.ndarray, "m 2"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,13 +74,33 @@ def plane_of(placed: Points, angles: Float[np.ndarray, " n"]) -> Float[np.ndarra
     return (placed - centre) @ np.linalg.pinv(np.array(axes))
 
 
-def fit_of(frame: Frame, points: Points, centres: Points, classes: list[HarmonicClass]) -> Fit:
-    """The fit of some classes of the centres of a cloud of ``points``, both as measured."""
+def fit_of(frame: Frame, points: Points, centres: Points, classes: list[HarmonicClass], edges: Edges) -> Fit:
+    """Fit some classes of the centres of a cloud of ``points``, both as measured; ``edges`` join near centres."""
     own = np.column_stack([one.angle for one in classes])
     cycles = [one.cycle for one in classes]
     parts = parts_of(points, blended(points, centres, own), centres, own, cycles)
+    alike = AGREEING if centres is points else 0.0
+    parts = tuple(part for part in parts if smooth(part, centres, own, edges, alike=alike))
     zeros = along_curves(centres, own, parts)[[cycle[0] for cycle in cycles], range(len(cycles))]
     return Fit(frame, centres, own, parts, zeros)
+
+
+def smooth(part: Part, centres: Points, own: Angles, edges: Edges, *, alike: float) -> bool:
+    """Whether angles along curves agree with the harmonic ones, and change not much faster between near centres.
+
+    Where they do not, the points lie on no curves of few harmonics. Centres that are means of points need not agree:
+    where they are rare, a harmonic angle runs too far.
+    """
+    found, before = along_curves(centres, own, (part,))[:, part.columns], own[:, part.columns]
+    agreement = np.abs(np.nanmean(np.exp(1j * (found - before)), axis=0))
+    faster = root_mean_square_step(found, edges) > FASTER * root_mean_square_step(before, edges)
+    return bool((agreement >= alike).all() and not faster.any())
+
+
+def root_mean_square_step(angles: Angles, edges: Edges) -> Float[np.ndarray, " c"]:
+    """The root mean square of the change of each angle along edges."""
+    steps = np.angle(np.exp(1j * (angles[edges[:, 1]] - angles[edges[:, 0]])))
+    return np.sqrt(np.nanmean(steps**2, axis=0))
 
 
 def along_curves(points: Points, angles: Angles, parts: tuple[Part, ...]) -> Angles:

@@ -97,7 +97,9 @@ def class_of(
 ) -> HarmonicClass:
     """One class, turned so that its cycle, which begins at its lowest point, goes around it forwards."""
     born, winding = birth_of(found, cocycle)
-    cycle = shortest_cycle(found, born)
+    cycle, birth = shortest_cycle(found, born), float(found.lengths[born])
+    if abs(winding) != 1 and (once := goes_around_once(found, cocycle)) is not None:
+        cycle, birth, winding = once
     cycle = np.roll(cycle, -int(cycle.argmin()))
     sign = 1 if winding > 0 else -1
     if cycle[1] > cycle[-1]:
@@ -107,7 +109,7 @@ def class_of(
         angle=np.where(goes_around(found, form), within_a_turn(angle), np.nan),
         cocycle=sign * cocycle,
         cycle=cycle,
-        birth=float(found.lengths[born]),
+        birth=birth,
         winding=abs(winding),
         step=float(np.abs(form).max()),
     )
@@ -137,10 +139,53 @@ def shortest_cycle(found: Cohomology, edge: int) -> Indices:
     graph = csr_array((lengths, (u, v)), shape=(found.points, found.points))
     start, end = found.edges[edge].tolist()
     _, before = dijkstra(graph, directed=False, indices=start, return_predecessors=True)
-    way = [end]
-    while way[-1] != start:
-        way.append(int(before[way[-1]]))
-    return np.array(way[::-1])
+    return np.array(way(before, start, end))
+
+
+def goes_around_once(found: Cohomology, cocycle: Int[np.ndarray, " m"]) -> tuple[Indices, float, int] | None:
+    """Find the shortest cycle that goes around once: two shortest ways from a point and an edge between their ends.
+
+    With the length of its longest edge and its direction; None where no such cycle goes around once.
+    """
+    u, v = found.edges.T
+    lengths = np.maximum(found.lengths, np.finfo(float).tiny)
+    square = (found.points, found.points)
+    graph = csr_array((lengths, (u.astype(np.int32), v.astype(np.int32))), shape=square)
+    value, side = np.zeros(square, dtype=np.int64), np.zeros(square)
+    value[u, v], value[v, u], side[u, v], side[v, u] = cocycle, -cocycle, lengths, lengths
+    far, before = dijkstra(graph, directed=False, return_predecessors=True)
+    best: tuple[float, int, int, int] | None = None
+    for root in range(found.points):
+        height = heights(before[root], far[root], value, root)
+        turns = height[u] + cocycle - height[v]
+        total = np.where(np.abs(turns) == 1, far[root, u] + lengths + far[root, v], np.inf)
+        edge = int(total.argmin())
+        if np.isfinite(total[edge]) and (best is None or total[edge] < best[0]):
+            best = (float(total[edge]), root, edge, int(turns[edge]))
+    if best is None:
+        return None
+    _, root, edge, direction = best
+    cycle = np.array([*way(before[root], root, int(u[edge])), *way(before[root], root, int(v[edge]))[:0:-1]])
+    return cycle, float(side[cycle, np.roll(cycle, -1)].max()), direction
+
+
+def heights(
+    before: Int[np.ndarray, " n"], far: Float[np.ndarray, " n"], value: Int[np.ndarray, "n n"], root: int
+) -> Int[np.ndarray, " n"]:
+    """The sum of a cocycle along the shortest way from a point to every other; 0 where there is none."""
+    found = np.zeros(len(far), dtype=np.int64)
+    for point in np.argsort(far, kind="stable").tolist():
+        if point != root and before[point] >= 0:
+            found[point] = found[before[point]] + value[before[point], point]
+    return found
+
+
+def way(before: Int[np.ndarray, " n"], start: int, end: int) -> list[int]:
+    """The points of the shortest way from a point to another, both among them."""
+    found = [end]
+    while found[-1] != start:
+        found.append(int(before[found[-1]]))
+    return found[::-1]
 
 
 def goes_around(found: Cohomology, form: Float[np.ndarray, " m"]) -> Bool[np.ndarray, " n"]:

@@ -8,7 +8,7 @@ import numpy as np
 from todacomm.cohomology.evidence import Evidence
 from todacomm.cohomology.harmonic import HarmonicClass, harmonic_classes
 from todacomm.cohomology.integer_cohomology import cohomology, deaths
-from todacomm.cohomology.scales import Plateau, widest
+from todacomm.cohomology.scales import Plateau, plateaus, widest
 from todacomm.core.errors import InvalidInput
 from todacomm.core.inference_types import at_most_alpha
 from todacomm.core.types import Distances
@@ -56,14 +56,14 @@ def offers_of(distances: Distances, found: Evidence) -> tuple[list[Offer], list[
 
 
 def plateaus_of(found: Evidence) -> list[Plateau]:
-    """The widest plateau, where it stands out, and the widest within each bar that does; without a test, within the
-    most prominent bar.
+    """The plateaus that stand out, and the widest within each bar that does; without a test, the widest of all and the
+    widest within the most prominent bar.
     """
     bars, tested = found.bars, found.draws > 0
     worth = [i for i, p in enumerate(found.of_bars.tolist()) if at_most_alpha(p)] if tested else []
+    wanted = [one for one in plateaus(bars) if at_most_alpha(found.of_width(one.width))] if tested else [widest(bars)]
     if not tested and len(bars):
         worth = [int((bars[:, 1] / bars[:, 0]).argmax())]
-    wanted = [widest(bars)] if not tested or at_most_alpha(found.of_plateau) else []
     wanted += [widest(bars, *bars[i].tolist()) for i in worth]
     return list(dict.fromkeys(one for one in wanted if one is not None))
 
@@ -75,7 +75,7 @@ def offer_at(plateau: Plateau, distances: Distances, found: Evidence) -> tuple[O
     complex_ = cohomology(distances, plateau.middle)
     classes = harmonic_classes(complex_)
     ends = deaths(distances, complex_, [one.cycle for one in classes])
-    of_all = found.of_plateau if plateau == widest(found.bars) else 1.0
+    of_all = found.of_width(plateau.width) if plateau in plateaus(found.bars) else 1.0
     loops = [Loop(one, end, min(of_all, found.of(one.birth, end))) for one, end in zip(classes, ends, strict=True)]
     worth = [loop for loop in loops if not found.draws or at_most_alpha(loop.p)]
     reasons = [f"the loop from {one.of.birth:.4g} to {one.death:.4g}: {one.of.fault}" for one in worth if one.of.fault]

@@ -37,15 +37,16 @@ def staircase(bars: Bars) -> tuple[Float[np.ndarray, " s"], Int[np.ndarray, " s"
     return scales[kept], alive[kept]
 
 
-def widest(bars: Bars, start: float = 0.0, end: float = np.inf) -> Plateau | None:
-    """The plateau of 1 to `MOST_CLASSES` classes that is widest, of the logarithm of scale, between two scales; None
-    where there is none.
-    """
+def plateaus(bars: Bars, start: float = 0.0, end: float = np.inf) -> list[Plateau]:
+    """The plateaus of 1 to `MOST_CLASSES` classes between two scales, by scale."""
     scales, betti = staircase(bars)
     ends = np.minimum(scales[1:], end)
     starts = np.maximum(scales[:-1], start)
     held = (starts < ends) & (starts > 0) & (betti[:-1] >= 1) & (betti[:-1] <= MOST_CLASSES)
-    found = [
-        Plateau(*row) for row in zip(starts[held].tolist(), ends[held].tolist(), betti[:-1][held].tolist(), strict=True)
-    ]
-    return max(found, key=lambda plateau: plateau.width, default=None)
+    rows = zip(starts[held].tolist(), ends[held].tolist(), betti[:-1][held].tolist(), strict=True)
+    return [Plateau(*row) for row in rows]
+
+
+def widest(bars: Bars, start: float = 0.0, end: float = np.inf) -> Plateau | None:
+    """The widest of the `plateaus` by the logarithm of scale; None where there is none."""
+    return max(plateaus(bars, start, end), key=lambda plateau: plateau.width, default=None)

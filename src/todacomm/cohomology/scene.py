@@ -44,6 +44,10 @@ class Scene:
         own = own if own.size else np.arange(len(self.points))
         return int(self.rows[own[((self.points[own] - self.centres[centre]) ** 2).sum(axis=1).argmin()]])
 
+    def near(self, scale: float) -> Int[np.ndarray, "m 2"]:
+        """The pairs of centres no further apart than a scale."""
+        return np.argwhere(np.triu(self.distances <= scale, 1))
+
     def around(self, centre: int, scale: float) -> Int[np.ndarray, " g"]:
         """The places of the points whose centres are connected to one by edges no longer than a scale."""
         _, part = connected_components(csr_array(self.distances <= scale), directed=False)
