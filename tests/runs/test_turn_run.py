@@ -1,5 +1,7 @@
 """Loops of a training run: found without labels where residues lie on circles, named, and turned."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -74,3 +76,15 @@ def test_a_task_without_frequencies_is_refused(tmp_path):
     place = next(tmp_path.rglob("weights.safetensors")).parent
     with pytest.raises(InvalidInput, match="no operation of a group"):
         turn_run(place)
+
+
+def test_the_command_prints_what_was_turned(run, todacomm):
+    code, out, _ = todacomm("loops", run, "--null-draws", "19")
+    assert code == 0
+    assert "Loops of the embedding of seed_46" in out
+    first = turn_run(run, placebos=19).loops[0]
+    row = next(line for line in out.splitlines() if f" {first.name.frequency} " in line)
+    assert "spectrum" in row
+    assert "not decidable" in row
+    code, out, _ = todacomm("loops", run, "--null-draws", "19", "--json")
+    assert json.loads(out)["loops"][0]["name"]["frequency"] == first.name.frequency

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from todacomm.runs.loops.find_loops import FoundLoops, Source
+    from todacomm.runs.loops.turn_run import TurnedRun
 
 TOP, TEXTS, LETTERS = 5, 4, 24  # loops of a layer; texts of a cycle in the table, and letters of each
 RECIPE = ("components", "scale", "distance", "subsample", "seed")
@@ -22,7 +23,9 @@ RECIPE = ("components", "scale", "distance", "subsample", "seed")
 
 @options.with_options(
     (*RECIPE, "null_draws", "jobs", "max_memory", "output_dir", "figures", "figures_bare"),
-    null_draws=options.retold("null_draws", "Rotations of each cloud that its loops are held against", default=99),
+    null_draws=options.retold(
+        "null_draws", "Rotations of each cloud that its loops are held against; of a training run, placebos", default=99
+    ),
     output_dir=options.retold("output_dir", "Directory where runs are looked for, and where results go"),
     jobs=options.retold("jobs", "Layers at a time; auto is one per core"),
 )
@@ -49,11 +52,14 @@ def loops(
     A loop is offered where a bar of H1, or a plateau of its Betti number, stands out of Gaussian clouds of the same
     covariance. Its angle comes from integer cohomology; properties of the texts are held against it, permuted within
     articles; and its cycle is followed into the next layer. Everything is written: loops.json, angles.csv, charts.
+    Of a training run of todacomm grok the loops of the embedding are named by their frequencies and turned, which
+    shows those that the network uses; that is printed alone.
 
     Examples:
       todacomm loops tiny-preln-decoder
       todacomm loops experiments/gpt2_tda_20260101_120000 --layer layer_5 --top 3
       todacomm loops embedding.npy --components none --scale sphere
+      todacomm loops experiments/grok_add_p113_20260101_120000/runs/seed_46
 
     """
     from todacomm.records.io import read_json
@@ -63,6 +69,9 @@ def loops(
 
     study = Study(**given)
     draws = study.null_draws if "null_draws" in given else 99
+    if (path / "weights.safetensors").exists():
+        of_training(path, draws, json=json, quiet=quiet)
+        return
     source = source_of(path, study, given, layer or [], quiet=quiet or json)
     with console.tracker(quiet=quiet or json) as track, console.warnings_told():
         found = find_loops(source, draws=draws, top=max(1, top), number=study.jobs, track=track)
@@ -76,6 +85,44 @@ def loops(
         for line in lines_of(found):
             console.out.print(line, soft_wrap=True)
     console.page("Written to", directory)
+
+
+def of_training(path: Path, placebos: int, *, json: bool, quiet: bool) -> None:
+    """Name the loops of a training run, turn them, and print what came of it."""
+    from todacomm.records.codec import plain
+    from todacomm.runs.loops.turn_run import turn_run
+
+    with console.tracker(quiet=quiet or json) as track:
+        found = turn_run(path, placebos=placebos, track=track)
+    if json:
+        streams.print_json(plain(found, nulls=True))
+    elif not quiet:
+        console.out.print(table_of_turned(found))
+        steps = ", ".join(f"{step}: {share:.0%}" for step, share in found.moved.items())
+        if steps:
+            line = f"All used planes turned together move the answer by as many steps ({steps} of the test pairs)."
+            console.out.print(line, soft_wrap=True)
+
+
+def table_of_turned(found: "TurnedRun") -> "Table":
+    """One row a loop that was found without labels, then one a plane of the spectrum."""
+    from todacomm.report.terminal.table import framed
+    from todacomm.report.words.phrases import number, share
+
+    table = framed(f"Loops of the embedding of {found.run}")
+    for head in ("frequency", "found by", "follows it", "variance", "slope", "R", "full swap", "p", "verdict"):
+        table.add_column(head, overflow="fold")
+    for one in found.loops:
+        turned = one.turned
+        table.add_row(
+            str(one.name.frequency),
+            "topology" if one.found else "spectrum",
+            number(one.name.correlation, 3),
+            share(one.share),
+            *(number(value, 2) for value in (turned.slope, turned.alignment, turned.swap, one.p)),
+            one.verdict,
+        )
+    return table
 
 
 def source_of(path: Path, study: Study, given: Mapping[str, Any], layers: list[str], *, quiet: bool) -> "Source":

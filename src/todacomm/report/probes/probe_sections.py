@@ -49,14 +49,14 @@ def told_of_order(found: Probed) -> str:
         return (
             f"Circle: the {words} lie on a circle at {where} of {n}, most clearly at {found.layer} (p = "
             f"{number(best.p_circle)} over "
-            f"all layers, wrap index {number(best.wrap)}: 0 on a circle, 1 and more on a line)."
+            f"all layers, wrap index {number(best.wrap, 2)}: 0 on a circle, 1 and more on a line)."
         )
     if found.shape == "line":
         layer, flat = max(found.orders.items(), key=lambda item: item[1].line)
         return (
             f"Line: the {words} lie in their order on a line, most clearly at {layer} (p = {number(flat.p_line)} "
             "over all layers, wrap "
-            f"index {number(flat.wrap)}); no layer holds them on a circle (p from {number(least(found))})."
+            f"index {number(flat.wrap, 2)}); no layer holds them on a circle (p from {number(least(found))})."
         )
     told = f"Neither: at none of {plural(n, 'layer')} do the {words} lie on a circle (p from {number(least(found))}"
     bends = "; where p is small, a line cut from the circle fits as well" if least(found) <= LEVEL else ""
@@ -72,15 +72,15 @@ def told_of_use(asked: Asked) -> str:
     """The verdict of the causal test."""
     best = asked.turned[asked.layer]
     placebos = (
-        f"{number(max(best.placebos))} at most for {plural(len(best.placebos), 'placebo')}"
+        f"{number(max(best.placebos), 2)} at most for {plural(len(best.placebos), 'placebo')}"
         if best.placebos
         else "no placebos"
     )
     return (
         f"{asked.verdict.capitalize()}: {asked.why}. At {asked.layer} the answers to "
         f"\u201c{asked.question.text}\u201d, "
-        f"{share(best.accuracy, 0)} of them right, follow the turn with R = {number(best.alignment)} "
-        f"({number(best.swap)} under the full "
+        f"{share(best.accuracy, 0)} of them right, follow the turn with R = {number(best.alignment, 2)} "
+        f"({number(best.swap, 2)} under the full "
         f"swap of states; {placebos})."
     )
 
