@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import sys
 import tracemalloc
 import zipfile
 
@@ -250,9 +251,22 @@ def test_parquet_gives_columns_or_lists(tmp_path):
         read_clouds(tmp_path / "broken.parquet")
 
 
-def test_parquet_needs_pyarrow_and_says_so(tmp_path, monkeypatch):
-    import sys
+def test_a_pyarrow_that_does_not_fit_its_numpy_is_told(tmp_path, monkeypatch):
+    class Finder:
+        def find_spec(self, name, *_):
+            if name == "pyarrow":
+                message = "pyarrow requires NumPy 2.0 or newer, found 1.26.0"
+                raise ImportError(message)
 
+    for name in [name for name in sys.modules if name.split(".")[0] == "pyarrow"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InvalidCloud, match=r"a\.parquet: pyarrow requires NumPy 2\.0 .* install versions that fit"):
+        read_clouds(tmp_path / "a.parquet")
+
+
+def test_parquet_needs_pyarrow_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "a.parquet").touch()
     with pytest.raises(MissingExtra, match=r"Reading a.parquet needs pyarrow.*pip install '\.\[models\]'"):

@@ -129,6 +129,8 @@ class Parquet(Table):
             import pyarrow.parquet as library
         except ModuleNotFoundError:
             raise MissingExtra("pyarrow", "models", f"Reading {path.name}") from None
+        except ImportError as problem:  # it is there, and too new for the NumPy beside it
+            raise InvalidCloud(f"{path}: {problem}; install versions that fit, or save the array as .npy") from problem
         self.path = path
         try:
             self.file = library.ParquetFile(path)
