@@ -17,7 +17,7 @@ USED, CARRIED = (3, 5, 8), 7
 
 
 class Clock(Network):
-    """Adds angles exactly: its logits are Σ_k cos(2πk(a + b − c)/n) over the frequencies that it uses."""
+    """Computes with angles exactly: its logits are Σ_k cos(2πk(a ± b − c)/n) over the frequencies that it uses."""
 
     def __init__(self, task: Task):
         super().__init__()
@@ -28,12 +28,14 @@ class Clock(Network):
         self.embed = nn.Embedding.from_pretrained(torch.from_numpy(table), freeze=True)
         self.places = torch.from_numpy(waves)
         self.names = ()
+        self.subtracts = task.sign < 0
         self.classes = task.classes
 
     def states(self, inputs):
         rows = cast("nn.Embedding", self.embed)(inputs)
         used = 2 * len(USED)
         a, b = (torch.view_as_complex(rows[:, i, :used].reshape(len(rows), -1, 2).contiguous()) for i in (0, 1))
+        b = b.conj() if self.subtracts else b
         c = torch.view_as_complex(self.places[:, :used].reshape(self.order, -1, 2).contiguous())
         found = torch.full((len(rows), self.classes), -10.0, dtype=torch.float64)
         members = self.characters.members
@@ -41,7 +43,7 @@ class Clock(Network):
         yield found
 
 
-@pytest.fixture(params=["add", "mul"])
+@pytest.fixture(params=["add", "mul", "sub"])
 def clock(request):
     task = Task(request.param, 23, train_fraction=0.5)
     return Clock(task), task
