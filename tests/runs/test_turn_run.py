@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import todacomm as td
-from todacomm.cohomology.plateaus import classes_at_plateaus
+from todacomm.cohomology.offers import classes_at_plateaus
 from todacomm.core.errors import InvalidInput
 from todacomm.core.types import Address, PointCloud
 from todacomm.runs.loops.turn_run import MOST_PLANES, SPHERE, inverse_of, loops_found, network_of, turn_run

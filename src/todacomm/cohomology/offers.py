@@ -5,15 +5,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from todacomm.clouds.prepare import prepare
 from todacomm.cohomology.evidence import Evidence
-from todacomm.cohomology.harmonic import HarmonicClass, harmonic_classes
+from todacomm.cohomology.harmonic import HALF_A_TURN, HarmonicClass, harmonic_classes
 from todacomm.cohomology.integer_cohomology import cohomology, deaths
 from todacomm.cohomology.scales import Plateau, plateaus, widest
 from todacomm.core.errors import InvalidInput
 from todacomm.core.inference_types import at_most_alpha
-from todacomm.core.types import Distances
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Distances, PointCloud
+from todacomm.homology.engines import persistence
 
 SAME = 1e-6  # relative: ends of one bar
+LEAST_WIDTH = 0.03  # of the logarithm of scale; networks that only memorised have 0.01 at most
 
 
 class Loop(NamedTuple):
@@ -92,3 +96,31 @@ def first_of_each(offers: list[Offer]) -> list[Offer]:
         if new:
             found.append(replace(offer, loops=new))
     return found
+
+
+# Without a null
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlateauClass:
+    """A class that gives an angle, and the plateau in whose middle it was taken."""
+
+    plateau: Plateau
+    of: HarmonicClass
+
+
+def classes_at_plateaus(cloud: PointCloud, recipe: Recipe, *, least: float = LEAST_WIDTH) -> list[PlateauClass]:
+    """Every class with steps below half a turn, at every plateau that is wide enough, the widest first.
+
+    No null is drawn. An angle that two plateaus have is listed twice.
+    """
+    ready = prepare(cloud, recipe)
+    distances = ready.distances
+    bars = persistence(ready.condensed, engine=recipe.engine, maxdim=1).finite[1]
+    wide = sorted((one for one in plateaus(bars) if one.width >= least), key=lambda plateau: -plateau.width)
+    return [
+        PlateauClass(plateau, one)
+        for plateau in wide
+        for one in harmonic_classes(cohomology(distances, plateau.middle))
+        if one.step < HALF_A_TURN
+    ]

@@ -11,5 +11,6 @@ __all__ = [
     "signature",
     "tasks",
     "training_loop",
+    "turned_embedding",
     "verdict",
 ]
