@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -197,7 +197,7 @@ class HubDataset:
     field: str | None = None
 
     @classmethod
-    def parse(cls, source: str) -> Self:
+    def parse(cls, source: str) -> "HubDataset":
         where, *rest = re.split(r":(?![^\[]*\])", source.removeprefix(HUB))
         split, field = (part or None for part in (*rest, "", "")[:2])
         local = where.startswith((".", "/"))

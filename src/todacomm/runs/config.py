@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Self, TypedDict
+from typing import Any, Literal, TypedDict
 
 from todacomm.core.errors import InvalidInput, InvalidStudy, UnknownName
 from todacomm.core.inference_types import InferenceSettings
@@ -279,7 +279,7 @@ class Study:
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         return ((key, getattr(self, key)) for key in KEYS)
 
-    def but(self, **changes: Any) -> Self:
+    def but(self, **changes: Any) -> "Study":
         """A copy of the study with these keys changed, checked anew."""
         return type(self)(**{**dict(self), **by_key(changes)})
 
