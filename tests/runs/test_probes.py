@@ -124,6 +124,12 @@ def test_several_models_are_refused(todacomm):
     assert "--model names 2 models; expected one" in " ".join(err.split())
 
 
+def test_a_probe_needs_a_model(todacomm):
+    code, _, err = todacomm("probe", "months")
+    assert code == 2
+    assert "no model is named; expected one, as in: todacomm probe months --model gpt2" in " ".join(err.split())
+
+
 def test_sentences_give_the_verdict_with_its_numbers():
     told = sentences(a_probe())
     assert told[0].startswith("Circle: the 6 words lie on a circle at 1 layer of 2, most clearly at layer_0 (p = 0.01")

@@ -63,6 +63,8 @@ def probe(
     from todacomm.runs.loops.probe_model import HowTested
     from todacomm.runs.loops.write_probe import execute_probes
 
+    if "models" not in given:
+        raise InvalidInput(f"no model is named; expected one, as in: todacomm probe {names[0]} --model gpt2")
     study = Study(**given)
     if len(study.models) != 1:
         raise InvalidInput(f"--model names {len(study.models)} models; expected one, whose words are read")
