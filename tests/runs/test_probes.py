@@ -9,9 +9,10 @@ import todacomm as td
 from stored import a_probe
 from todacomm.circles.order import FEWEST_WORDS
 from todacomm.circles.probed import Probed
+from todacomm.circles.probes import shipped_probes
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.report.probes.probe_sections import sentences
-from todacomm.runs.loops.probe_files import load_probe, probe_of, shipped_probes
+from todacomm.runs.loops.probe_files import load_probe, probe_of
 from todacomm.runs.loops.probe_model import lower_half
 
 OWN = """

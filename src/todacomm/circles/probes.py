@@ -1,6 +1,8 @@
 """Words in a known order, sentences to read them in, and questions whose answer is the next of them."""
 
 from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
 from todacomm.core.errors import InvalidInput
@@ -71,3 +73,10 @@ class Probe:
         for text in (*self.templates, *(question.text for question in self.questions)):
             if text.count(BLANK) != 1:
                 raise refuse(f"has the sentence '{text}'; expected {BLANK} once, where the word stands")
+
+
+def shipped_probes() -> tuple[str, ...]:
+    """The names of the probes that ship."""
+    return tuple(
+        sorted(Path(one.name).stem for one in files("todacomm.probes").iterdir() if one.name.endswith(".yaml"))
+    )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from todacomm.circles.probes import shipped_probes
 from todacomm.cli import options
 from todacomm.cli import run as running
 from todacomm.cli.terminal import console, streams
@@ -31,9 +32,7 @@ def probe(
     names: Annotated[
         list[str],
         typer.Argument(
-            help="Words in a known order: months, weekdays, hours, compass, hues, notes, modulo_ten, positions; "
-            "numbers, grades "
-            "and nouns as controls; or YAML files of your own.",
+            help=f"Words in a known order: {', '.join(shipped_probes())}; or YAML files of your own.",
             metavar="PROBE...",
         ),
     ],

@@ -7,20 +7,13 @@ from typing import Any
 
 import yaml
 
-from todacomm.circles.probes import Probe, Question
+from todacomm.circles.probes import Probe, Question, shipped_probes
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.runs.plain_yaml import Loader
 
 KEYS = {"name": str, "words": list, "templates": list, "questions": list, "expected": str}
 NEEDED = ("words", "templates")
 EXPECTED = ("circle", "line", "none")
-
-
-def shipped_probes() -> tuple[str, ...]:
-    """The names of the probes that ship."""
-    return tuple(
-        sorted(Path(one.name).stem for one in files("todacomm.probes").iterdir() if one.name.endswith(".yaml"))
-    )
 
 
 def load_probe(name: str) -> Probe:
