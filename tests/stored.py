@@ -13,9 +13,9 @@ from grok_directories import write_training
 from todacomm.ablation.judge import Ablation, Rerun, ablation
 from todacomm.ablation.settings import Setting
 from todacomm.circles import probed
+from todacomm.circles.causal_test import Turned
 from todacomm.circles.order import Order
 from todacomm.circles.probes import Probe, Question
-from todacomm.circles.turning import Turned
 from todacomm.core.inference_types import InferenceSettings
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Profile, Texts

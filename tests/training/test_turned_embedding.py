@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from todacomm.circles.turning import p_values
+from todacomm.circles.causal_test import p_values
 from todacomm.core.errors import InvalidInput
 from todacomm.training.networks import Network, Perceptron, Shape
 from todacomm.training.tasks import Task

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
+from todacomm.circles.causal_test import Turned, Verdict
 from todacomm.circles.order import Order, Shape
 from todacomm.circles.probes import Probe, Question
-from todacomm.circles.turning import Turned, Verdict
 
 
 @dataclass(frozen=True, slots=True)

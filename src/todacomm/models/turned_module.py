@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from todacomm.circles.turning import curve_through
+from todacomm.circles.causal_test import curve_through
 from todacomm.core.errors import InvalidInput
 from todacomm.models.architecture.hooks import hidden_of
 

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
+from todacomm.circles.causal_test import Displacements, Scores
 from todacomm.circles.probes import BLANK
-from todacomm.circles.turning import Displacements, Scores
 from todacomm.core.errors import InvalidInput
 from todacomm.core.types import layer_key
 from todacomm.models.architecture.forward_inputs import arguments, reading

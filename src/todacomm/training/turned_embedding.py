@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64, Int
 
-from todacomm.circles.turning import Answers, Displacements, Scores, Turned, curve_of, turn
+from todacomm.circles.causal_test import Answers, Displacements, Scores, Turned, curve_of, turn
 from todacomm.core.errors import InvalidInput
 from todacomm.training.fourier import Characters
 from todacomm.training.networks import Network

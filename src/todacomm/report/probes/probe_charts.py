@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from math import pi
 
+from todacomm.circles.causal_test import PLACEBO_TURNS, Turned, turns_of
 from todacomm.circles.order import LEVEL
 from todacomm.circles.probed import Probed
-from todacomm.circles.turning import PLACEBO_TURNS, Turned, turns_of
 from todacomm.report.document import style
 from todacomm.report.document.chart import Axis, Chart, Panel, Rule, Series, exact, finite, table
 from todacomm.report.document.drawings import Drawings

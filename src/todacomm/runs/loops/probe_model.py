@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float64, Int
 from scipy.spatial.distance import pdist
 
+from todacomm.circles.causal_test import LEAST_ACCURACY, Answers, Turned, curve_of, p_values, turn
 from todacomm.circles.order import means_of_words, order_test
 from todacomm.circles.probed import Asked, Probed, roundest
 from todacomm.circles.probes import BLANK, Probe, Question
-from todacomm.circles.turning import LEAST_ACCURACY, Answers, Turned, curve_of, p_values, turn
 from todacomm.core.errors import InvalidInput
 from todacomm.core.progress import Track, silent
 from todacomm.homology.engines import persistence

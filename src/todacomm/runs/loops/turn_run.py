@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from todacomm.circles.turning import Turned, Verdict, p_values
+from todacomm.circles.causal_test import Turned, Verdict, p_values
 from todacomm.cohomology.offers import classes_at_plateaus
 from todacomm.core.errors import InvalidInput
 from todacomm.core.progress import Track, silent

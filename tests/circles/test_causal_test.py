@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from todacomm.circles.turning import (
+from todacomm.circles.causal_test import (
     Answers,
     Curve,
     Phases,
