@@ -10,6 +10,7 @@ from todacomm.circles.causal_test import (
     Curve,
     Phases,
     curve_through,
+    design,
     moved_exactly,
     p_values,
     permuted,
@@ -19,7 +20,6 @@ from todacomm.circles.causal_test import (
     swaps,
     turn,
     turns_of,
-    waves,
 )
 from todacomm.core.errors import InvalidInput
 
@@ -119,7 +119,7 @@ def test_a_curve_has_the_harmonics_that_its_states_have():
     assert found.harmonics == 2
     assert found.at(angles) == pytest.approx(true.at(angles), abs=0.05)
     assert found.turned(angles, 2 * np.pi) == pytest.approx(np.zeros((40, D)), abs=1e-9)
-    assert waves(angles, 2).shape == (40, 5)
+    assert design(angles, 2).shape == (40, 5)
 
 
 def test_an_angle_that_hardly_varies_is_refused():
@@ -133,7 +133,7 @@ def test_placebos_are_as_long_as_the_turns_and_stay_among_the_states():
     by = turns_of(5)
     lengths = np.stack([np.linalg.norm(curve.turned(ANGLES, turn), axis=1) for turn in by])
     basis = subspace(states)
-    for given in placebos(states, ANGLES, by, 6, rng=np.random.default_rng(0)):
+    for given in placebos(curve, states, ANGLES, by, 6, rng=np.random.default_rng(0)):
         assert np.linalg.norm(given, axis=-1) == pytest.approx(lengths)
         assert given @ basis.T @ basis == pytest.approx(given)
 

@@ -13,7 +13,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Complex128, Float64, Int
 
+from todacomm.cohomology.curve import waves
 from todacomm.core.errors import InvalidInput
+from todacomm.core.inference_types import FEWEST_DRAWS, at_most_alpha
 from todacomm.core.value_types import by_value
 from todacomm.statistics.pvalues import against_all
 
@@ -30,10 +32,8 @@ PLACEBO_TURNS = 5  # the fewest angles whose mean tells a turn by φ from one by
 LEAST_CEILING = 0.5  # of the alignment: below it not even another input's state brings another answer
 LEAST_ACCURACY = 0.7
 LEAST_SHARE = 0.5  # of what the full swap does that a loop in use reaches
-LEVEL = 0.05
 PRACTICALLY_NONE = 0.1  # of the alignment: significant or not, no answer follows
 ROUNDING = 1e-9  # of the weights, below which their mean has no place on the circle
-FEWEST_PLACEBOS = 19  # 1 / 20 is the level
 
 
 # The curve
@@ -53,18 +53,16 @@ class Curve:
 
     def at(self, angles: Angles) -> States:
         """The points of the curve."""
-        return waves(angles, self.harmonics) @ self.coefficients
+        return design(angles, self.harmonics) @ self.coefficients
 
     def turned(self, angles: Angles, by: float) -> States:
         """What takes each point of the curve to the one that is further ``by`` radians."""
         return self.at(angles + by) - self.at(angles)
 
 
-def waves(angles: Angles, harmonics: int) -> Float64[np.ndarray, "n rows"]:
+def design(angles: Angles, harmonics: int) -> Float64[np.ndarray, "n rows"]:
     """The columns 1, cos θ, sin θ, cos 2θ …"""
-    orders = np.outer(angles, np.arange(1, harmonics + 1))
-    pairs = np.stack([np.cos(orders), np.sin(orders)], axis=-1).reshape(len(angles), -1)
-    return np.hstack([np.ones((len(angles), 1)), pairs])
+    return np.column_stack([np.ones(len(angles)), waves(angles[:, None], harmonics)])
 
 
 def curve_through(states: States, angles: Angles, *, most: int = MOST_HARMONICS) -> Curve:
@@ -72,8 +70,13 @@ def curve_through(states: States, angles: Angles, *, most: int = MOST_HARMONICS)
     if len(np.unique(np.round(angles, 12))) < FEWEST:
         raise InvalidInput(f"a curve through {len(states)} states; expected {FEWEST} or more different angles")
     orders = range(1, min(most, (len(states) - 2) // 2) + 1)
-    best = min(orders, key=lambda harmonics: left_out_error(states, waves(angles, harmonics)))
-    return Curve(np.linalg.pinv(waves(angles, best)) @ states)
+    best = min(orders, key=lambda harmonics: left_out_error(states, design(angles, harmonics)))
+    return curve_of(states, angles, best)
+
+
+def curve_of(states: States, angles: Angles, harmonics: int) -> Curve:
+    """The curve of so many harmonics."""
+    return Curve(np.linalg.pinv(design(angles, harmonics)) @ states)
 
 
 def left_out_error(states: States, columns: Float64[np.ndarray, "n rows"]) -> float:
@@ -89,14 +92,13 @@ def left_out_error(states: States, columns: Float64[np.ndarray, "n rows"]) -> fl
 
 
 def placebos(
-    states: States, angles: Angles, by: Sequence[float], number: int, *, rng: np.random.Generator
+    curve: Curve, states: States, angles: Angles, by: Sequence[float], number: int, *, rng: np.random.Generator
 ) -> Iterator[Displacements]:
-    """Displacements as long as those of the loop that do not follow it, for each turn.
+    """Displacements as long as those of the loop on ``curve`` that do not follow it, for each turn.
 
     In turn: the curve through the states in a permuted order, and the loop's own displacements rotated at random
     within the principal subspace of the states.
     """
-    curve = curve_through(states, angles)
     real = displacements(curve, angles, by)
     lengths = np.linalg.norm(real, axis=-1, keepdims=True)
     basis = subspace(states)
@@ -120,11 +122,6 @@ def swaps(states: States, angles: Angles, by: Sequence[float]) -> Displacements:
     ahead = np.exp(1j * (angles[:, None] - angles[None]))  # of the other before this one
     partners = [np.argmax((ahead * np.exp(-1j * turn)).real, axis=0) for turn in by]
     return np.stack([states[chosen] - states for chosen in partners])
-
-
-def curve_of(states: States, angles: Angles, harmonics: int) -> Curve:
-    """The curve of so many harmonics."""
-    return Curve(np.linalg.pinv(waves(angles, harmonics)) @ states)
 
 
 def permuted(n: int, rng: np.random.Generator) -> Int[np.ndarray, " n"]:
@@ -272,9 +269,9 @@ class Turned:
                 "not decidable",
                 f"even the full swap of states turns the answers by {self.ceiling:.2f} only; expected 0.5",
             )
-        if len(self.placebos) < FEWEST_PLACEBOS:
-            return "not decidable", f"{len(self.placebos)} placebos decide nothing; expected {FEWEST_PLACEBOS} or more"
-        if p > LEVEL or self.alignment < PRACTICALLY_NONE:
+        if len(self.placebos) < FEWEST_DRAWS:
+            return "not decidable", f"{len(self.placebos)} placebos decide nothing; expected {FEWEST_DRAWS} or more"
+        if not at_most_alpha(p) or self.alignment < PRACTICALLY_NONE:
             return (
                 "represented, not used",
                 f"the answers do not turn with the angle (R = {self.alignment:.2g}, p = {p:.2g})",
@@ -330,7 +327,7 @@ def turn(
         return answers.phases(np.concatenate([scores[:1], answers.gives(given[1:])]), few)
 
     swapped = answers.gives(swaps(own, angles, by))
-    drawn = [by_few(one) for one in placebos(states, angles, few, draws, rng=rng)]
+    drawn = [by_few(one) for one in placebos(curve, states, angles, few, draws, rng=rng)]
     return Turned(
         psi=tuple(phases.mean.tolist()),
         slope=phases.slope,

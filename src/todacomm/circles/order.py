@@ -16,6 +16,7 @@ from jaxtyping import Float64, Int
 
 from todacomm.circles.probes import FEWEST_WORDS
 from todacomm.core.errors import InvalidInput
+from todacomm.core.inference_types import at_most_alpha
 from todacomm.statistics.pvalues import against_all
 
 Shape = Literal["circle", "line", "neither"]
@@ -24,7 +25,6 @@ Orders = Int[np.ndarray, "orders words"]
 
 
 MOST_LISTED = 8  # words of which all orders are listed: 5,040 beginning with the first
-LEVEL = 0.05
 OUTLYING = 20  # median spreads of a feature that is too massive to say anything of the words
 
 
@@ -57,9 +57,9 @@ class Order:
     @property
     def shape(self) -> Shape:
         """*circle*, *line* or *neither*."""
-        if self.p_circle <= LEVEL and self.above_line > 0:
+        if at_most_alpha(self.p_circle) and self.above_line > 0:
             return "circle"
-        return "line" if self.p_line <= LEVEL and self.line > self.circle else "neither"
+        return "line" if at_most_alpha(self.p_line) and self.line > self.circle else "neither"
 
 
 def order_test(means: Mapping[str, Means], *, draws: int, rng: np.random.Generator) -> dict[str, Order]:

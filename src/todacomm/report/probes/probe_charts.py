@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from math import pi
 
 from todacomm.circles.causal_test import PLACEBO_TURNS, Turned, turns_of
-from todacomm.circles.order import LEVEL
 from todacomm.circles.probed import Probed
+from todacomm.core.inference_types import ALPHA, at_most_alpha
 from todacomm.report.document import style
 from todacomm.report.document.chart import Axis, Chart, Panel, Rule, Series, exact, finite, table
 from todacomm.report.document.drawings import Drawings
@@ -59,7 +59,7 @@ def words(found: Probed) -> Chart:
     caption="Correlation of the distances between the words with those on a circle, and on a line, of the same "
     "order. A filled mark is a "
     "circle: it exceeds every cut of that circle to a line by more than other orders of the words do "
-    f"(p at most {LEVEL}, over all layers).",
+    f"(p at most {ALPHA}, over all layers).",
 )
 def order(found: Probed) -> Chart:
     """Both correlations along the layers."""
@@ -128,7 +128,7 @@ def within(low: float, high: float) -> tuple[tuple[float, str], ...]:
     title="How closely the answers follow, layer by layer",
     caption="Alignment R of the answers with the turn: 1 where each follows exactly, 0 where none does. The full "
     "swap puts the state of "
-    f"the other word in place. A filled mark lies beyond the placebos of all layers (p at most {LEVEL}).",
+    f"the other word in place. A filled mark lies beyond the placebos of all layers (p at most {ALPHA}).",
 )
 def along(found: Probed) -> Chart | None:
     """Alignment, full swap and placebos along the layers that were turned."""
@@ -138,7 +138,7 @@ def along(found: Probed) -> Chart | None:
     x = tuple(map(float, range(len(layers))))
     most = finite(max(one.placebos, default=float("nan")) for one in each)
     told = tuple((layer, f"p {number(p[layer])}") for layer in layers)
-    hollow = tuple(p[layer] > LEVEL for layer in layers)
+    hollow = tuple(not at_most_alpha(p[layer]) for layer in layers)
     series = (
         Series(x, tuple(one.swap for one in each), "full swap", ORANGE, "s"),
         Series(x, tuple(one.alignment for one in each), "the circle", BLUE, "o", told=told, hollow=hollow),

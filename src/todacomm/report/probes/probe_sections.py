@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from todacomm.circles.order import LEVEL
 from todacomm.circles.probed import Asked, Probed
+from todacomm.core.inference_types import ALPHA, at_most_alpha
 from todacomm.records.probes import ProbeRun
 from todacomm.report.document.pieces import Context, Document, Paragraph, Piece, Table, Terms, parts_of, section
 from todacomm.report.layers import layer_document  # registered first: its closing sections serve every record
@@ -59,7 +59,7 @@ def told_of_order(found: Probed) -> str:
             f"index {number(flat.wrap, 2)}); no layer holds them on a circle (p from {number(least(found))})."
         )
     told = f"Neither: at none of {plural(n, 'layer')} do the {words} lie on a circle (p from {number(least(found))}"
-    bends = "; where p is small, a line cut from the circle fits as well" if least(found) <= LEVEL else ""
+    bends = "; where p is small, a line cut from the circle fits as well" if at_most_alpha(least(found)) else ""
     return f"{told} over all layers{bends}) or on a line."
 
 
@@ -166,7 +166,7 @@ def terms(_: Probed, __: Context) -> Iterator[Piece]:
 TERMS: Mapping[str, str] = {
     "Circle": "The distances between the words fit a circle of their order better than any line that is this circle "
     "cut open, by more than "
-    f"for other orders of the same words (p at most {LEVEL}, the largest of all layers counted).",
+    f"for other orders of the same words (p at most {ALPHA}, the largest of all layers counted).",
     "Wrap index": "How far the last word is from the first: 0 as neighbours are, 1 as opposite words are, more on a "
     "line.",
     "Turn": "The angle of each word is changed by φ along a curve that is fitted to other sentences; what is off "
