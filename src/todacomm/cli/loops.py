@@ -64,12 +64,13 @@ def loops(
     """
     from todacomm.records.io import read_json
     from todacomm.records.loops import LOOPS
+    from todacomm.records.training import WEIGHTS
     from todacomm.report.document.style import drawn_as
     from todacomm.runs.loops.find_loops import find_loops, write_loops
 
     study = Study(**given)
     draws = study.null_draws if "null_draws" in given else 99
-    if (path / "weights.safetensors").exists():
+    if (path / WEIGHTS).exists():
         of_training(path, draws, json=json, quiet=quiet)
         return
     source = source_of(path, study, given, layer or [], quiet=quiet or json)

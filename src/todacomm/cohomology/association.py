@@ -10,7 +10,7 @@ properties, so that their p-values can be adjusted by the largest (Westfall and 
 import math
 import string
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +21,8 @@ from jaxtyping import Bool, Float, Int
 from todacomm.core.array_input import NUMBERS
 from todacomm.core.errors import InvalidInput
 from todacomm.statistics import pvalues
+from todacomm.statistics.gaussian_null import number_or_none
+from todacomm.statistics.random_halves import numbered
 
 DRAWS = 999
 STREAM = 7  # keeps these random numbers apart from others of the same seed
@@ -81,7 +83,7 @@ def associations(
     p = pvalues.p_values(observed, values[1:], "greater")
     adjusted = pvalues.family_wise(observed, values[1:], "greater")
     found = [
-        Association(name, kind, float(values[0, i]), number(p[i]), number(adjusted[i]), note)
+        Association(name, kind, float(values[0, i]), number_or_none(p[i]), number_or_none(adjusted[i]), note)
         for i, (name, (kind, _, note)) in enumerate(measures.items())
     ]
     return sorted(found, key=lambda one: (one.adjusted is None, one.adjusted, one.p, -one.strength))
@@ -103,11 +105,6 @@ def checked(angles: Float[np.ndarray, " n"], properties: Mapping[str, Any], grou
         raise InvalidInput(f"{wrong[0]}: {wrong[1]} values for {len(angles)} texts; expected one a text")
 
 
-def number(value: float) -> float | None:
-    """NaN to None."""
-    return None if np.isnan(value) else float(value)
-
-
 # Permutations
 
 
@@ -122,10 +119,9 @@ def permuted(n: int, groups: Sequence[Hashable] | None, draws: int, seed: int) -
     return found
 
 
-def labels_of(values: Iterable[Hashable]) -> Int[np.ndarray, " n"]:
-    """A number for each value, in the order of their first places."""
-    known: dict[Hashable, int] = {}
-    return np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int64)
+def labels_of(values: Sequence[Hashable]) -> Int[np.ndarray, " n"]:
+    """A number for each value, as an array."""
+    return np.array(numbered(values), dtype=np.int64)
 
 
 def of_all(own: Float[np.ndarray, " n"], orders: Int[np.ndarray, "b n"], strength: Strength) -> Float[np.ndarray, " b"]:
@@ -146,7 +142,7 @@ def measure_of(values: Sequence[Any] | Periodic, there: Bool[np.ndarray, " n"]) 
     if array.dtype.kind in NUMBERS:
         found = array.astype(np.float64)[there]
         return "number", partial(of_number, known=np.isfinite(found), other=np.nan_to_num(found)), unvaried(found)
-    label = common(labels_of(value for value, has in zip(values, there, strict=True) if has))
+    label = common(labels_of([value for value, has in zip(values, there, strict=True) if has]))
     return "category", partial(of_category, label=label), unvaried(label.astype(np.float64))
 
 

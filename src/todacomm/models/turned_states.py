@@ -20,7 +20,7 @@ from todacomm.circles.probes import BLANK
 from todacomm.core.errors import InvalidInput
 from todacomm.core.types import layer_key
 from todacomm.models.architecture.forward_inputs import arguments, reading
-from todacomm.models.architecture.hooks import UPRIGHT, evaluating, hidden_of
+from todacomm.models.architecture.hooks import UPRIGHT, entering, evaluating, hidden_of
 from todacomm.models.checkpoints.loading import LoadedModel
 
 TOKENS = 4096  # of the texts that run at the same time
@@ -124,14 +124,14 @@ def kept(model: LoadedModel, prompts: Prompts, layers: Sequence[str]) -> Kept:
 
         return hook
 
-    def entering(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        states["embedding"] = required(stream(args, kwargs), "embedding")
+    def before(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        states["embedding"] = required(entering(args, kwargs), "embedding")
 
     blocks = model.anatomy.blocks
     with ExitStack() as stack:
         for layer in layers:
             if layer == "embedding":
-                handle = blocks[0].register_forward_pre_hook(entering, with_kwargs=True)
+                handle = blocks[0].register_forward_pre_hook(before, with_kwargs=True)
             else:
                 handle = blocks[number_of(layer)].register_forward_hook(after(layer))
             stack.callback(handle.remove)
@@ -145,12 +145,6 @@ def required(hidden: Tensor | None, layer: str) -> Tensor:
     if hidden is None or hidden.ndim != 3:
         raise InvalidInput(f"{layer} gives no hidden states of texts × tokens × features, so that none can be turned")
     return hidden.detach()
-
-
-def stream(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
-    """The stream that a block is called with, by place or by name."""
-    found = args[0] if args else kwargs.get("hidden_states")
-    return found if isinstance(found, Tensor) else None
 
 
 def number_of(layer: str) -> int:

@@ -24,7 +24,7 @@ from todacomm.statistics.intervals import intervals, peak_shares, ratio_interval
 from todacomm.statistics.layer_statistics import Against, outcomes
 from todacomm.statistics.metrics_on_halves import SCALE, TREE, halves_of, no_interval_reason
 from todacomm.statistics.null_models import given_layers, null_models, null_values
-from todacomm.statistics.random_halves import FEWEST, Splits, refusal, splits
+from todacomm.statistics.random_halves import FEWEST, Splits, numbered, refusal, splits
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -112,12 +112,6 @@ def cuts_of(rows: Indices, n: int, seed: int, asked: InferenceSettings, groups: 
     given = None if groups is None else [groups[row] for row in rows]
     labels = [None] if given is None or refusal(given) else [given, None]
     return [splits(len(rows), asked.resamples // 2, seed, one).of_rows(rows, n) for one in labels]
-
-
-def numbered(labels: Sequence[str]) -> tuple[int, ...]:
-    """Number the labels in order of appearance."""
-    place = {label: i for i, label in enumerate(dict.fromkeys(labels))}
-    return tuple(place[label] for label in labels)
 
 
 def chosen(groups: Sequence[str], recipe: Recipe) -> list[str]:

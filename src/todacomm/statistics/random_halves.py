@@ -1,7 +1,7 @@
 """Split n points at random into two halves and four quarters, the same for all measurements on the same texts."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,6 +52,12 @@ class Splits:
         """The ascending indices of the four quarters of each split."""
         for part in self.parts:
             yield [np.flatnonzero(part == k) for k in range(4)]
+
+
+def numbered(labels: Sequence[Hashable]) -> tuple[int, ...]:
+    """Number the labels in order of appearance."""
+    place = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+    return tuple(place[label] for label in labels)
 
 
 def splits(n: int, number: int = 50, seed: int = 42, groups: Sequence[str] | None = None) -> Splits:

@@ -181,7 +181,11 @@ class Task(Split):
     @property
     def answers(self) -> Labels:
         """The result of the operation for each pair."""
-        return operations[self.operation].answer(self.pairs[:, 0], self.pairs[:, 1], self.prime).astype(np.int64)
+        return self.answers_to(self.pairs)
+
+    def answers_to(self, pairs: Pairs) -> Labels:
+        """The result of the operation for some pairs."""
+        return operations[self.operation].answer(pairs[:, 0], pairs[:, 1], self.prime).astype(np.int64)
 
     @property
     def argument(self) -> tuple[Literal["residue", "logarithm"], Literal[1, -1]] | None:

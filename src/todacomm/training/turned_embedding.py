@@ -35,7 +35,7 @@ class Named:
 
 def named(angles: Angles, characters: Characters) -> Named:
     """Name an angle of the members by the frequency that it follows best."""
-    turns = 2 * np.pi * np.outer(characters.frequencies, characters.places) / characters.order
+    turns = (angles_of(k, characters) for k in characters.frequencies)
     found = np.abs([[np.exp(1j * (angles - g * turn)).mean() for g in (1, -1)] for turn in turns])
     k, side = np.unravel_index(int(found.argmax()), found.shape)
     return Named(int(characters.frequencies[k]), (1, -1)[int(side)], float(found[k, side]))
@@ -88,7 +88,7 @@ def share_moved(
     place = dict(zip(characters.members.tolist(), characters.places.tolist(), strict=True))
     member = {at: one for one, at in place.items()}
     moved = [[member[(place[a] + step) % characters.order], b] for a, b in tested.tolist()]
-    return float((found == answers_to(task, np.array(moved))).mean())
+    return float((found == task.answers_to(np.array(moved))).mean())
 
 
 def characters_of(task: Task) -> Characters:
@@ -112,15 +112,9 @@ def tested_pairs(task: Task, characters: Characters, number: int, rng: np.random
     return task.pairs[np.sort(rng.permutation(chosen)[:number])]
 
 
-def answers_to(task: Task, pairs: Pairs) -> Int[np.ndarray, " m"]:
-    """The right answer to each pair."""
-    number = {(a, b): i for i, (a, b) in enumerate(task.pairs.tolist())}
-    return task.answers[[number[a, b] for a, b in pairs.tolist()]]
-
-
 def members_of(task: Task, pairs: Pairs, characters: Characters) -> Int[np.ndarray, " m"]:
     """Which member of the group is the right answer to each pair."""
-    return np.searchsorted(characters.members, answers_to(task, pairs))
+    return np.searchsorted(characters.members, task.answers_to(pairs))
 
 
 def spread(added: Displacements, characters: Characters, tokens: int) -> Displacements:

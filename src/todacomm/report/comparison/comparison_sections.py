@@ -20,7 +20,7 @@ from todacomm.report.document.pieces import (
 )
 from todacomm.report.layers import layer_document  # registered first: its closing sections serve every record
 from todacomm.report.layers.topology_sections import UNTESTED
-from todacomm.report.words.finding import finding_of_comparison, groups, over, sound_rows
+from todacomm.report.words.finding import factors_between, finding_of_comparison, groups, sound_rows
 from todacomm.report.words.loops import loop_sentences
 from todacomm.report.words.pairs import ends
 from todacomm.report.words.phrases import H1_SHAPE, SAME, number, padded, plural, rescaled, row_doubts, row_mark
@@ -90,9 +90,7 @@ def factors_of(row: ModelRow) -> str:
 
 def apart(low: ModelRow, high: ModelRow) -> str:
     """State the factor by which two expansions differ, with its exact split."""
-    ratio, scale, shape = (
-        over(getattr(high, f), getattr(low, f)) for f in ("expansion", "scale_growth", "shape_growth")
-    )
+    ratio, scale, shape = factors_between(low, high)
     if ratio <= 1 + SAME:
         return "They are about the same."
     return (

@@ -222,6 +222,13 @@ def names_axis(names: Sequence[str], *, above: float = 0.5, label: str = "") -> 
     return Axis(label, limits=(len(names) - 0.5, -above), ticks=tuple(enumerate(names)), named=True)
 
 
+def depth_axis(layers: Sequence[str], *, most: int) -> Axis:
+    """The layers side by side, their names thinned to about ``most``."""
+    ticks, labels = style.layer_ticks(layers, most=most)
+    room = max(0.4, 0.025 * len(layers))
+    return Axis("layer", limits=(-room, len(layers) - 1 + room), ticks=tuple(zip(ticks, labels, strict=True)))
+
+
 def cut_at(panel: Panel, end: Number, along: Literal["x", "y"] = "y") -> Number:
     """The end of an interval as the panel shows it: no lower than its axis reaches."""
     axis = panel.x if along == "x" else panel.y

@@ -14,7 +14,7 @@ from todacomm.core.inference_types import LoopBar, NullTest
 from todacomm.core.types import Bars, Measurement, Number, Profile
 from todacomm.homology.metrics import SCALED, metrics
 from todacomm.report.document import style
-from todacomm.report.document.chart import Axis, Data, Panel, Series, exact, finite, table
+from todacomm.report.document.chart import Axis, Data, Panel, Series, depth_axis, exact, finite, table
 from todacomm.report.document.style import cut
 from todacomm.report.words import phrases
 
@@ -175,9 +175,7 @@ def layer_axis(profile: Profile, *, most: int) -> Axis:
     if profile.along == "step":
         room = 0.02 * float(np.ptp(at)) or 0.5
         return Axis("training step", limits=(at[0] - room, at[-1] + room), most=max(2, most // 2), whole=True)
-    ticks, labels = style.layer_ticks(phrases.positions(profile), most=most)
-    room = max(0.4, 0.025 * len(at))
-    return Axis("layer", limits=(-room, len(at) - 1 + room), ticks=tuple(zip(ticks, labels, strict=True)))
+    return depth_axis(phrases.positions(profile), most=most)
 
 
 def along(profile: Profile, values: Along, what: str, name: str = "", **look: Any) -> Series:

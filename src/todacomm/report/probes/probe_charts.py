@@ -7,7 +7,7 @@ from todacomm.circles.causal_test import PLACEBO_TURNS, Turned, turns_of
 from todacomm.circles.probed import Probed
 from todacomm.core.inference_types import ALPHA, at_most_alpha
 from todacomm.report.document import style
-from todacomm.report.document.chart import Axis, Chart, Panel, Rule, Series, exact, finite, table
+from todacomm.report.document.chart import Axis, Chart, Panel, Rule, Series, depth_axis, exact, finite, table
 from todacomm.report.document.drawings import Drawings
 from todacomm.report.words.phrases import number
 
@@ -15,20 +15,13 @@ probe_drawings: Drawings[Probed] = Drawings("probe figure")
 write_probe_figures = probe_drawings.write
 
 BLUE, ORANGE, BLACK = style.PALETTE[0], style.PALETTE[1], style.PALETTE[6]
+MOST_TICKS = 16  # names of layers under a chart
 QUARTERS = tuple((i * pi / 2, f"{i * 90}°") for i in range(-8, 9))
 
 
 def chart(panel: Panel, header: Sequence[str], rows: Sequence[Sequence[str]], tall: float, *keys: Series) -> Chart:
     """A chart of one panel, which its registration names."""
     return Chart("", "", "", (panel,), table(header, rows), keys=keys, tall=tall)
-
-
-def layers_axis(layers: Sequence[str]) -> Axis:
-    """The layers, by the number of the block."""
-    step = max(1, len(layers) // 12)
-    names = [layer.removeprefix("layer_").replace("embedding", "emb") for layer in layers]
-    ticks = tuple((float(i), name) for i, name in enumerate(names) if i % step == 0)
-    return Axis("layer", limits=(-0.5, len(layers) - 0.5), ticks=ticks)
 
 
 @probe_drawings.chart(
@@ -80,7 +73,7 @@ def order(found: Probed) -> Chart:
         for layer, o in found.orders.items()
     ]
     up = Axis("correlation", limits=(-0.6, 1.05))
-    panel = Panel(series, layers_axis(layers), up, rules=(Rule(0.0, "y"),), height=220)
+    panel = Panel(series, depth_axis(layers, most=MOST_TICKS), up, rules=(Rule(0.0, "y"),), height=220)
     return chart(panel, header, rows, 2.6, *series)
 
 
@@ -149,5 +142,5 @@ def along(found: Probed) -> Chart | None:
         (layer, *map(exact, (one.alignment, one.swap, top, p[layer], one.slope)))
         for layer, one, top in zip(layers, each, most, strict=True)
     ]
-    panel = Panel(series, layers_axis(layers), Axis("alignment R", limits=(0, 1.05)), height=220)
+    panel = Panel(series, depth_axis(layers, most=MOST_TICKS), Axis("alignment R", limits=(0, 1.05)), height=220)
     return chart(panel, header, rows, 2.6, *series)

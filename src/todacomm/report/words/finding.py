@@ -201,9 +201,7 @@ def finding_of_group(data: str, pooling: str, rows: Sequence[ModelRow]) -> str:
 
 def difference(low: ModelRow, high: ModelRow) -> str:
     """Whether two expansions differ in size or in shape."""
-    ratio, scale, shape = (
-        over(getattr(high, f), getattr(low, f)) for f in ("expansion", "scale_growth", "shape_growth")
-    )
+    ratio, scale, shape = factors_between(low, high)
     if ratio <= 1 + SAME:
         return "the two are about the same"
     part = math.log(scale) / math.log(ratio) if scale > 0 and shape > 0 else math.nan
@@ -212,6 +210,14 @@ def difference(low: ModelRow, high: ModelRow) -> str:
     return (
         f"{'size' if part > 1 else 'shape'} sets them apart, and {'shape' if part > 1 else 'size'} pulls the other way"
     )
+
+
+def factors_between(low: ModelRow, high: ModelRow) -> tuple[float, float, float]:
+    """How many times one expansion is the other, and so for its growths of scale and of shape."""
+    ratio, scale, shape = (
+        over(getattr(high, f), getattr(low, f)) for f in ("expansion", "scale_growth", "shape_growth")
+    )
+    return ratio, scale, shape
 
 
 def over(above: Number, below: Number) -> float:

@@ -161,10 +161,13 @@ def turned(
     track: Track,
 ) -> Asked:
     """Turn the circle layer by layer; without placebos where too few answers are right to decide anything."""
+    from todacomm.models.turned_states import kept
+
     chosen = how.layers or lower_half(layers)
-    draws = how.placebos if asked.accuracy >= LEAST_ACCURACY else 0
+    passes = [kept(model, one, chosen) for one in asked.prompts]
+    how = replace(how, placebos=how.placebos if asked.accuracy >= LEAST_ACCURACY else 0)
     found = {
-        layer: turned_at(model, asked, layer, means[layer], replace(how, placebos=draws))
+        layer: turned_at(model, asked, passes, layer, means=means[layer], how=how)
         for layer in track(chosen, "turning", len(chosen))
     }
     p = p_values(found)
@@ -173,12 +176,17 @@ def turned(
 
 
 def turned_at(
-    model: "LoadedModel", asked: Questioned, layer: str, means: Float64[np.ndarray, "words d"], how: HowTested
+    model: "LoadedModel",
+    asked: Questioned,
+    passes: "Sequence[Kept]",
+    layer: str,
+    *,
+    means: Float64[np.ndarray, "words d"],
+    how: HowTested,
 ) -> Turned:
-    """Turn the circle of the words at one layer."""
-    from todacomm.models.turned_states import kept, scores_of
+    """Turn the circle of the words at one layer of those that the passes have kept."""
+    from todacomm.models.turned_states import scores_of
 
-    passes = [kept(model, one, [layer]) for one in asked.prompts]
     angles = angles_of(len(means))
     return turn(
         means,

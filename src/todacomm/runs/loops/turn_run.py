@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address, PointCloud
 from todacomm.records.training import ABOUT_RECORD, read_weights
 from todacomm.training.fourier import Characters, power_spectrum
-from todacomm.training.networks import Network, Shape, build_network
+from todacomm.training.networks import Network, build_network
+from todacomm.training.presets import RunPlan
 from todacomm.training.tasks import Task
 from todacomm.training.turned_embedding import (
     Angles,
@@ -151,13 +153,12 @@ def network_of(directory: Path) -> tuple[Task, Network]:
     import torch
 
     about = ABOUT_RECORD.read(directory)
-    told = about.settings
-    if told["task"] == "images":
+    plan = RunPlan(about.name, about.kind, about.seed, about.settings)
+    if plan.settings["task"] == "images":
         raise InvalidInput(f"{directory} was trained on images: it has no embedding of tokens, so no loop to turn")
-    task = Task(
-        told["task"], told["prime"], train_fraction=told["train_fraction"], permuted=told["permuted"], seed=about.seed
+    task = cast("Task", plan.task)
+    network = build_network(
+        plan.settings["network"], inputs=task.size, classes=task.classes, shape=plan.shape, seed=plan.seed
     )
-    shape = Shape(*(told[key] for key in ("width", "hidden", "layers", "heads", "activation")))
-    network = build_network(told["network"], inputs=task.size, classes=task.classes, shape=shape, seed=0)
     network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in read_weights(directory).items()})
     return task, network.eval()
