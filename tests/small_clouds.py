@@ -6,7 +6,10 @@ import numpy as np
 import ripser
 from scipy.spatial.distance import pdist, squareform
 
+from shapes import circulant
 from todacomm.homology import bitlink
+
+ODD = (3, 5, 127)
 
 
 def cloud(rng):
@@ -35,11 +38,11 @@ def sorted_bars(bars):
     return bars[np.lexsort((bars[:, 1], bars[:, 0]))]
 
 
-def differences(condensed, threshold):
-    """What differs from ripser, bit for bit, and what of edges, triangles, resamples and Prim does not fit the bars."""
+def differences(condensed, threshold, prime=2):
+    """What differs from ripser over Z/prime, bit for bit, and what of edges, triangles and Prim does not fit."""
     matrix = squareform(condensed)
-    reference = ripser.ripser(matrix, distance_matrix=True, maxdim=1, thresh=threshold)["dgms"]
-    found = bitlink.homology(condensed, threshold=threshold)
+    reference = ripser.ripser(matrix, distance_matrix=True, maxdim=1, thresh=threshold, coeff=prime)["dgms"]
+    found = bitlink.homology(condensed, threshold=threshold, prime=prime)
     for k, ours in enumerate((found.clusters(), found.bars)):
         if not np.array_equal(sorted_bars(ours), sorted_bars(reference[k])):
             yield f"H{k} differs from ripser"
@@ -75,12 +78,15 @@ def resample_differences(condensed, rng):
 
 
 def all_differences(seed, count):
-    """What is wrong in ``count`` random clouds, a third of them under a threshold."""
-    rng = np.random.default_rng(seed)
-    for _ in range(count):
-        condensed = cloud(rng)
+    """What is wrong in ``count`` random clouds, a third of them under a threshold, and in some of residues."""
+    rng, apart = np.random.default_rng(seed), np.random.default_rng(seed)
+    for k in range(count):
+        condensed, prime = cloud(rng), ODD[k % len(ODD)]
         threshold = float(np.quantile(condensed, rng.random())) if rng.random() < 1 / 3 else np.inf
         yield from differences(condensed, threshold)
+        yield from differences(condensed, threshold, prime)
+        if k % 10 == 0:
+            yield from differences(squareform(circulant(apart, 9 + k % 40)).astype(np.float32), np.inf, prime)
         yield from resample_differences(condensed, rng)
 
 

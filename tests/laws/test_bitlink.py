@@ -100,19 +100,20 @@ def test_no_edge_beyond_the_longest_bearing_one_is_in_the_relative_neighbourhood
     assert found == longest if searches else found >= longest
 
 
-def test_clouds_are_measured_alike_when_room_runs_out_at_every_step(rng, monkeypatch):
+@pytest.mark.parametrize("prime", [2, 3])
+def test_clouds_are_measured_alike_when_room_runs_out_at_every_step(rng, monkeypatch, prime):
     condensed = [late_ring(rng), pdist(rng.normal(size=(120, 8))).astype(np.float32)]
-    roomy = [bitlink.homology(c).bars for c in condensed]
+    roomy = [bitlink.homology(c, prime=prime).bars for c in condensed]
     ample = bitlink._new_state
 
-    def cramped(n):
-        state = ample(n)
+    def cramped(*asked):
+        state = ample(*asked)
         table = np.full((2, 2), -1, np.int32)
         return state._replace(table=table, classes=state.classes[:1], values=state.values[:1], pool=state.pool[:1])
 
     monkeypatch.setattr(bitlink, "_new_state", cramped)
     for c, bars in zip(condensed, roomy, strict=True):
-        np.testing.assert_array_equal(bitlink.homology(c).bars, bars)
+        np.testing.assert_array_equal(bitlink.homology(c, prime=prime).bars, bars)
 
 
 def test_double_precision_tells_apart_what_single_precision_cannot():
@@ -244,6 +245,14 @@ PLANTED = {
     "one end decides": ("edges", "np.uint64((a | b) >= 0)", "np.uint64(a >= 0)"),
     "every pair has a witness": ("edges", "    return False\n\n\n@jit\ndef is_between",
         "    return True\n\n\n@jit\ndef is_between"),
+    "an edge has no direction": ("odd_primes", "return x if u < v else -x", "return x"),
+    "triangles are added, not compared": ("odd_primes", "y = added(s, x, -y)", "y = added(s, x, y)"),
+    "a class dies by another multiple": ("odd_primes",
+        "prime - inverse(s.pool[last] & COEFFICIENT, prime)", "prime - 1"),
+    "rules lose their coefficient": ("odd_primes", "RULE], factor, used)", "RULE], 1, used)"),
+    "vertices without marks are left out over Z/p": ("odd_primes", "        if s.link[k]:\n", "        if False:\n"),
+    "dead classes stay over Z/p": ("odd_primes",
+        "            rewrite(s, value)\n            break", "            break"),
     "Prim forgets": ("edges", "outside[chosen], nearest[chosen] = outside[there], nearest[there]",
         "outside[chosen] = outside[there]"),
 }  # fmt: skip

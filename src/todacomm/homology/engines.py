@@ -1,8 +1,8 @@
 """Compute persistence diagrams of distances by a registered engine; check input, compare engines.
 
 Every engine computes Vietoris–Rips persistent homology over Z/2 in the diameter convention, from condensed float32
-distances (``scipy.spatial.distance.pdist`` order), up to ``threshold``. The laws in tests/laws run for every registered
-engine.
+distances (``scipy.spatial.distance.pdist`` order), up to ``threshold``; `over_field` does so over Z/p. The laws in
+tests/laws run for every registered engine.
 """
 
 import math
@@ -80,11 +80,28 @@ def redzed(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
 @engine("ripser", "ripser")
 def ripser(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
     """Run Ripser, the reference: Bauer 2021, https://doi.org/10.1007/s41468-021-00071-5."""
+    return in_ripser(condensed, maxdim=maxdim, threshold=threshold, prime=2)
+
+
+def in_ripser(condensed: Condensed, *, maxdim: int, threshold: float, prime: int) -> Diagrams:
+    """Run Ripser over Z/prime; a coefficient has eight bits there, so that primes beyond 127 would be wrong."""
     import ripser as library
 
     square = _square(condensed, threshold)
-    found = library.ripser(square.matrix, distance_matrix=True, maxdim=maxdim, thresh=square.limit, coeff=2)
+    found = library.ripser(square.matrix, distance_matrix=True, maxdim=maxdim, thresh=square.limit, coeff=prime)
     return Diagrams.from_arrays(found["dgms"]).scaled(square.unit)
+
+
+def over_field(condensed: Condensed, *, maxdim: int, threshold: float, prime: int) -> Diagrams:
+    """Diagrams over Z/prime: H0 and H1 by our own engine, H2 by Ripser, as RedZeD knows Z/2 alone.
+
+    H0 is the same over every field.
+    """
+    if prime == 2 or maxdim == 0:
+        return own(condensed, maxdim=maxdim, threshold=threshold)
+    if maxdim == 1 and bitlink.available():
+        return bitlink.homology(condensed, threshold=threshold, prime=prime).diagrams()
+    return in_ripser(condensed, maxdim=maxdim, threshold=threshold, prime=prime)
 
 
 class _Square(NamedTuple):
@@ -153,6 +170,16 @@ def checked_dimension(maxdim: Any) -> int:
     if maxdim not in (0, 1, 2):
         raise InvalidInput(f"maxdim is {maxdim}; expected 0 (clusters), 1 (and loops) or 2 (and voids)")
     return int(maxdim)
+
+
+def checked_prime(coeff: Any) -> int:
+    """Check the number of elements of a field; raise InvalidInput."""
+    whole = isinstance(coeff, (int, np.integer)) and not isinstance(coeff, bool)
+    if not whole or not 2 <= coeff <= bitlink.LARGEST_PRIME or any(coeff % k == 0 for k in range(2, int(coeff))):
+        raise InvalidInput(
+            f"coeff is {coeff!r}; expected a prime from 2 to {bitlink.LARGEST_PRIME}: 3 for homology over Z/3"
+        )
+    return int(coeff)
 
 
 def checked_limit(threshold: Any) -> float:

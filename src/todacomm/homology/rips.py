@@ -14,7 +14,7 @@ from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.threads import one_thread
 from todacomm.homology import bitlink
 from todacomm.homology.bitlink.edge_order import points_of
-from todacomm.homology.engines import among, checked, checked_dimension, checked_limit, own
+from todacomm.homology.engines import among, checked, checked_dimension, checked_limit, checked_prime, over_field
 
 METRICS = ("euclidean", "cosine", "precomputed")
 PRECISIONS = ("float32", "float64")
@@ -45,11 +45,12 @@ def rips(
     precision: Literal["float32", "float64"] = "float32",
     landmarks: int | None = None,
     seed: int = 0,
+    coeff: int = 2,
 ) -> list[Diagram]:
-    """Persistence diagrams of the Vietoris–Rips filtration, over Z/2.
+    """Persistence diagrams of the Vietoris–Rips filtration, over Z/2 or Z/p.
 
-    H0 and H1 are computed by todacomm's own engine, H0 alone by Prim's algorithm, and H2 by RedZeD in float32. Any unit
-    from 1e-300 to 1e300 is accepted.
+    H0 and H1 are computed by todacomm's own engine, H0 alone by Prim's algorithm, and H2 in float32 by RedZeD, or
+    Ripser for odd primes. Any unit from 1e-300 to 1e300 is accepted.
 
     Parameters
     ----------
@@ -71,6 +72,10 @@ def rips(
         points.
     seed : int, default 0
         Draws the first landmark.
+    coeff : int, default 2
+        Field of coefficients Z/coeff: a prime up to 127. H0 is the same over every field; H1 and H2 may not be, where
+        a cycle is filled only when run through several times (torsion), as in a projective plane or by the residues on
+        the embedding of a network that adds.
 
     Returns
     -------
@@ -81,7 +86,7 @@ def rips(
     Raises
     ------
     InvalidInput
-        Where ``X`` is not such an array.
+        Where ``X`` is not such an array, and for a ``coeff`` that is no prime up to 127.
     UnknownName
         For a metric or precision that does not exist.
 
@@ -97,11 +102,11 @@ def rips(
     Boissonnat, Dey and Maria 2015, https://doi.org/10.1007/s00453-015-9999-4
 
     """
-    highest, limit = checked_dimension(maxdim), checked_limit(threshold)
+    highest, limit, prime = checked_dimension(maxdim), checked_limit(threshold), checked_prime(coeff)
     condensed, _ = chosen(X, metric, precision, landmarks, seed)
     if highest == 1 and bitlink.available():
-        return bars_of(bitlink.homology(condensed, threshold=limit))
-    return rows_of(own(condensed, maxdim=highest, threshold=limit))
+        return bars_of(bitlink.homology(condensed, threshold=limit, prime=prime))
+    return rows_of(over_field(condensed, maxdim=highest, threshold=limit, prime=prime))
 
 
 def generators(
@@ -112,15 +117,16 @@ def generators(
     precision: Literal["float32", "float64"] = "float32",
     landmarks: int | None = None,
     seed: int = 0,
+    coeff: int = 2,
 ) -> Generators:
     """Diagrams of H0 and H1 as `rips` gives them, with the edges and triangles that make their bars.
 
     The length of a birth edge is the birth of its bar, and the longest side of a death triangle is its death. Of edges
-    of equal length the one with the lower indices comes first.
+    of equal length the one with the lower indices comes first. Which of them are paired depends on the field, Z/coeff.
 
     Parameters
     ----------
-    X, metric, threshold, precision, landmarks, seed
+    X, metric, threshold, precision, landmarks, seed, coeff
         As in `rips`. Indices are those of the points in ``X``, with landmarks too.
 
     Returns
@@ -132,7 +138,7 @@ def generators(
     Raises
     ------
     InvalidInput
-        Where ``X`` is not such an array, or numba is not installed.
+        Where ``X`` is not such an array, for a ``coeff`` that is no prime up to 127, or numba is not installed.
 
     Examples
     --------
@@ -142,11 +148,11 @@ def generators(
     array([[2, 3]])
 
     """
-    limit = checked_limit(threshold)
+    limit, prime = checked_limit(threshold), checked_prime(coeff)
     condensed, rows = chosen(X, metric, precision, landmarks, seed)
     if not bitlink.available():
         raise InvalidInput("generators are given by the engine that numba compiles, which is not installed here")
-    found = bitlink.homology(condensed, threshold=limit)
+    found = bitlink.homology(condensed, threshold=limit, prime=prime)
     order = order_of(found.bars)
     triangles = found.death_triangles[order]
     return Generators(

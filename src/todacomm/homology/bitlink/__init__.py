@@ -1,4 +1,4 @@
-"""Exact Vietoris–Rips H0 and H1 over Z/2, by annotations of edges over neighbourhoods kept as bit sets.
+"""Exact Vietoris–Rips H0 and H1 over Z/p, by annotations of edges over neighbourhoods kept as bit sets.
 
 Edges enter in order of length. An edge uv whose ends have no common neighbour yet joins two components or bears a class
 of H1: these are edges of the relative neighbourhood graph. Any other closes a triangle uvw with each common neighbour
@@ -42,6 +42,7 @@ from todacomm.homology.bitlink.edge_order import (
 )
 
 __all__ = [
+    "LARGEST_PRIME",
     "Barcode",
     "available",
     "clusters",
@@ -58,6 +59,7 @@ log = logging.getLogger("todacomm")
 
 PATIENCE = 2.0  # seconds before a message
 WORDS = {np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}
+LARGEST_PRIME = 127  # a coefficient has seven bits
 NEAR = 32  # points whose distances from all others are kept
 
 
@@ -121,16 +123,16 @@ def available() -> bool:
 # What can be computed
 
 
-def homology(condensed: Condensed, *, threshold: float = np.inf) -> Barcode:
-    """H0 and H1 of condensed distances (``scipy.spatial.distance.pdist`` order), up to ``threshold``.
+def homology(condensed: Condensed, *, threshold: float = np.inf, prime: int = 2) -> Barcode:
+    """H0 and H1 of condensed distances (``scipy.spatial.distance.pdist`` order), up to ``threshold``, over Z/prime.
 
     float64 distances keep their precision, all others are taken as float32. Needs, beyond the distances, 8 bytes for
     each edge up to the last that matters (a third of all in most clouds) and n²/4 bytes. Raises InvalidInput for more
-    than 65,536 points.
+    than 65,536 points. Primes from 2 to `LARGEST_PRIME`.
     """
     ready()
     coded = encoded(condensed)
-    return _computed(coded, coded.bits_of(threshold))
+    return _computed(coded, coded.bits_of(threshold), prime)
 
 
 def sorted_edges(condensed: Condensed) -> SortedEdges:
@@ -197,11 +199,11 @@ def _condensed(matrix: Shaped[np.ndarray, "n n"], precision: np.dtype) -> Conden
 # The computation
 
 
-def _computed(coded: CodedDistances, top: int) -> Barcode:
+def _computed(coded: CodedDistances, top: int, prime: int = 2) -> Barcode:
     """H0 and H1 up to the length with the bits ``top``, sorting edges only as far as needed."""
     from todacomm.homology.bitlink import insertion
 
-    edges, state = LazyEdges(coded), _new_state(coded.n)
+    edges, state = LazyEdges(coded), _new_state(coded.n, prime)
     course = _course(coded.n, coded.codes, np.sort(sample_of(coded.codes.view(np.uint32))), top)
     why = insertion.MORE
     while why != insertion.ENDED:
@@ -248,7 +250,7 @@ def _course(n: int, codes: Codes, sample: UInt32[np.ndarray, " s"], top: int) ->
     return insertion.Course(at, sample, codes, np.empty(NEAR, np.int64), near, pending)
 
 
-def _new_state(n: int) -> Any:
+def _new_state(n: int, prime: int = 2) -> Any:
     """A state without edges, with room for what most clouds need."""
     from todacomm.homology.bitlink import annotations
 
@@ -263,27 +265,32 @@ def _new_state(n: int) -> Any:
         pool=np.empty(16 * n + 256, np.int32),
         work=np.empty(3 * n + 16, np.int32),
         link=np.empty(width, np.uint64),
-        count=np.zeros(9, np.int64),
+        count=np.zeros(10, np.int64),
     )
     state.count[annotations.VALUES] = 1  # value 0 is empty
+    state.count[annotations.PRIME] = prime
     return state
 
 
 def _with_room(state: Any) -> Any:
     """The same state with twice the room wherever it is short."""
-    from todacomm.homology.bitlink import annotations
+    from todacomm.homology.bitlink import annotations, odd_primes
 
     def longer(array: np.ndarray, used: int) -> np.ndarray:
         if len(array) >= 2 * used:
             return array
         return np.concatenate([array, np.empty_like(array)])
 
-    classes, live, _, values, pool, marked, _, _, unlisted = state.count.tolist()
+    classes, live, _, values, pool, marked, _, _, unlisted, prime = state.count.tolist()
     table, marks = state.table, marked + unlisted
     if len(table) < 4 * marks + 4:
         table = np.full((1 << (4 * marks + 4).bit_length(), 2), -1, np.int32)
         annotations.rehash(state.table, table)
     held = longer(state.classes, classes + 1)
+    if prime != 2 and len(held) > odd_primes.MOST_CLASSES:
+        raise InvalidInput(
+            f"more than {classes:,} classes of H1, too many for this field; give coeff=2, or a threshold"
+        )
     return state._replace(
         table=table,
         classes=held,

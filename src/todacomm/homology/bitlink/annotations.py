@@ -1,4 +1,4 @@
-"""Annotate edges, in order of length, with the loops that they belong to; compiled, for `todacomm.homology.bitlink`.
+"""Annotate edges, in order of length, with the loops that they belong to, over Z/2; compiled, for `bitlink`.
 
 Annotations (Boissonnat, Dey and Maria 2015, https://doi.org/10.1007/s00453-015-9999-4) over neighbourhoods kept as bit
 sets: ``rows[u]`` holds the neighbours of u, then, after ``width`` words, those across edges whose annotation may not be
@@ -14,11 +14,12 @@ from todacomm.homology.compiled import ONE, first_bit, inlined, jit, join, unmar
 HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Knuth's multiplicative hashing
 
 # places in State.count
-CLASSES, LIVE, MERGES, VALUES, POOL, MARKED, ASKED, SOLE, UNLISTED = range(9)
+CLASSES, LIVE, MERGES, VALUES, POOL, MARKED, ASKED, SOLE, UNLISTED, PRIME = range(10)
 
 # columns of State.classes; FLAG is scratch of rewritten()
 BORN, DIED, APEX, RULE, FLAG = range(5)
 NEVER = -1  # of DIED
+NO_ROOM = -(2**31)  # in place of an annotation
 ABSENT, EVEN, ODD = 0, 2, 3  # of FLAG: not met; met, and the class cancels; met, and it stays
 
 
@@ -39,7 +40,7 @@ class State(NamedTuple):
     pool: np.ndarray  # (p,) int32
     work: np.ndarray  # (c,) int32: scratch of rewritten()
     link: np.ndarray  # (width,) uint64: scratch of inserted()
-    count: np.ndarray  # (8,) int64
+    count: np.ndarray  # (10,) int64
 
 
 @inlined
@@ -209,7 +210,7 @@ def has_room(s: State) -> bool:
 
 @jit
 def from_link(s: State, key: int, u: int, v: int) -> int:
-    """The annotation of uv from the triangles with the vertices w in s.link; -1 where room ran out.
+    """The annotation of uv from the triangles with the vertices w in s.link; NO_ROOM where room ran out.
 
     Triangle uvw gives that of uw plus that of vw. Vertices in one component of the link agree, so one is asked and its
     neighbours are skipped; where two components differ, a class dies. Vertices without a marked edge give zero. Nothing
@@ -223,7 +224,7 @@ def from_link(s: State, key: int, u: int, v: int) -> int:
             if marked == 0:
                 break
             if not has_room(s):
-                return -1
+                return NO_ROOM
             w = 64 * k + first_bit(marked)
             s.link[k] &= ~(marked & (~marked + ONE))
             for j in range(k, width):

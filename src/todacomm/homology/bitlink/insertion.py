@@ -8,7 +8,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from todacomm.homology.bitlink.annotations import LIVE, MERGES, SOLE, UNLISTED, State, bear, from_link, has_room, mark
+from todacomm.homology.bitlink import odd_primes
+from todacomm.homology.bitlink.annotations import (
+    LIVE,
+    MERGES,
+    NO_ROOM,
+    PRIME,
+    SOLE,
+    UNLISTED,
+    State,
+    bear,
+    from_link,
+    has_room,
+    mark,
+)
 from todacomm.homology.bitlink.edges import after, distances_among, farthest_bearing, restrict
 from todacomm.homology.bitlink.lone_class import from_lone_link, is_alone, list_marks, pass_lone
 from todacomm.homology.compiled import bits_of, ends, float_of, inlined, jit, join
@@ -91,15 +104,18 @@ def inserted(s: State, key: int, u: int, v: int) -> bool:
         some |= s.link[k]
     x = 0
     if some:
-        x = from_lone_link(s, key, u, v) if is_alone(s) else from_link(s, key, u, v)
-        if x == -1:
+        if s.count[PRIME] != 2:
+            x = odd_primes.from_link(s, key, u, v)
+        else:
+            x = from_lone_link(s, key, u, v) if is_alone(s) else from_link(s, key, u, v)
+        if x == NO_ROOM:
             return False
     else:
         a, b = root(s.parent, u), root(s.parent, v)
         if a == b:
             if s.count[UNLISTED] and not list_marks(s):
                 return False
-            x = bear(s, key)
+            x = bear(s, key) if s.count[PRIME] == 2 else odd_primes.bear(s, key)
         else:
             s.parent[a] = b
             s.merges[s.count[MERGES]] = key
