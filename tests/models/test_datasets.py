@@ -147,7 +147,7 @@ def test_fewer_than_three_samples_are_no_cloud(samples):
 
 def test_an_unknown_name_suggests_a_neighbour_and_the_other_forms():
     assert_refused("Did you mean 'wikitext2'? Known: wikitext2, squad.", "wikitxt2", error=UnknownName)
-    assert_refused("path.jsonl[:field] with one JSON object a line, or hf:owner/name", "wikitxt2", error=UnknownName)
+    assert_refused("path.csv[:field] with a header and one text a row, or hf:owner/name", "wikitxt2", error=UnknownName)
 
 
 def test_a_registered_dataset_is_found_by_its_name(monkeypatch):
@@ -290,7 +290,71 @@ def test_what_is_not_a_file_of_texts_is_refused(written, tmp_path):
     assert_refused(
         "there is no file 'Salesforce/wikitext'. Datasets with a name: wikitext2, squad.", "Salesforce/wikitext"
     )
-    assert_refused("table.csv' is not a file of texts that todacomm reads", written("table.csv", "a\nb\nc\n"))
+    assert_refused("table.tsv' is not a file of texts that todacomm reads", written("table.tsv", "a\nb\nc\n"))
+
+
+# Columns beside the texts
+
+TABLE = [
+    {"text": "one, two", "plant": "moss", "hour%24": 3.5, "good": True},
+    {"text": "  ", "plant": "gone", "hour%24": 99, "good": True},
+    {"text": ' "three" ', "plant": "fern", "hour%24": None, "good": False},
+    {"text": "four\nfive", "plant": None, "hour%24": 21, "good": True},
+]
+COLUMNS = {"plant": ("moss", "fern", None), "hour%24": (3.5, None, 21.0), "good": ("true", "false", "true")}
+
+
+def test_the_other_columns_of_a_file_go_with_the_texts(written):
+    found = texts(written("rows.jsonl", "\n".join(map(json.dumps, TABLE))))
+    assert (found.items, found.columns) == (("one, two", '"three"', "four\nfive"), COLUMNS)
+    content = (
+        'text,plant,hour%24,good\n"one, two",moss,3.5,true\n  ,gone,99,true\n'
+        '" ""three"" ", fern ,,false\r\n\n"four\nfive",,21,true\n'
+    )
+    assert texts(written("rows.csv", content)).columns == COLUMNS
+    assert texts(written("rows.csv", content)) == found
+
+
+def test_columns_stay_with_their_texts_when_these_are_drawn(written):
+    rows = [{"text": f"text {i}", "number": i} for i in range(40)]
+    drawn = texts(written("rows.jsonl", "\n".join(map(json.dumps, rows))), 12, shuffle=True)
+    assert [f"text {number:g}" for number in drawn.columns["number"]] == list(drawn.items)
+    assert drawn.columns["number"] != tuple(sorted(drawn.columns["number"]))
+
+
+def test_lists_objects_long_texts_and_what_is_empty_are_no_columns(written):
+    beside = {"tags": ["a"], "about": {"b": 1}, "abstract": "w" * 201, "nothing": None, "empty": "", "good": 2}
+    rows = [{"text": f"text {i}", **beside, "late": 1} if i else {"text": "first", "good": 1} for i in range(4)]
+    found = texts(written("rows.jsonl", "\n".join(map(json.dumps, rows))))
+    assert found.columns == {"good": (1.0, 2.0, 2.0, 2.0), "late": (None, 1.0, 1.0, 1.0)}
+    numbers = '{"text": "%s", "a": NaN, "b": "\\ud800", "c": 1e999}'
+    assert texts(written("rows.jsonl", "\n".join(numbers % i for i in "abc"))).columns == {
+        "a": (None,) * 3,
+        "b": ("?",) * 3,
+        "c": (None,) * 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "t.csv' is empty; expected names of columns in the first line, then one row a text"),
+        ("body\na\nb\n", "t.csv': there is no column 'text'. Columns: body. Name one with path.csv:column"),
+        ("text,a,a\nx,1,2\n", "t.csv': 2 columns are called 'a'; expected one of a name"),
+        ("text,a\nx,1\ny,1,2\n", "t.csv', line 3: 3 values; expected 2, as in the first line"),
+        ("text\n" + "w" * 140_000, "t.csv', line 2: field larger than field limit (131072); expected values separated"),
+        ("text,a\n", "holds no text: it is empty, or all of it is blank"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_refused(written, content, message):
+    assert_refused(message, written("t.csv", content))
+
+
+def test_columns_of_texts_are_checked():
+    with pytest.raises(InvalidTexts, match="notes: the column 'a' has 2 values for 3 texts; expected one each"):
+        Texts("notes", ["a", "b", "c"], columns={"a": [1, 2]})
+    with pytest.raises(InvalidTexts, match="notes: the column 'a' holds list; expected numbers, strings and None"):
+        Texts("notes", ["a", "b", "c"], columns={"a": [1, 2, []]})
 
 
 def test_a_file_that_cannot_be_read_is_refused(written, monkeypatch):

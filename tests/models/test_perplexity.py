@@ -15,6 +15,10 @@ from todacomm.models.extraction import extract
 from todacomm.models.perplexity import LanguageMetrics
 
 
+def tokens_of(name, **options):
+    return extract(tiny(name), TEXTS, layers="layer_0", **{"max_length": 60, **options})[0].tokens
+
+
 def metrics(name, texts=TEXTS, **options):
     return extract(tiny(name), texts, layers="layer_0", **{"max_length": 60, **options})[1]
 
@@ -205,3 +209,39 @@ def test_records_are_strict_json_even_where_a_perplexity_overflows():
 
 def test_language_metrics_are_left_out_on_request():
     assert extract(tiny("gpt2"), TEXTS, language=False)[1] is None
+
+
+# Of each text
+
+
+def test_tokens_are_counted_and_the_last_one_is_told_with_how_often_it_occurs():
+    ids = [[i for i in encoded("gpt2", text) if i > 2] for text in SENTENCES]
+    found = tokens_of("gpt2", language=False)
+    everything = [token for row in ids for token in row]
+    assert found.counts == tuple(map(len, ids))
+    assert found.last == tuple(row[-1] for row in ids)
+    assert found.occurrences == tuple(everything.count(row[-1]) for row in ids)
+    assert found.losses is None
+    assert len(set(found.occurrences)) > 2
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_the_loss_of_a_text_is_the_mean_over_its_own_predicted_tokens(name):
+    nats, _ = causal_by_hand(name)
+    found, predicted = tokens_of(name).losses, [len(encoded(name, text)) - 1 - (name not in BARE) for text in SENTENCES]
+    starts = np.cumsum([0, *predicted])
+    for i, loss in enumerate(found):
+        own = nats[starts[i] : starts[i + 1]]
+        assert loss == (pytest.approx(own.mean(), rel=1e-4) if len(own) else None)
+
+
+def test_the_loss_of_a_text_for_a_masked_model_is_that_of_the_tokens_masked_together():
+    found, whole = tokens_of("bert"), metrics("bert")
+    masked = [max(1, round(perplexity.MASKED_SHARE * count)) for count in found.counts]
+    assert sum(masked) == whole.tokens
+    assert np.dot(found.losses, masked) / sum(masked) == pytest.approx(whole.masked_loss, rel=1e-4)
+
+
+def test_a_text_of_one_token_has_no_loss():
+    found = extract(tiny("gpt2"), Texts("t", ("a", "the cat sat", "b")), layers="layer_0")[0].tokens
+    assert [loss is None for loss in found.losses] == [True, False, True]

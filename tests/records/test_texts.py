@@ -1,13 +1,15 @@
 """The texts beside a run: what is kept of them, what is not, and what a damaged file says."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from todacomm.core.errors import InvalidRecord
-from todacomm.core.types import Texts
+from todacomm.core.types import Texts, TokenFacts
 from todacomm.records.texts import NONE_KEPT, TEXTS, TEXTS_RECORD, read_texts, texts_to_keep
 
+FACTS = TokenFacts((4, 5, 2), (7, 8, 7), (3, 1, 3), (2.5, None, 0.25))
 WORDS = Texts("notes", ("first <b>text</b>", "zweiter\u2028Text", "🙂 third"), ("Moss", "Fern", "Moss"))
 
 
@@ -19,7 +21,28 @@ def test_texts_are_read_as_they_were_written(tmp_path):
     assert [found.group_names[group] for group in found.groups] == list(WORDS.groups)
     assert len(found) == 3
     record = json.loads((tmp_path / TEXTS).read_text(encoding="utf-8"))
-    assert list(record) == ["schema", "name", "sha256", "lengths", "groups", "group_names", "items"]
+    keys = ["schema", "name", "sha256", "lengths", "groups", "group_names", "items", "tokens", "columns"]
+    assert list(record) == keys
+
+
+def test_tokens_and_columns_are_kept_and_left_out_with_the_texts(tmp_path):
+    with_columns = Texts(
+        WORDS.name, WORDS.items, WORDS.groups, {"plant": ("Moss", None, "Moss"), "hour%24": (1, 2.5, 3)}
+    )
+    TEXTS_RECORD.write(tmp_path, texts_to_keep(with_columns, FACTS, whole=True))
+    found = read_texts(tmp_path)
+    assert (found.tokens, found.columns) == (FACTS, with_columns.columns)
+    path = TEXTS_RECORD.write(tmp_path, texts_to_keep(with_columns, FACTS, whole=False))
+    found = read_texts(tmp_path)
+    assert (found.tokens, found.columns) == (replace(FACTS, last=None), None)
+    assert "Moss" not in path.read_text(encoding="utf-8")
+
+
+def test_a_run_of_before_is_read_without_tokens_and_columns(tmp_path):
+    path = TEXTS_RECORD.write(tmp_path, texts_to_keep(WORDS, FACTS, whole=True))
+    old = {key: value for key, value in json.loads(path.read_text()).items() if key not in ("tokens", "columns")}
+    path.write_text(json.dumps(old), encoding="utf-8")
+    assert (read_texts(tmp_path).tokens, read_texts(tmp_path).columns) == (None, None)
 
 
 def test_of_texts_that_are_left_out_lengths_and_numbers_of_groups_remain(tmp_path):
@@ -48,6 +71,9 @@ def test_a_run_without_the_file_keeps_no_texts(tmp_path):
         ({"groups": [0, 1, 2]}, "a group has no name"),
         ({"groups": [0, -1, 0]}, "a group has no name"),
         ({"items": ["a", 2, "c"]}, "items.1 is 2; expected a text"),
+        ({"tokens": {"counts": [1], "last": None, "occurrences": [1], "losses": None}}, "as many lengths and values"),
+        ({"columns": {"plant": ["Moss"]}}, "as many lengths and values of tokens and columns"),
+        ({"columns": {"plant": [["Moss"]] * 3}}, "columns.plant.0 is .* expected a finite number or a text or null"),
         ({"lengths": "abc"}, "lengths is 'abc'; expected a list"),
         ({"lengths": None}, "lengths is None; expected a list"),
         ({"items": 7}, "items is 7; expected a list"),

@@ -113,12 +113,16 @@ def test_fewer_layers_and_other_recipes_are_served(tmp_path, forbidden):
 
 def test_a_served_reading_is_of_the_texts_that_were_chosen(tmp_path):
     lines = [f"word {i // 3}" + " and so on and on" * (i % 2) for i in range(30)]  # some twice, every other too short
-    (tmp_path / "mixed.txt").write_text("\n".join(lines), encoding="utf-8")
-    one = one_job(datasets=(str(tmp_path / "mixed.txt"),), samples=10, min_tokens=6, language=False)
+    rows = [json.dumps({"text": line, "row": i + 0.5}) for i, line in enumerate(lines)]
+    (tmp_path / "mixed.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    one = one_job(datasets=(str(tmp_path / "mixed.jsonl"),), samples=10, min_tokens=6)
     (first,), (served,) = read(one), read(one)
     assert not served.loaded
     assert served.activations.texts.items == first.activations.texts.items == tuple(lines[1:21:2])
+    assert served.activations.texts.columns == {"row": tuple(i + 0.5 for i in range(1, 21, 2))}
     assert dict(served.activations.notes) == dict(first.activations.notes)
+    assert served.activations.tokens == first.activations.tokens
+    assert len(set(served.activations.tokens.losses)) == len(set(lines[1:21:2]))
 
 
 def test_layers_are_added_to_those_that_are_kept(tmp_path, loads, forbidden):

@@ -11,4 +11,5 @@ __all__ = [
     "pca",
     "planes_and_clusters",
     "prepare",
+    "table_files",
 ]

@@ -5,6 +5,7 @@ Texts ──► Activations ──► PointCloud ──► Diagrams ──► Me
 
 import hashlib
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,10 +28,12 @@ from todacomm.core.profile import Growth as Growth  # noqa: PLC0414
 from todacomm.core.profile import Measurement as Measurement  # noqa: PLC0414
 from todacomm.core.profile import ModelCard as ModelCard  # noqa: PLC0414
 from todacomm.core.profile import Profile as Profile  # noqa: PLC0414
-from todacomm.core.value_types import by_value
+from todacomm.core.value_types import ReadOnly, by_value
 
 Distances = Float[np.ndarray, "n n"]
 Mask = Bool[np.ndarray, "b t"]
+LARGEST = sys.float_info.max
+Column = tuple[float | str | None, ...]  # of a table, a value a text; None where one is missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,15 @@ class Texts:
         The texts, in order.
     groups : tuple of str, optional
         The article, author or document of each text. Intervals and tests then draw whole groups.
+    columns : mapping of str to tuple
+        What else is known of each text, a number, a string or None: the other columns of a file. `associations` holds
+        them against the angle of a loop. They are no part of the identity of the texts.
 
     Raises
     ------
     InvalidTexts
-        Where an item is not a string, holds half a surrogate pair, or has no group while others have one.
+        Where an item is not a string, holds half a surrogate pair, or has no group while others have one; where a
+        column has not one value a text, or another than a number or a string.
 
     Examples
     --------
@@ -65,12 +72,14 @@ class Texts:
     name: str
     items: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
+    columns: Mapping[str, Column] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             object.__setattr__(self, "items", self.name)
             object.__setattr__(self, "name", "texts")
         object.__setattr__(self, "items", strings_of(self.items, f"{self.name}: text"))
+        object.__setattr__(self, "columns", ReadOnly({name: self._column(name) for name in self.columns}))
         if self.groups is None:
             return
         object.__setattr__(self, "groups", strings_of(self.groups, f"{self.name}: group"))
@@ -94,7 +103,15 @@ class Texts:
     def take(self, indices: Sequence[int]) -> "Texts":
         """The texts at ``indices``, in that order, with their groups."""
         groups = None if self.groups is None else tuple(self.groups[i] for i in indices)
-        return Texts(self.name, tuple(self.items[i] for i in indices), groups)
+        columns = {name: tuple(values[i] for i in indices) for name, values in self.columns.items()}
+        return Texts(self.name, tuple(self.items[i] for i in indices), groups, columns)
+
+    def _column(self, name: str) -> Column:
+        """A column, checked."""
+        values, where = self.columns[name], f"{self.name}: the column '{name}'"
+        if len(values) != len(self):
+            raise InvalidTexts(f"{where} has {len(values)} values for {len(self)} texts; expected one each")
+        return tuple(value_of(value, where) for value in values)
 
 
 def strings_of(items: Any, what: str) -> tuple[str, ...]:
@@ -108,6 +125,34 @@ def strings_of(items: Any, what: str) -> tuple[str, ...]:
         if not item.isascii() and re.search("[\ud800-\udfff]", item):
             raise InvalidTexts(f"{what} {i} holds half a surrogate pair, which is no character")
     return tuple(map(str, found))
+
+
+def value_of(value: Any, where: str) -> float | str | None:
+    """A value of a column: a finite number, a string, or None for what is missing."""
+    if value is None or isinstance(value, str):
+        return value and str(value).encode(errors="replace").decode()  # without halves of surrogate pairs
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, int | float | np.integer | np.floating):
+        return float(value) if -LARGEST <= value <= LARGEST else None  # neither NaN nor infinity
+    raise InvalidTexts(f"{where} holds {type(value).__name__}; expected numbers, strings and None")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """What a model read of each text: how many content tokens, and ``last``, the id of the last of them.
+
+    ``occurrences`` is how often that token stands in all texts, ``losses`` the mean nats of the tokens that were
+    predicted in each text, None where none was; None in all where no language metrics were asked for.
+    """
+
+    counts: tuple[int, ...]
+    last: tuple[int, ...] | None
+    occurrences: tuple[int, ...]
+    losses: tuple[float | None, ...] | None
+
+    def __len__(self) -> int:
+        return len(self.counts)
 
 
 @by_value
@@ -130,6 +175,8 @@ class Activations:
         How the tokens of a text became one point: ``"mean"``, ``"last"``, ``"cls"``, ``"max"`` or ``"tokens"``.
     notes : mapping of str to Any
         What was noticed while the texts were read.
+    tokens : TokenFacts, optional
+        How many tokens of each text were read, which was the last, and the loss on it.
 
     Examples
     --------
@@ -146,6 +193,7 @@ class Activations:
     texts: Texts
     pooling: str
     notes: Mapping[str, Any] = field(default_factory=dict)
+    tokens: TokenFacts | None = None
 
     def __repr__(self) -> str:
         shape = next(iter(self.layers.values())).shape if self.layers else (0, 0)

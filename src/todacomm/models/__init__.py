@@ -11,6 +11,7 @@ __all__ = [
     "perplexity",
     "pooling",
     "size_and_flops",
+    "table_rows",
     "text_files",
     "turned_module",
     "turned_states",

@@ -42,7 +42,8 @@ def texts(source: str | Path, samples: int | None = None, *, shuffle: bool = Fal
     ----------
     source : str or Path
         A name from ``todacomm list-configs``, a ``.txt`` file (one text a line), a ``.jsonl[:field]`` file (one object
-        a line; both also as ``.gz``), or ``"hf:owner/name[/config][:split][:field]"``.
+        a line), a ``.csv[:field]`` file (a header and one text a row; all also as ``.gz``), or
+        ``"hf:owner/name[/config][:split][:field]"``.
     samples : int, optional
         How many texts; None takes all.
     shuffle : bool, default False
@@ -53,7 +54,7 @@ def texts(source: str | Path, samples: int | None = None, *, shuffle: bool = Fal
     Returns
     -------
     Texts
-        With groups (articles) where the source knows them.
+        With groups (articles) where the source knows them, and the other columns of a ``.jsonl`` or ``.csv`` file.
 
     Raises
     ------

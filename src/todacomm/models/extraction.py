@@ -4,6 +4,7 @@
 not always transformers' hidden_states), ``final`` the output of the final norm where the model has one.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import numpy as np
 
 from todacomm.core.errors import InvalidCloud, InvalidInput, MissingExtra, UnknownName
 from todacomm.core.progress import Track, silent
-from todacomm.core.types import Activations, Points, Texts, layer_key
+from todacomm.core.types import Activations, Points, Texts, TokenFacts, layer_key
 from todacomm.models.pooling import poolings
 
 try:
@@ -106,10 +107,9 @@ def extract(  # noqa: PLR0913 - every option of a reading, each a keyword with a
     found = {layer: collected.clouds[layer] for layer in sites}
     require_finite(found, model.name, model.dtype)
     notes = _notes(model, chosen, plan, max_length, batching.together)
-    read = Activations(found, model.name, texts.take(chosen.places), pool.name, notes)
-    if not language:
-        return read, None
-    return read, _language(model, chosen, tally, seed, batching)
+    metrics = _language(model, chosen, tally, seed, batching) if language else None
+    facts = token_facts(chosen.encoded, tally)
+    return Activations(found, model.name, texts.take(chosen.places), pool.name, notes, facts), metrics
 
 
 def _together(model: LoadedModel, side: Side, rows: Sequence[EncodedText]) -> Company:
@@ -240,7 +240,16 @@ def _language(model: LoadedModel, chosen: ChosenTexts, tally: Tally, seed: int, 
         return LanguageMetrics(model.kind, reason=model.headless)
     if model.kind == "causal":
         return causal_metrics(tally, chosen.encoded)
-    return masked_metrics(model, chosen.encoded, seed=seed, batching=batching)
+    return masked_metrics(model, chosen.encoded, seed=seed, batching=batching, tally=tally)
+
+
+def token_facts(encoded: Sequence[EncodedText], tally: Tally) -> TokenFacts:
+    """Count the content tokens of each text, and tell its last one and its loss."""
+    content = [row.ids[row.content].tolist() for row in encoded]
+    often = Counter(token for tokens in content for token in tokens)
+    last = tuple(tokens[-1] for tokens in content)
+    losses = tally.of_each(len(encoded)) if tally.nats else None
+    return TokenFacts(tuple(map(len, content)), last, tuple(often[token] for token in last), losses)
 
 
 def require_finite(found: Mapping[str, Points], name: str, dtype: str) -> None:

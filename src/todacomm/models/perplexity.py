@@ -94,6 +94,11 @@ class Tally:
     def accuracy(self) -> float | None:
         return self.correct / self.tokens if self.tokens else None
 
+    def of_each(self, n: int) -> tuple[float | None, ...]:
+        """Mean nats of each of ``n`` texts, to six digits; None where no token was scored or the mean is infinite."""
+        means = [math.fsum(self.nats[i]) / len(self.nats[i]) if i in self.nats else None for i in range(n)]
+        return tuple(round(mean, 6) if mean is not None and math.isfinite(mean) else None for mean in means)
+
 
 def predicted(batch: Batch) -> Targets:
     """The targets of a causal model: each content token, predicted from the token before it, if any."""
@@ -250,16 +255,20 @@ def masked_metrics(
     *,
     seed: int,
     batching: Batching | None = None,
+    tally: Tally | None = None,
 ) -> LanguageMetrics:
-    """The metrics of a masked model: one pass with 15 % of the tokens masked, two with one token masked alone."""
+    """The metrics of a masked model: one pass with 15 % of the tokens masked, two with one token masked alone.
+
+    The first of these is added to ``tally``.
+    """
     if model.tokenizer.mask_token_id is None:
         return LanguageMetrics("masked", reason=NO_MASK)
     if model.tokenizer.mask_token_id >= vocabulary(model):
         return LanguageMetrics("masked", reason=MASK_UNKNOWN)
     joint, alone = _drawn(encoded, seed)
     batching = batching or Batching()
-    together = _masked_pass(model, joint, "masked-token loss", batching)
-    scored_alone = _masked_pass(model, alone, "pseudo-perplexity", batching)
+    together = _masked_pass(model, joint, "masked-token loss", batching, tally or Tally())
+    scored_alone = _masked_pass(model, alone, "pseudo-perplexity", batching, Tally())
     content = sum(len(e.content) for e in encoded)
     return LanguageMetrics(
         "masked",
@@ -303,9 +312,11 @@ def _mean_over_corpus(tally: Tally, alone: Sequence[MaskedText]) -> float:
     return math.fsum(lengths[i] * math.fsum(n) / len(n) for i, n in texts.items()) / sum(lengths.values())
 
 
-def _masked_pass(model: LoadedModel, items: Sequence[MaskedText], description: str, batching: Batching) -> Tally:
-    """Nats and hits of the masked tokens; the tally counts ``items`` in place of texts."""
-    tally, mask_id, in_pieces = Tally(), int(model.tokenizer.mask_token_id), comes_in_pieces(model)
+def _masked_pass(
+    model: LoadedModel, items: Sequence[MaskedText], description: str, batching: Batching, tally: Tally
+) -> Tally:
+    """Add nats and hits of the masked tokens to a tally, which counts ``items`` in place of texts."""
+    mask_id, in_pieces = int(model.tokenizer.mask_token_id), comes_in_pieces(model)
     rows = [replace(m.encoded, index=i, ids=_with_mask(m, mask_id)) for i, m in enumerate(items)]
     with evaluating(model.network):
         for batch in batching.batches(rows, pad_id(model), token_budget(model, with_logits=False), description):

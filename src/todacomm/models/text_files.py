@@ -1,21 +1,22 @@
 """Read files of texts by suffix; a further ``.gz`` is unpacked.
 
-A kind of file is added by one decorated function that yields the texts of an opened file; help and messages describe
-it by what it holds::
+A kind of file is added by one decorated function that yields the texts of an opened file, or a `Row` for each where
+more is known of them; help and messages describe it by what it holds::
 
     @text_format(".ris", "one abstract a record")
     def ris(file: TextFile) -> Iterable[str]: ...
 """
 
-import json
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from todacomm.core.errors import InvalidTexts
 from todacomm.core.registry import Registry, broken_plugins
 from todacomm.core.types import Texts
+from todacomm.models.table_rows import columns_of, csv_rows, json_rows, kind_of, with_numbers
 
 FIELD = "text"
 PACKED = ".gz"
@@ -51,7 +52,15 @@ class TextFile:
         return re.split(r"\r\n?|\n", self.content)
 
 
-Read = Callable[[TextFile], Iterable[str | None]]  # blank texts and None are dropped
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A text, and the values ``beside`` it by the names of their columns."""
+
+    text: str | None
+    beside: Mapping[str, Any]
+
+
+Read = Callable[[TextFile], Iterable[str | Row | None]]  # blank texts and None are dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +117,25 @@ def path_and_field(source: str) -> tuple[Path, str]:
 
 
 def read_texts(path: Path, field: str = FIELD) -> Texts:
-    """Read the texts of a file, without blank ones. Raises InvalidTexts for a damaged or unknown file."""
+    """Read the texts of a file, without blank ones, and the columns beside them.
+
+    Raises InvalidTexts for a damaged or unknown file.
+    """
     if path.is_dir():
         raise InvalidTexts(f"'{path}' is a directory; expected {forms()}")
-    kind, file = suffix_of(path), TextFile(path, _unpacked(path), field)
+    kind, file = suffix_of(path), TextFile(path, unpacked(path), field)
     if kind not in text_formats:
         told = " ".join([f"'{path}' is not a file of texts that todacomm reads; expected {forms()}", *broken_plugins()])
         raise InvalidTexts(told)
     name = Path(path.stem).stem if path.suffix.lower() == PACKED else path.stem
-    return Texts(name, stripped(text_formats[kind].read(file)))
+    rows = stripped_rows(text_formats[kind].read(file))
+    return Texts(name, tuple(row.text or "" for row in rows), columns=columns_of([row.beside for row in rows]))
+
+
+def stripped_rows(rows: Iterable[str | Row | None]) -> list[Row]:
+    """Strip texts and drop blank ones, with what stands beside them."""
+    found = (row if isinstance(row, Row) else Row(row, {}) for row in rows)
+    return [replace(row, text=text) for row in found if row.text is not None and (text := row.text.strip())]
 
 
 def stripped(rows: Iterable[str | None]) -> tuple[str, ...]:
@@ -131,13 +150,26 @@ def txt(file: TextFile) -> Iterable[str]:
 
 
 @text_format(".jsonl", "one JSON object a line", fields=True)
-def jsonl(file: TextFile) -> Iterable[str]:
-    """Yield the field of each object."""
-    rows = ((i, line) for i, line in enumerate(file.lines, 1) if line.strip())
-    return (_json_text(line, file.field, f"'{file.path}', line {i}") for i, line in rows)
+def jsonl(file: TextFile) -> Iterable[Row]:
+    """Yield the field of each object, and the others beside it."""
+    expected = f"an object with the field '{file.field}'"
+    return (_json_row(row, file.field, where) for where, row in json_rows(file.lines, file.path, expected))
 
 
-def _unpacked(path: Path) -> bytes:
+@text_format(".csv", "a header and one text a row", fields=True)
+def csv(file: TextFile) -> Iterable[Row]:
+    """Yield the column of each row, and the others beside it."""
+    header, rows = csv_rows(file.content, file.path)
+    if file.field not in header:
+        raise InvalidTexts(
+            f"'{file.path}': there is no column '{file.field}'. Columns: {', '.join(header)}. "
+            "Name one with path.csv:column"
+        )
+    texts = [row.pop(file.field) for row in rows]
+    return (Row(text, beside) for text, beside in zip(texts, with_numbers(rows), strict=True))
+
+
+def unpacked(path: Path) -> bytes:
     """Read the bytes of a file, unpacked if it is a ``.gz``."""
     try:
         return path.read_bytes() if path.suffix.lower() != PACKED else _from_gzip(path)
@@ -172,32 +204,17 @@ def _other_encoding(raw: bytes) -> str | None:
     return "UTF-16LE" if zeros[1] + zeros[3] > zeros[0] + zeros[2] else "UTF-16BE"
 
 
-def _json_text(line: str, field: str, where: str) -> str:
-    """Parse one line of a .jsonl file."""
-    try:
-        row = json.loads(line, parse_int=float)  # an int of 5,000 digits would be refused
-    except json.JSONDecodeError as error:
-        raise InvalidTexts(
-            f"{where}: not JSON ({error.msg}, column {error.colno}); expected one object a line"
-        ) from None
-    except RecursionError:
-        raise InvalidTexts(f"{where}: brackets within brackets, too deep; expected one object a line") from None
-    if not isinstance(row, dict):
-        raise InvalidTexts(f"{where}: {_kind(row)}; expected an object with the field '{field}'")
+def _json_row(row: Mapping[str, Any], field: str, where: str) -> Row:
+    """The text of an object, and what stands beside it."""
     if field not in row:
         there = ", ".join(row) or "none"
         raise InvalidTexts(f"{where}: there is no field '{field}'. Fields: {there}. Name one with path.jsonl:field")
-    return _json_string(row[field], field, where)
+    return Row(_json_string(row[field], field, where), {name: row[name] for name in row if name != field})
 
 
 def _json_string(value: object, field: str, where: str) -> str:
     if not isinstance(value, str):
-        raise InvalidTexts(f"{where}: the field '{field}' holds {_kind(value)}; expected a string")
+        raise InvalidTexts(f"{where}: the field '{field}' holds {kind_of(value)}; expected a string")
     if re.search("[\ud800-\udfff]", value):
         raise InvalidTexts(f"{where}: the field '{field}' holds half a surrogate pair, which is no character")
     return value
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")

@@ -1,10 +1,12 @@
 """Write and read the texts of a run, or only their lengths: ``texts.json``."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from todacomm.core.errors import InvalidTexts
-from todacomm.core.types import Texts
+from todacomm.core.types import Column, Texts, TokenFacts
 from todacomm.core.value_types import Missing
 from todacomm.records.codec import Format
 from todacomm.records.io import RUN_AGAIN
@@ -19,7 +21,8 @@ NONE_KEPT = Missing("this run keeps no texts")
 class KeptTexts:
     """The texts of a run in the order of its points: ``lengths`` in characters, ``groups`` by number.
 
-    ``items`` and ``group_names`` are None with ``--no-texts``; ``groups`` also where none are known.
+    ``items``, ``group_names`` and ``columns``, the other columns of the file that they stand in, are None with
+    ``--no-texts``; ``groups`` and ``tokens`` also where none are known.
     """
 
     name: str
@@ -28,11 +31,15 @@ class KeptTexts:
     groups: tuple[int, ...] | None
     group_names: tuple[str, ...] | None
     items: tuple[str, ...] | None
+    tokens: TokenFacts | None = None
+    columns: Mapping[str, Column] | None = None
 
     def __post_init__(self) -> None:
         items, names, groups = self.items, self.group_names, self.groups
         if any(of_each is not None and len(of_each) != len(self) for of_each in (groups, items)):
             raise InvalidTexts("as many lengths, groups and items are expected")
+        if any(len(of_each) != len(self) for of_each in self.beside()):
+            raise InvalidTexts("as many lengths and values of tokens and columns are expected")
         if items is not None and Texts(self.name, items).sha256 != self.sha256:
             raise InvalidTexts("the texts are not those of their sha256")
         if items is not None and self.lengths != tuple(map(len, items)):
@@ -43,12 +50,21 @@ class KeptTexts:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def beside(self) -> Iterator[Sequence[Any]]:
+        """Everything else that has one value a text."""
+        found = self.tokens
+        of_tokens = (found.counts, found.last, found.occurrences, found.losses) if found else ()
+        yield from (values for values in of_tokens if values is not None)
+        yield from (self.columns or {}).values()
+
 
 TEXTS_RECORD = Format(KeptTexts, 1, RUN_AGAIN, TEXTS)
 
 
-def texts_to_keep(texts: Texts, *, whole: bool) -> KeptTexts:
-    """Select what a run keeps of its texts: neither texts nor names of groups unless ``whole``."""
+def texts_to_keep(texts: Texts, tokens: TokenFacts | None = None, *, whole: bool) -> KeptTexts:
+    """Select what a run keeps of its texts: neither texts, last tokens, columns nor names of groups unless
+    ``whole``.
+    """
     names = tuple(dict.fromkeys(texts.groups or ()))
     place = {name: i for i, name in enumerate(names)}
     return KeptTexts(
@@ -58,6 +74,8 @@ def texts_to_keep(texts: Texts, *, whole: bool) -> KeptTexts:
         None if texts.groups is None else tuple(place[group] for group in texts.groups),
         names if whole and texts.groups is not None else None,
         texts.items if whole else None,
+        tokens if whole or tokens is None else replace(tokens, last=None),
+        texts.columns if whole and texts.columns else None,
     )
 
 

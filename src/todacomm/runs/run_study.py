@@ -214,7 +214,8 @@ def write_run(directory: Path, result: Result, job: Job, written: StudyWriter) -
             "peak_memory": peak(),
         }
         record = Record(result.profile, manifest_of(result, about, seconds))
-        TEXTS_RECORD.write(part, texts_to_keep(result.activations.texts, whole=job.study.keep_texts))
+        read = result.activations
+        TEXTS_RECORD.write(part, texts_to_keep(read.texts, read.tokens, whole=job.study.keep_texts))
         apart = written.cache is not None and not linked(part / "activations", result.reading, written.cache)
         write_record(part, record, result.activations if apart else None)
     return record

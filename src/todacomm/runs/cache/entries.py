@@ -10,10 +10,10 @@ import numpy as np
 from todacomm.core.errors import InvalidRecord
 from todacomm.core.inference_types import Claims
 from todacomm.core.recipe import Recipe
-from todacomm.core.types import Activations, Address, ModelCard, Points, Profile, Texts, layer_key
+from todacomm.core.types import Activations, Address, ModelCard, Points, Profile, Texts, TokenFacts, layer_key
 from todacomm.models.checkpoints import checkpoint_files
 from todacomm.profiles.measure import MeasuredCloud
-from todacomm.records.codec import Arrays, arrays_of
+from todacomm.records.codec import Arrays, arrays_of, decoded, plain
 from todacomm.records.fault_messages import Spot
 from todacomm.records.inference import CLAIMS_RECORD, claims_from, record_of
 from todacomm.records.runs import LAYER_RECORD, bars_of, layer_record, measurement_from
@@ -89,7 +89,7 @@ def _reading(
 ) -> Reading:
     name = job.source.name
     return Reading(
-        Activations(arrays, name, job.texts.take(facts["places"]), pooling, facts["notes"]),
+        Activations(arrays, name, job.texts.take(facts["places"]), pooling, facts["notes"], _tokens(facts)),
         facts["language"],
         ModelCard(name=name, revision=checkpoint_files.commit(job.source), **{key: model[key] for key in OF_A_CARD}),
         tuple(facts["known"]),
@@ -99,6 +99,12 @@ def _reading(
         digests={layer: facts["digests"][layer] for layer in arrays},
         loaded=False,
     )
+
+
+def _tokens(facts: Mapping[str, Any]) -> TokenFacts | None:
+    """What was read of the tokens of each text; None of activations that were gathered without it."""
+    found = facts.get("tokens")
+    return None if found is None else decoded(TokenFacts, found, Spot("the activations in the cache"))
 
 
 def keep_reading(reading: Reading, job: Job, cache: Cache) -> Reading:
@@ -121,6 +127,7 @@ def keep_reading(reading: Reading, job: Job, cache: Cache) -> Reading:
         "known": list(reading.known),
         "places": _places(job.texts, activations.texts),
         "notes": dict(activations.notes),
+        "tokens": plain(activations.tokens),
         "language": dict(reading.language),
         "device": reading.device,
         "dtype": reading.dtype,
