@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from todacomm import grokking, plots
     from todacomm.circles.probed import Probed
     from todacomm.circles.probes import Probe
+    from todacomm.cohomology.association import associations
     from todacomm.cohomology.find import loops
     from todacomm.cohomology.record import Loops
     from todacomm.comparison.compare import Comparison, compare
@@ -53,6 +54,7 @@ _PLACES = {
     "wasserstein": "homology.essential_bars",
     "loops": "cohomology.find",
     "Loops": "cohomology.record",
+    "associations": "cohomology.association",
     "turning": "models.turned_module",
     "probe": "runs.loops.probe_model",
     "Probe": "circles.probes",
@@ -90,6 +92,7 @@ __all__ = [
     "TodacommError",
     "__version__",
     "activations",
+    "associations",
     "bottleneck",
     "compare",
     "finding",

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from todacomm.cohomology.association import Periodic, associations, permuted, properties_of
+from todacomm.cohomology.association import Periodic, associations, period_of, permuted, properties_of
 from todacomm.core.errors import InvalidInput
+from todacomm.core.types import Texts
 
 RNG = np.random.default_rng(0)
 ANGLE = 2 * np.pi * RNG.uniform(size=120)
@@ -143,8 +144,7 @@ def test_a_property_that_all_texts_share_has_no_p_value_and_stands_last():
 
 
 def test_properties_of_texts_are_those_that_can_be_read_off_them():
-    texts = ["The End.", "It is 1984", "", "is THE End."]
-    found = properties_of(texts, np.array([[3.0, 4.0], [0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]))
+    found = properties_of(["The End.", "It is 1984", "", "is THE End."])
     assert found["letters"] == [8, 10, 0, 11]
     assert found["words"] == [2, 3, 0, 3]
     assert found["last word"] == ["End.", "1984", "", "End."]
@@ -152,5 +152,47 @@ def test_properties_of_texts_are_those_that_can_be_read_off_them():
     assert found["share of digits"] == [0, 0.4, 0, 0]
     assert found["share of capitals"] == pytest.approx([2 / 8, 0.1, 0, 4 / 11])
     assert found["share of punctuation"] == pytest.approx([1 / 8, 0, 0, 1 / 11])
-    assert found["norm of the activation"] == [5, 0, 1, 2]
-    assert found["place in the corpus"] == [0, 1, 2, 3]
+
+
+def test_a_name_declares_a_period():
+    periods = {"hour%24": 24, "day of the week%7": 7, "phase%6.28": 6.28, "share%": None, "%24": None, "a%0": None}
+    assert {name: period_of(name) for name in periods} == periods
+    hours = 24 * ANGLE / (2 * np.pi)
+    [found] = associations(ANGLE, {"hour%24": hours.tolist()}, draws=19)
+    assert (found.name, found.kind, found.strength) == ("hour%24", "angle", pytest.approx(1))
+    [named] = associations(ANGLE, {"hour%24": ["noon"] * 120}, draws=19)
+    assert (named.p, named.note) == (None, "not all values are numbers, as a period of 24 needs")
+    with pytest.raises(InvalidInput, match="a period of 0; expected a number above 0"):
+        Periodic([1.0], 0)
+
+
+def test_what_no_value_is_known_of_takes_no_part_in_numbers_names_and_angles():
+    every_third = np.arange(120) % 3 == 0
+    sectors = [None if gap else f"s{int(a)}" for a, gap in zip(ANGLE, every_third, strict=True)]
+    waves = [None if gap else float(np.cos(a)) for a, gap in zip(ANGLE, every_third, strict=True)]
+    clock = [None if gap else float(a) for a, gap in zip(ANGLE, every_third, strict=True)]
+    there = [value for value in sectors if value is not None]
+    assert one(sectors).strength == pytest.approx(one(there, ANGLE[~every_third]).strength)
+    assert (one(waves).kind, one(waves).strength) == ("number", pytest.approx(1))
+    assert one(Periodic(clock, 2 * np.pi)).strength == pytest.approx(1)
+
+
+def test_the_article_is_held_against_all_texts_and_the_rest_within_articles():
+    article = np.repeat(list("abcdef"), 20)
+    angles = 2 * np.pi * np.repeat(np.arange(6), 20) / 6 + 0.1 * RNG.normal(size=120)
+    topic = {"topic": np.cos(angles.round()), "article": article}
+    found = {a.name: a for a in associations(angles, topic, groups=article)}
+    assert (found["article"].p, found["article"].adjusted) == (0.001, 0.001)
+    assert found["article"].strength > 0.95
+    assert {a.name: a for a in associations(angles, topic, groups=article, across=())}["article"].p == 1
+
+
+def test_texts_bring_their_properties_articles_and_columns():
+    words = [("w" * int(9 + 8 * np.cos(a)), "moss" if np.sin(a) > 0 else "fern") for a in ANGLE]
+    columns = {"plant": [plant for _, plant in words], "letters": RNG.normal(size=120).tolist()}
+    texts = Texts("clock", [text for text, _ in words], ("day",) * 60 + ("night",) * 60, columns)
+    found = {a.name: a for a in associations(ANGLE, {"hour%24": 24 * ANGLE / 2 / np.pi}, texts=texts)}
+    assert found["hour%24"].adjusted == found["letters"].adjusted == found["plant"].adjusted == 0.001
+    assert (found["letters"].kind, found["letters (column)"].adjusted > 0.05) == ("number", True)
+    assert found["article"].p > 0.01
+    assert "letters" in {a.name for a in associations(ANGLE, texts=[text for text, _ in words], draws=19)}

@@ -43,6 +43,16 @@ def loops(
         list[str] | None,
         options.own(MEASUREMENT, "Look at this layer alone; repeatable.", "NAME", "--layer"),
     ] = None,
+    properties: Annotated[
+        Path | None,
+        options.own(
+            MEASUREMENT,
+            "Hold the columns of this table against the angles too: a row a text, in the order of the texts. Numbers "
+            "and names are told apart; hour%24 names a column of numbers that repeat after 24.",
+            "FILE.csv|.jsonl",
+            "--properties",
+        ),
+    ] = None,
     top: Annotated[int, options.own(MEASUREMENT, "Show at most N loops of a layer.", "N", "--top")] = TOP,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -66,14 +76,16 @@ def loops(
     from todacomm.records.loops import LOOPS
     from todacomm.records.training import WEIGHTS
     from todacomm.report.document.style import drawn_as
-    from todacomm.runs.loops.find_loops import find_loops, write_loops
+    from todacomm.runs.loops.find_loops import find_loops, with_properties, write_loops
 
     study = Study(**given)
     draws = study.null_draws if "null_draws" in given else 99
     if (path / WEIGHTS).exists():
+        refuse_properties(path, properties)
         of_training(path, draws, json=json, quiet=quiet)
         return
     source = source_of(path, study, given, layer or [], quiet=quiet or json)
+    source = source if properties is None else with_properties(source, properties)
     with console.tracker(quiet=quiet or json) as track, console.warnings_told():
         found = find_loops(source, draws=draws, top=max(1, top), number=study.jobs, track=track)
     with drawn_as(study.drawn_as()):
@@ -86,6 +98,14 @@ def loops(
         for line in lines_of(found):
             console.out.print(line, soft_wrap=True)
     console.page("Written to", directory)
+
+
+def refuse_properties(path: Path, properties: Path | None) -> None:
+    """Raise InvalidInput where properties of texts are given beside a training run, which has no texts."""
+    from todacomm.core.errors import InvalidInput
+
+    if properties is not None:
+        raise InvalidInput(f"{path} is a training run, which has no texts; leave --properties out")
 
 
 def of_training(path: Path, placebos: int, *, json: bool, quiet: bool) -> None:

@@ -1,13 +1,14 @@
 """Find the loops of every layer of a run or of arrays, and write them with their charts: ``todacomm loops``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from todacomm.cohomology.association import Association, associations, properties_of
+from todacomm.cohomology.association import PLACE, Association, associations, with_more
 from todacomm.cohomology.find import checked_draws, checked_recipe, loops_of
 from todacomm.cohomology.passages import Passage, passages
 from todacomm.cohomology.record import Loops
@@ -26,11 +27,15 @@ from todacomm.records.runs import read_runs, safe
 from todacomm.records.texts import read_texts
 from todacomm.report.document.matplotlib_renderer import write_charts
 from todacomm.report.loops.loop_charts import LayerLoops, loop_charts
+from todacomm.runs.loops.text_properties import properties_of_run, read_properties
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """The clouds of layers, what is known of their texts, and how they are prepared."""
+    """The clouds of layers, what is known of their texts, and how they are prepared.
+
+    ``properties`` have one value a point, and are held against the angles of each layer of as many points.
+    """
 
     name: str
     data: str
@@ -38,6 +43,7 @@ class Source:
     recipe: Recipe
     texts: tuple[str, ...] = ()
     groups: tuple[int, ...] | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,15 +71,15 @@ def source_of_run(directory: Path, layers: Sequence[str] = ()) -> Source:
     if isinstance(clouds, Missing):
         raise InvalidInput(f"{clouds.reason}; loops are found in the clouds themselves. {RUN_AGAIN}")
     kept = read_texts(run)
-    known = None if isinstance(kept, Missing) else kept
-    of_texts = profile.recipe.pooling != "tokens"
+    known = None if isinstance(kept, Missing) or profile.recipe.pooling == "tokens" else kept
     return Source(
         profile.model,
         profile.data,
         {layer: clouds(layer) for layer in chosen(profile.layers, layers)},
         replace(profile.recipe, landmarks=None),
-        (known.items or ()) if known and of_texts else (),
-        known.groups if known and of_texts else None,
+        (known.items or ()) if known else (),
+        known.groups if known else None,
+        properties_of_run(known) if known else {},
     )
 
 
@@ -82,6 +88,17 @@ def source_of_arrays(arrays: Mapping[str, np.ndarray], name: str, recipe: Recipe
     wanted = chosen(tuple(arrays), layers)
     clouds = {layer: PointCloud(arrays[layer], Address(name, "arrays", layer)) for layer in wanted}
     return Source(name, "arrays", clouds, replace(recipe, landmarks=None))
+
+
+def with_properties(source: Source, path: Path) -> Source:
+    """The source with the columns of a file of the user, one row a point. Raises InvalidInput."""
+    sizes = sorted({len(cloud) for cloud in source.clouds.values()})
+    if len(sizes) > 1:
+        raise InvalidInput(
+            f"the layers have {', '.join(map(str, sizes))} points; properties need one row a point: choose layers of "
+            "one size with --layer"
+        )
+    return replace(source, properties=with_more(source.properties, read_properties(path, sizes[0], source.texts)))
 
 
 def chosen(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
@@ -117,10 +134,10 @@ def first(found: Loops, top: int) -> Loops:
 
 
 def around(source: Source, cloud: PointCloud, angles: np.ndarray) -> tuple[Association, ...]:
-    """What runs around a loop; of points without texts, their place and norm alone."""
-    texts = texts_of(source, cloud)
-    of_texts = properties_of(texts or [""] * len(cloud), cloud.points)
-    known = of_texts if texts else {key: of_texts[key] for key in ("place in the corpus", "norm of the activation")}
+    """What runs around a loop: properties of the texts, and of the points their place and norm."""
+    norm = np.linalg.norm(cloud.points.astype(np.float64), axis=1)
+    known = {PLACE: range(len(cloud)), "norm of the activation": norm}
+    known |= {name: values for name, values in source.properties.items() if len(values) == len(cloud)}
     groups = source.groups if source.groups and len(source.groups) == len(cloud) else None
     return tuple(associations(angles, known, groups=groups, seed=source.recipe.seed))
 
