@@ -366,12 +366,14 @@ def examples() -> dict[str, tuple[Format, Any]]:
 def loops_record(recipe) -> LoopsRecord:
     """A layer with one loop, around which a number runs, and a layer without."""
     around = Association("year", "number", 0.8, 0.01, 0.02)
-    loop = FoundLoop(1.5, 0.5, 2.5, 1, (), 0.01, 0.3, 20, (0, 1, 2), ("a", "b", "c"), (around,))
+    loop = FoundLoop(
+        1.5, 0.5, 2.5, 1, (), 0.01, 0.3, 20, (0, 1, 2), ("a", "b", "c"), (around,), np.zeros(20), np.ones((20, 2))
+    )
     layers = (
         LoopsOfLayer("layer_0", 2.0, 20, 0.01, (), ((0.0, 0.0), (0.5, 1.0)), (loop,)),
         LoopsOfLayer("layer_1", 2.0, 20, None, ("no bar stands out",), (), ()),
     )
-    return LoopsRecord("a", "texts", "todacomm loops", recipe, layers, (Passage(0, 0, 0, 1, 0.9, 0.05),))
+    return LoopsRecord("a", "texts", "todacomm loops", recipe, layers, (Passage(0, 0, 0, 1, 0.9, 0.05),), ("a", "b"))
 
 
 def declared() -> set[str]:

@@ -65,6 +65,13 @@ def drawn(page):
     page.wait_for_selector("html[data-ready='1']", state="attached")
 
 
+def unfold(page):
+    """Open what is folded away, and wait until it is drawn."""
+    page.evaluate("document.querySelectorAll('details.run').forEach(run => { run.open = true; })")
+    page.wait_for_timeout(300)
+    drawn(page)
+
+
 def keep(page, name):
     """Save the whole page as a picture to be looked at."""
     place = Path(os.environ.get("TODACOMM_SCREENSHOTS", "screenshots"))
@@ -77,6 +84,7 @@ def keep(page, name):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_page_opens_offline_at_both_widths_in_both_schemes(opened, kind, size, scheme):
     with opened(kind, size=size, scheme=scheme) as page:
+        unfold(page)
         charts = page.evaluate(
             "[...document.querySelectorAll('[data-chart]')].map(f => [f.dataset.chart, !!f.querySelector('.main-svg')])"
         )
@@ -113,6 +121,7 @@ def test_a_run_that_is_folded_away_is_drawn_when_it_is_opened(chromium, tmp_path
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_chart_has_a_reading_and_its_data_and_figure_to_take_away(opened, kind):
     with opened(kind) as page:
+        unfold(page)
         for figure in page.query_selector_all("figure[data-chart]"):
             assert len(figure.query_selector("figcaption").inner_text()) > 40
             names = {button.get_attribute("data-download") for button in figure.query_selector_all("[data-download]")}
@@ -226,6 +235,30 @@ def test_a_text_is_shown_and_does_nothing(opened, pages, kind):
         assert page.evaluate("window.hacked") is None
     source = pages[kind].read_text(encoding="utf-8")
     assert not any(text in source for text in HOSTILE)
+
+
+def test_a_point_on_a_loop_and_a_loop_on_its_ribbon_tell_their_texts(opened):
+    told = "name => document.querySelector(`[data-chart='${name}'] .hoverlayer`).textContent"
+    with opened("loops") as page:
+        for name, words in (("loops_layer_1_cycle_1", ("point ", "<b>")), ("loops_ribbon", ("winding number", "ww"))):
+            points = page.locator(f"[data-chart='{name}'] .scatterlayer .point")
+            points.first.scroll_into_view_if_needed()
+            said = []
+            for point in points.all()[:12]:
+                box = point.bounding_box()
+                page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+                page.wait_for_timeout(80)
+                said.append(page.evaluate(told, name))
+            assert all(any(word in one for one in said) for word in words), said
+        assert page.evaluate("window.hacked") is None
+
+
+def test_texts_stand_around_a_loop_where_there_is_room_and_their_numbers_where_there_is_none(opened):
+    written = "document.querySelectorAll(\"[data-chart='loops_layer_1_cycle_1'] .annotation-text\")"
+    for size, fits in (("wide", lambda text: text.startswith(("w", "<", "-"))), ("narrow", str.isdigit)):
+        with opened("loops", size=size) as page:
+            texts = page.evaluate(f"[...{written}].map(text => text.textContent)")
+            assert sum(map(fits, texts)) == 12
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,12 +11,9 @@ from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Texts
 from todacomm.profiles.from_arrays import measure
-from todacomm.records.loops import LOOPS_RECORD
+from todacomm.records.loops import read_loops_record
 from todacomm.records.runs import Record, write_record
 from todacomm.records.texts import TEXTS_RECORD, texts_to_keep
-from todacomm.report.document.matplotlib_renderer import figure_of
-from todacomm.report.document.page_renderer import page_of
-from todacomm.report.loops.loop_charts import LayerLoops, colour_of, loop_charts
 from todacomm.runs.loops.find_loops import find_loops, source_of_arrays, source_of_run, write_loops
 
 N = 96
@@ -73,11 +70,13 @@ def test_a_loop_that_goes_on_in_the_next_layer_is_told(found):
 def test_what_is_written_can_be_read_and_holds_every_angle(found, tmp_path):
     directory = write_loops(found, tmp_path, "todacomm loops clock")
     assert directory.name.startswith("loops_clock_")
-    record = LOOPS_RECORD.read(directory)
+    record = read_loops_record(directory)
     assert [len(layer.loops) for layer in record.layers] == [1, 1, 0]
     assert record.layers[0].loops[0].cycle == found.layers[0].coordinates[0].cycle
     assert record.layers[0].loops[0].properties == found.properties[0][0]
     assert record.layers[2].reasons == found.layers[2].reasons
+    assert record.texts == WORDS.items
+    assert record.layers[0].loops[0].angles == pytest.approx(found.layers[0].coordinates[0].angles)
     assert (record.passages, record.command) == (found.passages, "todacomm loops clock")
     with (directory / "angles.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -90,32 +89,10 @@ def test_what_is_written_can_be_read_and_holds_every_angle(found, tmp_path):
         "loops_layer_0_cycle_1.png",
         "loops_layer_0_staircase.png",
         "loops_layer_1_staircase.png",
+        "loops_ribbon.png",
     ]
-
-
-def test_charts_show_the_same_numbers_as_figure_page_and_table(found):
-    [staircase, cycle] = loop_charts.of(LayerLoops(found.layers[0], layers()["embedding"], WORDS.items))
-    scales, betti = found.layers[0].staircase.T
-    assert [float(row[0]) for row in staircase.data.rows] == pytest.approx(scales.tolist())
-    stairs = staircase.panels[0].series[0]
-    at = np.searchsorted(stairs.x, scales[3] / found.layers[0].median * (1 + 1e-9)) - 1
-    assert stairs.y[at] in (betti[2], betti[3])
-    [one] = found.layers[0].coordinates
-    points, path = cycle.panels[0].series
-    assert np.hypot(points.x, points.y).mean() == pytest.approx(1, abs=0.05)
-    around = np.arctan2(points.y, points.x)
-    assert np.abs(np.angle(np.exp(1j * (around - one.angles)))).mean() < 0.05
-    assert path.x[0] == path.x[-1]
-    assert len(path.x) == len(one.cycle) + 1
-    assert points.told[0][1] == WORDS.items[0]
-    for chart in (staircase, cycle):
-        assert figure_of(chart).axes
-        assert len(page_of(chart)["traces"]) >= len(chart.panels[0].series)
-
-
-def test_colours_go_around_once():
-    assert colour_of(0.0) == colour_of(2 * np.pi)
-    assert len({colour_of(a) for a in 2 * np.pi * np.arange(24) / 24}) == 24
+    assert "2 loops at 2 of 3 layers" in (directory / "loops.md").read_text(encoding="utf-8")
+    assert "<title>Loops of clock</title>" in (directory / "report.html").read_text(encoding="utf-8")
 
 
 def test_layers_and_loops_can_be_chosen(run):
@@ -153,7 +130,7 @@ def test_the_command_prints_a_table_and_writes(todacomm, run):
     assert "embedding" in out
     assert "letters (" in out
     assert "layer_1: no loop stands out of" in out
-    assert "Written to: " in out
+    assert "Report: " in out
 
 
 def test_the_command_takes_an_array_and_prints_json(todacomm, tmp_path):

@@ -61,7 +61,8 @@ def loops(
 
     A loop is offered where a bar of H1, or a plateau of its Betti number, stands out of Gaussian clouds of the same
     covariance. Its angle comes from integer cohomology; properties of the texts are held against it, permuted within
-    articles; and its cycle is followed into the next layer. Everything is written: loops.json, angles.csv, charts.
+    articles; and its cycle is followed into the next layer. Everything is written: the record, angles.csv, a
+    report with charts.
     Of a training run of todacomm grok the loops of the embedding are named by their frequencies and turned, which
     shows those that the network uses; that is printed alone.
 
@@ -97,7 +98,7 @@ def loops(
         console.out.print(table_of(found))
         for line in lines_of(found):
             console.out.print(line, soft_wrap=True)
-    console.page("Written to", directory)
+    console.page("Report", directory / "report.html")
 
 
 def refuse_properties(path: Path, properties: Path | None) -> None:

@@ -89,6 +89,12 @@ def items_of(directory: Path, kind: "Kind", salvage: "Salvage") -> "Iterable[Ren
 
         probed = PROBE_RECORD.read(directory).found
         yield from (f"{probed.probe.name}, {probed.model}", *sentences(probed))
+    elif kind == "loops":
+        from todacomm.records.loops import read_loops_record
+        from todacomm.report.loops.loop_sentences import loop_sentences
+
+        looped = read_loops_record(directory)
+        yield from (f"{looped.model}, {looped.data}", *loop_sentences(looped))
     elif kind == "training":
         from todacomm.runs.training_results import findings_of
 
@@ -107,13 +113,15 @@ def record_of(directory: Path, kind: "Kind", salvage: "Salvage") -> Any:
     from todacomm.records.comparisons import COMPARISON
     from todacomm.records.fault_messages import Spot
     from todacomm.records.io import check_schema, read_json
+    from todacomm.records.loops import LOOPS
     from todacomm.records.probes import PROBE
     from todacomm.records.training import SCHEMA, SIGNATURE
     from todacomm.runs.locate import legible_runs
 
     if kind == "runs":
         return [as_json(record.profile) for record in legible_runs(directory, salvage).values()]
-    path = directory / {"comparison": COMPARISON, "ablation": ABLATION, "training": SIGNATURE, "probe": PROBE}[kind]
+    files = {"comparison": COMPARISON, "ablation": ABLATION, "training": SIGNATURE, "probe": PROBE, "loops": LOOPS}
+    path = directory / files[kind]
     found = read_json(path)
     check_schema(Spot(path), found, SCHEMA)
     return found

@@ -166,6 +166,7 @@ def arrays_of(value: Any, *path: str) -> dict[str, np.ndarray]:
     """Collect the arrays of a record by name; ``path`` leads to it."""
     found: dict[str, np.ndarray] = {}
     own = {part.name: getattr(value, part.name) for part in parts_of(value.__class__)} if is_dataclass(value) else value
+    own = {str(i): one for i, one in enumerate(own)} if isinstance(own, tuple) else own
     for name, one in own.items() if isinstance(own, Mapping) else ():
         found |= {"/".join((*path[1:], name)): one} if isinstance(one, np.ndarray) else arrays_of(one, *path, name)
     return found

@@ -1,4 +1,4 @@
-"""Write and read the loops of the layers of a model: ``loops.json``, with the angle of each text in ``angles.csv``."""
+"""Write and read the loops of the layers of a model: ``loops.json``, its arrays, and the angles in ``angles.csv``."""
 
 import csv
 import io
@@ -8,20 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from todacomm.cohomology.association import Association
 from todacomm.cohomology.passages import Passage
 from todacomm.cohomology.record import LoopCoordinate, Loops
 from todacomm.core.recipe import Recipe
-from todacomm.records.codec import Format
-from todacomm.records.io import write_atomically
+from todacomm.core.types import Points
+from todacomm.records.codec import Arrays, Format, arrays_of
+from todacomm.records.io import write_arrays, write_atomically
 
-LOOPS, ANGLES = "loops.json", "angles.csv"
+SCHEMA = 1
+LOOPS, ARRAYS, ANGLES = "loops.json", "loops.safetensors", "angles.csv"
+AGAIN = "find the loops again: todacomm loops …"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FoundLoop:
-    """One loop of a layer, as `LoopCoordinate` without its angles, and what runs around it."""
+    """One loop of a layer, as `LoopCoordinate`, what runs around it, and its points on the ``plane`` of its angle.
+
+    ``angles`` (n,) are NaN for a point that the loop is not around.
+    """
 
     scale: float
     birth: float
@@ -34,9 +41,11 @@ class FoundLoop:
     cycle: tuple[int, ...]
     texts: tuple[str, ...]
     properties: tuple[Association, ...]
+    angles: Float[np.ndarray, " n"]
+    plane: Float[np.ndarray, "n 2"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LoopsOfLayer:
     """The loops of one layer, or the ``reasons`` why there are none; ``staircase`` holds β₁ from each scale on."""
 
@@ -51,7 +60,7 @@ class LoopsOfLayer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoopsRecord:
-    """All of ``loops.json``."""
+    """All of ``loops.json`` and of the arrays beside it; ``texts`` are those of the points, cut, where known."""
 
     model: str
     data: str
@@ -59,14 +68,26 @@ class LoopsRecord:
     recipe: Recipe
     layers: tuple[LoopsOfLayer, ...]
     passages: tuple[Passage, ...]
+    texts: tuple[str, ...] = ()
     versions: Mapping[str, Any] = field(default_factory=dict)
 
 
-LOOPS_RECORD = Format(LoopsRecord, 1, "find the loops again: todacomm loops …", LOOPS, sealed=True)
+LOOPS_RECORD = Format(LoopsRecord, SCHEMA, AGAIN, LOOPS, sealed=True)
 
 
-def loops_of_layer(found: Loops, properties: Sequence[Sequence[Association]]) -> LoopsOfLayer:
-    """Build the record of one layer; ``properties`` are those that run around each of its loops."""
+def write_loops_record(directory: Path, record: LoopsRecord) -> None:
+    """Write the record and its arrays."""
+    write_arrays(directory / ARRAYS, arrays_of(record), {"schema": SCHEMA})
+    LOOPS_RECORD.write(directory, record)
+
+
+def read_loops_record(directory: Path) -> LoopsRecord:
+    """Read the record of a directory with its arrays. Raises InvalidRecord."""
+    return LOOPS_RECORD.read(directory, Arrays.read(directory / ARRAYS, SCHEMA, AGAIN))
+
+
+def loops_of_layer(found: Loops, properties: Sequence[Sequence[Association]], points: Points) -> LoopsOfLayer:
+    """Build the record of one layer of these points; ``properties`` are those that run around each of its loops."""
     return LoopsOfLayer(
         layer=found.address.layer,
         median=found.median,
@@ -74,11 +95,11 @@ def loops_of_layer(found: Loops, properties: Sequence[Sequence[Association]]) ->
         p_plateau=found.p_plateau,
         reasons=found.reasons,
         staircase=tuple((float(scale), float(betti)) for scale, betti in found.staircase),
-        loops=tuple(found_loop(one, of) for one, of in zip(found.coordinates, properties, strict=True)),
+        loops=tuple(found_loop(one, of, points) for one, of in zip(found.coordinates, properties, strict=True)),
     )
 
 
-def found_loop(one: LoopCoordinate, properties: Sequence[Association]) -> FoundLoop:
+def found_loop(one: LoopCoordinate, properties: Sequence[Association], points: Points) -> FoundLoop:
     """Build the record of one loop."""
     return FoundLoop(
         scale=one.scale,
@@ -92,6 +113,8 @@ def found_loop(one: LoopCoordinate, properties: Sequence[Association]) -> FoundL
         cycle=one.cycle,
         texts=one.texts,
         properties=tuple(properties),
+        angles=one.angles,
+        plane=one.plane(points),
     )
 
 

@@ -16,6 +16,7 @@ from todacomm.models.names import resolve
 from todacomm.records.ablations import ABLATION, ABLATION_RECORD
 from todacomm.records.comparisons import COMPARISON
 from todacomm.records.damaged import Salvage, loss_messages
+from todacomm.records.loops import LOOPS, LoopsRecord, read_loops_record
 from todacomm.records.probes import PROBE, PROBE_RECORD
 from todacomm.records.runs import (
     MANIFEST_RECORD,
@@ -34,8 +35,10 @@ from todacomm.runs.cache.keys import checkpoint_of
 from todacomm.runs.cache.store import Cache, default_place
 from todacomm.training.observe import Course
 
-Kind = Literal["runs", "comparison", "ablation", "training", "probe"]
-WANTED = "a directory that `todacomm run`, `compare`, `ablate`, `grok`, `probe` or `measure --output` has written"
+Kind = Literal["runs", "comparison", "ablation", "training", "probe", "loops"]
+WANTED = (
+    "a directory that `todacomm run`, `compare`, `ablate`, `grok`, `probe`, `loops` or `measure --output` has written"
+)
 
 
 def kind_of(directory: Path) -> Kind | None:
@@ -46,6 +49,8 @@ def kind_of(directory: Path) -> Kind | None:
         return "ablation"
     if (directory / PROBE).exists():
         return "probe"
+    if (directory / LOOPS).exists():
+        return "loops"
     if any((directory / name).exists() for name in (PLAN, SIGNATURE)) or any((directory / "runs").glob(f"**/{ABOUT}")):
         return "training"
     return "runs" if is_run(directory) or runs_of(directory) else None
@@ -238,10 +243,15 @@ def _probes(directory: Path) -> list[Probed]:
     return [PROBE_RECORD.read(directory).found]
 
 
+def _loops(directory: Path) -> list[LoopsRecord]:
+    return [read_loops_record(directory)]
+
+
 READERS: Mapping[Kind, Callable[[Path], Sequence[Any]]] = {
     "runs": _profiles,
     "comparison": _comparisons,
     "ablation": _ablations,
     "training": _courses,
     "probe": _probes,
+    "loops": _loops,
 }

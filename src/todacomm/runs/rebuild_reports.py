@@ -19,6 +19,7 @@ from todacomm.records.clouds import clouds_of
 from todacomm.records.comparisons import COMPARISON_RECORD, messages_of
 from todacomm.records.damaged import Salvage
 from todacomm.records.io import write_atomically
+from todacomm.records.loops import read_loops_record
 from todacomm.records.probes import PROBE_RECORD
 from todacomm.records.result_directories import new_directory, writable
 from todacomm.records.runs import read_record, safe
@@ -31,6 +32,7 @@ from todacomm.report.document.pieces import to_markdown, with_losses
 from todacomm.report.layers.all_figures import write_figures
 from todacomm.report.layers.explorers import UNREADABLE, explorer_of
 from todacomm.report.layers.layer_document import interpretation
+from todacomm.report.loops.loop_sections import write_loops_report
 from todacomm.report.probes.probe_sections import context_of_probe, write_probe_report
 from todacomm.report.render import (
     labels_of,
@@ -60,6 +62,7 @@ def report_again(directory: Path, kind: Kind, salvage: Salvage) -> RebuiltPage:
         "comparison": report_comparison,
         "ablation": report_ablation,
         "probe": report_probe,
+        "loops": report_loops,
         "training": report_training,
     }
     with one_thread:  # many small products: threads that wait for each other cost twice the time
@@ -184,6 +187,12 @@ def report_probe(directory: Path, salvage: Salvage) -> RebuiltPage:  # noqa: ARG
     return RebuiltPage(page)
 
 
+def report_loops(directory: Path, salvage: Salvage) -> RebuiltPage:  # noqa: ARG001 - what every maker takes
+    """Rebuild the report on loops from its single record."""
+    _, page = write_loops_report(directory, read_loops_record(directory))
+    return RebuiltPage(page)
+
+
 def report_training(directory: Path, salvage: Salvage) -> RebuiltPage:
     """Rebuild signature, figures and report of a training experiment; ``signature.json`` is not changed."""
     found, command = reread(directory, salvage)
@@ -255,6 +264,7 @@ ARTICLES: dict[Kind, str] = {
     "comparison": "a comparison",
     "ablation": "an ablation",
     "probe": "a probe",
+    "loops": "a record of loops",
     "training": "an experiment of training",
 }
 

@@ -19,6 +19,7 @@ Numbers = tuple[Number, ...]
 Lines = tuple[str, ...]
 LOG_RANGE = 50  # values that span more than this factor are drawn on a log axis
 INK = "#000000"
+NEARLY_ABOVE = 0.2  # the sine of the angle about the vertical within which a text stands above or below the middle
 LETTERS = 110  # of a legend under a figure, in one line
 
 
@@ -113,10 +114,28 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """A text beside a place on a plane, written away from its middle; its ``number`` where there is no room for it."""
+
+    x: float
+    y: float
+    text: str
+    number: str
+
+    @property
+    def side(self) -> Literal["left", "center", "right"]:
+        """Where the place lies: at the left, at the right, or above or below the middle."""
+        if abs(self.x) < NEARLY_ABOVE * math.hypot(self.x, self.y):
+            return "center"
+        return "right" if self.x > 0 else "left"
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """One pair of axes and what is drawn between them; ``height`` is in pixels of the page.
 
-    ``title_is_words`` marks a title that a caption would say: a bare figure leaves it out.
+    ``title_is_words`` marks a title that a caption would say: a bare figure leaves it out. On an ``equal`` one a unit
+    is as long across as it is up; ``around`` are texts around its middle.
     """
 
     series: tuple[Series, ...]
@@ -129,6 +148,8 @@ class Panel:
     empty: str = ""
     height: int = 130
     title_is_words: bool = False
+    equal: bool = False
+    around: tuple[Around, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

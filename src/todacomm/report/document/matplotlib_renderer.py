@@ -104,6 +104,9 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         draw_intervals(axes, panel, one)
         draw_series(axes, one)
     frame(axes, panel)
+    if panel.equal:
+        square_up(axes)
+    write_around(axes, panel)
     if panel.title:
         axes.set_title(shielded(panel.title), gid=WORDS if panel.title_is_words else None)
     if panel.empty:
@@ -138,6 +141,22 @@ def draw_series(axes: Axes, one: Series) -> None:
                 fontsize=6,
                 color=one.colour if not one.marker else "black",
             )
+
+
+def square_up(axes: Axes) -> None:
+    """Make a unit as long across as it is up, and the axis across as long as there is room."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    half = max(right - left, (high - low) * axes.bbox.width / axes.bbox.height) / 2
+    axes.set_xlim((left + right) / 2 - half, (left + right) / 2 + half)
+    axes.set_aspect("equal", adjustable="box")
+
+
+def write_around(axes: Axes, panel: Panel) -> None:
+    """The texts around the middle of a panel, each away from it."""
+    for one in panel.around:
+        across: Any = {"left": "right", "right": "left", "center": "center"}[one.side]
+        up: Any = "center" if one.side != "center" else "bottom" if one.y > 0 else "top"
+        axes.text(one.x, one.y, shielded(one.text), ha=across, va=up, fontsize=6.5)
 
 
 def mark(look: tuple[str, str, bool], size: float, strength: float) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def page_of(chart: Chart) -> dict[str, Any]:
         "how": how,
         "traces": traces,
         "layout": layout,
+        "around": [note for i, panel in enumerate(chart.panels) for note in around_of(panel, str(i + 1) if i else "")],
         "header": list(chart.data.header),
         "rows": [list(row) for row in chart.data.rows],
     }
@@ -79,7 +80,8 @@ def drawn(chart: Chart) -> tuple[list[Trace], dict[str, Any]]:
         domain = [round((high - panel.height) / whole, 5), round(high / whole, 5)]
         matched = {"matches": "x"} if i and chart.shares_x else {}
         layout[f"xaxis{n}"] = axis_of(panel.x, y=f"y{n}", named=named_below(chart, i)) | matched
-        layout[f"yaxis{n}"] = axis_of(panel.y, y=f"x{n}", named=bool(panel.title)) | {"domain": domain}
+        equal = {"scaleanchor": f"x{n}"} if panel.equal else {}
+        layout[f"yaxis{n}"] = axis_of(panel.y, y=f"x{n}", named=bool(panel.title)) | {"domain": domain} | equal
         layout["annotations"] += captions(panel, high / whole, sum(domain) / 2)
         layout["shapes"] += [shape_of(span, n) for span in panel.spans]
         traces += [{**trace, "xaxis": f"x{n}", "yaxis": f"y{n}"} for trace in traces_of(panel)]
@@ -121,6 +123,16 @@ def captions(panel: Panel, top: float, middle: float) -> Iterator[dict[str, Any]
         yield {**common, **at, "xshift": shift, "text": lined(text), "font": {"size": SMALL, "weight": "bold"}}
     if panel.empty:
         yield {**common, "x": 0.5, "y": middle, "text": plain(panel.empty)}
+
+
+def around_of(panel: Panel, n: str) -> Iterator[dict[str, Any]]:
+    """The texts around the middle of the panel of this number, each with the ``number`` for a narrow page."""
+    for one in panel.around:
+        across = {"left": "right", "right": "left", "center": "center"}[one.side]
+        up = "middle" if one.side != "center" else "bottom" if one.y > 0 else "top"
+        at = {"x": rounded(one.x), "y": rounded(one.y), "xref": f"x{n}", "yref": f"y{n}"}
+        look = {"xanchor": across, "yanchor": up, "showarrow": False, "font": {"size": 11.5}}
+        yield {**at, **look, "text": plain(one.text), "number": plain(one.number)}
 
 
 def lined(text: str) -> str:
@@ -249,7 +261,8 @@ def part_of(one: Series, start: int, stop: int) -> Series:
 def base_of(one: Series) -> Trace:
     """The common keys of a series' traces: its name, by which the legend selects them."""
     named = {"name": plain(one.label), "legendgroup": plain(one.label)} if one.label else {}
-    return {"type": "scatter", "showlegend": False, **named}
+    faded = {"opacity": one.strength} if one.strength < 1 and not one.marker else {}
+    return {"type": "scatter", "showlegend": False, **named, **faded}
 
 
 def mode_of(one: Series) -> str:

@@ -1,3 +1,3 @@
-"""Charts of the loops of a layer."""
+"""Loops of layers: what is told of them, their charts, and loops through layers."""
 
-__all__ = ["loop_charts"]
+__all__ = ["loop_sections", "loop_sentences"]

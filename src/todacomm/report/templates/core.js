@@ -7,6 +7,7 @@
   const WORDS = ["ink", "soft", "line", "paper", "panel", "accent", "warn"];
   const PRINTED = { whole: 690, half: 335 }; // CSS pixels of a page of A4 with its margins
   const EXPORTED = 860;
+  const ROOMY = 620; // from which texts are written around a plane
 
   /* Elements */
 
@@ -252,8 +253,13 @@
 
   /* Charts of the document: whoever made them has escaped what plotly reads as HTML */
 
-  function documentChart(host, name, { title, how, traces, layout, header, rows }) {
-    chart(host, { name, title, how, traces: () => traces, layout: () => layout, data: () => ({ header, rows }), height: layout.height });
+  function documentChart(host, name, { title, how, traces, layout, around, header, rows }) {
+    /* Texts around a plane, or their numbers where there is no room. */
+    const written = (width) => around.map(({ text, number, ...rest }) => ({ ...rest, text: width < ROOMY ? number : text }));
+    chart(host, {
+      name, title, how, traces: () => traces, data: () => ({ header, rows }), height: layout.height,
+      layout: (_, { width }) => ({ ...layout, annotations: [...layout.annotations, ...written(width)] }),
+    });
   }
 
   /* Start */

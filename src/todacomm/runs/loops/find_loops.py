@@ -21,13 +21,15 @@ from todacomm.core.value_types import Missing
 from todacomm.core.versions import versions
 from todacomm.records.clouds import clouds_of
 from todacomm.records.io import RUN_AGAIN
-from todacomm.records.loops import LOOPS_RECORD, LoopsRecord, loops_of_layer, write_angles
+from todacomm.records.loops import LoopsRecord, loops_of_layer, write_angles, write_loops_record
 from todacomm.records.result_directories import in_part, new_directory, reserved, writable
 from todacomm.records.runs import read_runs, safe
 from todacomm.records.texts import read_texts
-from todacomm.report.document.matplotlib_renderer import write_charts
-from todacomm.report.loops.loop_charts import LayerLoops, loop_charts
+from todacomm.report.document.style import cut
+from todacomm.report.loops.loop_sections import write_loops_report
 from todacomm.runs.loops.text_properties import properties_of_run, read_properties
+
+KEPT = 120  # letters of each text in a record
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +130,11 @@ def texts_of(source: Source, cloud: PointCloud) -> tuple[str, ...]:
     return source.texts if len(source.texts) == len(cloud) else ()
 
 
+def all_told(source: Source) -> bool:
+    """Whether there is one text for each point of every layer."""
+    return all(texts_of(source, cloud) for cloud in source.clouds.values())
+
+
 def first(found: Loops, top: int) -> Loops:
     """The loops of a layer without those beyond the first."""
     return replace(found, coordinates=found.coordinates[:top])
@@ -143,15 +150,13 @@ def around(source: Source, cloud: PointCloud, angles: np.ndarray) -> tuple[Assoc
 
 
 def write_loops(found: FoundLoops, output_dir: Path, command: str) -> Path:
-    """Write ``loops_<name>_<timestamp>/``, whole or not at all: ``loops.json``, ``angles.csv``, charts."""
+    """Write ``loops_<name>_<timestamp>/``, whole or not at all: the record, ``angles.csv``, charts and the page."""
     directory = new_directory(writable(output_dir), f"loops_{safe(found.source.name)}")
+    record = record_of(found, command)
     with reserved(directory), in_part(directory) as part:
-        LOOPS_RECORD.write(part, record_of(found, command))
+        write_loops_record(part, record)
         write_angles(part, found.layers)
-        for layer in found.layers:
-            cloud = found.source.clouds[layer.address.layer]
-            shown = LayerLoops(layer, cloud.points, texts_of(found.source, cloud))
-            write_charts(loop_charts.of(shown), part / "visualizations")
+        write_loops_report(part, record)
     return directory
 
 
@@ -163,7 +168,11 @@ def record_of(found: FoundLoops, command: str) -> LoopsRecord:
         data=source.data,
         command=command,
         recipe=source.recipe,
-        layers=tuple(loops_of_layer(*pair) for pair in zip(found.layers, found.properties, strict=True)),
+        layers=tuple(
+            loops_of_layer(one, of, source.clouds[one.address.layer].points)
+            for one, of in zip(found.layers, found.properties, strict=True)
+        ),
         passages=found.passages,
+        texts=tuple(cut(text, KEPT) for text in source.texts) if all_told(source) else (),
         versions=versions(),
     )
