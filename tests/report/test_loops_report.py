@@ -29,8 +29,7 @@ def test_the_layers_with_loops_are_told_first_then_what_runs_around_them(record)
     first, *rest = loop_sentences(record)
     assert first == "3 loops at 3 of 4 layers: layer_0 to layer_2."
     of_hours = next(line for line in rest if line.startswith("Loop 1 of layer_0 runs through"))
-    assert "around it runs " in of_hours
-    assert "letters (0.9" in of_hours
+    assert "; letters (1.00, p 0.001) runs around it." in of_hours
     assert rest[-1] == "1 loop goes on through layers: loop 1 of layer_0 through 2 layers up to layer_1."
 
 

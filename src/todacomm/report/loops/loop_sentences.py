@@ -71,7 +71,7 @@ def of_properties(one: FoundLoop) -> str:
         tested = sum(found.adjusted is not None for found in one.properties)
         return f"none of {plural(tested, 'property', 'properties')} runs around it" if tested else "nothing was tested"
     told = [f"{found.name} ({found.strength:.2f}, p {p_text(found.adjusted)})" for found in around[:MOST_TOLD]]
-    return f"around it {'runs' if len(told) == 1 else 'run'} {listed(told)}"
+    return f"{listed(told)} {'runs' if len(told) == 1 else 'run'} around it"
 
 
 def running(one: FoundLoop) -> list[Association]:
