@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import todacomm as td
 from todacomm.clouds.prepare import PreparedOnce, prepare
 from todacomm.core.errors import InvalidCloud, InvalidInput, UnknownName
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Address, PointCloud, Texts
+from todacomm.homology import bitlink
 from todacomm.profiles import from_arrays
-from todacomm.profiles.measure import measure_profile
+from todacomm.profiles.measure import measure_prepared, measure_profile
 
 measure = partial(from_arrays.measure, resamples=0, null_draws=0)
 
@@ -20,6 +22,22 @@ measure = partial(from_arrays.measure, resamples=0, null_draws=0)
 def layers(rng):
     base = rng.normal(size=(60, 12))
     return {"final": base, "layer_1": 6 * base, "layer_0": rng.normal(size=(60, 12)) ** 3, "embedding": 0.5 * base}
+
+
+def test_the_longest_loop_is_measured_over_z3_too(monkeypatch):
+    points = np.load(Path(__file__).parents[1] / "golden" / "grokked_embedding.npy") / 1000
+
+    def measured(**settings):
+        recipe = Recipe(components=None, **settings)
+        return measure_prepared(prepare(PointCloud(points, Address("m", "d", "embedding")), recipe), recipe)
+
+    found, bars = measured(), td.rips(points, coeff=3)[1]
+    assert found.H1_max_lifetime_Z3 == pytest.approx(float((bars[:, 1] - bars[:, 0]).max()), rel=1e-5)
+    assert found.H1_max_lifetime_Z3 > 1.08 * found.summary["H1_max_lifetime"]
+    assert 0 < measured(threshold=1.0).H1_max_lifetime_Z3 < 0.3 * found.H1_max_lifetime_Z3
+    assert measured(maxdim=0).H1_max_lifetime_Z3 is None
+    monkeypatch.setattr(bitlink, "available", lambda: False)
+    assert measured(threshold=0.5).H1_max_lifetime_Z3 is None
 
 
 def test_layers_stand_in_the_order_of_depth(layers):

@@ -45,6 +45,19 @@ def test_a_record_is_read_as_it_was_written(profile, tmp_path):
         assert [len(born) for born in ours.diagrams.essential] == [1, 0, 0]
 
 
+def test_a_record_from_before_z3_is_read(profile, tmp_path):
+    write_record(tmp_path, Record(profile, {}), None)
+    layers, manifest = (json.loads((tmp_path / name).read_text()) for name in (SUMMARIES, MANIFEST))
+    for m in profile.measurements:
+        assert layers[m.address.layer].pop("H1_max_lifetime_Z3") == m.H1_max_lifetime_Z3 is not None
+    del manifest["seal"], manifest["files"]
+    (tmp_path / SUMMARIES).write_text(json.dumps(layers))
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    found = read_record(tmp_path).profile
+    assert [m.H1_max_lifetime_Z3 for m in found.measurements] == [None] * 3
+    assert found.names == profile.names
+
+
 def test_a_record_from_before_landmarks_is_read(profile, tmp_path):
     write_record(tmp_path, Record(profile, {}), None)
     layers, manifest = (json.loads((tmp_path / name).read_text()) for name in (SUMMARIES, MANIFEST))

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from report_profiles import a_cloud, a_profile, layer_names, measurement, profile_of
+from todacomm.core.inference_types import Claims, InferenceSettings, Interval
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address, Expansion, Growth, ModelCard, Profile
 from todacomm.report.document.pieces import Paragraph, section, sections, to_markdown
 from todacomm.report.layers.layer_document import document, interpretation
 from todacomm.report.words import phrases
 from todacomm.report.words.expansion import which_factor
+from todacomm.report.words.fields import field_sentence
+from todacomm.report.words.phrases import padded
 
 CARD = ModelCard("tiny", "causal", "pre-LN", 1234567, 6, 128, "r1", "ab" * 32)
 
@@ -59,6 +62,44 @@ def test_words_follow_the_ratio(ratio, said):
 )  # fmt: skip
 def test_the_factor_that_makes_the_expansion_is_named(scale, shape, said):
     assert said in which_factor(a_growth(scale, shape))
+
+
+def with_fields(profile: Profile, over_z3: dict[str, float], intervals: dict | None = None) -> Profile:
+    """The same, its longest H1 bars over Z/3 some multiples of those over Z/2, elsewhere equal."""
+    own = {m.address.layer: m.summary["H1_max_lifetime"] for m in profile.measurements}
+    found = [
+        replace(m, H1_max_lifetime_Z3=own[m.address.layer] * over_z3.get(m.address.layer, 1.0))
+        for m in profile.measurements
+    ]
+    known = {layer: {"H1_max_lifetime": one} for layer, one in (intervals or {}).items()}
+    claims = Claims(InferenceSettings(), known, *[{}] * 7) if intervals else None
+    return replace(profile, measurements=tuple(found), claims=claims)
+
+
+def test_the_field_is_told_only_where_the_longest_loop_depends_on_it():
+    profile = a_profile(3, n=24, massive=["layer_2"])
+    for alike in (profile, with_fields(profile, {}), with_fields(profile, {"layer_0": 1.04, "layer_2": 2.0})):
+        assert "field of coefficients" not in interpretation(alike)
+    text = part(interpretation(with_fields(profile, {"layer_0": 1.5, "layer_1": 0.5})), "H1: cycles")
+    two = padded(profile.at("layer_0").summary["H1_max_lifetime"], 3)
+    assert f"depends on the field of coefficients: it is {two} over Z/2 and " in text
+    assert re.search(r"over Z/3 at layer_0 and \S+ over Z/2 and \S+ over Z/3 at layer_1: some cycle", text)
+
+
+@pytest.mark.parametrize(("times", "said"), [(1.5, False), (1.7, True), (0.7, True), (1.0, False)])
+def test_an_interval_decides_whether_fields_differ(times, said):
+    profile = a_profile(3, n=24)
+    own = profile.at("layer_0").summary["H1_max_lifetime"]
+    around = {"layer_0": Interval(own, 0.8 * own, 1.6 * own, 0.95, "split-half")}
+    found = with_fields(profile, {"layer_0": times}, around)
+    assert ("field of coefficients" in part(interpretation(found), "H1: cycles")) == said
+
+
+def test_many_layers_of_another_field_are_counted():
+    profile = with_fields(a_profile(5, n=20), dict.fromkeys(layer_names(5), 2.0))
+    text = interpretation(profile)
+    assert "at layer_1 and 4 more: some cycle" in text
+    assert " at " not in field_sentence(with_fields(a_cloud(), {"cloud": 2.0})).partition(":")[2]
 
 
 def test_an_undefined_baseline_gives_its_reason_and_the_sound_one_speaks():

@@ -26,13 +26,18 @@ from grok_directories import (
     write_run,
     write_training,
 )
+from todacomm.report.document.pieces import Paragraph
 from todacomm.report.training import clock_plots as clocks
 from todacomm.report.training import read_experiment as reading
 from todacomm.report.training.animation import FRAMES, frame_steps, write_animation
 from todacomm.report.training.signature_charts import ratio_axis
+from todacomm.report.training.tables import after_over_fields, over_fields, runs
 from todacomm.report.training.training_document import write_grok_report
 from todacomm.report.training.training_figure_parts import write_drawings
+from todacomm.report.words.phrases import padded
 from todacomm.training.fourier import multiplicative_characters, plane
+
+OVER_Z3 = f"{FOLLOWED}_Z3"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -269,6 +274,34 @@ def test_the_report_shows_its_figures(grokked):
     page = (directory / "reports" / "report.html").read_text()
     assert page.count('<img src="data:image/') == 1  # the neurons; the page draws all else
     assert '"kind":"grok"' in page
+
+
+def over_z3(findings, times):
+    """The same, the followed number of the runs over Z/3 so many times that over Z/2, one after the other."""
+    [exhibit] = findings.exhibits
+    runs = tuple(
+        replace(run, course=replace(run.course, numbers={**run.course.numbers, OVER_Z3: factor * run.course[FOLLOWED]}))
+        for run, factor in zip(exhibit.runs, times, strict=True)
+    )
+    return replace(findings, exhibits=(replace(exhibit, runs=runs),))
+
+
+def test_runs_whose_loop_depends_on_the_field_are_told(cell):
+    directory, rows = cell
+    findings = findings_of(directory, {"": judged(directory, rows)})
+    assert over_fields(over_z3(findings, (1.0, 0.96))) == ""
+    said = over_fields(over_z3(findings, (1.0, 2.0)))
+    after = findings.shown.runs[1].told.rise.after
+    assert said.startswith(
+        "H1 max of the embedding, unit sphere, median of the last 5 checkpoints, depends on the field"
+    )
+    assert f"it is {padded(after, 3)} over Z/2 and {padded(2 * after, 3)} over Z/3 in seed 2: some cycle" in said
+    assert "seed 1" not in said
+    assert Paragraph(said, "warning") in list(runs(over_z3(findings, (1.0, 2.0)), {}))
+    [older] = over_z3(findings, (1.0, 1.0)).exhibits
+    names = [name for name in older.runs[0].course.numbers if name != OVER_Z3]
+    course = replace(older.runs[0].course, numbers={name: older.runs[0].course[name] for name in names})
+    assert after_over_fields(replace(older.runs[0], course=course), FOLLOWED) == (None, None)
 
 
 def test_the_range_of_the_controls_is_in_units_of_their_plateaus(cell):

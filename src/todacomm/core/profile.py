@@ -36,6 +36,9 @@ class Measurement:
     summary : mapping of str to float or None
         Metric name such as ``"H1_max_lifetime"`` to its value; None where it is undefined. ``…_scaled`` is the same
         divided by the median distance.
+    H1_max_lifetime_Z3 : float or None
+        ``summary["H1_max_lifetime"]`` over Z/3 in place of Z/2. None without H1 or numba, in older records, and for
+        hidden states of a network in training whose embedding has it.
 
     Examples
     --------
@@ -52,6 +55,7 @@ class Measurement:
     facts: CloudFacts
     diagrams: Diagrams
     summary: Mapping[str, Number]
+    H1_max_lifetime_Z3: Number = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "summary", ReadOnly(self.summary))

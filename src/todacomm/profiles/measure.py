@@ -13,19 +13,29 @@ from todacomm.clouds.prepare import Prepare, PreparedCloud, prepare
 from todacomm.core.errors import InvalidCloud
 from todacomm.core.progress import Track, silent
 from todacomm.core.recipe import Recipe
-from todacomm.core.types import Activations, Address, Measurement, PointCloud, Profile
-from todacomm.homology.engines import REFERENCE, cross_check, persistence
-from todacomm.homology.metrics import summarise
+from todacomm.core.types import Activations, Address, Measurement, Number, PointCloud, Profile
+from todacomm.homology import bitlink
+from todacomm.homology.engines import REFERENCE, checked, checked_limit, cross_check, over_field, persistence
+from todacomm.homology.metrics import max_lifetime, summarise
 from todacomm.profiles.expansion import expansions_of
 
 CHECKED_SHARE = 0.1
 
 
-def measure_prepared(cloud: PreparedCloud, recipe: Recipe) -> Measurement:
-    """Compute the diagrams of a prepared cloud and every metric of them."""
+def measure_prepared(cloud: PreparedCloud, recipe: Recipe, *, both_fields: bool = True) -> Measurement:
+    """Compute the diagrams of a prepared cloud and every metric of them, over Z/2, and the longest H1 bar over Z/3."""
     diagrams = persistence(cloud.condensed, engine=recipe.engine, maxdim=recipe.maxdim, threshold=recipe.threshold)
     summary = summarise(diagrams, scale=cloud.median_distance)
-    return Measurement(cloud.address, recipe, cloud.facts, diagrams, summary)
+    over_z3 = longest_over_z3(cloud, recipe) if both_fields else None
+    return Measurement(cloud.address, recipe, cloud.facts, diagrams, summary, over_z3)
+
+
+def longest_over_z3(cloud: PreparedCloud, recipe: Recipe) -> Number:
+    """H1_max_lifetime over Z/3; None where H1 is not measured, and without our own engine, as others take too long."""
+    if recipe.maxdim < 1 or not bitlink.available():
+        return None
+    limit = checked_limit(recipe.threshold)
+    return max_lifetime.of(over_field(checked(cloud.condensed), maxdim=1, threshold=limit, prime=3).finite[1])
 
 
 @dataclass(frozen=True, slots=True)

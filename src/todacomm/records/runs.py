@@ -46,6 +46,7 @@ class LayerRow:
     facts: Flat[CloudFacts]
     doubt: str = ""
     note: str = ""
+    H1_max_lifetime_Z3: Number = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +112,8 @@ def summaries(profile: Profile) -> dict[str, dict[str, Any]]:
 def layer_record(measurement: Measurement) -> dict[str, Any]:
     """Convert one layer to JSON."""
     facts = measurement.facts
-    return LAYER_RECORD.row(LayerRow(measurement.summary, facts, facts.doubtful, facts.note))
+    row = LayerRow(measurement.summary, facts, facts.doubtful, facts.note, measurement.H1_max_lifetime_Z3)
+    return LAYER_RECORD.row(row)
 
 
 def bars_of(diagrams: Diagrams) -> dict[str, np.ndarray]:
@@ -187,7 +189,7 @@ def measurement_from(address: Address, recipe: Recipe, row: LayerRow, arrays: Ar
     finite = tuple(ends_of(arrays, name, Float[np.ndarray, "m 2"]) for name in names)
     births = tuple(ends_of(arrays, f"{name}_essential", Float[np.ndarray, " e"]) for name in names)
     check_summary(row.summary, finite, address)
-    return Measurement(address, recipe, row.facts, Diagrams(finite, births), row.summary)
+    return Measurement(address, recipe, row.facts, Diagrams(finite, births), row.summary, row.H1_max_lifetime_Z3)
 
 
 def ends_of(arrays: Arrays, name: str, kind: Any) -> np.ndarray:

@@ -35,6 +35,7 @@ VIEWS = {"sphere": SPHERE, "raw": RAW}
 PLANES = 5
 CENTRES = 64  # neighbourhoods whose dimension is measured
 KEPT = ("H0_total_persistence", "H0_max_lifetime", "H1_count", "H1_total_persistence", "H1_max_lifetime")
+OVER_Z3 = "H1_max_lifetime_Z3"
 
 
 @runtime_checkable
@@ -118,11 +119,12 @@ def watch(seen: CheckpointLike, *, model: str, data: str, check: bool = False) -
     """Measure a checkpoint. ``check`` compares the first cloud with the reference engine. Raises EngineDisagreement."""
     measurements: dict[str, list[Measurement]] = {view: [] for view in VIEWS}
     complaints: list[str] = []
+    judged = "embedding" if "embedding" in seen.clouds else list(seen.clouds)[-1]  # in whose loop a network may grok
     for layer, points in seen.clouds.items():
         for view, recipe in VIEWS.items():
             try:
                 cloud = prepare(PointCloud(points, Address(model, data, layer, seen.step)), recipe)
-                measurements[view].append(measure_prepared(cloud, recipe))
+                measurements[view].append(measure_prepared(cloud, recipe, both_fields=layer == judged))
             except InvalidCloud as problem:  # a dead layer: noted, and the others are measured
                 complaints.append(f"{view}: {problem}")
                 continue
@@ -137,9 +139,15 @@ def watch(seen: CheckpointLike, *, model: str, data: str, check: bool = False) -
         for name, value in m.summary.items()
         if name.removesuffix("_scaled") in KEPT
     }
+    over_z3 = {
+        f"{judged}/{view}/{OVER_Z3}": m.H1_max_lifetime_Z3
+        for view, found in measurements.items()
+        for m in found
+        if m.address.layer == judged
+    }
     return Observation(
         step=seen.step,
-        numbers={**learning_numbers(seen), **of_embedding, **hidden_numbers(seen), **topology},
+        numbers={**learning_numbers(seen), **of_embedding, **hidden_numbers(seen), **topology, **over_z3},
         measurements={view: tuple(found) for view, found in measurements.items()},
         embedding=seen.clouds.get("embedding"),
         spectrum=spectrum,

@@ -10,6 +10,7 @@ from todacomm.homology.metrics import SCALED
 from todacomm.report.document.pieces import Bullets, Context, Paragraph, Piece, Table, picture_parts, section
 from todacomm.report.words import phrases
 from todacomm.report.words.expansion import changed, factorisation, null_sentences, which_factor
+from todacomm.report.words.fields import field_sentence
 from todacomm.report.words.finding import finding
 from todacomm.report.words.loops import loop_sentences
 from todacomm.report.words.phrases import (
@@ -365,6 +366,8 @@ def h1(profile: Profile, _: Context) -> Iterator[Piece]:
     }
     alone = first_homology(profile.measurements[0]).strip()
     yield Paragraph(alone if single(profile) else over_blocks(profile, wanted))
+    if warned := field_sentence(profile):
+        yield Paragraph(warned, "warning")
     if said := loop_sentences(profile):
         yield Paragraph(
             " ".join(

@@ -322,6 +322,7 @@ def named(name: str) -> str:
 
 METRICS = {
     "H1_max_lifetime": "H1 max",
+    "H1_max_lifetime_Z3": "H1 max over Z/3",
     "H1_total_persistence": "H1 total",
     "H0_max_lifetime": "H0 max",
     "H0_total_persistence": "H0 total",

@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from todacomm.core.inference_types import Number
 from todacomm.report.document.chart import Chart, pictured
 from todacomm.report.document.pieces import Context, Paragraph, Piece, Table, section
 from todacomm.report.training.read_experiment import Exhibit, Findings, Trained, named, ratio_of, spoken_step
+from todacomm.report.words.fields import LONGEST, WHY, depends, some, two_fields
 from todacomm.report.words.phrases import listed, number, plural, share
 from todacomm.statistics.changepoints import Onset
-from todacomm.training.milestones import GENERALISED
+from todacomm.training.milestones import GENERALISED, LAST
+from todacomm.training.observe import OVER_Z3
 from todacomm.training.signature import BASELINES, Signature
 from todacomm.training.verdict import ONLY, RunSummary, is_null
 
@@ -133,6 +136,8 @@ def runs(findings: Findings, _: Context) -> Iterator[Piece]:
         f"{share(GENERALISED, 0)}, with the lowest accuracy in brackets. A run is judged against the band of all "
         "controls, a control against that of the others."
     )
+    if warned := over_fields(findings):
+        yield Paragraph(warned, "warning")
     moved = tuple((*first_cell(findings, e), *timing_row(run)) for e, run in shown if has_timing(run))
     if moved:
         yield Table((*cell, "Run", *TIMING), moved, words=1 + len(cell))
@@ -140,6 +145,28 @@ def runs(findings: Findings, _: Context) -> Iterator[Piece]:
             "Onsets and lags have 95 % intervals, from blocks of residuals; a positive lag is topology that comes "
             "after accuracy. Where changes of both correlate too little, there is none."
         )
+
+
+def over_fields(findings: Findings) -> str:
+    """Name the runs whose longest H1 bar depends on the field, after the plateau; empty where none does."""
+    told = [
+        f"{two_fields(*found)} in {exhibit.cell + ', ' if findings.swept else ''}{run.label}"
+        for exhibit in findings.exhibits
+        for run in exhibit.shown
+        if depends(*(found := after_over_fields(run, exhibit.followed)))
+    ]
+    what = f"{named(findings.shown.followed)}, median of the last {LAST} checkpoints, depends on the field"
+    return f"{what} of coefficients: it is {some(told)}: {WHY}." if told else ""
+
+
+def after_over_fields(run: Trained, followed: str) -> tuple[Number, Number]:
+    """The followed number over Z/2 and Z/3, medians of the last checkpoints; None where it is undefined."""
+    name = f"{followed.rpartition('/')[0]}/{OVER_Z3}"
+    if run.course is None or not followed.endswith(f"/{LONGEST}") or not (run.has(followed) and run.has(name)):
+        return None, None
+    two, three = (run.course[which][-LAST:] for which in (followed, name))
+    known = np.isfinite(two) & np.isfinite(three)
+    return (float(np.median(two[known])), float(np.median(three[known]))) if known.any() else (None, None)
 
 
 TIMING = (
