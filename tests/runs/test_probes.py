@@ -109,6 +109,8 @@ def test_json_is_what_was_found(todacomm):
     (found,) = json.loads(out)
     assert found["probe"]["name"] == "nouns"
     assert found["asked"] is None
+    several = "table, doctor, window, bread, horse, garden, letter, button"
+    assert found["notes"] == [f"Words of several tokens are read at their last one: {several}."]
 
 
 def test_an_encoder_is_probed_and_not_asked(todacomm):

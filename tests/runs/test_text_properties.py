@@ -138,6 +138,18 @@ def test_layers_of_several_sizes_and_other_files_are_refused(tmp_path):
         read_properties(tmp_path / "none.csv", N)
 
 
+def test_a_loop_of_fewer_than_six_points_is_told_without_properties(todacomm, tmp_path):
+    square = np.array([[1, 0], [0, 1], [-1, 0], [0, -1], [1.1, 1.1]])
+    np.save(tmp_path / "few.npy", np.vstack([square, 100 + 0.1 * RNG.normal(size=(30, 2))]))
+    code, out, err = todacomm("loops", "few.npy", "--null-draws", "0", "--components", "none")
+    assert code == 0, err
+    said = "loop 1 of cloud: 5 points with an angle, 5 of them different: an angle that no text varies is associated"
+    assert said in " ".join(out.split())
+    [directory] = (tmp_path / "experiments").glob("loops_few_*")
+    [loop] = LOOPS_RECORD.read(directory).layers[0].loops
+    assert (loop.properties, len(loop.cycle)) == ((), 4)
+
+
 def test_the_command_takes_a_file_of_properties(todacomm, tmp_path):
     np.save(tmp_path / "ring.npy", CIRCLE)
     written(tmp_path / "mine.csv", ROWS)

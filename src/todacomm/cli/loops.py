@@ -201,12 +201,18 @@ def listed_rows(rows: tuple[int, ...]) -> str:
 
 
 def lines_of(found: "FoundLoops") -> Iterator[str]:
-    """Which layers have no loop, and which loops go on."""
+    """Which layers have no loop, against which nothing could be held, and which loops go on."""
+    from todacomm.cohomology.association import stillness
+
     none = [layer for layer in found.layers if not layer]
     for layer in none[:TOP]:
         yield f"{layer.address.layer}: {'; '.join(layer.reasons)}"
     if len(none) > TOP:
         yield f"and {len(none) - TOP} more layers without a loop, see loops.json"
+    for layer in found.layers:
+        for place, one in enumerate(layer.coordinates, start=1):
+            if why := stillness(one.angles):
+                yield f"loop {place} of {layer.address.layer}: {why}"
     on = [one for one in found.passages if one.winding]
     names = [layer.address.layer for layer in found.layers]
     for one in on:

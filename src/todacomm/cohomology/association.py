@@ -164,18 +164,25 @@ def kept(groups: Sequence[Hashable] | None, there: Bool[np.ndarray, " n"]) -> li
 
 def checked(angles: Float[np.ndarray, " n"], properties: Mapping[str, Any], groups: Sequence[Hashable] | None) -> None:
     """Raise InvalidInput where nothing can be associated."""
-    known = angles[~np.isnan(angles)]
-    if len(known) < FEWEST or np.abs(np.exp(1j * known).mean()) > 1 - 1e-12:
-        raise InvalidInput(
-            f"{len(known)} points with an angle, {len(np.unique(known))} of them different: an angle that no text "
-            "varies is associated with nothing"
-        )
+    if why := stillness(angles):
+        raise InvalidInput(why)
     if not properties:
         raise InvalidInput("no property of the texts was given")
     given = {name: len(one.values) if isinstance(one, Periodic) else len(one) for name, one in properties.items()}
     given |= {} if groups is None else {"the groups": len(groups)}
     if wrong := next(((name, n) for name, n in given.items() if n != len(angles)), None):
         raise InvalidInput(f"{wrong[0]}: {wrong[1]} values for {len(angles)} texts; expected one a text")
+
+
+def stillness(angles: Float[np.ndarray, " n"]) -> str:
+    """Why nothing can run around an angle: too few points have one, or all the same; empty where something can."""
+    known = angles[~np.isnan(angles)]
+    if len(known) >= FEWEST and np.abs(np.exp(1j * known).mean()) <= 1 - 1e-12:
+        return ""
+    return (
+        f"{len(known)} points with an angle, {len(np.unique(known))} of them different: an angle that no text varies "
+        f"is associated with nothing; {FEWEST} points or more are needed"
+    )
 
 
 # Permutations

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from todacomm.cohomology.association import PLACE, Association, associations, with_more
+from todacomm.cohomology.association import PLACE, Association, associations, stillness, with_more
 from todacomm.cohomology.find import checked_draws, checked_recipe, loops_of
 from todacomm.cohomology.passages import Passage, passages
 from todacomm.cohomology.record import Loops
@@ -141,7 +141,12 @@ def first(found: Loops, top: int) -> Loops:
 
 
 def around(source: Source, cloud: PointCloud, angles: np.ndarray) -> tuple[Association, ...]:
-    """What runs around a loop: properties of the texts, and of the points their place and norm."""
+    """What runs around a loop: properties of the texts, and of the points their place and norm.
+
+    Nothing is held against an angle that fewer than six points have.
+    """
+    if stillness(angles):
+        return ()
     norm = np.linalg.norm(cloud.points.astype(np.float64), axis=1)
     known = {PLACE: range(len(cloud)), "norm of the activation": norm}
     known |= {name: values for name, values in source.properties.items() if len(values) == len(cloud)}
