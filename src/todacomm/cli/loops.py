@@ -210,8 +210,8 @@ def lines_of(found: "FoundLoops") -> Iterator[str]:
     if len(none) > TOP:
         yield f"and {len(none) - TOP} more layers without a loop, see loops.json"
     for layer in found.layers:
-        for place, one in enumerate(layer.coordinates, start=1):
-            if why := stillness(one.angles):
+        for place, loop in enumerate(layer.coordinates, start=1):
+            if why := stillness(loop.angles):
                 yield f"loop {place} of {layer.address.layer}: {why}"
     on = [one for one in found.passages if one.winding]
     names = [layer.address.layer for layer in found.layers]
