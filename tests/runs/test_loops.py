@@ -128,8 +128,12 @@ def test_the_command_prints_a_table_and_writes(todacomm, run):
     code, out, err = todacomm("loops", run, "--null-draws", "39", "--layer", "embedding", "--layer", "layer_1")
     assert code == 0, err
     assert "embedding" in out
-    assert "letters (" in out
+    assert "letters 0.9" in " ".join(out.split())
     assert "layer_1: no loop stands out of" in out
+    assert "Loops of clock on arrays, pooling last" in out
+    code, out, err = todacomm("loops", run, "--null-draws", "39", "--layer", "layer_1")
+    assert "No loop is shown at 1 layer; that is no evidence that there is none." in " ".join(out.split())
+    assert "from–to / median" not in out
     assert "Report: " in out
 
 

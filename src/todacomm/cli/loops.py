@@ -1,6 +1,6 @@
 """``todacomm loops``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,10 +14,12 @@ from todacomm.runs.config import MEASUREMENT, Study
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from todacomm.cohomology.association import Association
     from todacomm.runs.loops.find_loops import FoundLoops, Source
     from todacomm.runs.loops.turn_run import TurnedRun
 
-TOP, TEXTS, LETTERS = 5, 4, 24  # loops of a layer; texts of a cycle in the table, and letters of each
+TOP, TEXTS, LETTERS = 5, 3, 24  # loops of a layer; texts of a cycle in the table, and letters of each
+AROUND = 3  # properties that are named beside a loop
 RECIPE = ("components", "scale", "distance", "subsample", "seed")
 
 
@@ -95,7 +97,8 @@ def loops(
         streams.print_json(read_json(directory / LOOPS))
         return
     if not quiet:
-        console.out.print(table_of(found))
+        if any(found.layers):
+            console.out.print(table_of(found))
         for line in lines_of(found):
             console.out.print(line, soft_wrap=True)
     console.page("Report", directory / "report.html")
@@ -176,12 +179,12 @@ def table_of(found: "FoundLoops") -> "Table":
     from todacomm.report.words.intervals_and_nulls import p_text
     from todacomm.report.words.phrases import number
 
-    table = framed(f"Loops of {found.source.name} on {found.source.data}")
+    pooling = found.source.recipe.pooling
+    table = framed(f"Loops of {found.source.name} on {found.source.data}{f', pooling {pooling}' * bool(pooling)}")
     for head in ("layer", "loop", "from–to / median", "p", "among", "runs around it", "texts on it"):
         table.add_column(head, overflow="fold")
     for layer, properties in zip(found.layers, found.properties, strict=True):
         for place, (one, around) in enumerate(zip(layer.coordinates, properties, strict=True), start=1):
-            best = next((a for a in around if a.adjusted is not None and a.adjusted <= 0.05), None)
             unit = layer.median or 1.0
             table.add_row(
                 layer.address.layer,
@@ -189,10 +192,20 @@ def table_of(found: "FoundLoops") -> "Table":
                 f"{number(one.birth / unit, 3)}–{number(one.death / unit, 3)}",
                 "untested" if one.p is None else p_text(one.p),
                 f"{one.points} of {len(one.angles)}",
-                f"{best.name} ({best.strength:.2f}, p {p_text(best.adjusted)})" if best else "–",
+                strongest(around),
                 " · ".join(cut(text, LETTERS) for text in one.texts[:TEXTS]) or f"points {listed_rows(one.cycle)}",
             )
     return table
+
+
+def strongest(around: "Sequence[Association]") -> str:
+    """The properties that run around a loop most, with their strength and the p-value that none of them exceeds."""
+    from todacomm.core.inference_types import at_most_alpha
+    from todacomm.report.words.intervals_and_nulls import p_text
+
+    found = [(one, p) for one in around if (p := one.adjusted) is not None and at_most_alpha(p)][:AROUND]
+    named = ", ".join(f"{one.name} {one.strength:.2f}" for one, _ in found)
+    return f"{named} (p {p_text(max(p for _, p in found))})" if found else "–"
 
 
 def listed_rows(rows: tuple[int, ...]) -> str:
@@ -203,12 +216,15 @@ def listed_rows(rows: tuple[int, ...]) -> str:
 def lines_of(found: "FoundLoops") -> Iterator[str]:
     """Which layers have no loop, against which nothing could be held, and which loops go on."""
     from todacomm.cohomology.association import stillness
+    from todacomm.report.words.phrases import plural
 
+    if not any(found.layers):
+        yield f"No loop is shown at {plural(len(found.layers), 'layer')}; that is no evidence that there is none."
     none = [layer for layer in found.layers if not layer]
     for layer in none[:TOP]:
         yield f"{layer.address.layer}: {'; '.join(layer.reasons)}"
     if len(none) > TOP:
-        yield f"and {len(none) - TOP} more layers without a loop, see loops.json"
+        yield f"and {plural(len(none) - TOP, 'more layer')} without a loop, see the report"
     for layer in found.layers:
         for place, loop in enumerate(layer.coordinates, start=1):
             if why := stillness(loop.angles):
