@@ -30,7 +30,7 @@ def main():
         for loop in found.loops:
             print(f"| {' | '.join(row(found.run, loop))} |", flush=True)
         if found.moved:
-            steps = ", ".join(f"{step}: {share:.1%}" for step, share in found.moved.items())
+            steps = ", ".join(f"{one.step}: {one.share:.1%}" for one in found.moved)
             print(f"| {found.run} | all used | | | | | | | | | answers moved by {steps} |", flush=True)
 
 

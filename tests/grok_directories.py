@@ -5,13 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from todacomm.circles.causal_test import Turned
 from todacomm.records.io import to_json, write_arrays
 from todacomm.records.training import (
     ABOUT_RECORD,
+    TURNED_RECORD,
     WEIGHTS,
     Cyclic,
     RunDescription,
     RunEnd,
+    TurnedRecord,
+    digest_of_weights,
     read_run,
     write_done,
     write_observation,
@@ -19,6 +23,7 @@ from todacomm.records.training import (
 from todacomm.training.fourier import PairTask, additive_characters, places_of
 from todacomm.training.observe import watch
 from todacomm.training.signature import signature
+from todacomm.training.turned_run import Moved, Named, TurnedLoop, TurnedRun
 
 P, WIDTH, EVERY, COUNT, TURN = 19, 8, 10, 20, 9
 FREQUENCIES = (3, 5)
@@ -118,6 +123,43 @@ def write_training(directory, **how):
     rows = write_cell(directory, **how)
     write_plan(directory, rows)
     return rows
+
+
+def turned_loop(frequency, *, found, slope, share=0.3):
+    """A loop whose answers turn by ``slope`` times the angle."""
+    by = 2 * np.pi * np.arange(12) / 12
+    uses = slope > 0.5
+    one = Turned(
+        psi=tuple((slope * by).tolist()),
+        slope=slope,
+        direction=1,
+        alignment=0.95 if uses else 0.02,
+        swap=0.96,
+        ceiling=0.97,
+        tested=0.94 if uses else 0.02,
+        placebos=(0.01,) * 19,
+        placebo_slopes=(0.02, -0.03) * 9 + (0.0,),
+        placebo_psi=((0.0, 0.01, 0.0, -0.01, 0.02),) * 19,
+        moved=None,
+        accuracy=1.0,
+        harmonics=1,
+    )
+    p = 0.05 if uses else 0.5
+    return TurnedLoop(Named(frequency, 1, 0.997), pow(frequency, -1, P), share, found, one, p, *one.verdict(p))
+
+
+TURNED_LOOPS = (
+    turned_loop(7, found=True, slope=0.0, share=0.0),
+    turned_loop(3, found=True, slope=1.0),
+    turned_loop(5, found=False, slope=0.98),
+)
+
+
+def write_turned(place, loops=TURNED_LOOPS):
+    """What came of turning these loops of a finished run; its training took 1.5 seconds."""
+    moved = (Moved(1, 1.0), Moved(5, 0.98)) if any(loop.used for loop in loops) else ()
+    found = TurnedRun(place.name, loops, moved)
+    TURNED_RECORD.write(place, TurnedRecord(found, 19, 42, digest_of_weights(place), 0.3, {"todacomm": "1"}))
 
 
 def judged(directory, rows):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from jaxtyping import Float32, Float64, Int
 
 import stored
+from grok_directories import TURNED_LOOPS
 from todacomm import records
 from todacomm.cohomology.association import Association
 from todacomm.cohomology.passages import Passage
@@ -37,15 +38,18 @@ from todacomm.records.training import (
     DONE_RECORD,
     LINE_RECORD,
     PLAN_RECORD,
+    TURNED_RECORD,
     CheckpointLine,
     Cyclic,
     Plan,
     PlannedRun,
     RunDescription,
     RunEnd,
+    TurnedRecord,
 )
 from todacomm.runs.run_study import compared
 from todacomm.runs.training_results import SIGNATURE_RECORD, SignatureRecord
+from todacomm.training.turned_run import Moved, TurnedRun
 
 # A record of everything that can be declared
 
@@ -360,6 +364,7 @@ def examples() -> dict[str, tuple[Format, Any]]:
             SignatureRecord("todacomm grok", {"": {"verdict": "?"}}, {"x": "no run"}, {}, {}),
         ),
         "TEXTS_RECORD": (TEXTS_RECORD, texts_to_keep(stored.TEXTS, whole=True)),
+        "TURNED_RECORD": (TURNED_RECORD, turned_record()),
     }
 
 
@@ -376,6 +381,12 @@ def loops_record(recipe) -> LoopsRecord:
     return LoopsRecord("a", "texts", "todacomm loops", recipe, layers, (Passage(0, 0, 0, 1, 0.9, 0.05),), ("a", "b"))
 
 
+def turned_record() -> TurnedRecord:
+    """Three loops of a training run, two of which it uses."""
+    found = TurnedRun("seed_1", TURNED_LOOPS, (Moved(1, 1.0),))
+    return TurnedRecord(found, 19, 42, "0" * 64, 0.3, {"numpy": "2"})
+
+
 def declared() -> set[str]:
     """The names of all records that are declared."""
     names = [*(f"records.{one.name}" for one in pkgutil.iter_modules(records.__path__)), "runs.training_results"]
@@ -386,7 +397,7 @@ def declared() -> set[str]:
 NAMES = (
     *("ABLATION_RECORD", "ABOUT_RECORD", "CLAIMS_RECORD", "COMPARISON_RECORD", "DONE_RECORD"),
     *("LAYER_RECORD", "LINE_RECORD", "LOOPS_RECORD", "MANIFEST_RECORD", "PLAN_RECORD", "PROBE_RECORD"),
-    *("SIGNATURE_RECORD", "TEXTS_RECORD"),
+    *("SIGNATURE_RECORD", "TEXTS_RECORD", "TURNED_RECORD"),
 )
 
 

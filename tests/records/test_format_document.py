@@ -14,7 +14,7 @@ from todacomm.records.inference import CLAIMS_RECORD
 from todacomm.records.loops import LOOPS_RECORD
 from todacomm.records.runs import LAYER_RECORD, MANIFEST_RECORD
 from todacomm.records.texts import TEXTS_RECORD
-from todacomm.records.training import ABOUT_RECORD, DONE_RECORD, LINE_RECORD, PLAN_RECORD, Checkpoint
+from todacomm.records.training import ABOUT_RECORD, DONE_RECORD, LINE_RECORD, PLAN_RECORD, TURNED_RECORD, Checkpoint
 from todacomm.runs.training_results import SIGNATURE_RECORD
 
 PAGE = Path(__file__).parents[2] / "docs" / "format.md"
@@ -28,7 +28,7 @@ TOLD = [  # a record, and the sections that tell of its keys
     (ABLATION_RECORD.kind, ("ablation.json", "manifest.json", "comparison.json")),
     (LOOPS_RECORD.kind, ("loops.json", "manifest.json")),
     *((kind, TRAINING) for kind in (ABOUT_RECORD.kind, DONE_RECORD.kind, PLAN_RECORD.kind, SIGNATURE_RECORD.kind)),
-    *((kind, TRAINING) for kind in (LINE_RECORD.kind, Checkpoint)),
+    *((kind, TRAINING) for kind in (LINE_RECORD.kind, Checkpoint, TURNED_RECORD.kind)),
 ]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import same_color
 
-from grok_directories import judged, write_training
+from grok_directories import judged, write_training, write_turned
 from stored import a_probe, an_ablation
 from todacomm import measure
 from todacomm.comparison.compare import compare
@@ -63,6 +63,7 @@ def charts(tmp_path_factory):
 def grokked(directory):
     """Two runs that grok and two controls."""
     rows = write_training(directory)
+    write_turned(directory / "runs" / "seed_1")
     return read_findings(directory, {"": judged(directory, rows)}, command="", problems={})
 
 

@@ -61,7 +61,7 @@ def test_a_run_that_has_learnt_nothing_decides_nothing(run):
     assert found.run == "seed_46"
     assert 1 <= sum(not loop.found for loop in found.loops) <= MOST_PLANES
     assert {loop.verdict for loop in found.loops} == {"not decidable"}
-    assert found.moved == {}
+    assert found.moved == ()
     task, network = network_of(run)
     spectrum = power_spectrum(network.embed.weight.detach().double().numpy(), task.characters)
     for loop in found.loops:

@@ -90,6 +90,16 @@ def grok(
             "N",
         ),
     ] = 2,
+    turn: Annotated[
+        bool,
+        options.own(
+            LOOK,
+            "Find the loops of the embedding of each run that generalised, and turn them, to see which the network "
+            "uses.",
+            "",
+            "--turn/--no-turn",
+        ),
+    ] = True,
     json: Annotated[
         bool, options.own(OUTPUT_PANEL, "Print signature.json instead of the table.", "", "--json")
     ] = False,
@@ -98,8 +108,9 @@ def grok(
     """Train small networks until they grok, measure the shape of their embedding, and compare it with controls.
 
     Every hundredth of a run is measured: accuracy, persistent homology of the embedding and of the hidden states,
-    Fourier spectrum, local dimension, norms. Controls (permuted labels, no weight decay) give the null band. The same
-    command resumes a stopped run.
+    Fourier spectrum, local dimension, norms. Of runs that generalised the loops of the embedding are found without
+    labels, named by their frequencies and turned, which shows those that the network uses. Controls (permuted labels,
+    no weight decay) give the null band. The same command resumes a stopped run.
 
     Examples:
       todacomm grok
@@ -120,7 +131,7 @@ def grok(
     if hint := hint_of(preset, settings):
         say(hint)
     with console.tracker(quiet=silent) as track:
-        means = Means(study.jobs, study.device, study.max_memory, track, say, study.drawn_as())
+        means = Means(study.jobs, study.device, study.max_memory, track, say, study.drawn_as(), turn)
         found = execute_grok(
             experiment,
             output_dir=study.output_dir,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from todacomm.cohomology.association import Association
     from todacomm.runs.loops.find_loops import FoundLoops, Source
-    from todacomm.runs.loops.turn_run import TurnedRun
+    from todacomm.training.turned_run import TurnedRun
 
 TOP, TEXTS, LETTERS = 5, 3, 24  # loops of a layer; texts of a cycle in the table, and letters of each
 AROUND = 3  # properties that are named beside a loop
@@ -123,7 +123,7 @@ def of_training(path: Path, placebos: int, *, json: bool, quiet: bool) -> None:
         streams.print_json(plain(found, nulls=True))
     elif not quiet:
         console.out.print(table_of_turned(found))
-        steps = ", ".join(f"{step}: {share:.0%}" for step, share in found.moved.items())
+        steps = ", ".join(f"{one.step}: {one.share:.0%}" for one in found.moved)
         if steps:
             line = f"All used planes turned together move the answer by as many steps ({steps} of the test pairs)."
             console.out.print(line, soft_wrap=True)

@@ -25,10 +25,12 @@ from todacomm.records.io import check_digest, digests_of, names_of, read_arrays,
 from todacomm.records.runs import LAYER_RECORD, bars_of, layer_record, measurement_from
 from todacomm.training.fourier import Characters, additive_characters, multiplicative_characters
 from todacomm.training.observe import VIEWS, Course, Observation, course_of
+from todacomm.training.turned_run import TurnedRun
 
 SCHEMA = 1
 RECORDS, STATE, ABOUT, DONE = "records.jsonl", "state.safetensors", "run.json", "finished.json"
 WEIGHTS = "weights.safetensors"  # of the last step
+TURNED = "turned.json"  # which loops of its embedding a run uses
 THE_PLAN = "plan, settings and versions"
 PLAN, SIGNATURE = "experiment.json", "signature.json"  # of all runs, beside them
 AGAIN = f"give the same `todacomm grok` again, with {SIGNATURE} removed where there is one: what was stopped goes on"
@@ -107,10 +109,23 @@ class Plan:
     versions: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TurnedRecord:
+    """All of ``turned.json``: ``weights`` is the digest of those that were turned, ``seconds`` what it took."""
+
+    found: TurnedRun
+    placebos: int
+    seed: int
+    weights: str
+    seconds: float
+    versions: Mapping[str, Any] = field(default_factory=dict)
+
+
 LINE_RECORD = Format(CheckpointLine, SCHEMA, AGAIN)
 ABOUT_RECORD = Format(RunDescription, SCHEMA, AGAIN, ABOUT)
 DONE_RECORD = Format(RunEnd, SCHEMA, AGAIN, DONE, sealed=True)
 PLAN_RECORD = Format(Plan, SCHEMA, AGAIN, PLAN)
+TURNED_RECORD = Format(TurnedRecord, SCHEMA, AGAIN, TURNED, sealed=True)
 
 
 def write_observation(directory: Path, seen: Observation) -> None:
@@ -357,3 +372,18 @@ def checkpoint_arrays(directory: Path, step: int, done: RunEnd) -> Arrays:
     path = arrays_path(directory, step)
     check_digest(directory, path, done.files, AGAIN)
     return Arrays.read(path, None, AGAIN)
+
+
+def read_turned(directory: Path) -> TurnedRecord | None:
+    """Read the loops of a run that were turned; None where none were. Raises InvalidRecord, also for other weights."""
+    if not (directory / TURNED).exists():
+        return None
+    found = TURNED_RECORD.read(directory)
+    if found.weights != digest_of_weights(directory):
+        raise Spot(directory / TURNED, AGAIN).fault(f"is of other weights than {WEIGHTS}")
+    return found
+
+
+def digest_of_weights(directory: Path) -> str:
+    """The digest of the weights that a finished run left; empty of none."""
+    return read_done(directory).files.get(WEIGHTS, "")

@@ -19,7 +19,7 @@ from todacomm.training.presets import Settings
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """The means of an experiment: parallel runs, device, memory, progress, figures."""
+    """The means of an experiment: parallel runs, device, memory, progress, figures, and whether loops are turned."""
 
     jobs: Number = "auto"
     device: str = "cpu"
@@ -27,6 +27,7 @@ class Means:
     track: Track = silent
     say: Say = unsaid
     figures: Figures = PNG
+    turn: bool = True
 
 
 def execute_grok(
@@ -71,7 +72,7 @@ def _made(directory: Path, experiment: Experiment, means: Means, *, at_once: int
     """Execute every run, reporting each; return complaints by name. Raises ModelFailed where none succeeded."""
     done: list[FinishedRun] = []
     count = len(experiment.plans)
-    runs = perform_all(directory, experiment.plans, number=at_once, device=device)
+    runs = perform_all(directory, experiment.plans, number=at_once, device=device, turn=means.turn)
     for finished in means.track(runs, "training", count):
         done.append(finished)
         means.say(f"{finished.plan.name}: {finished.complaint or 'done'} ({len(done)} of {count})")

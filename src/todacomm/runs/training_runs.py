@@ -44,6 +44,7 @@ from todacomm.records.training import (
     write_observation,
     write_state,
 )
+from todacomm.runs.loops.write_turned import turn_generalised
 from todacomm.training.digit_images import Images
 from todacomm.training.observe import Course, course_of
 from todacomm.training.presets import Cell, RunPlan, Settings, cells_of, memory_of, plans_of, settings_of
@@ -129,8 +130,8 @@ def run_name(plan: RunPlan) -> tuple[str, str]:
     return f"{s['network']}, seed {plan.seed}{kind}", f"{what}, {s['train_fraction']:g}"
 
 
-def perform(directory: Path, plan: RunPlan, *, device: str = "cpu") -> str:
-    """Execute or resume one run; return a complaint, or nothing.
+def perform(directory: Path, plan: RunPlan, *, device: str = "cpu", turn: bool = False) -> str:
+    """Execute or resume one run; return a complaint, or nothing. With ``turn`` its loops are turned if it generalised.
 
     A loss that is not finite ends the run with what it has. One thread, so that one seed gives the same bytes.
     """
@@ -140,7 +141,10 @@ def perform(directory: Path, plan: RunPlan, *, device: str = "cpu") -> str:
     place = directory / "runs" / plan.name
     place.mkdir(parents=True, exist_ok=True)
     with alone_in(place, wait=True):  # a process whose parent was killed may still be at it
-        return _performed_alone(place, plan, device)
+        complaint = _performed_alone(place, plan, device)
+        if turn:
+            turn_generalised(place)
+        return complaint
 
 
 def _performed_alone(place: Path, plan: RunPlan, device: str) -> str:
@@ -293,18 +297,18 @@ class FinishedRun:
 
 
 def perform_all(
-    directory: Path, plans: Sequence[RunPlan], *, number: Number = "auto", device: str = "cpu"
+    directory: Path, plans: Sequence[RunPlan], *, number: Number = "auto", device: str = "cpu", turn: bool = False
 ) -> Iterator[FinishedRun]:
-    """Execute the runs, some at a time in processes; yield them as they end."""
+    """Execute the runs, some at a time in processes, with ``turn`` their loops too; yield them as they end."""
     _load_images(plans)
     if number == 1 or len(plans) == 1:
         for plan in plans:
-            yield _outcome(plan, _performed(directory, device, plan))
+            yield _outcome(plan, _performed(directory, device, turn, plan))
         return
     with pool("loky", number=number) as workers:
         if workers is None:  # loky always gives some
             return
-        for place, found in workers.each(partial(_performed, directory, device), list(plans)):
+        for place, found in workers.each(partial(_performed, directory, device, turn), list(plans)):
             yield _outcome(plans[place], found)
 
 
@@ -316,9 +320,9 @@ def _load_images(plans: Sequence[RunPlan]) -> None:
             return
 
 
-def _performed(directory: Path, device: str, plan: RunPlan) -> tuple[str, bool]:
+def _performed(directory: Path, device: str, turn: bool, plan: RunPlan) -> tuple[str, bool]:  # noqa: FBT001
     try:
-        return perform(directory, plan, device=device), False
+        return perform(directory, plan, device=device, turn=turn), False
     except TodacommError as problem:  # of one run: the others go on
         return str(problem), True
 

@@ -12,5 +12,6 @@ __all__ = [
     "tasks",
     "training_loop",
     "turned_embedding",
+    "turned_run",
     "verdict",
 ]

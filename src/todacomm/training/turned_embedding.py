@@ -6,7 +6,6 @@ frequency k answers as if a were further: the k-th Fourier phase of its logits t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,20 +16,12 @@ from todacomm.core.errors import InvalidInput
 from todacomm.training.fourier import Characters
 from todacomm.training.networks import Network
 from todacomm.training.tasks import Pairs, Task
+from todacomm.training.turned_run import Named
 
 STEPS = 12  # turns around the circle
 PAIRS = 500  # of the test set
 
 Angles = Float64[np.ndarray, " order"]  # of the members of the group, as `Characters.members` has them
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """The frequency that an angle follows, ±1 for its direction, and how closely, |mean e^{i(θ ∓ 2πk·place/order)}|."""
-
-    frequency: int
-    direction: int
-    correlation: float
 
 
 def named(angles: Angles, characters: Characters) -> Named:

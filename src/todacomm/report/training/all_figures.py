@@ -6,6 +6,7 @@ from pathlib import Path
 from todacomm.report.training import curve_charts  # isort: skip  # importing them registers their figures, in this order
 from todacomm.report.training import curve_plots  # isort: skip
 from todacomm.report.training import clock_plots  # isort: skip
+from todacomm.report.training import turning_chart  # isort: skip
 from todacomm.records.damaged import Attempt, strictly
 from todacomm.records.training import WEIGHTS
 from todacomm.report.document.matplotlib_renderer import write_charts
@@ -14,7 +15,15 @@ from todacomm.report.training.read_experiment import Exhibit, Findings
 from todacomm.report.training.signature_charts import grok_charts
 from todacomm.report.training.training_figure_parts import write_drawings
 
-__all__ = ["absent", "cell_directory", "clock_plots", "curve_charts", "curve_plots", "write_grok_figures"]
+__all__ = [
+    "absent",
+    "cell_directory",
+    "clock_plots",
+    "curve_charts",
+    "curve_plots",
+    "turning_chart",
+    "write_grok_figures",
+]
 
 MOST_OTHER_CELLS = 12  # whose curves are drawn beside those of the cell that is shown in full
 ANIMATION = (

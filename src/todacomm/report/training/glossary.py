@@ -28,13 +28,15 @@ def figures(findings: Findings, context: Context) -> Iterator[Piece]:
     from todacomm.report.training.all_figures import ANIMATION, MOST_OTHER_CELLS, absent, cell_directory
     from todacomm.report.training.signature_charts import grok_charts
     from todacomm.report.training.training_figure_parts import grok_drawings
+    from todacomm.report.training.turned_sections import TURNING
 
     paths = [Path(path) for path in context.get("figures", ())]
     place = findings.directory / "visualizations"
     if findings.swept:
         yield Paragraph(f"The figures are of the cell {findings.shown.cell}.")
     yield from (Paragraph(text) for text in absent(findings.shown))
-    known = {**grok_drawings, **{chart.name: chart for chart in grok_charts.of(findings, "signature")}}
+    own = {name: drawn for name, drawn in grok_drawings.items() if name != TURNING}  # which has its own section
+    known = {**own, **{chart.name: chart for chart in grok_charts.of(findings, "signature")}}
     yield from picture_parts([path for path in paths if path.parent == place], known)
     yield from (Picture(path, *ANIMATION) for path in paths if path.suffix == ".gif")
     for exhibit in findings.exhibits:

@@ -16,11 +16,13 @@ from todacomm.records.training import (
     THE_PLAN,
     Plan,
     PlannedRun,
+    TurnedRecord,
     check_weights,
     has_arrays,
     has_begun,
     planned_runs,
     read_run,
+    read_turned,
 )
 from todacomm.report.words.phrases import number
 from todacomm.training.milestones import plateau_of
@@ -36,7 +38,8 @@ class Trained:
     """One run or control: what it is, its numbers along the steps, and what was told of it.
 
     ``course`` is None without a checkpoint, ``told`` also where the followed number was never defined. ``seconds`` is
-    None for an unfinished run; ``whole``: the diagrams and embeddings of every checkpoint are there.
+    None for an unfinished run; ``whole``: the diagrams and embeddings of every checkpoint are there. ``turned`` is
+    what came of turning its loops, None where they were not.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Trained:
     seconds: float | None
     complaint: str
     whole: bool = True
+    turned: TurnedRecord | None = None
 
     @property
     def is_run(self) -> bool:
@@ -211,6 +215,7 @@ def read_trained(directory: Path, plan: PlannedRun, judged: Signature | None, at
         seconds=ran.done.seconds,
         complaint=complaint if course is not None else complaint or LEFT_NOTHING,
         whole=course is None or is_whole(place, course, plan, attempt),
+        turned=attempt(f"turned loops of {plan.name}", lambda: read_turned(place)),
     )
 
 

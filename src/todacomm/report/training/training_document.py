@@ -6,6 +6,7 @@ from pathlib import Path
 
 from todacomm.report.layers import layer_document  # isort: skip  # registered first: its closing sections serve every record
 from todacomm.report.training import tables  # isort: skip  # importing them registers their sections, in this order
+from todacomm.report.training import turned_sections  # isort: skip
 from todacomm.report.training import glossary  # isort: skip
 from todacomm.records.damaged import Attempt, strictly
 from todacomm.records.io import write_atomically
@@ -24,7 +25,7 @@ from todacomm.report.training.read_experiment import Findings, read_findings
 from todacomm.report.words.phrases import plural
 from todacomm.training.signature import Signature
 
-__all__ = ["glossary", "grok_document", "layer_document", "tables", "write_grok_report"]
+__all__ = ["glossary", "grok_document", "layer_document", "tables", "turned_sections", "write_grok_report"]
 
 MOST_BYTES = 600_000  # of a figure on the page
 

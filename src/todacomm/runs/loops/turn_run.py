@@ -1,13 +1,12 @@
 """A finished training run → the loops of its embedding, named by their frequencies, and which of them it uses."""
 
-from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from todacomm.circles.causal_test import Turned, Verdict, p_values
+from todacomm.circles.causal_test import p_values
 from todacomm.cohomology.offers import classes_at_plateaus
 from todacomm.core.errors import InvalidInput
 from todacomm.core.progress import Track, silent
@@ -20,7 +19,6 @@ from todacomm.training.presets import RunPlan
 from todacomm.training.tasks import Task
 from todacomm.training.turned_embedding import (
     Angles,
-    Named,
     angles_of,
     characters_of,
     named,
@@ -28,40 +26,12 @@ from todacomm.training.turned_embedding import (
     table_of,
     turned,
 )
+from todacomm.training.turned_run import LEAST_SHARE, Moved, Named, TurnedLoop, TurnedRun
 
 SPHERE = Recipe(scale="sphere", components=None)
-LEAST_SHARE, MOST_PLANES = 0.01, 8  # planes of the spectrum that are turned though no loop was found of them
+MOST_PLANES = 8  # planes of the spectrum that are turned though no loop was found of them
 FOLLOWS = 0.9  # the correlation from which an angle has the name of a frequency
 STEPS = (1, 5, 20, 56)
-
-
-@dataclass(frozen=True, slots=True)
-class TurnedLoop:
-    """One loop of an embedding, or one plane of its spectrum, and what came of turning it.
-
-    ``name`` is the frequency that its angle follows, ``inverse`` the step of the residues that it visits in turn, and
-    ``share`` that of the variance in the plane of the frequency: of a loop with next to none, the residues are in turn
-    by that step, and the network need not use the frequency. ``found`` tells a loop that was found without labels from
-    a plane of the spectrum.
-    """
-
-    name: Named
-    inverse: int | None
-    share: float
-    found: bool
-    turned: Turned
-    p: float
-    verdict: Verdict
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class TurnedRun:
-    """A training run: its loops, and the share of answers that all used planes together move by each step."""
-
-    run: str
-    loops: tuple[TurnedLoop, ...]
-    moved: dict[int, float]
 
 
 def turn_run(directory: str | Path, *, placebos: int = 99, seed: int = 42, track: Track = silent) -> TurnedRun:
@@ -123,10 +93,10 @@ def turn_run(directory: str | Path, *, placebos: int = 99, seed: int = 42, track
         loops.append(
             TurnedLoop(name, inverse_of(k, characters), of_plane, angle is not None, result, p, *result.verdict(p))
         )
-    used = [one.name.frequency for one in loops if one.verdict == "used" and one.share >= LEAST_SHARE]
+    used = [one.name.frequency for one in loops if one.used]
     steps = [step for step in STEPS if used and step < characters.order]
-    moved = {step: share_moved(network, task, used, step, rng=np.random.default_rng(seed)) for step in steps}
-    return TurnedRun(Path(directory).name, tuple(loops), moved)
+    moved = [Moved(step, share_moved(network, task, used, step, rng=np.random.default_rng(seed))) for step in steps]
+    return TurnedRun(Path(directory).name, tuple(loops), tuple(moved))
 
 
 def loops_found(cloud: PointCloud, characters: Characters) -> list[tuple[Named, Angles]]:
