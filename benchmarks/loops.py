@@ -3,12 +3,14 @@
 python benchmarks/loops.py --quick                     # minutes
 python benchmarks/loops.py --tables truth --seeds 20
 python benchmarks/loops.py --tables noise --clouds 200
+python benchmarks/loops.py --tables cost --run experiments/SmolLM2-135M-Instruct_Q4_1_tda_20261201_002906
 
 truth    circular correlation |mean exp(i(found - true))| of the angle of each point with the truth, over the better
          direction, beside the angle in the first two principal components, and the best there is: the place of the
          noiseless curve that is nearest to the point
 noise    Gaussian clouds in which a coordinate is offered
-cost     CPU seconds of a cloud, and of integer cohomology at one scale
+cost     CPU seconds of a cloud, and of integer cohomology at one scale; with --run those of `todacomm loops` on all
+         layers of a run that keeps its activations, once they are read, by --jobs layers at a time
 
 Seeds are fixed; one process.
 """
@@ -16,6 +18,7 @@ Seeds are fixed; one process.
 import argparse
 import os
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,6 +30,7 @@ from scipy.spatial.distance import pdist, squareform
 import todacomm as td
 from todacomm.cohomology.harmonic import harmonic_classes
 from todacomm.cohomology.integer_cohomology import cohomology
+from todacomm.runs.loops.find_loops import find_loops, source_of_run
 
 N, D, RADIUS = 1000, 50, 5.0
 AROUND = 2 * np.pi * np.arange(2048) / 2048
@@ -154,7 +158,21 @@ def noise_table(clouds):
         print(f"| {n} | {d} | {found} of {clouds} ({found / clouds:.1%}) |", flush=True)
 
 
-def cost_table(repeats=5):
+def cost_of_run(run, jobs):
+    """One row: CPU and wall seconds of the loops of a run and of what runs around them."""
+    source = source_of_run(Path(run))
+    begun, cpu = time.perf_counter(), time.process_time()
+    found = find_loops(source, draws=99, top=5, number=jobs)
+    wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    loops = sum(map(len, found.layers))
+    held = sum(len(one) for layer in found.properties for one in layer)
+    print(
+        f"| loops of {source.name}, {len(found.layers)} layers of {len(source.texts)} texts: {loops} loops, {held} "
+        f"properties held against them | {cpu:.0f} ({wall:.0f} on the clock, {jobs} layers at a time) |"
+    )
+
+
+def cost_table(repeats=5, run=None, jobs=2):
     print("\n| what | CPU s |\n|---|---|")
     rng = np.random.default_rng(0)
     for name, cloud in (("circle", CASES["circle"](rng).points), ("noise", rng.standard_normal((N, D)))):
@@ -165,6 +183,8 @@ def cost_table(repeats=5):
         scale = float(np.median(td.rips(matrix, metric="precomputed")[1]))  # where many loops are open
         taken = least_of(lambda m=matrix, t=scale: harmonic_classes(cohomology(m, t)), repeats)
         print(f"| classes at one scale, 150 points, {name} (β₁ {cohomology(matrix, scale).betti}) | {taken:.3f} |")
+    if run:
+        cost_of_run(run, jobs)
 
 
 def least_of(work, repeats):
@@ -181,6 +201,8 @@ if __name__ == "__main__":
     parser.add_argument("--tables", default="truth,noise,cost")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--clouds", type=int, default=200)
+    parser.add_argument("--run", help="a directory that todacomm run has written, for the table of costs")
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
     for table in given.tables.split(","):
@@ -189,4 +211,4 @@ if __name__ == "__main__":
         elif table == "noise":
             noise_table(20 if given.quick else given.clouds)
         else:
-            cost_table()
+            cost_table(run=given.run, jobs=given.jobs)

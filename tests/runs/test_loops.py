@@ -117,7 +117,7 @@ def test_a_run_without_activations_and_several_runs_are_refused(run, tmp_path):
     with pytest.raises(InvalidInput, match="no activations lie beside the run of bare"):
         source_of_run(tmp_path)
     write_record(tmp_path / "runs" / "run_1", Record(profile, {"command": "", "versions": {}}), None)
-    with pytest.raises(InvalidInput, match="holds 2 runs; give the directory of one of them"):
+    with pytest.raises(InvalidInput, match=r"holds 2 runs; .* one of them: .*run_0 \(arrays, pooling .*run_1"):
         source_of_run(tmp_path)
 
 

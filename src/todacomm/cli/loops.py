@@ -71,6 +71,7 @@ def loops(
     Examples:
       todacomm loops tiny-preln-decoder
       todacomm loops experiments/gpt2_tda_20260101_120000 --layer layer_5 --top 3
+      todacomm loops tiny-preln-decoder --properties labels.csv
       todacomm loops embedding.npy --components none --scale sphere
       todacomm loops experiments/grok_add_p113_20260101_120000/runs/seed_46
 

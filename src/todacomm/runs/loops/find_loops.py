@@ -65,7 +65,8 @@ def source_of_run(directory: Path, layers: Sequence[str] = ()) -> Source:
     """
     runs = read_runs(directory)
     if len(runs) > 1:
-        listed = ", ".join(map(str, runs))
+        told = {run: (record.profile.data, record.profile.recipe.pooling) for run, record in runs.items()}
+        listed = ", ".join(f"{run} ({data}, pooling {pooling})" for run, (data, pooling) in told.items())
         raise InvalidInput(f"{directory} holds {len(runs)} runs; give the directory of one of them: {listed}")
     [(run, record)] = runs.items()
     profile = record.profile
