@@ -9,7 +9,7 @@ from shapes import agreement, circle
 from todacomm.clouds.landmarks import maxmin
 from todacomm.clouds.prepare import prepare
 from todacomm.cohomology.centres import MANY, SEEN, blended, centres_of, number_of_centres
-from todacomm.cohomology.curve import Curves, fitted, sharpened, waves, winding, within_a_turn
+from todacomm.cohomology.curve import Curves, arc_of, fitted, sharpened, waves, winding, within_a_turn
 from todacomm.cohomology.fit import together
 from todacomm.cohomology.frame import frame_of
 from todacomm.cohomology.scales import MOST_CLASSES, Plateau, staircase, widest
@@ -180,3 +180,12 @@ def test_an_angle_is_within_a_turn_and_nothing_stays_nothing():
     found = within_a_turn(np.array([-1e-17, -1.0, 7.0, np.nan]))
     assert found == pytest.approx([0, 2 * np.pi - 1, 7 - 2 * np.pi, np.nan], nan_ok=True)
     assert found[0] == 0
+
+
+def test_the_shortest_arc_holds_nine_tenths_of_the_points_also_across_zero():
+    assert arc_of(2 * np.pi * np.arange(100) / 100) == pytest.approx(2 * np.pi * 0.89)
+    heap = np.array([6.2, 6.25, 0.01, 0.05, 0.1, 6.1, 0.2, 6.15, 0.0, 3.0])
+    assert arc_of(heap) == pytest.approx(2 * np.pi - 6.1 + 0.2)
+    assert arc_of(np.append(heap, np.nan)) == arc_of(heap)
+    assert arc_of(heap, 1.0) == pytest.approx(2 * np.pi - 3.1)  # the widest gap is from 3.0 to 6.1
+    assert np.isnan(arc_of(np.full(3, np.nan)))

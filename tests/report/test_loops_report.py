@@ -15,7 +15,7 @@ from todacomm.report.document.page_renderer import page_of
 from todacomm.report.loops.chains import chains, others
 from todacomm.report.loops.loop_charts import LayerLoops, colour_of, loop_charts, plateaus_of
 from todacomm.report.loops.loop_sections import loops_document, write_loops_report
-from todacomm.report.loops.loop_sentences import loop_sentences
+from todacomm.report.loops.loop_sentences import crowding, loop_sentences
 from todacomm.report.loops.ribbon_chart import ribbon_charts
 from todacomm.report.loops.texts_around import SECTORS, places_around
 
@@ -31,6 +31,13 @@ def test_the_layers_with_loops_are_told_first_then_what_runs_around_them(record)
     of_hours = next(line for line in rest if line.startswith("Loop 1 of layer_0 runs through"))
     assert "; letters (1.00, p 0.001) runs around it." in of_hours
     assert rest[-1] == "1 loop goes on through layers: loop 1 of layer_0 through 2 layers up to layer_1."
+
+
+def test_a_loop_that_few_points_go_around_is_told_as_one(record):
+    [one] = record.layers[1].loops
+    assert crowding(one) == ""
+    heap = np.where(np.arange(len(one.angles)) % 20, 1 + 0.1 * np.sin(one.angles), one.angles)
+    assert crowding(replace(one, angles=heap)) == "; few go around it, for 90 % of them stand within 11°"
 
 
 def test_of_layers_without_loops_it_is_said_that_this_is_no_evidence(record):

@@ -174,15 +174,17 @@ def source_of(path: Path, study: Study, given: Mapping[str, Any], layers: list[s
 
 
 def table_of(found: "FoundLoops") -> "Table":
-    """One row a loop."""
+    """One row a loop; ``90 % within`` is the shortest arc that holds so many of the points."""
+    from todacomm.cohomology.curve import arc_of
     from todacomm.report.document.style import cut
+    from todacomm.report.loops.loop_sentences import degrees
     from todacomm.report.terminal.table import framed
     from todacomm.report.words.intervals_and_nulls import p_text
     from todacomm.report.words.phrases import number
 
     pooling = found.source.recipe.pooling
     table = framed(f"Loops of {found.source.name} on {found.source.data}{f', pooling {pooling}' * bool(pooling)}")
-    for head in ("layer", "loop", "from–to / median", "p", "among", "runs around it", "texts on it"):
+    for head in ("layer", "loop", "from–to / median", "p", "among", "90 % within", "runs around it", "texts on it"):
         table.add_column(head, overflow="fold")
     for layer, properties in zip(found.layers, found.properties, strict=True):
         for place, (one, around) in enumerate(zip(layer.coordinates, properties, strict=True), start=1):
@@ -193,6 +195,7 @@ def table_of(found: "FoundLoops") -> "Table":
                 f"{number(one.birth / unit, 3)}–{number(one.death / unit, 3)}",
                 "untested" if one.p is None else p_text(one.p),
                 f"{one.points} of {len(one.angles)}",
+                degrees(arc_of(one.angles)),
                 strongest(around),
                 " · ".join(cut(text, LETTERS) for text in one.texts[:TEXTS]) or f"points {listed_rows(one.cycle)}",
             )

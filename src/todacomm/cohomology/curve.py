@@ -24,6 +24,7 @@ BENDING = (
 STEPS, SWEEPS = 10, 3  # of each penalty at most; over the angles
 PLACES = 512  # along a curve
 STEADY = 1e-3  # radians, in the mean of the points
+CROWD = 0.9  # of the points with an angle, whose shortest arc is told
 ENOUGH = 0.8  # of what the curves with the most harmonics explain
 
 Angles = Float[np.ndarray, "n c"]
@@ -145,3 +146,16 @@ def within_a_turn(angles: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
     """Angles from 0 to below 2π, whatever turns they had made."""
     found = angles % (2 * np.pi)
     return np.where(found >= 2 * np.pi, 0.0, found)  # what rounding leaves below 0 is 2π after %
+
+
+def arc_of(angles: Float[np.ndarray, " n"], share: float = CROWD) -> float:
+    """The shortest arc in radians that holds a share of the points with an angle; of evenly spread ones 2π times it.
+
+    NaN where no point has an angle.
+    """
+    known = np.sort(angles[~np.isnan(angles)])
+    if not len(known):
+        return np.nan
+    held = int(np.ceil(share * len(known)))
+    ends = np.concatenate([known, known + 2 * np.pi])[held - 1 :][: len(known)]
+    return float((ends - known).min())

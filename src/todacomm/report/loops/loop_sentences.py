@@ -1,9 +1,11 @@
 """Loops in sentences: at which layers, what runs around them, which go on, and why there are none elsewhere."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from todacomm.cohomology.association import Association
+from todacomm.cohomology.curve import arc_of
 from todacomm.core.inference_types import ALPHA, at_most_alpha
 from todacomm.records.loops import FoundLoop, LoopsOfLayer, LoopsRecord
 from todacomm.report.document.style import cut
@@ -56,7 +58,18 @@ def of_loop(record: LoopsRecord, layer: LoopsOfLayer, i: int) -> str:
     size = f"through {plural(len(one.cycle), 'point')} among {one.points:,}, from {ends} ({tested})"
     texts = ", ".join(f"“{cut(text_of(row, record.texts), LETTERS)}”" for row in spread(one.cycle, TEXTS))
     on_it = f" On it, in order: {texts}." if record.texts else ""
-    return f"Loop {i + 1} of {layer.layer} runs {size}; {of_properties(one)}.{on_it}"
+    return f"Loop {i + 1} of {layer.layer} runs {size}{crowding(one)}; {of_properties(one)}.{on_it}"
+
+
+def crowding(one: FoundLoop) -> str:
+    """That most points stand on a part of the loop, where the shortest arc with 90 % of them is half a turn or less."""
+    arc = arc_of(one.angles)
+    return f"; few go around it, for 90 % of them stand within {degrees(arc)}" if arc <= math.pi else ""
+
+
+def degrees(arc: float) -> str:
+    """An arc in degrees."""
+    return f"{math.degrees(arc):.0f}°"
 
 
 def spread(rows: Sequence[T], count: int) -> list[T]:
