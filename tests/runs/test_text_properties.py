@@ -70,6 +70,18 @@ def test_a_circle_whose_angle_is_a_column_of_a_file_is_found_as_that_column(tmp_
     assert "text" not in found
 
 
+def test_a_column_article_says_which_texts_are_not_exchangeable(tmp_path):
+    """What is the same throughout an article is held against articles: it proves nothing beside them."""
+    article = [f"day {int(a)}" for a in TRUTH]
+    rows = [{"article": one, "mood": mood} for one, mood in zip(article, np.cos(TRUTH.astype(int)), strict=True)]
+    source = source_of_arrays({"a": CIRCLE}, "a", Recipe())
+    found, passing = around(with_properties(source, written(tmp_path / "m.csv", rows)))
+    assert passing == ["article"]
+    assert (found["article"].adjusted, found["mood"].p) == (0.001, 1)
+    alone = written(tmp_path / "n.csv", [{"mood": row["mood"]} for row in rows])
+    assert around(with_properties(source, alone))[1] == ["mood"]
+
+
 def test_each_column_is_held_against_the_angle_row_by_row(tmp_path):
     """The same values, one row further, run around nothing."""
     moved = [{"hour%24": hour} for hour in np.roll(HOURS, 1).tolist()]

@@ -98,7 +98,8 @@ def associations(
     texts : Texts or sequence of str, optional
         The texts: adds what can be read off them (their length, last word, punctuation …), their articles and columns.
     groups : sequence, optional
-        The article of each text, by default that of ``texts``. Angles are permuted within articles alone.
+        The article of each text, by default the property ``article``, which ``texts`` with groups bring. Angles are
+        permuted within articles alone.
     across : collection of str, default ("article",)
         Properties that are the same throughout an article: held against permutations of all texts.
     draws : int, default 999
@@ -134,9 +135,9 @@ def associations(
     """
     angles = np.asarray(angles, dtype=np.float64)
     known = texts if isinstance(texts, Texts | None) else Texts("texts", strings_of(texts, "text"))
-    articles = groups if groups is not None or known is None else known.groups
     own = {} if properties is None else dict(properties.items())
     given = with_more({} if known is None else properties_of_texts(known), own)
+    articles = given.get(ARTICLE) if groups is None else groups
     checked(angles, given, articles)
     there = ~np.isnan(angles)
     measures = {name: measure_of(name, values, there) for name, values in given.items()}

@@ -44,7 +44,6 @@ class Source:
     clouds: Mapping[str, PointCloud]
     recipe: Recipe
     texts: tuple[str, ...] = ()
-    groups: tuple[int, ...] | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -81,7 +80,6 @@ def source_of_run(directory: Path, layers: Sequence[str] = ()) -> Source:
         {layer: clouds(layer) for layer in chosen(profile.layers, layers)},
         replace(profile.recipe, landmarks=None),
         (known.items or ()) if known else (),
-        known.groups if known else None,
         properties_of_run(known) if known else {},
     )
 
@@ -151,8 +149,7 @@ def around(source: Source, cloud: PointCloud, angles: np.ndarray) -> tuple[Assoc
     norm = np.linalg.norm(cloud.points.astype(np.float64), axis=1)
     known = {PLACE: range(len(cloud)), "norm of the activation": norm}
     known |= {name: values for name, values in source.properties.items() if len(values) == len(cloud)}
-    groups = source.groups if source.groups and len(source.groups) == len(cloud) else None
-    return tuple(associations(angles, known, groups=groups, seed=source.recipe.seed))
+    return tuple(associations(angles, known, seed=source.recipe.seed))
 
 
 def write_loops(found: FoundLoops, output_dir: Path, command: str) -> Path:
