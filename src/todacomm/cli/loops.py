@@ -176,7 +176,6 @@ def source_of(path: Path, study: Study, given: Mapping[str, Any], layers: list[s
 def table_of(found: "FoundLoops") -> "Table":
     """One row a loop; ``90 % within`` is the shortest arc that holds so many of the points."""
     from todacomm.cohomology.curve import arc_of
-    from todacomm.report.document.style import cut
     from todacomm.report.loops.loop_sentences import degrees
     from todacomm.report.terminal.table import framed
     from todacomm.report.words.intervals_and_nulls import p_text
@@ -184,10 +183,11 @@ def table_of(found: "FoundLoops") -> "Table":
 
     pooling = found.source.recipe.pooling
     table = framed(f"Loops of {found.source.name} on {found.source.data}{f', pooling {pooling}' * bool(pooling)}")
-    for head in ("layer", "loop", "from–to / median", "p", "among", "90 % within", "runs around it", "texts on it"):
-        table.add_column(head, overflow="fold")
-    for layer, properties in zip(found.layers, found.properties, strict=True):
-        for place, (one, around) in enumerate(zip(layer.coordinates, properties, strict=True), start=1):
+    table.add_column("layer", overflow="fold")
+    for head in ("loop", "from–to / median", "p", "among", "90 % within"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for layer in found.layers:
+        for place, one in enumerate(layer.coordinates, start=1):
             unit = layer.median or 1.0
             table.add_row(
                 layer.address.layer,
@@ -196,10 +196,20 @@ def table_of(found: "FoundLoops") -> "Table":
                 "untested" if one.p is None else p_text(one.p),
                 f"{one.points} of {len(one.angles)}",
                 degrees(arc_of(one.angles)),
-                strongest(around),
-                " · ".join(cut(text, LETTERS) for text in one.texts[:TEXTS]) or f"points {listed_rows(one.cycle)}",
             )
     return table
+
+
+def around_each(found: "FoundLoops") -> Iterator[str]:
+    """What runs around each loop, and some texts on it in their order."""
+    from todacomm.cohomology.association import stillness
+    from todacomm.report.document.style import cut
+
+    for layer, properties in zip(found.layers, found.properties, strict=True):
+        for place, (one, around) in enumerate(zip(layer.coordinates, properties, strict=True), start=1):
+            texts = " · ".join(cut(text, LETTERS) for text in one.texts[:TEXTS])
+            told = stillness(one.angles) or strongest(around)
+            yield f"loop {place} of {layer.address.layer}: {told}; on it {texts or f'points {listed_rows(one.cycle)}'}"
 
 
 def strongest(around: "Sequence[Association]") -> str:
@@ -209,7 +219,7 @@ def strongest(around: "Sequence[Association]") -> str:
 
     found = [(one, p) for one in around if (p := one.adjusted) is not None and at_most_alpha(p)][:AROUND]
     named = ", ".join(f"{one.name} {one.strength:.2f}" for one, _ in found)
-    return f"{named} (p {p_text(max(p for _, p in found))})" if found else "–"
+    return f"{named} (p {p_text(max(p for _, p in found))})" if found else "no property runs around it"
 
 
 def listed_rows(rows: tuple[int, ...]) -> str:
@@ -218,21 +228,17 @@ def listed_rows(rows: tuple[int, ...]) -> str:
 
 
 def lines_of(found: "FoundLoops") -> Iterator[str]:
-    """Which layers have no loop, against which nothing could be held, and which loops go on."""
-    from todacomm.cohomology.association import stillness
+    """What runs around each loop, which layers have none, and which loops go on."""
     from todacomm.report.words.phrases import plural
 
     if not any(found.layers):
         yield f"No loop is shown at {plural(len(found.layers), 'layer')}; that is no evidence that there is none."
+    yield from around_each(found)
     none = [layer for layer in found.layers if not layer]
     for layer in none[:TOP]:
         yield f"{layer.address.layer}: {'; '.join(layer.reasons)}"
     if len(none) > TOP:
         yield f"and {plural(len(none) - TOP, 'more layer')} without a loop, see the report"
-    for layer in found.layers:
-        for place, loop in enumerate(layer.coordinates, start=1):
-            if why := stillness(loop.angles):
-                yield f"loop {place} of {layer.address.layer}: {why}"
     on = [one for one in found.passages if one.winding]
     names = [layer.address.layer for layer in found.layers]
     for one in on:
