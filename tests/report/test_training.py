@@ -295,7 +295,7 @@ def test_runs_whose_loop_depends_on_the_field_are_told(cell):
     assert said.startswith(
         "H1 max of the embedding, unit sphere, median of the last 5 checkpoints, depends on the field"
     )
-    assert f"it is {padded(after, 3)} over Z/2 and {padded(2 * after, 3)} over Z/3 in seed 2: some cycle" in said
+    assert f"({padded(after, 3)} over Z/2 and {padded(2 * after, 3)} over Z/3 in seed 2): some cycle" in said
     assert "seed 1" not in said
     assert Paragraph(said, "warning") in list(runs(over_z3(findings, (1.0, 2.0)), {}))
     [older] = over_z3(findings, (1.0, 1.0)).exhibits

@@ -156,7 +156,7 @@ def over_fields(findings: Findings) -> str:
         if depends(*(found := after_over_fields(run, exhibit.followed)))
     ]
     what = f"{named(findings.shown.followed)}, median of the last {LAST} checkpoints, depends on the field"
-    return f"{what} of coefficients: it is {some(told)}: {WHY}." if told else ""
+    return f"{what} of coefficients ({some(told)}): {WHY}." if told else ""
 
 
 def after_over_fields(run: Trained, followed: str) -> tuple[Number, Number]:

@@ -32,7 +32,7 @@ def field_sentence(profile: Profile) -> str:
     if not apart:
         return ""
     told = [f"{two_fields(m.summary[LONGEST], m.H1_max_lifetime_Z3)}{where(profile, m)}" for m in apart]
-    return f"The longest H1 bar depends on the field of coefficients: it is {some(told)}: {WHY}."
+    return f"The longest H1 bar depends on the field of coefficients ({some(told)}): {WHY}."
 
 
 def layer_depends(profile: Profile, m: Measurement) -> bool:
