@@ -124,6 +124,13 @@ def test_shuffled_texts_are_distinct_rows_and_keep_their_groups(dataset):
     assert drawn.items != everything.items[:40]
 
 
+def test_texts_that_are_drawn_know_their_place_in_the_corpus(dataset):
+    everything, drawn = texts(dataset), texts(dataset, 40, shuffle=True, seed=7)
+    places = drawn.columns["place in the corpus"]
+    assert [everything.items[int(place)] for place in places] == list(drawn.items)
+    assert texts(dataset, 40).columns == {}
+
+
 def test_the_seed_decides_what_is_drawn(dataset):
     again = [texts(dataset, 40, shuffle=True, seed=seed).sha256 for seed in (7, 7, 8)]
     assert again[0] == again[1] != again[2]

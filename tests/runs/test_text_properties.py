@@ -110,6 +110,14 @@ def test_of_texts_that_are_left_out_articles_and_tokens_remain(tmp_path):
     assert set(source.properties) == {"article", "tokens", "how usual the last token is"}
 
 
+def test_texts_that_were_drawn_have_the_place_that_they_had_in_the_corpus():
+    places = tuple(map(float, RNG.permutation(N)))
+    kept = texts_to_keep(Texts("t", ITEMS, columns={"place in the corpus": places}), whole=True)
+    found = properties_of_run(kept)
+    assert found["place in the corpus"] == places
+    assert not [name for name in found if "(column)" in name]
+
+
 def test_few_whole_numbers_are_names_unless_a_period_is_declared():
     kept = texts_to_keep(Texts("t", ITEMS), whole=True)
     month = tuple(float(1 + i % 12) for i in range(N))

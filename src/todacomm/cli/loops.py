@@ -207,7 +207,7 @@ def around_each(found: "FoundLoops") -> Iterator[str]:
 
     for layer, properties in zip(found.layers, found.properties, strict=True):
         for place, (one, around) in enumerate(zip(layer.coordinates, properties, strict=True), start=1):
-            texts = " · ".join(cut(text, LETTERS) for text in one.texts[:TEXTS])
+            texts = " · ".join(cut(" ".join(text.split()), LETTERS) for text in one.texts[:TEXTS])
             told = stillness(one.angles) or strongest(around)
             yield f"loop {place} of {layer.address.layer}: {told}; on it {texts or f'points {listed_rows(one.cycle)}'}"
 

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Complex, Float, Int
 
 from todacomm.core.array_input import NUMBERS
 from todacomm.core.errors import InvalidInput
-from todacomm.core.types import Texts, strings_of
+from todacomm.core.types import PLACE, Texts, strings_of
 from todacomm.statistics import pvalues
 from todacomm.statistics.gaussian_null import number_or_none
 from todacomm.statistics.random_halves import numbered
@@ -34,7 +34,6 @@ RARE = 5  # a value of a category that fewer texts have is one of the rare ones
 DIGITS = 10  # of a strength: what differs by less is equal
 CHUNK = 2**20  # numbers that are in memory at a time
 ARTICLE = "article"
-PLACE = "place in the corpus"
 
 Points = Complex[np.ndarray, "b n"]  # exp(iθ) of each text in each order
 Strengths = Float[np.ndarray, "k b"]
@@ -154,8 +153,9 @@ def associations(
 
 
 def with_more(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Two sets of properties in one; a second of the same name is called a column."""
-    return {**known, **{f"{name} (column)" if name in known else name: values for name, values in more.items()}}
+    """Two sets of properties in one; a second of the same name is called a column, but for the place of drawn texts."""
+    twice = known.keys() - {PLACE}
+    return {**known, **{f"{name} (column)" if name in twice else name: values for name, values in more.items()}}
 
 
 def kept(groups: Sequence[Hashable] | None, there: Bool[np.ndarray, " n"]) -> list[Hashable] | None:

@@ -33,6 +33,7 @@ from todacomm.core.value_types import ReadOnly, by_value
 Distances = Float[np.ndarray, "n n"]
 Mask = Bool[np.ndarray, "b t"]
 LARGEST = sys.float_info.max
+PLACE = "place in the corpus"  # a column of texts that were drawn from it
 Column = tuple[float | str | None, ...]  # of a table, a value a text; None where one is missing
 
 

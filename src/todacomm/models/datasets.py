@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 from todacomm.core.errors import InvalidInput, InvalidTexts, MissingExtra, UnknownName
 from todacomm.core.recipe import FEWEST_POINTS
 from todacomm.core.registry import Registry, broken_plugins
-from todacomm.core.types import Texts
+from todacomm.core.types import PLACE, Texts
 from todacomm.models.text_files import FIELD, forms, path_and_field, read_texts, stripped, suffix_of, text_formats
 
 HUB = "hf:"
@@ -74,8 +74,11 @@ def texts(source: str | Path, samples: int | None = None, *, shuffle: bool = Fal
         raise InvalidInput(f"{samples} samples asked for; a point cloud needs at least {FEWEST_POINTS} texts")
     found = _all_texts(str(source))
     check_enough(found, str(source), samples)
-    order = np.random.default_rng(seed).permutation(len(found)) if shuffle else np.arange(len(found))
-    return found.take(order[:samples].tolist())
+    if not shuffle:
+        return found.take(range(len(found))[:samples])
+    order = np.random.default_rng(seed).permutation(len(found))[:samples].tolist()
+    drawn = found.take(order)
+    return replace(drawn, columns={PLACE: order, **drawn.columns})
 
 
 def _all_texts(source: str) -> Texts:

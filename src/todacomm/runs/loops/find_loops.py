@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from todacomm.cohomology.association import PLACE, Association, associations, stillness, with_more
+from todacomm.cohomology.association import Association, associations, stillness, with_more
 from todacomm.cohomology.find import checked_draws, checked_recipe, loops_of
 from todacomm.cohomology.passages import Passage, passages
 from todacomm.cohomology.record import Loops
@@ -16,7 +16,7 @@ from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.parallel import Number, in_threads
 from todacomm.core.progress import Track, silent
 from todacomm.core.recipe import Recipe
-from todacomm.core.types import Address, PointCloud, layer_key
+from todacomm.core.types import PLACE, Address, PointCloud, layer_key
 from todacomm.core.value_types import Missing
 from todacomm.core.versions import versions
 from todacomm.records.clouds import clouds_of
