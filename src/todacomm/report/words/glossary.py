@@ -38,6 +38,10 @@ GLOSSARY = {
         "package todacomm 0.1.0)."
     ),
     "Family-wise p-value": "the chance, without any effect, of one such result or more among all layers tested.",
+    "Field of coefficients": (
+        "the numbers in which cycles are counted: Z/2 (0 and 1) unless something else is said. Over Z/3 a bar of H1 may"
+        " be another, where a cycle is filled only when it is run through several times."
+    ),
     "Final": "the output of the last norm, after the last block.",
     "Gaussian null": (
         "clouds with the same mean and covariance as the layer and no other structure; a number is tested against them."
