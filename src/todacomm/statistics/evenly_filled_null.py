@@ -47,7 +47,7 @@ def ball_of(points: Points) -> Ball:
     """Fit the ball to a cloud of at least two points that are not all equal."""
     mean = points.mean(axis=0)
     _, lengths, axes = np.linalg.svd(points - mean, full_matrices=False)
-    variances = np.append(lengths**2, 0.0) / (len(points) - 1)
-    drops = variances[:-1] / np.maximum(variances[1:], LEAST_SHARE * variances[0])
+    variances = (np.append(lengths, 0.0) / lengths[0]) ** 2  # over the largest
+    drops = variances[:-1] / np.maximum(variances[1:], LEAST_SHARE)
     k = int(drops[:MOST_DIMENSIONS].argmax()) + 1
-    return Ball(mean, axes[:k].T, np.sqrt(variances[:k]), 1 - variances[k] / variances[:k])
+    return Ball(mean, axes[:k].T, lengths[:k] / np.sqrt(len(points) - 1), 1 - variances[k] / variances[:k])
