@@ -43,6 +43,7 @@ def test_the_empty_diagram_is_defined_for_each_metric():
         "birth_of_longest": None,
         "death_birth_ratio": None,
         "prominence": 0,
+        "screen": None,
     }
     assert {name: entry.of(empty) for name, entry in metrics.items()} == expected
 

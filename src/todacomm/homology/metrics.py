@@ -18,11 +18,13 @@ from todacomm.core.types import Bars, Diagrams, Number
 
 SCALED = "_scaled"
 USUAL_BARS, USUAL_LEAST = 20, math.log(1.01)
+SCREEN = (0.94, 0.30)  # 95th percentile: 0.94 + 0.30 log log m of m bars
+FEWEST_SCREENED, LEAST_SCREENED = 3, 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric of one diagram: ``of(bars)``, its ``degree``, a ``label`` for axes, its lowest homology dimension.
+    """A metric of one diagram: ``of(bars)``, its ``degree``, a ``label`` for axes, its homology dimensions.
 
     ``alternative`` is that of tests against a null: ``greater`` or ``two-sided``. ``rules`` give its confidence
     interval: the first in its lowest dimension, the next one dimension higher, the last in all above.
@@ -35,6 +37,7 @@ class Metric:
     of: Callable[[Bars], Number]
     alternative: Alternative = "two-sided"
     rules: Sequence[Rule] = (UNTRIED,)
+    to_dimension: int | None = None
 
     def rule(self, dimension: int) -> Rule:
         """The interval rule in this dimension."""
@@ -50,11 +53,14 @@ def metric(
     degree: int,
     label: str,
     from_dimension: int = 0,
+    to_dimension: int | None = None,
     alternative: Alternative = "two-sided",
     rules: Sequence[Rule] = (UNTRIED,),
 ) -> Callable[[Callable[[Bars], Number]], Metric]:
     """Register a function of (m, 2) bars as ``H{k}_{name}`` for every dimension k from ``from_dimension`` on."""
-    return lambda of: metrics.add(name, Metric(name, degree, label, from_dimension, of, alternative, rules))
+    return lambda of: metrics.add(
+        name, Metric(name, degree, label, from_dimension, of, alternative, rules, to_dimension)
+    )
 
 
 def lifetimes(bars: Bars) -> Float[np.ndarray, " m"]:
@@ -175,6 +181,29 @@ def prominence(bars: Bars) -> Number:
     return float(log_ratios(bars).max() / usual_log_ratio(bars)) if len(bars) else 0.0
 
 
+@metric(
+    "screen",
+    degree=0,
+    label="screen for loops",
+    from_dimension=1,
+    to_dimension=1,
+    alternative="greater",
+    rules=(Rule(0.5, "root", steepest=0.75, grouped=0.0),),
+)
+def screen(bars: Bars) -> Number:
+    """The screen for loops: above 1 in about a twentieth of Gaussian clouds; undefined for fewer than three bars.
+
+    The largest log(death / birth) over the geometric mean of all, over what 95 % of Gaussian clouds with as many bars
+    stay below. It needs no draws, and is no verdict: heavy tails, spheres and planes pass it as well. Log ratios below
+    0.001 count as 0.001. Bobrowski and Skraba 2023, https://doi.org/10.1038/s41598-023-37842-2
+    """
+    if len(bars) < FEWEST_SCREENED:
+        return None
+    doubly = np.log(np.maximum(log_ratios(bars), LEAST_SCREENED))
+    usual = SCREEN[0] + SCREEN[1] * math.log(math.log(len(bars)))
+    return float(np.exp(doubly.max() - doubly.mean() - np.euler_gamma - usual))
+
+
 def log_ratios(bars: Bars) -> Float[np.ndarray, " m"]:
     """The natural logarithm of death / birth of each bar, whose births are above 0."""
     return np.log(bars[:, 1] / bars[:, 0])
@@ -196,7 +225,7 @@ def names_of(maxdim: int) -> dict[str, tuple[int, Metric]]:
         f"H{k}_{entry.name}": (k, entry)
         for k in range(maxdim + 1)
         for entry in metrics.values()
-        if k >= entry.from_dimension
+        if entry.from_dimension <= k <= (maxdim if entry.to_dimension is None else entry.to_dimension)
     }
 
 
