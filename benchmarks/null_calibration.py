@@ -12,11 +12,13 @@ over correlated layers bars       family-wise error of the universal null of Bob
 bars of this package columns    rejections at 0.05 by shuffled features, where features are independent and where they
 are not
 
-Populations: null_populations.py. Seeds are fixed; one process.
+``--centroids``: the loop test of centroids alone, in gaussian, power, none and like. Populations: null_populations.py.
+Seeds are fixed; one process.
 """
 
 import argparse
 import os
+from functools import partial
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -37,7 +39,8 @@ import todacomm as td
 from todacomm.clouds.prepare import prepare
 from todacomm.profiles.measure import measure_prepared
 from todacomm.statistics.gaussian_null import alternative_of, gaussian_null, joint, null_tests, tested_names
-from todacomm.statistics.loop_test import LOOP, PROMINENCE, RATIO, against_layers, loop_tests
+from todacomm.statistics.layer_statistics import Against, statistics
+from todacomm.statistics.loop_test import CENTROID_LOOP, LOOP, PROMINENCE, RATIO, against_layers, loop_tests
 from todacomm.statistics.loop_test_in_groups import loop_bars
 from todacomm.statistics.null_models import given_layers, null_models, null_values
 from todacomm.statistics.pvalues import smallest
@@ -61,9 +64,24 @@ def tested(layers, seed, draws):
     bars = [m.diagrams.finite[1] for m in found]
     of_loops = (values[:, :, NAMES.index(name)] for name in (PROMINENCE, RATIO))
     layers = against_layers(bars, *of_loops, together.reasons)
-    loops = loop_tests(layers, tests, loop_bars(ready, bars, layers, recipe, draws))
+    of_prominence = [test[PROMINENCE] for test in tests]
+    loops = loop_tests(LOOP, layers, of_prominence, loop_bars(ready, bars, layers, recipe, draws))
     alone = [float(layer.family_wise.min()) for layer in layers]
     return [{**test, LOOP: loop} for test, loop in zip(tests, loops, strict=True)], alone, bars
+
+
+def tested_on_centroids(points, seed, draws):
+    """The p-values of the loop test of centroids, and of its best bar against the layer alone."""
+    recipe = td.Recipe(seed=seed)
+    ready = prepare(td.PointCloud(points, td.Address("", "", "layer_0")), recipe)
+    together = joint([ready], recipe)
+    again = partial(gaussian_null, together, recipe, range(draws))
+    given = Against(
+        "gaussian", recipe, [None], [ready], (), np.empty((draws, 1, 0)), [{}], together.reasons, draws=again
+    )
+    outcome = statistics[CENTROID_LOOP].test(given)
+    [test], [loops] = outcome.tests, outcome.loops
+    return {CENTROID_LOOP: test.p, ALONE: min((bar.p_layer for bar in loops), default=test.p)}
 
 
 def universal(bars):
@@ -80,6 +98,9 @@ def p_of(population, n, arguments, case):
     rows = []
     for cloud in range(arguments.clouds):
         points = population(n, np.random.default_rng([SEED, case, n, cloud]))
+        if arguments.centroids:
+            rows.append(tested_on_centroids(points, cloud, arguments.draws))
+            continue
         (tests,), (alone,), (bars,) = tested([points], cloud, arguments.draws)
         p = {name: 1.0 if test.p is None else test.p for name, test in tests.items()}
         rows.append({**p, ALONE: alone, "universal": universal(bars)})
@@ -101,14 +122,25 @@ def line(*cells):
 
 def table_gaussian(arguments):
     """Each name: the share of clouds with p ≤ 0.05; and the least p of uniformity over the names."""
-    header("spectrum", "d", "n", *NAMES, "loop", ALONE, "universal null", "least KS p (count aside)")
+    names = columns(arguments, (*NAMES, LOOP, ALONE, "universal"))
+    header("spectrum", "d", "n", *names, "least KS p (count aside)")
     for n in arguments.points:
         for d in (20, 50):
             for case, (spectrum, population) in enumerate(GAUSSIAN.items(), start=d):
                 p = p_of(lambda m, rng, of=population, d=d: of(m, rng, d=d), n, arguments, case)
-                continuous = [name for name in NAMES if name != "H1_count"]
-                least = min(uniformity(p[name], smallest(arguments.draws, alternative_of(name))) for name in continuous)
-                line(spectrum, d, n, *(rate(p[name]) for name in (*NAMES, LOOP, ALONE, "universal")), least)
+                continuous = [name for name in NAMES if name != "H1_count" and name in p] or [CENTROID_LOOP]
+                least = min(uniformity(p[name], smallest(arguments.draws, way_of(name))) for name in continuous)
+                line(spectrum, d, n, *(rate(p[name]) for name in names), least)
+
+
+def columns(arguments, of_all):
+    """The columns of a table."""
+    return (CENTROID_LOOP, ALONE) if arguments.centroids else of_all
+
+
+def way_of(name):
+    """The alternative that a number is tested against."""
+    return "greater" if name == CENTROID_LOOP else alternative_of(name)
 
 
 def uniformity(p, step):
@@ -167,18 +199,19 @@ COLUMNS = (LOOP, ALONE, PROMINENCE, RATIO, "H1_max_lifetime", "H1_total_persiste
 
 
 def table_power(arguments):
-    header("loop", "radius / noise", "d", "n", *COLUMNS)
+    names = columns(arguments, COLUMNS)
+    header("loop", "radius / noise", "d", "n", *names)
     for n in arguments.points:
         for ratio in arguments.ratios:
             for d in arguments.dimensions:
                 for case, (name, population) in enumerate(with_loop(d, ratio).items()):
                     if name == "circle" or not arguments.circles:
                         p = p_of(population, n, arguments, 1000 + case)
-                        line(name, f"{ratio:g}", d, n, *(rate(p[c]) for c in COLUMNS))
+                        line(name, f"{ratio:g}", d, n, *(rate(p[c]) for c in names))
 
 
 def table_none(arguments):
-    header("population", "d", "n", *COLUMNS)
+    header("population", "d", "n", *columns(arguments, COLUMNS))
     for n in arguments.points:
         cases = [(name, d, f) for d in arguments.dimensions for name, f in without_loop(d).items()]
         cases += [(name, "", f) for name, f in low_dimensional().items()]
@@ -187,7 +220,7 @@ def table_none(arguments):
 
 def table_like(arguments):
     """Populations like layers, those that Rips sees as loops, and small loops that are there."""
-    header("population", "d", "n", *COLUMNS)
+    header("population", "d", "n", *columns(arguments, COLUMNS))
     of = (like_layers, loops_to_rips, small_loops)
     for n in arguments.points:
         for d in arguments.dimensions:
@@ -197,7 +230,7 @@ def table_like(arguments):
 def rates(cases, n, arguments, first):
     for case, (name, d, population) in enumerate(cases):
         p = p_of(population, n, arguments, first + case)
-        line(name, d, n, *(rate(p[c]) for c in COLUMNS))
+        line(name, d, n, *(rate(p[c]) for c in columns(arguments, COLUMNS)))
 
 
 def correlated(n, rng, *, layers, d=20):
@@ -246,6 +279,7 @@ def main():
     parser.add_argument("--ratios", type=float, nargs="*", default=[3.0, 4.0, 5.0, 6.0])
     parser.add_argument("--circles", action="store_true", help="power for a circle alone")
     parser.add_argument("--tables", default=",".join(TABLES))
+    parser.add_argument("--centroids", action="store_true", help="the loop test of centroids alone")
     parser.add_argument("--quick", action="store_true", help="40 clouds of 100 points, 59 draws")
     arguments = parser.parse_args()
     if arguments.quick:

@@ -20,7 +20,7 @@ statistic_kinds = pytest.mark.parametrize("name", sorted(statistics))
 
 def clouds(seed=1, **layers):
     rng = np.random.default_rng(seed)
-    return {"layer_0": rng.normal(size=(24, 4)), "layer_1": rng.normal(size=(24, 3)), **layers}
+    return {"layer_0": rng.normal(size=(36, 4)), "layer_1": rng.normal(size=(36, 3)), **layers}
 
 
 def drawn_tests(layers, **settings):
@@ -40,7 +40,7 @@ def of_statistic(tests, name):
 def test_a_draw_has_the_shape_of_its_layers_and_is_decided_by_the_generator(null):
     layers = [points.copy() for points in clouds().values()]
     first, again, other = (null_models[null].draw(layers, np.random.default_rng(seed)) for seed in (5, 5, 6))
-    assert [np.shape(points) for points in first] == [(24, 4), (24, 3)]
+    assert [np.shape(points) for points in first] == [(36, 4), (36, 3)]
     assert all(map(np.array_equal, first, again))
     assert not all(map(np.array_equal, first, other))
     assert all(map(np.array_equal, layers, clouds().values())), "the layers stay as they were"
@@ -64,7 +64,7 @@ def test_every_layer_has_a_test_under_the_name_of_the_statistic_with_possible_p_
 
 @statistic_kinds
 def test_a_layer_without_a_null_has_no_p_value_and_says_why(name):
-    for row in of_statistic(drawn_tests(clouds(layer_2=np.repeat(np.eye(2, 3), 12, axis=0))), name).values():
+    for row in of_statistic(drawn_tests(clouds(layer_2=np.repeat(np.eye(2, 3), 18, axis=0))), name).values():
         assert [test.p is None for test in row] == [False, False, True]
         assert row[2].note
 
@@ -104,7 +104,7 @@ def test_a_function_of_metrics_is_tested_as_a_metric_is(of_a_test):
     def bars(given: Against) -> Outcome:
         return given.tested(given.of("H1_count"))
 
-    for found in drawn_tests(clouds(layer_2=np.repeat(np.eye(2, 3), 12, axis=0))).values():
+    for found in drawn_tests(clouds(layer_2=np.repeat(np.eye(2, 3), 18, axis=0))).values():
         for row in found.values():
             ours, metric = row["H1_bars"], row["H1_count"]
             assert replace(ours, metric="H1_count") == metric

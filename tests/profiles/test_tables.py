@@ -17,7 +17,8 @@ def profile():
 
 def test_a_tidy_table_has_every_number_with_its_interval_and_its_test(profile):
     table = profile.to_frame(tidy=True).set_index(["layer", "number"])
-    assert len(table) == sum(len(m.summary) for m in profile.measurements) + len(profile.layers)  # H1_loop beside them
+    loops = 2 * len(profile.layers)  # H1_loop and H1_loop_centroids beside them
+    assert len(table) == sum(len(m.summary) for m in profile.measurements) + loops
     for m in profile.measurements:
         layer = m.address.layer
         for name, value in m.summary.items():

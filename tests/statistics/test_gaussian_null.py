@@ -40,9 +40,9 @@ def claims_on(clouds, recipe=RECIPE, draws=19):
     prominences, ratios = (values[:, :, names.index(name)] for name in (loop_test.PROMINENCE, loop_test.RATIO))
     bars = [m.diagrams.finite[1] for m in found]
     against = loop_test.against_layers(bars, prominences, ratios, together.reasons)
-    return tests, loop_test.loop_tests(
-        against, tests, loop_test_in_groups.loop_bars(ready, bars, against, recipe, draws)
-    )
+    of_prominence = [row[loop_test.PROMINENCE] for row in tests]
+    found = loop_test_in_groups.loop_bars(ready, bars, against, recipe, draws)
+    return tests, loop_test.loop_tests(loop_test.LOOP, against, of_prominence, found)
 
 
 def significant(bars, prominences, ratios):

@@ -203,7 +203,22 @@ def facts_of(shape: Shape, *, dimension: int, norm: float, centred: Points) -> C
         covering_radius=shape.covering_radius,
         bar_error=shape.bar_error,
         second_variance_share=float(shares[1]),
+        participation_ratio=participation_ratio(shape.points),
     )
+
+
+def participation_ratio(points: Points) -> float | None:
+    """The number of dimensions that a cloud spreads in, (Σ λ)² / Σ λ² of its variances λ; None without any.
+
+    Gao et al. 2017, https://doi.org/10.1101/214262
+    """
+    centred = points - points.mean(axis=0)
+    largest = float(np.abs(centred).max(initial=0.0))
+    if not largest:
+        return None
+    unit = centred / largest
+    products = unit @ unit.T if len(unit) < unit.shape[1] else unit.T @ unit
+    return float(products.trace() ** 2 / (products**2).sum())
 
 
 def middle_norm(points: Points) -> float:

@@ -148,6 +148,8 @@ class NullTest:
 class LoopBar:
     """A bar of H1 that exceeds those of the Gaussian null, and its test within its own group of points.
 
+    Of a bar of ``centroids`` the cycle has the point nearest to each.
+
     Its group is the connected component at the distance at which it dies. ``p_group`` is against ``draws`` rotations of
     the group and as many evenly filled balls (the larger, also of the component at twice the distance), times
     ``groups`` (Bonferroni). Older records that skipped the ball for a whole layer have ``draws`` and ``p_group`` 0.
@@ -162,6 +164,7 @@ class LoopBar:
     p_group: float
     draws: int
     groups: int  # tested in all layers
+    centroids: int = 0  # vertices, where these are centroids of the points
 
     @property
     def p(self) -> float:

@@ -92,6 +92,7 @@ class CloudFacts:
     covering_radius: float | None = None  # every point is within it of a landmark
     bar_error: float | None = None  # bound on the error of bar ends; bars up to twice as long may be lost
     second_variance_share: float = 0.0  # of the next coordinate
+    participation_ratio: float | None = None  # (Σ λ)² / Σ λ² of the variances λ along the measured components
 
     @property
     def one_dimension_rules(self) -> bool:

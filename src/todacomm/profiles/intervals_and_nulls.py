@@ -19,7 +19,7 @@ from todacomm.core.progress import Track, silent
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Expansion, Measurement, PointCloud, Profile
 from todacomm.profiles.expansion import SHAPE
-from todacomm.statistics.gaussian_null import gaussian_null, joint, null_tests, tested_names
+from todacomm.statistics.gaussian_null import Change, gaussian_null, joint, null_tests, tested_names
 from todacomm.statistics.intervals import intervals, peak_shares, ratio_interval
 from todacomm.statistics.layer_statistics import Against, outcomes
 from todacomm.statistics.metrics_on_halves import SCALE, TREE, halves_of, no_interval_reason
@@ -202,7 +202,8 @@ def against(
         draw, reasons = drawn_from(null, ready, cloud, recipe)
         values = in_blocks(draw, asked.null_draws, what, track, spread)
         of_metrics = null_tests([m.summary for m in found], values, names, reasons=reasons, null=null)
-        shown = outcomes(Against(null, recipe, found, ready, names, values, of_metrics, reasons, spread))
+        again = None if null != GAUSSIAN else partial(drawn_again, draw, asked.null_draws, track=track, spread=spread)
+        shown = outcomes(Against(null, recipe, found, ready, names, values, of_metrics, reasons, spread, draws=again))
         for i, m in enumerate(found):
             tests[m.address.layer] = {**{name: one.tests[i] for name, one in shown.items()}, **of_metrics[i]}
             if bars := [bar for one in shown.values() for bar in (one.loops[i] if one.loops else ())]:
@@ -221,6 +222,13 @@ def drawn_from(
         return partial(gaussian_null, rotated, recipe), rotated.reasons
     given = given_layers([cloud(layer) for layer in layers], ready, recipe)
     return partial(null_values, given, null_models[null], recipe), given.reasons
+
+
+def drawn_again(
+    draw: Callable[..., np.ndarray], number: int, *, names: Sequence[str], vertices: Change, track: Track, spread: Map
+) -> np.ndarray:
+    """Metrics of the same draws, each turned into vertices first."""
+    return in_blocks(partial(draw, names=names, vertices=vertices), number, "null draws of centroids", track, spread)
 
 
 def by_points(measurements: Sequence[Measurement]) -> Iterable[list[Measurement]]:

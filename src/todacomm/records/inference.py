@@ -34,6 +34,7 @@ class LoopRow:
     draws: int
     groups: int
     p: float
+    centroids: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

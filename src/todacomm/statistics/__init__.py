@@ -5,10 +5,12 @@ __all__ = [
     "gaussian_null",
     "intervals",
     "layer_statistics",
+    "loop_power",
     "loop_test",
     "metrics_on_halves",
     "null_models",
     "permutations",
     "pvalues",
     "random_halves",
+    "vertices",
 ]

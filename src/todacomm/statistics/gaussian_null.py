@@ -28,6 +28,7 @@ from todacomm.statistics import pvalues
 
 Rows = Int[np.ndarray, " k"]
 Values = Float[np.ndarray, "draws layers names"]
+Change = Callable[[Points, int], Points]  # the points and the number of a draw → other points
 
 NULL_DRAWS = 199
 LAPACK_BLOCK = 64
@@ -156,36 +157,41 @@ def gaussian_null(
     draws: Sequence[int] = range(NULL_DRAWS),
     *,
     names: Sequence[str] | None = None,
-    change: Callable[[Points, int], Points] = as_drawn,
+    change: Change = as_drawn,
+    vertices: Change = as_drawn,
 ) -> Values:
     """The metrics of each draw of each layer, (draws, layers, names); NaN where undefined or without a null.
 
     ``draws`` are numbers of draws: blocks of them can be computed anywhere and joined by `numpy.concatenate`. ``names``
     defaults to `tested_names`. ``change`` turns rotated points and the number of their draw into points of another
-    null. One rotation is in memory at a time.
+    null, and ``vertices``, once they are prepared, into the vertices to measure. One rotation is in memory at a time.
     """
     wanted = tested_names(recipe) if names is None else tuple(names)
     found = np.full((len(draws), len(layers.widths), len(wanted)), np.nan)
     for row, number in zip(found, draws, strict=True):
         for cell, address, points in zip(row, layers.addresses, rotated(layers, number, seed=recipe.seed), strict=True):
             if points is not None:
-                cell[:] = numbers_of(condensed_of(change(points, number), recipe, address), recipe, wanted)
+                seen = condensed_of(change(points, number), recipe, address, vertices=vertices, number=number)
+                cell[:] = numbers_of(seen, recipe, wanted)
     return found
 
 
-def condensed_of(points: Points, recipe: Recipe, address: Address) -> Condensed:
-    """The distances of rotated points by the recipe, each draw in its own unit."""
+def condensed_of(
+    points: Points, recipe: Recipe, address: Address, *, vertices: Change = as_drawn, number: int = 0
+) -> Condensed:
+    """The distances of rotated points, or of vertices made of them, by the recipe, each draw in its own unit."""
     if recipe.scale == "sphere":
-        return prepared_again(points, recipe, address)
-    condensed = pairwise(points, recipe.distance)
+        ready = prepared_again(points, recipe, address)
+        return ready.condensed if vertices is as_drawn else pairwise(vertices(ready.points, number), recipe.distance)
+    condensed = pairwise(vertices(points, number), recipe.distance)
     if recipe.scale != "none":
         condensed /= {"median": median, "rms": rms}[recipe.scale](condensed) or 1.0
     return condensed
 
 
-def prepared_again(points: Points, recipe: Recipe, address: Address) -> Condensed:
+def prepared_again(points: Points, recipe: Recipe, address: Address) -> PreparedCloud:
     """Prepare a draw of a raw cloud as the cloud was; it is subsampled already."""
-    return prepare(PointCloud(points, address), replace(recipe, subsample=None)).condensed
+    return prepare(PointCloud(points, address), replace(recipe, subsample=None))
 
 
 def numbers_of(condensed: Condensed, recipe: Recipe, names: Sequence[str]) -> list[float]:

@@ -11,21 +11,27 @@ function of the metrics of a layer is tested as exactly as a metric.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from todacomm.clouds.distances import pairwise
 from todacomm.clouds.prepare import PreparedCloud
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.inference_types import Alternative, Claims, LoopBar, NullTest
 from todacomm.core.recipe import Recipe
 from todacomm.core.registry import Registry
-from todacomm.core.types import Measurement
-from todacomm.statistics.gaussian_null import Values, number_or_none, tested_names, tests_of_one
-from todacomm.statistics.loop_test import LOOP, PROMINENCE, RATIO, against_layers, loop_tests
+from todacomm.core.types import Bars, Measurement, Points
+from todacomm.homology.engines import persistence
+from todacomm.homology.metrics import metrics
+from todacomm.statistics.gaussian_null import Change, Values, number_or_none, tested_names, tests_of_one
+from todacomm.statistics.loop_test import CENTROID_LOOP, LOOP, PROMINENCE, RATIO, against_layers, loop_tests
 from todacomm.statistics.loop_test_in_groups import loop_bars
+from todacomm.statistics.vertices import centroids, centroids_of_draw, too_few
 
+NO_BARS = np.empty((0, 2))
 Series = Float[np.ndarray, "draws_and_1 layers"]
 
 
@@ -43,7 +49,7 @@ class Against:
 
     ``values`` are the metrics ``names`` on each draw of each layer, NaN where undefined; ``tests`` their tests, layer
     by layer; ``reasons`` say why a layer has no null, empty where it has one. The clouds may lack their distances.
-    ``spread`` is ``map``, perhaps in threads.
+    ``spread`` is ``map``, perhaps in threads. ``draws`` makes the draws of the Gaussian null again (`drawn`).
     """
 
     null: str
@@ -56,6 +62,7 @@ class Against:
     reasons: Sequence[str]
     spread: Callable[..., Iterable[Any]] = map
     name: str = ""
+    draws: Callable[..., Values] | None = None
 
     def of(self, metric: str) -> Series:
         """A metric of the layers (first row) and of each draw."""
@@ -63,6 +70,12 @@ class Against:
             raise UnknownName("metric of the draws", metric, self.names)
         own = np.array([m.summary[metric] for m in self.measurements], dtype=np.float64)
         return np.vstack([own, self.values[:, :, self.names.index(metric)]])
+
+    def drawn(self, names: Sequence[str], vertices: Change) -> Values:
+        """Metrics of the same draws of the Gaussian null, each turned into ``vertices`` first."""
+        if self.draws is None:
+            raise InvalidInput(f"the draws of the null model '{self.null}' are not made again; the Gaussian null's are")
+        return self.draws(names=names, vertices=vertices)
 
     def tested(self, values: Series, alternative: Alternative = "two-sided") -> Outcome:
         """Test a number of the layers (first row) against the same number of each draw."""
@@ -133,7 +146,7 @@ def checked(name: str, outcome: Outcome, given: Against) -> Outcome:
 
 def size_of_loop(claims: Claims, layer: str) -> str:
     """The number of points around the most significant loop of a layer, and in its group; empty for none."""
-    found = [bar for bar in claims.loops.get(layer, ()) if bar.found]
+    found = [bar for bar in claims.loops.get(layer, ()) if bar.found and not bar.centroids]
     return f"{len(found[0].cycle)} in {len(found[0].group)}" if found else ""
 
 
@@ -153,4 +166,44 @@ def loop(given: Against) -> Outcome:
     bars = [m.diagrams.finite[1] for m in given.measurements]
     out = against_layers(bars, prominences, ratios, given.reasons)
     loops = loop_bars(given.clouds, bars, out, given.recipe, len(prominences), spread=given.spread)
-    return Outcome(loop_tests(out, given.tests, loops), loops)
+    of_prominence = [tests[PROMINENCE] for tests in given.tests]
+    return Outcome(loop_tests(LOOP, out, of_prominence, loops), loops)
+
+
+def centroids_of_loop(claims: Claims, layer: str) -> str:
+    """The number of centroids around the most significant loop of a layer, and of all; empty for none."""
+    found = [bar for bar in claims.loops.get(layer, ()) if bar.found and bar.centroids]
+    return f"{len(found[0].cycle)} of {found[0].centroids}" if found else ""
+
+
+@statistic(
+    CENTROID_LOOP,
+    head="loop of centroids",
+    needs=(PROMINENCE, RATIO),
+    nulls=("gaussian",),
+    sentence="The loop of centroids is tested alike on the centroids of clusters, a fifth as many as points and each "
+    "the mean of ten; they have less noise and show smaller loops. Where there is one: how many are around it.",
+    beside=centroids_of_loop,
+    apart=True,
+)
+def loop_of_centroids(given: Against) -> Outcome:
+    """Test for loops among the centroids of each layer, against the centroids of its rotations."""
+    vertices = partial(centroids, seed=given.recipe.seed)
+    few = [too_few(cloud.facts.distinct_points) for cloud in given.clouds]
+    reasons = [null or own for null, own in zip(given.reasons, few, strict=True)]
+    bars = [
+        NO_BARS if reason else bars_among(vertices(cloud).points, given.recipe)
+        for reason, cloud in zip(reasons, given.clouds, strict=True)
+    ]
+    drawn = given.drawn((PROMINENCE, RATIO), partial(centroids_of_draw, seed=given.recipe.seed))
+    prominences, ratios = np.moveaxis(drawn, 2, 0)
+    own = [None if reason else metrics["prominence"].of(one) for reason, one in zip(reasons, bars, strict=True)]
+    tests = tests_of_one(CENTROID_LOOP, own, prominences, way="greater", reasons=reasons, null=given.null)
+    layers = against_layers(bars, prominences, ratios, reasons)
+    loops = loop_bars(given.clouds, bars, layers, given.recipe, len(drawn), spread=given.spread, vertices=vertices)
+    return Outcome(loop_tests(CENTROID_LOOP, layers, tests, loops), loops)
+
+
+def bars_among(vertices: Points, recipe: Recipe) -> Bars:
+    """The bars of H1 of some vertices."""
+    return persistence(pairwise(vertices, recipe.distance), engine=recipe.engine, maxdim=1).finite[1]

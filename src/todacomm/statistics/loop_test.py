@@ -11,7 +11,7 @@ component in which it lives: against rotations of it, and against evenly filled 
 (`todacomm.statistics.loop_test_in_groups`). docs/decisions/014 and 030 have the simulations.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +23,8 @@ from todacomm.core.types import Bars
 from todacomm.homology.metrics import log_ratios, usual_log_ratio
 from todacomm.statistics import pvalues
 
-LOOP, PROMINENCE, RATIO = "H1_loop", "H1_prominence", "H1_death_birth_ratio"
+LOOP, CENTROID_LOOP = "H1_loop", "H1_loop_centroids"
+PROMINENCE, RATIO = "H1_prominence", "H1_death_birth_ratio"
 
 PerDraw = Float[np.ndarray, " B"]
 PerBar = Float[np.ndarray, " m"]
@@ -108,22 +109,25 @@ def in_units(of_bars: PerBar, of_draws: PerDraw) -> tuple[PerBar, PerDraw]:
 
 
 def loop_tests(
-    layers: Sequence[LayerTest | None], tests: Sequence[Mapping[str, NullTest]], loops: Sequence[Sequence[LoopBar]]
+    name: str,
+    layers: Sequence[LayerTest | None],
+    tests: Sequence[NullTest],
+    loops: Sequence[Sequence[LoopBar]],
 ) -> tuple[NullTest, ...]:
-    """Test ``H1_loop`` for each layer: at most 0.05 exactly where one of its ``loops`` is found.
+    """Test ``name`` for each layer: at most 0.05 exactly where one of its ``loops`` is found.
 
-    ``tests`` are those of `todacomm.statistics.gaussian_null.null_tests` on the same layers, ``loops`` the candidates
-    of each layer, tested within their groups. The effect shown is the prominence.
+    ``tests`` are those of the prominence on the same layers, whose effect is shown; ``loops`` the candidates of each
+    layer, tested within their groups.
     """
     p = np.array([np.nan if one is None else alone(one, bars) for one, bars in zip(layers, loops, strict=True)])
     after = pvalues.adjusted(p)
     over_layers = [None if one is None else over_all(one, bars) for one, bars in zip(layers, loops, strict=True)]
     return tuple(
-        replace(test[PROMINENCE], metric=LOOP, layers=int((~np.isnan(p)).sum()))
+        replace(test, metric=name, layers=int((~np.isnan(p)).sum()))
         if over_layers[i] is None
         else replace(
-            test[PROMINENCE],
-            metric=LOOP,
+            test,
+            metric=name,
             p=float(p[i]),
             adjusted=float(after[i]),
             family_wise=over_layers[i],

@@ -27,8 +27,9 @@ from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address, Bars, Distances, Points
 from todacomm.homology.engines import persistence
 from todacomm.statistics.evenly_filled_null import ball_of
-from todacomm.statistics.gaussian_null import JointLayers, as_drawn, gaussian_null, in_common
+from todacomm.statistics.gaussian_null import Change, JointLayers, as_drawn, gaussian_null, in_common
 from todacomm.statistics.loop_test import PROMINENCE, RATIO, LayerTest, bar_p_values
+from todacomm.statistics.vertices import OBSERVED, Vertices, VerticesOf, all_points
 
 Indices = Int[np.ndarray, " k"]
 PValues = Float[np.ndarray, " b"]
@@ -43,20 +44,22 @@ ROUNDING = 1e-5  # relative: a bar found again among distances that were taken a
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """One connected component: its unique points (g, k) as measured, and the ``bars`` (b, 2) to test.
+    """One connected component: its unique points (u, k) as measured, and the ``bars`` (b, 2) of its vertices to test.
 
-    ``whole``: it is the layer, whose bars were tested against its rotations before.
+    ``drawn`` turns its points, and those of a draw, into as many vertices as it has. ``whole``: it is the layer, whose
+    bars were tested against its rotations before.
     """
 
     address: Address
     points: Points
+    drawn: Change
     bars: Bars
     whole: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """Where a bar lives: the unique points of its component when it dies, and at twice that distance.
+    """Where a bar lives: the vertices of its component when it dies, and at twice that distance.
 
     ``cycle`` are the points around it.
     """
@@ -75,33 +78,42 @@ def loop_bars(
     draws: int,
     *,
     spread: Callable[..., Iterable[tuple[PValues, int]]] = map,
+    vertices: VerticesOf = all_points,
 ) -> list[tuple[LoopBar, ...]]:
-    """Test the candidate bars of each layer within their groups; most significant first.
+    """Test the candidate bars of each layer, those of its ``vertices``, within their groups; most significant first.
 
     ``clouds`` may lack their distances. The number of draws lets one of all groups pass after adjustment: at least
     ``draws``, at most `MOST_DRAWS`.
     """
     which = [[] if layer is None else layer.standing_out() for layer in layers]
-    found = [places_of(cloud, recipe, own, rows) for cloud, own, rows in zip(clouds, bars, which, strict=True)]
+    seen = [vertices(cloud) if rows else None for cloud, rows in zip(clouds, which, strict=True)]
+    found = [
+        [] if one is None else places_of(one.points, recipe, own, rows)
+        for one, own, rows in zip(seen, bars, which, strict=True)
+    ]
     number = len({(i, place.inside) for i, row in enumerate(found) for place in row})
     enough = min(MOST_DRAWS, max(draws, math.ceil(number / ALPHA) - 1))
     test = partial(against_itself, recipe=recipe, draws=enough, groups=number)
     p = [
-        largest_p(cloud, own, row, test, groups=number, spread=spread)
-        for cloud, own, row in zip(clouds, bars, found, strict=True)
+        {} if one is None else largest_p(cloud, one, own, row, test, groups=number, spread=spread)
+        for cloud, one, own, row in zip(clouds, seen, bars, found, strict=True)
     ]
     return [
-        tuple(
+        ()
+        if one is None
+        else tuple(
             sorted(
-                (told(cloud, own, place, layer=layer, against=of[place.bar], groups=number) for place in row), key=by_p
+                (told(cloud, one, own, place, layer=layer, against=of[place.bar], groups=number) for place in row),
+                key=by_p,
             )
         )
-        for cloud, own, layer, row, of in zip(clouds, bars, layers, found, p, strict=True)
+        for cloud, one, own, layer, row, of in zip(clouds, seen, bars, layers, found, p, strict=True)
     ]
 
 
 def largest_p(
     cloud: PreparedCloud,
+    vertices: Vertices,
     bars: Bars,
     places: Sequence[Place],
     test: Callable[[Group], tuple[PValues, int]],
@@ -114,30 +126,39 @@ def largest_p(
     for later in (False, True):
         left = [place for place in places if at_most_alpha(found[place.bar][0] * groups)]
         held = bars_by_group(left, later=later)
-        tested = [group_of(cloud, members, bars[rows]) for members, rows in held.items()]
+        tested = [group_of(cloud, vertices, members, bars[rows]) for members, rows in held.items()]
         for rows, (values, drawn) in zip(held.values(), spread(test, tested), strict=True):
             found |= {bar: max(found[bar], (p, drawn)) for bar, p in zip(rows, values.tolist(), strict=True)}
     return found
 
 
 def told(
-    cloud: PreparedCloud, bars: Bars, place: Place, *, layer: LayerTest | None, against: tuple[float, int], groups: int
+    cloud: PreparedCloud,
+    vertices: Vertices,
+    bars: Bars,
+    place: Place,
+    *,
+    layer: LayerTest | None,
+    against: tuple[float, int],
+    groups: int,
 ) -> LoopBar:
     """Describe one bar; ``against`` has p-value and draws."""
     distinct = cloud.first_of_each_kind()
     birth, death = bars[place.bar].tolist()
-    members = np.flatnonzero(np.isin(cloud.kinds, cloud.kinds[distinct[list(place.inside)]]))
+    inside = distinct[vertices.points_at(np.array(place.inside))]
+    members = np.flatnonzero(np.isin(cloud.kinds, cloud.kinds[inside]))
     p, drawn = against
     return LoopBar(
         birth=birth,
         death=death,
         median=cloud.facts.scale / cloud.unit,
-        cycle=tuple(cloud.rows[distinct[place.cycle]].tolist()),
+        cycle=tuple(cloud.rows[distinct[vertices.nearest[place.cycle]]].tolist()),
         group=tuple(cloud.rows[members].tolist()),
         p_layer=1.0 if layer is None else float(layer.family_wise[1:][place.bar]),
         p_group=min(1.0, p * groups),
         draws=drawn,
         groups=groups,
+        centroids=vertices.centroids,
     )
 
 
@@ -149,11 +170,9 @@ def by_p(bar: LoopBar) -> tuple[float, float]:
 # Where a bar lives
 
 
-def places_of(cloud: PreparedCloud, recipe: Recipe, bars: Bars, which: Sequence[int]) -> list[Place]:
-    """Locate the bars ``which`` of a layer's H1 diagram."""
-    if not which:
-        return []
-    condensed = pairwise(cloud.points[cloud.first_of_each_kind()], recipe.distance)
+def places_of(vertices: Points, recipe: Recipe, bars: Bars, which: Sequence[int]) -> list[Place]:
+    """Locate the bars ``which`` of the H1 diagram of some vertices."""
+    condensed = pairwise(vertices, recipe.distance)
     tree, matrix = linkage(condensed, "single"), squareform(condensed)
     return [place_of(bar, *bars[bar].tolist(), tree=tree, matrix=matrix, condensed=condensed) for bar in which]
 
@@ -183,10 +202,12 @@ def bars_by_group(places: Sequence[Place], *, later: bool) -> dict[Members, list
     return found
 
 
-def group_of(cloud: PreparedCloud, members: Members, bars: Bars) -> Group:
-    """Build a group from the indices of its members among the unique points."""
-    distinct = cloud.first_of_each_kind()
-    return Group(cloud.address, cloud.points[distinct[list(members)]], bars, whole=len(members) == len(distinct))
+def group_of(cloud: PreparedCloud, vertices: Vertices, members: Members, bars: Bars) -> Group:
+    """Build a group from the indices of its vertices."""
+    rows = np.array(members)
+    points = cloud.points[cloud.first_of_each_kind()[vertices.points_at(rows)]]
+    whole = len(rows) == len(vertices.points)
+    return Group(cloud.address, points, vertices.drawn(len(rows)), bars, whole=whole)
 
 
 def birth_edge(condensed: Condensed, matrix: Distances, birth: float) -> Int[np.ndarray, " 2"]:
@@ -223,25 +244,35 @@ def against_itself(group: Group, *, recipe: Recipe, draws: int, groups: int) -> 
     Drawing stops once no bar can pass, after the factor ``groups``: a sequential test (Besag and Clifford 1991,
     https://doi.org/10.1093/biomet/78.2.301).
     """
-    own = persistence(pairwise(group.points, recipe.distance), engine=recipe.engine, maxdim=1).finite[1]
-    places = [int(np.abs(own - bar).max(axis=1).argmin()) for bar in group.bars]
+    again = group.drawn(group.points, OBSERVED)
+    own = persistence(pairwise(again, recipe.distance), engine=recipe.engine, maxdim=1).finite[1]
+    if not len(own):
+        return np.ones(len(group.bars)), draws
+    places = [found_again(own, bar) for bar in group.bars]
     p, made = np.zeros(len(places)), 0
     alone = replace(recipe, scale="none", subsample=None, landmarks=None, threshold=None, maxdim=1)
     one = JointLayers((group.address,), len(group.points), in_common([group.points]), (group.points.shape[1],), ("",))
-    draw = partial(gaussian_null, one, alone, names=(PROMINENCE, RATIO))
+    draw = partial(gaussian_null, one, alone, names=(PROMINENCE, RATIO), vertices=group.drawn)
     fill = filled(group.points, recipe.seed)
     for change in [fill] if group.whole else [as_drawn, fill]:
         values, found, least = np.empty((0, 2)), p, p
         while len(values) < draws and at_most_alpha(float((least * groups).min())):
             stop = min(draws, max(FIRST_DRAWS, 2 * len(values) + 1))
             values = np.concatenate([values, draw(range(len(values), stop), change=change)[:, 0]])
-            found = bar_p_values(own, *values.T)[places]
+            of_own = bar_p_values(own, *values.T)
+            found = np.array([of_own[place].min() for place in places])
             least = np.maximum(p, found * (1 + len(values)) / (1 + draws))
         p, made = np.maximum(p, found), max(made, len(values))
     return p, made
 
 
-def filled(points: Points, seed: int) -> Callable[[Points, int], Points]:
+def found_again(own: Bars, bar: Float[np.ndarray, " 2"]) -> Indices:
+    """Where a bar is among the bars of its group; all of them where its vertices were chosen anew."""
+    same = np.flatnonzero(np.abs(own - bar).max(axis=1) <= ROUNDING * bar[1])
+    return same if len(same) else np.arange(len(own))
+
+
+def filled(points: Points, seed: int) -> Change:
     """Return the function that fills a rotated cloud evenly; decided by seed and number of the draw."""
     ball = ball_of(points)
     return lambda turned, number: ball.filled(turned, np.random.default_rng([seed, FILLED, number]))

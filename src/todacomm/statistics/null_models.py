@@ -119,7 +119,7 @@ def _of_draw(
         if reason:
             yield [np.nan] * len(names)
         else:
-            yield numbers_of(prepared_again(points, recipe, address), recipe, names)
+            yield numbers_of(prepared_again(points, recipe, address).condensed, recipe, names)
 
 
 def _drawn(layers: GivenLayers, null: NullModel, seed: int, number: int) -> Sequence[Points]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from todacomm.core.inference_types import ALPHA, LoopBar, NullTest
 from todacomm.core.types import Measurement, Profile
 from todacomm.report.document.pieces import Bullets, Context, Paragraph, Piece, Table, section
-from todacomm.report.layers.series import loops_of
+from todacomm.report.layers.series import loops_of, loops_of_centroids
 from todacomm.report.words import phrases
 from todacomm.report.words.intervals_and_nulls import (
     bracketed,
@@ -199,13 +199,18 @@ def tested(m: Measurement, profile: Profile, name: str, null: str) -> str:
 @section("loops", title="Loops", brief=False)
 def loops(profile: Profile, _: Context) -> Iterator[Piece]:
     """Every loop with its group, its distances and its p-values."""
-    rows = [(m.address.layer, bar) for m in profile.measurements for bar in loops_of(profile, m)]
+    rows = [
+        (m.address.layer, bar)
+        for m in profile.measurements
+        for bar in (*loops_of(profile, m), *loops_of_centroids(profile, m))
+    ]
     if not rows:
         return
     kind = phrases.noun(profile)
     header = (
         "Layer",
-        f"{kind.capitalize()}s around it",
+        "Among",
+        "Around it",
         f"{kind.capitalize()}s of its group",
         "Birth to death / median distance",
         "p against the layer",
@@ -218,7 +223,7 @@ def loops(profile: Profile, _: Context) -> Iterator[Piece]:
     yield Paragraph(
         f"Around it: the shortest cycle through the edge that closes the loop. Its group: the {kind}s that are joined "
         "to it at the distance at which it is filled. Both p-values are family-wise: over the layers, and over all "
-        f"groups tested. {kind.capitalize()}s are counted from 0."
+        f"groups tested. {kind.capitalize()}s are counted from 0; of centroids those nearest to each are named."
     )
 
 
@@ -229,6 +234,7 @@ def loop_row(profile: Profile, layer: str, bar: LoopBar) -> tuple[str, ...]:
     named = ", ".join(map(str, bar.cycle[:MOST_NAMED])) + (" …" if len(bar.cycle) > MOST_NAMED else "")
     return (
         layer,
+        f"{bar.centroids} centroids" if bar.centroids else f"all {phrases.noun(profile)}s",
         str(len(bar.cycle)),
         f"{len(bar.group):,} of {whole:,}",
         distances(bar),

@@ -83,7 +83,17 @@ def growth_lines(profile: Profile, base: Measurement) -> dict[str, Along]:
 
 def standing_out(profile: Profile, measurement: Measurement) -> Sequence[LoopBar]:
     """The bars of H1 of a layer that no Gaussian cloud of its covariance has, loops or not."""
+    return [bar for bar in candidates(profile, measurement) if not bar.centroids]
+
+
+def candidates(profile: Profile, measurement: Measurement) -> Sequence[LoopBar]:
+    """The candidate loops of a layer, of all points and of centroids."""
     return profile.claims.loops.get(measurement.address.layer, ()) if profile.claims else ()
+
+
+def loops_of_centroids(profile: Profile, measurement: Measurement) -> Sequence[LoopBar]:
+    """The bars of a layer's centroids that are loops."""
+    return [bar for bar in candidates(profile, measurement) if bar.found and bar.centroids]
 
 
 def loops_of(profile: Profile, measurement: Measurement) -> Sequence[LoopBar]:
@@ -135,6 +145,7 @@ OF_CLOUDS = {  # facts of a cloud → what an axis calls them, and whether they 
     "landmarks_of": ("points of the cloud", False),
     "covering_radius": ("covering radius", True),
     "bar_error": ("error of the ends of bars", True),
+    "participation_ratio": ("participation ratio\n(dimensions)", False),
     "second_variance_share": ("share of the variance\nin the next dimension", False),
 }
 

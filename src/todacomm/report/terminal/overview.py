@@ -125,7 +125,7 @@ def layer_table(profile: Profile) -> Table:
     columns = {head: key for head, key in LAYER_RECORD.items() if key in profile.names}
     loops = any(the_test(m, profile, LOOP) for m in profile.measurements)
     table.add_column(profile.along, overflow="fold", max_width=20, min_width=9)
-    for head in ("distinct", "scale", *columns, *(["loop p"] if loops else [])):
+    for head in ("distinct", "scale", *columns, *(["loop p ·\ncentroids"] if loops else [])):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True, min_width=1)
     for name, m in zip(phrases.positions(profile), profile.measurements, strict=True):

@@ -12,9 +12,10 @@ from todacomm.core.types import Growth, Number, Profile
 from todacomm.report.words import phrases
 from todacomm.report.words.expansion import directions
 from todacomm.report.words.intervals_and_nulls import growth_interval, holds_one
-from todacomm.report.words.loops import tests_of_loops
+from todacomm.report.words.loops import reliable
 from todacomm.report.words.pairs import verdicts
 from todacomm.report.words.phrases import SAME, layer_list, plural
+from todacomm.statistics.loop_test import CENTROID_LOOP, LOOP
 
 MOSTLY = 0.9  # of the logarithm of a ratio, from which one factor is said to make nearly all of it
 NOT_SHOWN = "which does not show that there is none"
@@ -148,15 +149,21 @@ def most_spread(profile: Profile) -> str:
 
 def loops_found(profile: Profile) -> str:
     """At which reliable layers there are loops; empty where none was tested."""
-    tests = {layer: test for layer, test in tests_of_loops(profile).items() if not profile.at(layer).facts.doubtful}
-    found = [layer for layer, test in tests.items() if test.found]
+    tests = reliable(profile, LOOP)
+    found, among = (
+        [layer for layer, test in reliable(profile, name).items() if test.found] for name in (LOOP, CENTROID_LOOP)
+    )
     if not tests:
         return ""
-    if not found:
+    if not found and not among:
         return f"No loop stands out of noise, {NOT_SHOWN}."
     if phrases.single(profile):
-        return "It has a loop that noise does not explain."
-    return f"Loops that noise does not explain are at {layer_list(found)}."
+        return f"{'It has' if found else 'Its centroids have'} a loop that noise does not explain."
+    of_all = [f"Loops that noise does not explain are at {layer_list(found)}."] if found else []
+    further = [layer for layer in among if layer not in found]
+    only = "" if found else "Loops that noise does not explain are found "
+    told = f"{only or 'Some are found '}among centroids alone at {layer_list(further)}."
+    return " ".join([*of_all, *([told] if further else [])])
 
 
 # Several profiles

@@ -16,6 +16,7 @@ GLOSSARY = {
         "how many bits the model needs for one byte of the texts: lower is better, whatever the tokenizer."
     ),
     "Bottleneck distance": "how far apart two diagrams are: the largest move of a bar in the best matching.",
+    "Centroid": "the mean of points that lie together; it has less noise than each, so that it shows smaller loops.",
     "CKA": "centred kernel alignment, from 0 to 1: whether two layers put the same texts near one another.",
     "Confidence interval": (
         "a range that holds the value for all texts of this kind in 95 of 100 studies like this one."
@@ -78,9 +79,13 @@ GLOSSARY = {
         "how the tokens of a text become one point: their mean, the last one, the first one, or each by itself."
     ),
     "Profile": "the measurements of one model, layer by layer.",
+    "Participation ratio": "in how many dimensions a cloud spreads: (Σ λ)² / Σ λ² of its variances λ.",
     "Prominence": "log(death / birth) of a bar over that of the upper tenth of the bars of its cloud.",
     "Scale": "the median distance between two points of a cloud; lengths are divided by it so that layers compare.",
     "Scale ratio": "the growth of the median distance from the baseline to a layer.",
+    "Screen": (
+        "an alarm for loops that needs no draws of a null model: above 1 in about 5 % of Gaussian clouds; no verdict."
+    ),
     "Shape ratio": "the growth of H0 total persistence / median distance: what changes when size is taken out.",
     "Split-half resamples": (
         "random disjoint halves of the texts, on which every number is measured again for its interval."

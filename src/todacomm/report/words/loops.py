@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from todacomm.core.inference_types import LoopBar, NullTest
 from todacomm.core.types import Measurement, Profile
-from todacomm.report.layers.series import loops_of, standing_out
+from todacomm.report.layers.series import loops_of, loops_of_centroids, standing_out
 from todacomm.report.words import phrases
 from todacomm.report.words.intervals_and_nulls import p_text, the_test
 from todacomm.report.words.phrases import layer_list, padded, plural
-from todacomm.statistics.loop_test import LOOP
+from todacomm.statistics.loop_power import over_median, smallest_radius
+from todacomm.statistics.loop_test import CENTROID_LOOP, LOOP
 
 MOST_TOLD = 3
 RULE = (
@@ -21,15 +22,15 @@ RULE = (
 NO_EVIDENCE = "That is no evidence that there is none."
 
 
-def tests_of_loops(profile: Profile) -> dict[str, NullTest]:
-    """Layer → its loop test, for every layer that has one with a p-value."""
-    found = {m.address.layer: the_test(m, profile, LOOP) for m in profile.measurements}
+def loop_tests_of(profile: Profile, name: str = LOOP) -> dict[str, NullTest]:
+    """Layer → its loop test, of all points or of centroids, for every layer that has one with a p-value."""
+    found = {m.address.layer: the_test(m, profile, name) for m in profile.measurements}
     return {layer: test for layer, test in found.items() if test is not None and test.p is not None}
 
 
 def loop_sentences(profile: Profile) -> list[str]:
     """Report loops: at which reliable layers, how large, and what was tested; empty without tests."""
-    tests = tests_of_loops(profile)
+    tests = loop_tests_of(profile)
     if not tests:
         return []
     doubtful = [layer for layer in tests if profile.at(layer).facts.doubtful]
@@ -37,6 +38,7 @@ def loop_sentences(profile: Profile) -> list[str]:
     said = [in_found(profile, known) or in_none(profile, known)] if known else []
     if aside := [layer for layer in known if not known[layer].found and standing_out(profile, profile.at(layer))]:
         said.append(in_groups(profile, aside))
+    said += filter(None, [among_centroids(profile), smallest_seen(profile)])
     if doubtful:
         said.append(in_doubtful(profile, {layer: tests[layer] for layer in doubtful}))
     return said
@@ -47,25 +49,75 @@ def in_found(profile: Profile, tests: dict[str, NullTest]) -> str:
     found = {layer: test for layer, test in tests.items() if test.found}
     if not found:
         return ""
-    best = sorted(
-        ((bar, layer) for layer in found for bar in loops_of(profile, profile.at(layer))), key=lambda x: x[0].p
+    bars = [(bar, layer) for layer in found for bar in loops_of(profile, profile.at(layer))]
+    loops = "Loops" if len(bars) > 1 else "Loop"
+    return (
+        f"{loops} at {layer_list(list(found))} ({over(tests)}): {the_best(profile, bars)}. "
+        f"A loop is a bar of H1 that is {RULE}."
     )
-    where = "at {} " if len(found) > 1 else ""
+
+
+def the_best(profile: Profile, bars: Sequence[tuple[LoopBar, str]]) -> str:
+    """The loops with the smallest p-values, each with its layer where there are several."""
+    best = sorted(bars, key=lambda x: x[0].p)
+    where = "at {} " if len({layer for _, layer in bars}) > 1 else ""
     told = "; ".join(
         f"{where.format(layer)}{size(profile, bar)} (p {p_text(bar.p)})" for bar, layer in best[:MOST_TOLD]
     )
-    more = f"; and {len(best) - MOST_TOLD} more" if len(best) > MOST_TOLD else ""
-    loops = "Loops" if len(best) > 1 else "Loop"
-    return f"{loops} at {layer_list(list(found))} ({over(tests)}): {told}{more}. A loop is a bar of H1 that is {RULE}."
+    return told + (f"; and {len(best) - MOST_TOLD} more" if len(best) > MOST_TOLD else "")
+
+
+def among_centroids(profile: Profile) -> str:
+    """The loops among centroids of the reliable layers; empty where these were not tested."""
+    tests = reliable(profile, CENTROID_LOOP)
+    if not tests:
+        return ""
+    found = [layer for layer, test in tests.items() if test.found]
+    where = f"Among the centroids of {phrases.noun(profile)}s that lie together, where noise is less,"
+    if not found:
+        return f"{where} no loop is shown (smallest p {p_text(smallest_p(tests))}, {over(tests)})."
+    bars = [(bar, layer) for layer in found for bar in loops_of_centroids(profile, profile.at(layer))]
+    loops = "loops are" if len(bars) > 1 else "a loop is"
+    return f"{where} {loops} at {layer_list(found)} ({over(tests)}): {the_best(profile, bars)}."
+
+
+def smallest_seen(profile: Profile) -> str:
+    """The smallest circle that the test of centroids would find at the reliable layers; empty where it is not known."""
+    radii = {layer: radius for layer in reliable(profile, CENTROID_LOOP) if (radius := radius_seen(profile.at(layer)))}
+    if not radii:
+        return ""
+    low, high = (padded(end(radii.values()), 2) for end in (min, max))
+    least = low if low == high else f"{low} to {high}, by {profile.along},"
+    return (
+        f"A circle that all {phrases.noun(profile)}s lie on would be found among centroids nine times in ten if its "
+        f"radius were at least {least} of the median distance."
+    )
+
+
+def radius_seen(m: Measurement) -> float | None:
+    """The radius of the smallest circle that the test of centroids would find, over the median distance."""
+    dimensions = m.facts.participation_ratio
+    radius = dimensions and smallest_radius(m.facts.distinct_points, dimensions)
+    return over_median(radius, dimensions) if radius and dimensions else None
+
+
+def smallest_p(tests: dict[str, NullTest]) -> float:
+    """The smallest p-value of some layers, of several the family-wise."""
+    return min(test.family_wise for test in tests.values() if test.family_wise is not None)
+
+
+def reliable(profile: Profile, name: str) -> dict[str, NullTest]:
+    """Layer → its loop test, for the reliable layers."""
+    return {layer: test for layer, test in loop_tests_of(profile, name).items() if not profile.at(layer).facts.doubtful}
 
 
 def in_none(profile: Profile, tests: dict[str, NullTest]) -> str:
     """State that no loop is shown, with the smallest p-value."""
-    least = min(test.family_wise for test in tests.values() if test.family_wise is not None)
     where = "here" if phrases.single(profile) else f"at any of {plural(len(tests), 'reliable layer')}"
-    return (
-        f"No loop is shown {where}: no bar of H1 is {RULE} (smallest p {p_text(least)}, {over(tests)}). {NO_EVIDENCE}"
-    )
+    p = f"smallest p {p_text(smallest_p(tests))}, {over(tests)}"
+    if any(test.found for test in reliable(profile, CENTROID_LOOP).values()):
+        return f"Single {phrases.noun(profile)}s show no loop {where}: no bar of H1 is {RULE} ({p})."
+    return f"No loop is shown {where}: no bar of H1 is {RULE} ({p}). {NO_EVIDENCE}"
 
 
 def over(tests: dict[str, NullTest]) -> str:
@@ -95,8 +147,23 @@ def in_doubtful(profile: Profile, tests: dict[str, NullTest]) -> str:
 
 
 def loop_sentence(profile: Profile, m: Measurement) -> str:
-    """Report the loop test of one layer; empty without a test."""
-    test = tests_of_loops(profile).get(m.address.layer)
+    """Report the loop tests of one layer, of all points and of centroids; empty without a test."""
+    return " ".join(filter(None, [loop_of_points(profile, m), loop_of_centroids(profile, m)]))
+
+
+def loop_of_centroids(profile: Profile, m: Measurement) -> str:
+    """The loop test of the centroids of one layer; empty for a doubtful one, or without a test."""
+    test = reliable(profile, CENTROID_LOOP).get(m.address.layer)
+    if test is None:
+        return ""
+    bars = [(bar, m.address.layer) for bar in loops_of_centroids(profile, m)]
+    p = f"p {p_text(test.family_wise)}, {over({m.address.layer: test})}"
+    return f"Among centroids: {the_best(profile, bars)}." if bars else f"Among centroids no loop is shown ({p})."
+
+
+def loop_of_points(profile: Profile, m: Measurement) -> str:
+    """The loop test of all points of one layer; empty without a test."""
+    test = loop_tests_of(profile).get(m.address.layer)
     if test is None:
         return ""
     tests = {m.address.layer: test}
@@ -118,11 +185,11 @@ def size(profile: Profile, bar: LoopBar) -> str:
     """Through how many points a loop runs, in which group, and from what distance to what."""
     around, group, whole = len(bar.cycle), len(bar.group), profile.measurements[0].facts.points
     kind = phrases.noun(profile)
-    through = (
-        f"{around} of all {plural(whole, kind)}"
-        if group == whole
-        else f"{plural(around, kind)} inside a group of {group:,} of {whole:,}"
-    )
+    through = f"{around} of {bar.centroids} centroids" if bar.centroids else plural(around, kind)
+    if group < whole:
+        through += f" inside a group of {group:,} of {whole:,}" + (f" {kind}s" if bar.centroids else "")
+    elif not bar.centroids:
+        through = f"{around} of all {plural(whole, kind)}"
     return f"one through {through}, from {distances(bar)} of the median distance"
 
 
@@ -132,9 +199,9 @@ def distances(bar: LoopBar) -> str:
 
 
 def loop_cell(profile: Profile, m: Measurement) -> str:
-    """The p-value of a layer in a table, with the size of its best loop: points around it / points of its group."""
-    test = the_test(m, profile, LOOP)
+    """The p-values of a layer in a table: of all points, then of centroids."""
+    test, centroids = (the_test(m, profile, name) for name in (LOOP, CENTROID_LOOP))
     if test is None or test.family_wise is None:
         return "–"
-    best = loops_of(profile, m)[:1]
-    return p_text(test.family_wise) + "".join(f": {len(bar.cycle)} in {len(bar.group)}" for bar in best)
+    known = [one.family_wise for one in (test, centroids) if one is not None and one.family_wise is not None]
+    return " · ".join(map(p_text, known))

@@ -28,8 +28,10 @@ from todacomm.profiles.measure import Task, measure_task
 from todacomm.records.io import write_atomically
 from todacomm.runs.cache.store import digest_of
 from todacomm.statistics.gaussian_null import gaussian_null, haar_frame, joint
+from todacomm.statistics.loop_test import PROMINENCE, RATIO
 from todacomm.statistics.metrics_on_halves import halves_of
 from todacomm.statistics.random_halves import splits
+from todacomm.statistics.vertices import centroids_of_draw
 
 Clock = Callable[[], float]
 DAY = 86400.0
@@ -106,8 +108,8 @@ def seconds_of(part: str, n: int, d: int, recipe: Recipe, rates: Rates) -> float
     """Time one part of the measurement of a layer of points (n, d).
 
     ``cloud``: prepared and measured; ``reference``: measured by the reference engine; ``splits``: measured on the
-    halves and quarters of two splits; ``draw``: of one draw of the Gaussian null; ``frame``: the rotation of a draw for
-    all layers, of which d counts the columns.
+    halves and quarters of two splits; ``draw``: of one draw of the Gaussian null, ``centroids``: of its centroids;
+    ``frame``: the rotation of a draw for all layers, of which d counts the columns.
     """
     alone = replace(recipe, subsample=None, landmarks=recipe.landmarks if part == "cloud" else None)
     steepest = {"reference": STEEPEST[2], "frame": 3.0}.get(part, STEEPEST[recipe.maxdim])
@@ -158,6 +160,11 @@ def _part(part: str, n: int, d: int, recipe: Recipe) -> Callable[[], object]:
     ready = prepare(cloud, recipe)
     if part == "reference":
         return partial(cross_check, ready.condensed, engine=recipe.engine, rng=rng, where="calibration")
-    if part == "draw":
-        return partial(gaussian_null, joint([ready], recipe, raw=[cloud]), recipe, [0])
+    if part in ("draw", "centroids"):
+        draw = partial(gaussian_null, joint([ready], recipe, raw=[cloud]), recipe, [0])
+        return (
+            draw
+            if part == "draw"
+            else partial(draw, names=(PROMINENCE, RATIO), vertices=partial(centroids_of_draw, seed=0))
+        )
     return partial(halves_of, ready, measure_task(Task(cloud, recipe)).measurement, splits(n, 2))

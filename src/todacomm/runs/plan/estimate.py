@@ -26,6 +26,7 @@ from todacomm.runs.plan.calibration import CHECKED, Rates, seconds_of
 from todacomm.runs.plan.memory_sizes import GGUF, TRIALS, WORKSPACE, base, cloud_bytes
 from todacomm.runs.plan.plan import CLAIMS, FURTHER_NULLS, NULL_PASSES, TO_FETCH, JobPlan, Plan, Stage
 from todacomm.statistics.random_halves import FEWEST
+from todacomm.statistics.vertices import too_few
 
 if TYPE_CHECKING:
     from todacomm.models.size_and_flops import Skeleton
@@ -211,7 +212,9 @@ class Planner:
             """Seconds for several of a part; nothing is timed for none."""
             return times and times * seconds_of(part, n, d, recipe, self.rates)
 
-        claims = seconds("splits", halves / 4) + seconds("draw", draws) + seconds("frame", asked.null_draws, d=columns)
+        again = 1 if recipe.maxdim and not too_few(n) else 0  # each draw is made once more for its centroids
+        claims = seconds("splits", halves / 4) + seconds("draw", draws) + seconds("centroids", again * draws)
+        claims += seconds("frame", (1 + again) * asked.null_draws, d=columns)
         each, at_once = cloud_bytes(n, d, recipe), min(self.at_once, plan.layers)
         stages = [
             self.spread("homology", seconds("cloud", left), left, held + each * at_once, each),
