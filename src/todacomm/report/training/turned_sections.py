@@ -8,7 +8,6 @@ from todacomm.report.document.chart import Chart
 from todacomm.report.document.pieces import Bullets, Context, Paragraph, Piece, Table, section
 from todacomm.report.training.read_experiment import Exhibit, Findings, Trained
 from todacomm.report.training.tables import first_cell
-from todacomm.report.training.turning_chart import turning_chart
 from todacomm.report.words.intervals_and_nulls import p_text
 from todacomm.report.words.phrases import listed, number, plural, share
 from todacomm.training.turned_run import TurnedLoop, TurnedRun
@@ -64,6 +63,8 @@ def runs_of(findings: Findings) -> Iterator[tuple[Exhibit, Trained]]:
 
 def charts(exhibit: Exhibit, context: Context) -> Iterator[Chart]:
     """The chart of output phase, with its figure."""
+    from todacomm.report.training.turning_chart import turning_chart  # loads matplotlib
+
     found = turning_chart(exhibit)
     known = {path.stem: path for path in context.get("figures", ())}
     if found is not None:
