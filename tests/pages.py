@@ -8,7 +8,7 @@ from pathlib import Path
 
 from small_studies import DECODER, ENCODER
 
-KINDS = ("run", "compare", "grok", "loops")
+KINDS = ("run", "compare", "grok", "loops", "probe")
 HOSTILE = (
     "<script>window.hacked = 'a script'</script>",
     "</script><script>window.hacked = 'a closed script'</script>",
@@ -41,7 +41,9 @@ def browser():
 def make_pages(place):
     """The paths of the pages by kind; texts and file names are hostile."""
     from loop_records import TEXTS, planted
+    from stored import a_probe
     from todacomm.report.loops.loop_sections import write_loops_report
+    from todacomm.report.probes.probe_sections import write_probe_report
     from todacomm.runs.config import Study
     from todacomm.runs.run_study import execute
     from todacomm.runs.training_experiment import concluded
@@ -66,12 +68,14 @@ def make_pages(place):
     assert not outcome.failures
     make(place / "grok")
     concluded(place / "grok", {})
+    write_probe_report(place / "probe", a_probe(), {"command": "todacomm probe"})
     write_loops_report(place / "loops", planted((*HOSTILE, *TEXTS[len(HOSTILE) :])))
     return {
         "run": Path(outcome.experiments[0]) / "reports" / "report.html",
         "compare": Path(outcome.comparison) / "report.html",
         "grok": place / "grok" / "reports" / "report.html",
         "loops": place / "loops" / "report.html",
+        "probe": place / "probe" / "report.html",
     }
 
 

@@ -261,6 +261,36 @@ def test_texts_stand_around_a_loop_where_there_is_room_and_their_numbers_where_t
             assert sum(map(fits, texts)) == 12
 
 
+def test_the_clock_turns_by_its_slider_and_plays_once_around(opened):
+    told = "document.querySelector('.frames-told').textContent"
+    with opened("probe") as page:
+        slider = page.locator("input[type=range]")
+        before = page.evaluate(DATA, "clock")
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        drawn(page)
+        assert page.evaluate(DATA, "clock") != before
+        assert slider.get_attribute("aria-valuetext") == page.evaluate(told) == "words turned by 60°, answers by 57°"
+        button = page.get_by_role("button", name="Play")
+        button.click()
+        assert page.get_by_role("button", name="Pause").count() == 1
+        page.locator(".frames-told", has_text="words turned by 0°").wait_for()
+        page.get_by_role("button", name="Play").wait_for()
+        drawn(page)
+        assert page.evaluate(DATA, "clock") == before
+
+
+def test_where_motion_is_to_be_reduced_frames_stand_longer(chromium, pages):
+    context = chromium.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(pages["probe"].resolve().as_uri())
+    drawn(page)
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_timeout(900)
+    assert page.locator("input[type=range]").input_value() == "0"
+    context.close()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_policy_lets_no_script_in_and_nothing_out(chromium, pages, kind):
     context = chromium.new_context()

@@ -18,6 +18,7 @@ from todacomm.report.document.chart import Axis, Cells, Chart, Data, Panel, Seri
 from todacomm.report.document.matplotlib_renderer import figure_of
 from todacomm.report.document.page_renderer import page_of, place_on
 from todacomm.report.layers.all_figures import drawings
+from todacomm.report.probes import clock_chart  # noqa: F401 - registers its chart
 from todacomm.report.probes.probe_charts import probe_drawings
 from todacomm.report.training.read_experiment import read_findings
 from todacomm.report.training.signature_charts import grok_charts

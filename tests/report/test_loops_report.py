@@ -12,8 +12,9 @@ from todacomm.core.errors import InvalidRecord
 from todacomm.records.loops import ARRAYS, read_loops_record, write_loops_record
 from todacomm.report.document.matplotlib_renderer import figure_of
 from todacomm.report.document.page_renderer import page_of
+from todacomm.report.document.turns import colour_of
 from todacomm.report.loops.chains import chains, others
-from todacomm.report.loops.loop_charts import LayerLoops, colour_of, loop_charts, plateaus_of
+from todacomm.report.loops.loop_charts import LayerLoops, loop_charts, plateaus_of
 from todacomm.report.loops.loop_sections import loops_document, write_loops_report
 from todacomm.report.loops.loop_sentences import crowding, loop_sentences
 from todacomm.report.loops.ribbon_chart import ribbon_charts

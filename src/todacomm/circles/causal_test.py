@@ -243,6 +243,9 @@ class Turned:
         The share of inputs that the model answers rightly without any turn.
     harmonics : int
         Of the curve.
+    answers : tuple of tuple of int
+        For each turn the option that is answered, of the input whose right answer is option 0, 1, 2 …; empty where
+        options are no steps, or are not the right answer to one input each.
 
     """
 
@@ -259,6 +262,7 @@ class Turned:
     moved: float | None
     accuracy: float
     harmonics: int
+    answers: tuple[tuple[int, ...], ...] = ()
 
     def verdict(self, p: float) -> tuple[Verdict, str]:
         """Whether the model uses the loop, and why, by the p-value of its alignment against the placebos."""
@@ -342,7 +346,15 @@ def turn(
         moved=moved_exactly(scores, [direction * i for i in range(steps)]) if steps == scores.shape[-1] else None,
         accuracy=float((scores[0].argmax(axis=-1) == answers.right).mean()),
         harmonics=curve.harmonics,
+        answers=answered(scores, answers.right) if steps == scores.shape[-1] else (),
     )
+
+
+def answered(scores: Scores, right: Int[np.ndarray, " m"]) -> tuple[tuple[int, ...], ...]:
+    """The options that are answered under each turn, by the right one; empty unless each is right once."""
+    if sorted(right.tolist()) != list(range(scores.shape[-1])):
+        return ()
+    return tuple(tuple(row) for row in scores.argmax(axis=-1)[:, np.argsort(right)].tolist())
 
 
 def p_values(found: Mapping[str, Turned]) -> dict[str, float]:

@@ -114,7 +114,7 @@ def record_of(directory: Path, kind: "Kind", salvage: "Salvage") -> Any:
     from todacomm.records.fault_messages import Spot
     from todacomm.records.io import check_schema, read_json
     from todacomm.records.loops import LOOPS
-    from todacomm.records.probes import PROBE
+    from todacomm.records.probes import PROBE, PROBE_RECORD
     from todacomm.records.training import SCHEMA, SIGNATURE
     from todacomm.runs.locate import legible_runs
 
@@ -123,7 +123,8 @@ def record_of(directory: Path, kind: "Kind", salvage: "Salvage") -> Any:
     files = {"comparison": COMPARISON, "ablation": ABLATION, "training": SIGNATURE, "probe": PROBE, "loops": LOOPS}
     path = directory / files[kind]
     found = read_json(path)
-    check_schema(Spot(path), found, SCHEMA)
+    known = (*PROBE_RECORD.older, PROBE_RECORD.schema) if kind == "probe" else (SCHEMA,)
+    check_schema(Spot(path), found, *known)
     return found
 
 

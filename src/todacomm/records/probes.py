@@ -22,4 +22,13 @@ class ProbeRun:
     versions: Mapping[str, Any] = field(default_factory=dict)
 
 
-PROBE_RECORD = Format(ProbeRun, 1, RUN_AGAIN, PROBE)
+def without_answers(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Convert a record of schema 1, which held no single answers."""
+    found = row["found"]
+    if found["asked"] is None:
+        return row
+    turned = {layer: {**one, "answers": ()} for layer, one in found["asked"]["turned"].items()}
+    return {**row, "found": {**found, "asked": {**found["asked"], "turned": turned}}}
+
+
+PROBE_RECORD = Format(ProbeRun, 2, RUN_AGAIN, PROBE, older={1: without_answers})

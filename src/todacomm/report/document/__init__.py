@@ -12,4 +12,5 @@ __all__ = [
     "pieces",
     "rounding",
     "style",
+    "turns",
 ]

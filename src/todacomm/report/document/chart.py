@@ -28,7 +28,8 @@ class Axis:
     """An axis: what it holds, with its unit; its ticks, or about how many round numbers the renderer chooses.
 
     A ``bent`` axis is linear up to ``bend`` either side of zero and logarithmic beyond. Where the first of the
-    ``limits`` is the larger, the axis is turned round. A ``named`` axis has a name for each row, and no grid.
+    ``limits`` is the larger, the axis is turned round. A ``named`` axis has a name for each row, and no grid; without
+    any name it is not drawn.
     """
 
     label: str = ""
@@ -40,6 +41,11 @@ class Axis:
     whole: bool = False
     named: bool = False
     bend: float = 10.0
+
+    @property
+    def hidden(self) -> bool:
+        """Whether nothing of it is drawn."""
+        return self.named and not self.ticks
 
 
 @dataclass(frozen=True, slots=True)

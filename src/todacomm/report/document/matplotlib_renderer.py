@@ -242,6 +242,8 @@ def frame_axis(axes: Axes, axis: Axis, which: str) -> None:
     getattr(axes, f"set_{which}label")(shielded(axis.label))
     if axis.limits:
         getattr(axes, f"set_{which}lim")(*axis.limits)
+    if axis.hidden:
+        axes.spines["bottom" if which == "x" else "left"].set_visible(False)
     if axis.named:
         axes.grid(visible=False, axis=which)  # type: ignore[arg-type]  # "x" or "y"
         axes.tick_params(axis=which, length=0)  # type: ignore[arg-type]

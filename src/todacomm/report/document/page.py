@@ -16,14 +16,14 @@ from typing import Any
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.report.document.chart import Chart
 from todacomm.report.document.page_renderer import page_of
-from todacomm.report.document.pieces import Document, Part, Picture, Table
+from todacomm.report.document.pieces import Document, Part, Picture, Piece, Table
 
 Explorer = Mapping[str, Any]
 
 # a name, or one of several of that name: those that answer the question and warn stand above all that explains
 OPENING = re.compile(r"(answer|left-out|comparison|comparison-warnings|comparison-failures)(-\d+)?")
 BESIDE = "a-loop"  # the part that explains what the opening tells of
-HEADINGS = {"layers": "Along the layers", "grok": "Along the training"}
+HEADINGS = {"layers": "Along the layers", "grok": "Along the training", "frames": "In motion"}
 SHARED = {"core", "tables"}  # scripts that are no explorers
 PLOTLY = "vendor/plotly-cartesian.min.js"
 # JSON within a script element: nothing that ends the element or a line of it
@@ -81,9 +81,14 @@ def shown_by(explorers: Sequence[Explorer]) -> set[str]:
 def shown(parts: Sequence[Part], explored: Collection[str]) -> Iterator[Part]:
     """The parts without the figures that an explorer shows, and without those that are then empty."""
     for part in parts:
-        left = tuple(p for p in part.pieces if not (isinstance(p, Picture) and Path(p.path).stem in explored))
+        left = tuple(piece for piece in part.pieces if name_of(piece) not in explored)
         if left:
             yield replace(part, pieces=left)
+
+
+def name_of(piece: Piece) -> str:
+    """The name of a chart or of the file of a figure; of any other piece none."""
+    return piece.name if isinstance(piece, Chart) else Path(piece.path).stem if isinstance(piece, Picture) else ""
 
 
 def named(parts: Iterator[Part]) -> tuple[dict[str, Chart], list[Part]]:

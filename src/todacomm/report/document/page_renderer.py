@@ -174,6 +174,8 @@ def axis_of(axis: Axis, *, y: str, named: bool) -> dict[str, Any]:
             "tickvals": [rounded_on(axis, at) for at, _ in axis.ticks],
             "ticktext": [lined(t) for _, t in axis.ticks],
         }
+    if axis.hidden:
+        found["visible"] = False
     if axis.named:
         found |= {"showgrid": False, "ticks": ""}
     return found

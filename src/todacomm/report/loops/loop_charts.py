@@ -1,6 +1,5 @@
 """Charts of the loops of a layer: β₁ over scale, and the points on the plane of the angle of each loop."""
 
-import colorsys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,11 +23,11 @@ from todacomm.report.document.chart import (
     table,
 )
 from todacomm.report.document.style import cut
+from todacomm.report.document.turns import HUES, colour_of, degrees
 from todacomm.report.loops.texts_around import Place, places_around, text_of
 from todacomm.report.words.intervals_and_nulls import p_text
 from todacomm.report.words.phrases import number, plural
 
-HUES = 24  # colours around a loop
 LETTERS = 26  # of a text that is written beside the plane
 PIXELS, ROW = 440, 26  # of a plane on the page, and of a row
 RADIUS = 1.18  # of the texts around the plane, in radii of the points
@@ -241,13 +240,7 @@ def rows_of(one: FoundLoop, rows: Sequence[int]) -> Iterator[tuple[str, ...]]:
         yield (str(row), exact(one.angles[row]), *map(exact, one.plane[row].tolist()), str(int(row in one.cycle)))
 
 
-def colour_of(angle: float) -> str:
-    """The colour of an angle, one of equal steps around the colour wheel."""
-    hue = round(angle / (2 * np.pi) * HUES) % HUES / HUES
-    return "#{:02x}{:02x}{:02x}".format(*(round(255 * part) for part in colorsys.hls_to_rgb(hue, 0.45, 0.8)))
-
-
 def lines_of(one: FoundLoop, row: int, texts: Sequence[str]) -> tuple[str, ...]:
     """What the page tells of one point."""
-    angle = f"angle {np.degrees(float(one.angles[row])):.0f}°"
+    angle = f"angle {degrees(float(one.angles[row]))}"
     return (f"point {row}, {angle}", text_of(row, texts)) if texts else (f"point {row}, {angle}",)

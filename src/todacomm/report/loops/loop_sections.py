@@ -1,6 +1,5 @@
 """The report on loops: the answer, loops through layers, what runs around them, and each layer with its charts."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from todacomm.report.document.pieces import (
     parts_of,
     section,
 )
+from todacomm.report.document.turns import degrees
 from todacomm.report.layers import layer_document  # registered first: its closing sections serve every record
 from todacomm.report.loops.loop_charts import LayerLoops, loop_charts
 from todacomm.report.loops.loop_sentences import TERMS, loop_sentences, reasons_of, running, sureness
@@ -180,12 +180,7 @@ def layer_part(of: LayerLoops, context: Context, *, best: bool) -> Part:
 def texts_table(one: FoundLoop, of: LayerLoops) -> Table:
     """The texts around a loop, by their angle."""
     rows = (
-        (place.number, place.text, f"{degrees_of(one, place.row)}°", "yes" if place.on_cycle else "no")
+        (place.number, place.text, degrees(float(one.angles[place.row])), "yes" if place.on_cycle else "no")
         for place in places_around(one, of.record.texts)
     )
     return Table(("No.", "Text", "Angle", "On the shortest cycle"), tuple(rows), 2)
-
-
-def degrees_of(one: FoundLoop, row: int) -> str:
-    """The angle of a point in whole degrees."""
-    return f"{float(one.angles[row]) * 180 / math.pi:.0f}"

@@ -1,14 +1,14 @@
 """The charts of a probe: its words on their circle, how the answers turn, and both along the layers."""
 
 from collections.abc import Sequence
-from math import pi
 
-from todacomm.circles.causal_test import PLACEBO_TURNS, Turned, turns_of
+from todacomm.circles.causal_test import Turned, turns_of
 from todacomm.circles.probed import Probed
 from todacomm.core.inference_types import ALPHA, at_most_alpha
 from todacomm.report.document import style
 from todacomm.report.document.chart import Axis, Chart, Panel, Rule, Series, depth_axis, exact, finite, table
 from todacomm.report.document.drawings import Drawings
+from todacomm.report.document.turns import colour_of, placebo_series, quarters
 from todacomm.report.words.phrases import number
 
 probe_drawings: Drawings[Probed] = Drawings("probe figure")
@@ -16,7 +16,6 @@ write_probe_figures = probe_drawings.write
 
 BLUE, ORANGE, BLACK = style.PALETTE[0], style.PALETTE[1], style.PALETTE[6]
 MOST_TICKS = 16  # names of layers under a chart
-QUARTERS = tuple((i * pi / 2, f"{i * 90}°") for i in range(-8, 9))
 
 
 def chart(panel: Panel, header: Sequence[str], rows: Sequence[Sequence[str]], tall: float, *keys: Series) -> Chart:
@@ -38,12 +37,13 @@ def words(found: Probed) -> Chart:
     xs, ys = zip(*found.plane, strict=True)
     names = found.probe.words
     way = Series((*xs, xs[0]), (*ys, ys[0]), colour=style.GREY, marker="", loose=True)
-    marks = Series(xs, ys, colour=BLUE, dashes="", told=tuple((word,) for word in names), notes=names)
+    looks = tuple((colour_of(turn), "o") for turn in turns_of(len(names)))
+    marks = Series(xs, ys, colour=BLUE, dashes="", looks=looks, told=tuple((w,) for w in names), notes=names, size=1.3)
     reach = 1.3 * max(map(abs, (*xs, *ys))) or 1.0
     across, up = (Axis(f"direction {i}", limits=(-reach, reach)) for i in (1, 2))
     rows = [(w, exact(x), exact(y)) for w, x, y in zip(names, xs, ys, strict=True)]
     title = f"{found.model}, {found.layer}"
-    return chart(Panel((way, marks), across, up, title=title, height=420), ("word", "x", "y"), rows, 4.5)
+    return chart(Panel((way, marks), across, up, title=title, height=420, equal=True), ("word", "x", "y"), rows, 4.5)
 
 
 @probe_drawings.chart(
@@ -90,30 +90,25 @@ def turning(found: Probed) -> Chart | None:
     if found.asked is None:
         return None
     turned = found.asked.turned[found.asked.layer]
-    by, few = (tuple(turns_of(n)) for n in (len(turned.psi), PLACEBO_TURNS))
-    drawn = [Series(few, psi, "placebos", style.GREY, "", strength=0.35) for psi in turned.placebo_psi]
+    by = tuple(turns_of(len(turned.psi)))
+    drawn = placebo_series(turned.placebo_psi)
     line = Series(by, tuple(turned.direction * turn for turn in by), "as far as the angle", BLACK, "", dashes=":")
     told = tuple((f"φ {number(a)}", f"ψ {number(b)}") for a, b in zip(by, turned.psi, strict=True))
     loop = Series(by, turned.psi, "the circle", BLUE, "o", told=told)
-    across = Axis("φ, turn of the angle", limits=(-0.2, by[-1] + 0.2), ticks=within(-0.2, by[-1] + 0.2))
+    across = Axis("φ, turn of the angle", limits=(-0.2, by[-1] + 0.2), ticks=quarters(-0.2, by[-1] + 0.2))
     low, high = reach_of(turned, line)
-    up = Axis("ψ, turn of the answer", limits=(low, high), ticks=within(low, high))
+    up = Axis("ψ, turn of the answer", limits=(low, high), ticks=quarters(low, high))
     rows = [(exact(a), exact(b)) for a, b in zip(by, turned.psi, strict=True)]
     panel = Panel(
-        (*drawn, line, loop), across, up, title=f"{found.asked.question.text}, {found.asked.layer}", height=320
+        (drawn, line, loop), across, up, title=f"{found.asked.question.text}, {found.asked.layer}", height=320
     )
-    return chart(panel, ("phi", "psi"), rows, 3.4, loop, line, *drawn[:1])
+    return chart(panel, ("phi", "psi"), rows, 3.4, loop, line, *([drawn] if turned.placebo_psi else []))
 
 
 def reach_of(turned: Turned, line: Series) -> tuple[float, float]:
     """The least and the largest turn that is drawn, with room."""
     known = [v for v in (*line.y, *turned.psi, *(v for psi in turned.placebo_psi for v in psi)) if v is not None]
     return min(known) - 0.3, max(known) + 0.3
-
-
-def within(low: float, high: float) -> tuple[tuple[float, str], ...]:
-    """The quarters of a turn between two angles."""
-    return tuple(tick for tick in QUARTERS if low <= tick[0] <= high)
 
 
 @probe_drawings.chart(

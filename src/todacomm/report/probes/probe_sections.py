@@ -15,6 +15,7 @@ __all__ = ["context_of_probe", "layer_document", "sentences", "write_probe_repor
 
 def write_probe_report(directory: Path, found: Probed, context: Context) -> list[Path]:
     """``probe.md``, ``report.html`` and ``visualizations/``."""
+    from todacomm.report.probes.clock_chart import clock_explorer  # importing it registers its chart
     from todacomm.report.probes.probe_charts import write_probe_figures
     from todacomm.report.render import write_document
 
@@ -22,7 +23,8 @@ def write_probe_report(directory: Path, found: Probed, context: Context) -> list
     context = {**context, "figures": figures}
     title = f"{found.probe.name.replace('_', ' ').capitalize()} in {found.model}"
     document = Document(title, plural(len(found.probe.words), "word"), parts_of(found, context))
-    return write_document(document, directory, "probe.md")
+    explorer = clock_explorer(found)
+    return write_document(document, directory, "probe.md", (explorer,) if explorer else ())
 
 
 def context_of_probe(record: ProbeRun) -> Context:

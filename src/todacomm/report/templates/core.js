@@ -253,12 +253,13 @@
 
   /* Charts of the document: whoever made them has escaped what plotly reads as HTML */
 
+  /* Texts around a plane, or their numbers where there is no room. */
+  const written = (around, width) => around.map(({ text, number, ...rest }) => ({ ...rest, text: width < ROOMY ? number : text }));
+
   function documentChart(host, name, { title, how, traces, layout, around, header, rows }) {
-    /* Texts around a plane, or their numbers where there is no room. */
-    const written = (width) => around.map(({ text, number, ...rest }) => ({ ...rest, text: width < ROOMY ? number : text }));
     chart(host, {
       name, title, how, traces: () => traces, data: () => ({ header, rows }), height: layout.height,
-      layout: (_, { width }) => ({ ...layout, annotations: [...layout.annotations, ...written(width)] }),
+      layout: (_, { width }) => ({ ...layout, annotations: [...layout.annotations, ...written(around, width)] }),
     });
   }
 
@@ -293,6 +294,6 @@
     document.documentElement.dataset.ready = charts.length ? "0" : "1";
   }
 
-  window.todacomm = { el, text, wrapped, number, theme, faint, mixed, scale, chart, explorers: {} };
+  window.todacomm = { el, text, wrapped, number, theme, faint, mixed, scale, chart, written, explorers: {} };
   document.addEventListener("DOMContentLoaded", boot);
 })();

@@ -1,17 +1,14 @@
 """The chart of turned loops: how far the answers of a network turn with each loop of its embedding."""
 
-from math import pi
-
-from todacomm.circles.causal_test import PLACEBO_TURNS, turns_of
-from todacomm.core.types import Number
+from todacomm.circles.causal_test import turns_of
 from todacomm.report.document import style
 from todacomm.report.document.chart import INK, Axis, Chart, Panel, Series, exact, table
+from todacomm.report.document.turns import degrees, placebo_series, quarters
 from todacomm.report.training.read_experiment import Exhibit, Trained
 from todacomm.report.training.training_figure_parts import grok_chart, heading
 from todacomm.report.words.phrases import number, share
 from todacomm.training.turned_run import TurnedLoop
 
-QUARTERS = tuple((i * pi / 2, f"{i * 90}°") for i in range(-8, 9))
 COLOURS = style.PALETTE[:6]
 
 
@@ -31,13 +28,13 @@ def turning_chart(exhibit: Exhibit) -> Chart | None:
     drawn = [series_of(loop, i) for i, loop in enumerate(loops)]
     across = turns_of(len(loops[0].turned.psi))
     line = Series(tuple(across), tuple(across), "as far as the loop", INK, "", dashes=":")
-    placebos = placebo_series(loops)
+    placebos = placebo_series(psi for loop in loops for psi in loop.turned.placebo_psi)
     reach = (min(v for one in (*drawn, placebos, line) for v in one.y if v is not None), across[-1])
     low, high = reach[0] - 0.3, max(v for one in (*drawn, placebos, line) for v in one.y if v is not None) + 0.3
     panel = Panel(
         (placebos, line, *drawn),
-        Axis("φ, turn of the loop", limits=(-0.2, reach[1] + 0.2), ticks=within(-0.2, reach[1] + 0.2)),
-        Axis("ψ, turn of the answers", limits=(low, high), ticks=within(low, high)),
+        Axis("φ, turn of the loop", limits=(-0.2, reach[1] + 0.2), ticks=quarters(-0.2, reach[1] + 0.2)),
+        Axis("ψ, turn of the answers", limits=(low, high), ticks=quarters(low, high)),
         height=360,
     )
     rows = (
@@ -70,22 +67,3 @@ def series_of(loop: TurnedLoop, i: int) -> Series:
     marker = style.MARKERS[i % len(style.MARKERS)]
     hollow = (not loop.used,) * len(by)
     return Series(tuple(by), one.psi, label, COLOURS[i % len(COLOURS)], marker, hollow=hollow, told=told)
-
-
-def degrees(angle: float) -> str:
-    """An angle in whole degrees."""
-    return f"{angle * 180 / pi:.0f}°".replace("-", "−")
-
-
-def placebo_series(loops: tuple[TurnedLoop, ...]) -> Series:
-    """The placebos of all loops as one line with gaps."""
-    by = turns_of(PLACEBO_TURNS)
-    each = [psi for loop in loops for psi in loop.turned.placebo_psi]
-    x: list[Number] = [v for _ in each for v in (*by, None)]
-    y: list[Number] = [v for psi in each for v in (*psi, None)]
-    return Series(tuple(x), tuple(y), "placebos", style.GREY, "", strength=0.35)
-
-
-def within(low: float, high: float) -> tuple[tuple[float, str], ...]:
-    """The quarters of a turn between two angles."""
-    return tuple(tick for tick in QUARTERS if low <= tick[0] <= high)
