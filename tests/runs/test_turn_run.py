@@ -42,7 +42,8 @@ def test_points_without_a_loop_have_no_wide_plateau():
 
 def test_a_loop_visits_the_residues_by_the_inverse_of_its_frequency():
     characters = additive_characters(59)
-    assert (7 * inverse_of(7, characters)) % 59 == 1
+    assert inverse_of(7, characters) == 17  # 7 × 17 = 2 × 59 + 1
+    assert inverse_of(52, characters) == 17, "the same loop the other way round"
     assert inverse_of(6, additive_characters(12)) is None
 
 

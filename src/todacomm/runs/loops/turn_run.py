@@ -113,9 +113,14 @@ def loops_found(cloud: PointCloud, characters: Characters) -> list[tuple[Named, 
 
 
 def inverse_of(frequency: int, characters: Characters) -> int | None:
-    """The step that the loop of a frequency visits the group by; None where it does not visit all of it."""
+    """The step that the loop of a frequency visits the group by, of both directions the smaller; None where it does not
+    visit all of it.
+    """
     order = characters.order
-    return pow(frequency, -1, order) if gcd(frequency, order) == 1 else None
+    if gcd(frequency, order) > 1:
+        return None
+    step = pow(frequency, -1, order)
+    return min(step, order - step)
 
 
 def network_of(directory: Path) -> tuple[Task, Network]:
