@@ -9,6 +9,8 @@ import todacomm as td
 from todacomm.cohomology.offers import classes_at_plateaus
 from todacomm.core.errors import InvalidInput
 from todacomm.core.types import Address, PointCloud
+from todacomm.records.training import read_checkpoint, rows
+from todacomm.runs.loops.loops_along_steps import source_of_steps
 from todacomm.runs.loops.turn_run import MOST_PLANES, SPHERE, inverse_of, loops_found, network_of, turn_run
 from todacomm.runs.training_runs import experiment_of, perform
 from todacomm.training.fourier import additive_characters, power_spectrum
@@ -89,3 +91,35 @@ def test_the_command_prints_what_was_turned(run, todacomm):
     assert "not decidable" in row
     code, out, _ = todacomm("loops", run, "--null-draws", "19", "--json")
     assert json.loads(out)["loops"][0]["name"]["frequency"] == first.name.frequency
+
+
+def test_the_checkpoints_of_a_run_are_clouds_evenly_spaced_from_the_first_to_the_last(run):
+    steps = [line.step for line in rows(run)]
+    source = source_of_steps(run, 3)
+    assert list(source.clouds) == [f"step_{step}" for step in (steps[0], steps[len(steps) // 2], steps[-1])]
+    kept = read_checkpoint(run, steps[-1]).embedding_rows
+    np.testing.assert_array_equal(source.clouds[f"step_{steps[-1]}"].points, kept)
+    assert list(source_of_steps(run, 10**6).clouds) == [f"step_{step}" for step in steps]
+
+
+def test_loops_are_followed_along_the_steps_of_a_run(run, todacomm, tmp_path):
+    code, out, err = todacomm("loops", run, "--steps", "3", "--null-draws", "39", "--output-dir", tmp_path)
+    assert (code, "No loop is shown at 3 steps" in out) == (0, True), err
+    told = next(tmp_path.glob("loops_*/loops.md")).read_text(encoding="utf-8")
+    assert "No loop is shown at any of 3 steps" in told
+    assert "layer" not in told.split("##")[1]
+
+
+@pytest.mark.parametrize(("given", "said"), [("1", "expected at least 2 checkpoints"), ("3", "is none; expected")])
+def test_steps_of_what_has_none_are_refused(run, todacomm, tmp_path, given, said):
+    place = run if given == "1" else tmp_path
+    code, _, err = todacomm("loops", place, "--steps", given)
+    assert code != 0
+    assert said in " ".join(err.split())
+
+
+def test_a_network_of_pixels_has_no_loops_to_follow(tmp_path):
+    plan = experiment_of("images", {"steps": 10, "points": 20}, [46], controls=1).plans[0]
+    assert perform(tmp_path, plan) == ""
+    with pytest.raises(InvalidInput, match="no embedding of its checkpoints"):
+        source_of_steps(next(tmp_path.rglob("weights.safetensors")).parent, 2)

@@ -55,6 +55,15 @@ def loops(
             "--properties",
         ),
     ] = None,
+    steps: Annotated[
+        int | None,
+        options.own(
+            MEASUREMENT,
+            "Of a training run, follow the loops of its embedding through N checkpoints, evenly spaced.",
+            "N",
+            "--steps",
+        ),
+    ] = None,
     top: Annotated[int, options.own(MEASUREMENT, "Show at most N loops of a layer.", "N", "--top")] = TOP,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -66,7 +75,7 @@ def loops(
     articles; and its cycle is followed into the next layer. Everything is written: the record, angles.csv, a
     report with charts.
     Of a training run of todacomm grok the loops of the embedding are named by their frequencies and turned, which
-    shows those that the network uses; that is printed alone.
+    shows those that the network uses; that is printed alone. With --steps they are followed through its checkpoints.
 
     Examples:
       todacomm loops tiny-preln-decoder
@@ -74,6 +83,7 @@ def loops(
       todacomm loops tiny-preln-decoder --properties labels.csv
       todacomm loops embedding.npy --components none --scale sphere
       todacomm loops experiments/grok_add_p113_20260101_120000/runs/seed_46
+      todacomm loops experiments/grok_add_p113_20260101_120000/runs/seed_46 --steps 11
 
     """
     from todacomm.records.io import read_json
@@ -84,11 +94,17 @@ def loops(
 
     study = Study(**given)
     draws = study.null_draws if "null_draws" in given else 99
-    if (path / WEIGHTS).exists():
+    training = (path / WEIGHTS).exists()
+    if training:
         refuse_properties(path, properties)
+    if training and steps is None:
         of_training(path, draws, json=json, quiet=quiet)
         return
-    source = source_of(path, study, given, layer or [], quiet=quiet or json)
+    source = (
+        source_along(path, steps, training=training)
+        if steps is not None
+        else source_of(path, study, given, layer or [], quiet=quiet or json)
+    )
     source = source if properties is None else with_properties(source, properties)
     with console.tracker(quiet=quiet or json) as track, console.warnings_told():
         found = find_loops(source, draws=draws, top=max(1, top), number=study.jobs, track=track)
@@ -111,6 +127,19 @@ def refuse_properties(path: Path, properties: Path | None) -> None:
 
     if properties is not None:
         raise InvalidInput(f"{path} is a training run, which has no texts; leave --properties out")
+
+
+def source_along(path: Path, steps: int, *, training: bool) -> "Source":
+    """The embedding at some checkpoints of a training run. Raises InvalidInput for anything else."""
+    from todacomm.core.errors import InvalidInput
+    from todacomm.runs.loops.loops_along_steps import source_of_steps
+
+    if not training:
+        raise InvalidInput(
+            f"--steps {steps} follows the checkpoints of a training run, and {path} is none; expected a directory like "
+            "experiments/grok_add_p113_…/runs/seed_46"
+        )
+    return source_of_steps(path, steps)
 
 
 def of_training(path: Path, placebos: int, *, json: bool, quiet: bool) -> None:
@@ -173,6 +202,13 @@ def source_of(path: Path, study: Study, given: Mapping[str, Any], layers: list[s
     return replace(source, recipe=replace(source.recipe, **typed))
 
 
+def along_of(found: "FoundLoops") -> str:
+    """Along what the loops are followed: layers, or steps of a training."""
+    from todacomm.records.loops import along
+
+    return along([layer.address.layer for layer in found.layers])
+
+
 def table_of(found: "FoundLoops") -> "Table":
     """One row a loop; ``90 % within`` is the shortest arc that holds so many of the points."""
     from todacomm.cohomology.curve import arc_of
@@ -183,7 +219,7 @@ def table_of(found: "FoundLoops") -> "Table":
 
     pooling = found.source.recipe.pooling
     table = framed(f"Loops of {found.source.name} on {found.source.data}{f', pooling {pooling}' * bool(pooling)}")
-    table.add_column("layer", overflow="fold")
+    table.add_column(along_of(found), overflow="fold")
     for head in ("loop", "from–to / median", "p", "among", "90 % within"):
         table.add_column(head, justify="right", no_wrap=True)
     for layer in found.layers:
@@ -232,13 +268,14 @@ def lines_of(found: "FoundLoops") -> Iterator[str]:
     from todacomm.report.words.phrases import plural
 
     if not any(found.layers):
-        yield f"No loop is shown at {plural(len(found.layers), 'layer')}; that is no evidence that there is none."
+        where = plural(len(found.layers), along_of(found))
+        yield f"No loop is shown at {where}; that is no evidence that there is none."
     yield from around_each(found)
     none = [layer for layer in found.layers if not layer]
     for layer in none[:TOP]:
         yield f"{layer.address.layer}: {'; '.join(layer.reasons)}"
     if len(none) > TOP:
-        yield f"and {plural(len(none) - TOP, 'more layer')} without a loop, see the report"
+        yield f"and {plural(len(none) - TOP, f'more {along_of(found)}')} without a loop, see the report"
     on = [one for one in found.passages if one.winding]
     names = [layer.address.layer for layer in found.layers]
     for one in on:

@@ -71,6 +71,16 @@ class LoopsRecord:
     texts: tuple[str, ...] = ()
     versions: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def along(self) -> str:
+        """Along what loops are followed: layers, or steps of a training."""
+        return along([layer.layer for layer in self.layers])
+
+
+def along(names: Sequence[str]) -> str:
+    """What clouds of these names are: layers, or steps of a training."""
+    return "step" if all(name.startswith("step_") for name in names) else "layer"
+
 
 LOOPS_RECORD = Format(LoopsRecord, SCHEMA, AGAIN, LOOPS, sealed=True)
 

@@ -67,7 +67,7 @@ def loops_document(record: LoopsRecord, context: Context) -> Document:
     ribbon = [part for part in mine if part.name == RIBBON]
     tables = [part for part in mine if part.name != RIBBON]
     parts = (opening, beside, *ribbon, *first, *tables, *folded, *closing)
-    return Document(f"Loops of {record.model}", f"{record.data}, {plural(len(record.layers), 'layer')}", parts)
+    return Document(f"Loops of {record.model}", f"{record.data}, {plural(len(record.layers), record.along)}", parts)
 
 
 # Sections
@@ -82,7 +82,7 @@ def answer(record: LoopsRecord, _: Context) -> Iterator[Piece]:
         yield Bullets(tuple(rest))
 
 
-@section(RIBBON, title="Loops through the layers", record=LoopsRecord, brief=False)
+@section(RIBBON, title="Which loops go on", record=LoopsRecord, brief=False)
 def through(record: LoopsRecord, context: Context) -> Iterator[Piece]:
     """The ribbon."""
     yield from pictured(ribbon_charts.of(record), context.get("figures", ()))

@@ -24,14 +24,14 @@ def loop_sentences(record: LoopsRecord) -> list[str]:
     if not found:
         return [none_at_all(record)]
     where = [layer for layer in record.layers if layer.loops]
-    of = f"{len(where)} of {plural(len(record.layers), 'layer')}: " if len(record.layers) > 1 else ""
+    of = f"{len(where)} of {plural(len(record.layers), record.along)}: " if len(record.layers) > 1 else ""
     first = f"{plural(len(found), 'loop')} at {of}{layer_list([layer.layer for layer in where])}."
     return [first, *of_each(record), *([of_passages(record)] if followed(record) else [])]
 
 
 def none_at_all(record: LoopsRecord) -> str:
     """No layer has a loop, and what that means."""
-    where = f"any of {plural(len(record.layers), 'layer')}" if len(record.layers) > 1 else record.layers[0].layer
+    where = f"any of {plural(len(record.layers), record.along)}" if len(record.layers) > 1 else record.layers[0].layer
     return f"No loop is shown at {where}. That is no evidence that there is none: {record.layers[0].reasons[0]}."
 
 
@@ -96,17 +96,18 @@ def of_passages(record: LoopsRecord) -> str:
     """Which loops go on through layers, and how far."""
     longer = sorted((chain for chain in chains(record) if chain.passages), key=lambda chain: -len(chain.nodes))
     if not longer:
-        return "No loop goes on in the next layer."
+        return f"No loop goes on in the next {record.along}."
     told = "; ".join(of_chain(record, chain) for chain in longer[:MOST_TOLD])
     more = f"; and {len(longer) - MOST_TOLD} more" if len(longer) > MOST_TOLD else ""
-    return f"{plural(len(longer), 'loop')} {'goes' if len(longer) == 1 else 'go'} on through layers: {told}{more}."
+    go = "goes" if len(longer) == 1 else "go"
+    return f"{plural(len(longer), 'loop')} {go} on through {record.along}s: {told}{more}."
 
 
 def of_chain(record: LoopsRecord, chain: Chain) -> str:
     """From which layer to which a loop goes on."""
     (first, place), (last, _) = chain.nodes[0], chain.nodes[-1]
     layers = [record.layers[i].layer for i in (first, last)]
-    return f"loop {place + 1} of {layers[0]} through {plural(len(chain.nodes), 'layer')} up to {layers[1]}"
+    return f"loop {place + 1} of {layers[0]} through {plural(len(chain.nodes), record.along)} up to {layers[1]}"
 
 
 def reasons_of(record: LoopsRecord) -> list[str]:

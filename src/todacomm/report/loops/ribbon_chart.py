@@ -1,6 +1,7 @@
 """The chart of loops through layers: a ribbon for each, from where it is born to where it dies."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from todacomm.records.loops import LoopsRecord
 from todacomm.report.document import style
@@ -35,15 +36,16 @@ def ribbon_chart(record: LoopsRecord) -> Iterator[Chart]:
     ]  # fmt: skip
     series = (*aside, *(part for i, chain in enumerate(found) for part in ribbon(record, chain, COLOURS[i % 6])))
     up = Axis("", limits=(rows - 0.4, -0.6), ticks=(), named=True)
-    panel = Panel(series, depth_axis(layers, most=MOST_TICKS), up, height=ROW * rows + 30)
+    across = replace(depth_axis(layers, most=MOST_TICKS), label=record.along)
+    panel = Panel(series, across, up, height=ROW * rows + 30)
     yield Chart(
         "loops_ribbon",
-        "Loops through the layers",
-        "A ribbon is one loop: the texts of its cycle go around a loop of the next layer as well (winding number not "
-        "0, more surely than the same number of other texts). Its end is the last layer where that holds. The number "
+        f"Loops through the {record.along}s",
+        f"A ribbon is one loop: the points of its cycle go around a loop of the next {record.along} as well (winding "
+        "number not 0, more surely than as many other points). It ends where that holds no more. The number "
         "on a ribbon is the winding number: 1 once around, −1 once the other way.",
         (panel,),
-        table(("layer", "loop", "row", "state", "next_loop", "turns", "share", "p"), rows_of(record, found)),
+        table((record.along, "loop", "row", "state", "next_loop", "turns", "share", "p"), rows_of(record, found)),
         keys=(*keys, *((also,) if aside else ())),
         heading=f"{record.model} · {record.data}",
         tall=0.55 + 0.32 * rows,
