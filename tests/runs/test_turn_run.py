@@ -118,6 +118,7 @@ def test_steps_of_what_has_none_are_refused(run, todacomm, tmp_path, given, said
     assert said in " ".join(err.split())
 
 
+@pytest.mark.slow
 def test_a_network_of_pixels_has_no_loops_to_follow(tmp_path):
     plan = experiment_of("images", {"steps": 10, "points": 20}, [46], controls=1).plans[0]
     assert perform(tmp_path, plan) == ""

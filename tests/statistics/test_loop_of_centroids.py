@@ -99,6 +99,7 @@ def test_the_cloud_is_drawn_as_its_null_is(noisy):
         vertices=vertices,
     )
     assert values[0, 0, 1] == pytest.approx((of_cloud[:, 1] / of_cloud[:, 0]).max())
+    assert not np.array_equal(vertices(cloud.points, 7), vertices(cloud.points, 8)), "each draw has its own beginning"
 
 
 def test_few_points_have_no_centroids_and_the_test_says_so():
