@@ -128,7 +128,7 @@ def test_the_smallest_radius_is_that_of_the_table_and_falls_with_the_points():
 
 def test_a_radius_over_the_median_distance_is_that_of_a_cloud():
     points = curve(2000, np.random.default_rng(6), d=20, turn=1.0, ratio=4.0)
-    assert over_median(4.0, 20) == pytest.approx(
+    assert over_median(4.0, 20.0) == pytest.approx(
         4 / np.median(td.measure(points, **FEW | {"null_draws": 0})["scale"]), rel=0.05
     )
 

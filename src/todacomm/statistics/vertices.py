@@ -8,10 +8,9 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from todacomm.clouds.distances import within_reach
 from todacomm.clouds.prepare import PreparedCloud
@@ -24,7 +23,8 @@ ITERATIONS = 5  # of Lloyd's algorithm; with ten the power is the same
 STREAM = 4  # keeps these random numbers apart from others of the same seed
 OBSERVED = -1  # the number of the cloud among its draws
 
-Labels = Int[np.ndarray, " n"]
+Labels = Int[np.ndarray, " u"]
+Centroids = Float[np.ndarray, "m _"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +36,7 @@ class Vertices:
     point is a vertex.
     """
 
-    points: Points
+    points: Centroids
     labels: Labels
     nearest: Int[np.ndarray, " m"]
     drawn: Callable[[int], Change]
@@ -47,10 +47,7 @@ class Vertices:
         return np.flatnonzero(np.isin(self.labels, vertices))
 
 
-class VerticesOf(Protocol):
-    """A cloud → its vertices."""
-
-    def __call__(self, cloud: PreparedCloud, /) -> Vertices: ...
+VerticesOf = Callable[[PreparedCloud], Vertices]
 
 
 def all_points(cloud: PreparedCloud) -> Vertices:
@@ -75,14 +72,14 @@ def centroids(cloud: PreparedCloud, *, seed: int) -> Vertices:
 def centroids_drawn(number: int, *, around: int, seed: int) -> Change:
     """Turn the points of a draw into so many centroids, each the mean of the points ``around`` it."""
 
-    def drawn(points: Points, draw: int) -> Points:
+    def drawn(points: Points, draw: int) -> Centroids:
         near, exponent = within_reach(points)
         return np.ldexp(k_means(near, number, around, generator(seed, draw))[0], exponent)
 
     return drawn
 
 
-def centroids_of_draw(points: Points, draw: int, *, seed: int) -> Points:
+def centroids_of_draw(points: Points, draw: int, *, seed: int) -> Centroids:
     """The centroids of the points of a draw; points too few to have any stay."""
     if too_few(n := len(points)):
         return points
@@ -111,7 +108,7 @@ def generator(seed: int, number: int) -> np.random.Generator:
     return np.random.default_rng([seed, STREAM, number - OBSERVED])
 
 
-def k_means(points: Points, k: int, around: int, rng: np.random.Generator) -> tuple[Points, Labels]:
+def k_means(points: Points, k: int, around: int, rng: np.random.Generator) -> tuple[Centroids, Labels]:
     """The centroids of at most k clusters by Lloyd's algorithm, smoothed, and the cluster of each point; none is empty.
 
     A centroid becomes the mean of the points ``around`` it, so that all have as little noise. Squares of
@@ -127,7 +124,7 @@ def k_means(points: Points, k: int, around: int, rng: np.random.Generator) -> tu
     return smoothed(found[kept], points, around), labels
 
 
-def smoothed(found: Points, points: Points, number: int) -> Points:
+def smoothed(found: Centroids, points: Points, number: int) -> Centroids:
     """The mean of so many points that are nearest to each."""
     if len(points) <= number:
         return found
