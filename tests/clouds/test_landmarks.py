@@ -225,4 +225,4 @@ def test_the_command_line_measures_landmarks(todacomm, rng):
     assert "100 landmarks of 500 points: every bar end is within" in out
     record = json.loads(todacomm("measure", "ring.npy", "--landmarks", "100", "--no-cache", "--json")[1])
     assert record[0]["layers"]["cloud"]["landmarks_of"] == 500
-    assert "radius" not in todacomm("measure", "ring.npy", "--no-cache")[1]
+    assert "landmarks" not in todacomm("measure", "ring.npy", "--no-cache")[1]

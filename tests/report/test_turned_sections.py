@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from grok_directories import TURNED_LOOPS, judged, write_plan, write_run, write_training, write_turned
+from todacomm.cli.grok import turned_in
 from todacomm.records.damaged import Salvage
 from todacomm.records.io import write_atomically
 from todacomm.records.training import TURNED
@@ -31,6 +32,15 @@ def directory(tmp_path_factory):
 @pytest.fixture(scope="module")
 def findings(directory):
     return read_findings(directory, {}, command="", problems={})
+
+
+def test_the_terminal_tells_the_same_of_each_run_and_leaves_a_damaged_record_to_the_report(directory, tmp_path):
+    [line] = turned_in(directory)
+    assert line.startswith("seed_2: of 3 loops 2 are used: frequencies 3 and 5 (3 found without labels).")
+    place = tmp_path / "again"
+    shutil.copytree(directory, place)
+    write_atomically(place / "runs" / "seed_2" / TURNED, "{")
+    assert list(turned_in(place)) == []
 
 
 def section_of(findings):

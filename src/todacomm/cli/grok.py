@@ -1,12 +1,14 @@
 """``todacomm grok``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from todacomm.cli import options
 from todacomm.cli import run as running
 from todacomm.cli.terminal import console, streams
-from todacomm.core.errors import InvalidInput
+from todacomm.core.errors import InvalidInput, InvalidRecord
 from todacomm.core.progress import unsaid
 from todacomm.runs.config import OPTIONS, OUTPUT_PANEL, Study
 from todacomm.runs.fields import Kind, Option, named
@@ -175,11 +177,24 @@ def show(found: "ExperimentResults", *, json: bool, quiet: bool) -> None:
             show_runs(cell, (*one.runs, *one.controls), one.sentences)
         for cell, told in found.told.items():
             show_runs(cell, told)
+        for line in turned_in(found.directory):
+            console.out.print(line, soft_wrap=True)
         console.page("Report", found.directory / "reports" / "report.html")
     for cell, problem in found.problems.items():
         console.err.tell(f"no signature{f' of {cell}' if cell else ''}:", "bold red", problem)
     for name, problem in found.failures.items():
         console.err.tell(f"{name}:", "bold red", problem)
+
+
+def turned_in(directory: Path) -> Iterator[str]:
+    """Which loops each run below a directory uses, for those that were turned."""
+    from todacomm.records.training import TURNED, read_turned
+    from todacomm.report.training.turned_sections import told_of
+
+    for path in sorted(directory.rglob(TURNED)):
+        with suppress(InvalidRecord):  # the report tells of a damaged one
+            if record := read_turned(path.parent):
+                yield f"{path.parent.name}: {told_of(record.found)}"
 
 
 def show_runs(cell: str, told: Sequence["RunSummary"], sentences: Sequence[str] = ()) -> None:
