@@ -17,19 +17,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from todacomm.clouds.distances import pairwise
 from todacomm.clouds.prepare import PreparedCloud
 from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.inference_types import Alternative, Claims, LoopBar, NullTest
 from todacomm.core.recipe import Recipe
 from todacomm.core.registry import Registry
-from todacomm.core.types import Bars, Measurement, Points
-from todacomm.homology.engines import persistence
+from todacomm.core.types import Measurement
 from todacomm.homology.metrics import metrics
 from todacomm.statistics.gaussian_null import Change, Values, number_or_none, tested_names, tests_of_one
 from todacomm.statistics.loop_test import CENTROID_LOOP, LOOP, PROMINENCE, RATIO, against_layers, loop_tests
 from todacomm.statistics.loop_test_in_groups import loop_bars
-from todacomm.statistics.vertices import centroids, centroids_of_draw, too_few
+from todacomm.statistics.vertices import all_points, bars_among, centroids, centroids_of_draw, too_few
 
 NO_BARS = np.empty((0, 2))
 Series = Float[np.ndarray, "draws_and_1 layers"]
@@ -188,12 +186,15 @@ def centroids_of_loop(claims: Claims, layer: str) -> str:
 )
 def loop_of_centroids(given: Against) -> Outcome:
     """Test for loops among the centroids of each layer, against the centroids of its rotations."""
-    vertices = partial(centroids, seed=given.recipe.seed)
     few = [too_few(cloud.facts.distinct_points) for cloud in given.clouds]
     reasons = [null or own for null, own in zip(given.reasons, few, strict=True)]
-    bars = [
-        NO_BARS if reason else bars_among(vertices(cloud).points, given.recipe)
+    vertices = [
+        all_points(cloud) if reason else centroids(cloud, seed=given.recipe.seed)
         for reason, cloud in zip(reasons, given.clouds, strict=True)
+    ]
+    bars = [
+        NO_BARS if reason else bars_among(one.points, given.recipe)
+        for reason, one in zip(reasons, vertices, strict=True)
     ]
     drawn = given.drawn((PROMINENCE, RATIO), partial(centroids_of_draw, seed=given.recipe.seed))
     prominences, ratios = np.moveaxis(drawn, 2, 0)
@@ -202,8 +203,3 @@ def loop_of_centroids(given: Against) -> Outcome:
     layers = against_layers(bars, prominences, ratios, reasons)
     loops = loop_bars(given.clouds, bars, layers, given.recipe, len(drawn), spread=given.spread, vertices=vertices)
     return Outcome(loop_tests(CENTROID_LOOP, layers, tests, loops), loops)
-
-
-def bars_among(vertices: Points, recipe: Recipe) -> Bars:
-    """The bars of H1 of some vertices."""
-    return persistence(pairwise(vertices, recipe.distance), engine=recipe.engine, maxdim=1).finite[1]

@@ -25,11 +25,10 @@ from todacomm.clouds.prepare import PreparedCloud
 from todacomm.core.inference_types import ALPHA, LoopBar, at_most_alpha
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Address, Bars, Distances, Points
-from todacomm.homology.engines import persistence
 from todacomm.statistics.evenly_filled_null import ball_of
 from todacomm.statistics.gaussian_null import Change, JointLayers, as_drawn, gaussian_null, in_common
 from todacomm.statistics.loop_test import PROMINENCE, RATIO, LayerTest, bar_p_values
-from todacomm.statistics.vertices import OBSERVED, Vertices, VerticesOf, all_points
+from todacomm.statistics.vertices import OBSERVED, Vertices, all_points, bars_among
 
 Indices = Int[np.ndarray, " k"]
 PValues = Float[np.ndarray, " b"]
@@ -78,30 +77,26 @@ def loop_bars(
     draws: int,
     *,
     spread: Callable[..., Iterable[tuple[PValues, int]]] = map,
-    vertices: VerticesOf = all_points,
+    vertices: Sequence[Vertices] = (),
 ) -> list[tuple[LoopBar, ...]]:
-    """Test the candidate bars of each layer, those of its ``vertices``, within their groups; most significant first.
+    """Test the candidate bars of each layer within their groups; most significant first.
 
-    ``clouds`` may lack their distances. The number of draws lets one of all groups pass after adjustment: at least
+    The bars are those of the ``vertices`` of each layer, by default of all its points. ``clouds`` may lack their
+    distances. The number of draws lets one of all groups pass after adjustment: at least
     ``draws``, at most `MOST_DRAWS`.
     """
     which = [[] if layer is None else layer.standing_out() for layer in layers]
-    seen = [vertices(cloud) if rows else None for cloud, rows in zip(clouds, which, strict=True)]
-    found = [
-        [] if one is None else places_of(one.points, recipe, own, rows)
-        for one, own, rows in zip(seen, bars, which, strict=True)
-    ]
+    seen = vertices or [all_points(cloud) for cloud in clouds]
+    found = [places_of(one.points, recipe, own, rows) for one, own, rows in zip(seen, bars, which, strict=True)]
     number = len({(i, place.inside) for i, row in enumerate(found) for place in row})
     enough = min(MOST_DRAWS, max(draws, math.ceil(number / ALPHA) - 1))
     test = partial(against_itself, recipe=recipe, draws=enough, groups=number)
     p = [
-        {} if one is None else largest_p(cloud, one, own, row, test, groups=number, spread=spread)
+        largest_p(cloud, one, own, row, test, groups=number, spread=spread)
         for cloud, one, own, row in zip(clouds, seen, bars, found, strict=True)
     ]
     return [
-        ()
-        if one is None
-        else tuple(
+        tuple(
             sorted(
                 (told(cloud, one, own, place, layer=layer, against=of[place.bar], groups=number) for place in row),
                 key=by_p,
@@ -172,6 +167,8 @@ def by_p(bar: LoopBar) -> tuple[float, float]:
 
 def places_of(vertices: Points, recipe: Recipe, bars: Bars, which: Sequence[int]) -> list[Place]:
     """Locate the bars ``which`` of the H1 diagram of some vertices."""
+    if not which:
+        return []
     condensed = pairwise(vertices, recipe.distance)
     tree, matrix = linkage(condensed, "single"), squareform(condensed)
     return [place_of(bar, *bars[bar].tolist(), tree=tree, matrix=matrix, condensed=condensed) for bar in which]
@@ -245,7 +242,7 @@ def against_itself(group: Group, *, recipe: Recipe, draws: int, groups: int) -> 
     https://doi.org/10.1093/biomet/78.2.301).
     """
     again = group.drawn(group.points, OBSERVED)
-    own = persistence(pairwise(again, recipe.distance), engine=recipe.engine, maxdim=1).finite[1]
+    own = bars_among(again, recipe)
     if not len(own):
         return np.ones(len(group.bars)), draws
     places = [found_again(own, bar) for bar in group.bars]

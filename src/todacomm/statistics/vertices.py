@@ -12,9 +12,11 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float, Int
 
-from todacomm.clouds.distances import within_reach
+from todacomm.clouds.distances import pairwise, within_reach
 from todacomm.clouds.prepare import PreparedCloud
-from todacomm.core.types import Points
+from todacomm.core.recipe import Recipe
+from todacomm.core.types import Bars, Points
+from todacomm.homology.engines import persistence
 from todacomm.statistics.gaussian_null import Change, as_drawn
 
 SHARE, MOST, FEWEST = 5, 200, 6  # points a centroid; centroids at most, and at least
@@ -47,7 +49,9 @@ class Vertices:
         return np.flatnonzero(np.isin(self.labels, vertices))
 
 
-VerticesOf = Callable[[PreparedCloud], Vertices]
+def bars_among(vertices: Centroids, recipe: Recipe) -> Bars:
+    """The bars of H1 of some vertices."""
+    return persistence(pairwise(vertices, recipe.distance), engine=recipe.engine, maxdim=1).finite[1]
 
 
 def all_points(cloud: PreparedCloud) -> Vertices:
