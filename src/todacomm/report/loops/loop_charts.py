@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from todacomm.clouds.planes_and_clusters import evenly
 from todacomm.cohomology.scales import Plateau
 from todacomm.records.loops import FoundLoop, LoopsOfLayer, LoopsRecord
 from todacomm.report.document import style
@@ -191,7 +192,7 @@ def rows_shown(one: FoundLoop, most: int) -> np.ndarray:
     if len(there) <= most:
         return there
     by_angle = there[np.argsort(one.angles[there], kind="stable")]
-    some = by_angle[np.linspace(0, len(there) - 1, most).round().astype(int)]
+    some = by_angle[evenly(len(there), most)]
     return np.union1d(some, np.array(one.cycle, dtype=some.dtype))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.colors import to_hex
 
+from todacomm.clouds.planes_and_clusters import evenly
 from todacomm.core.types import Measurement
 from todacomm.records.training import characters_of, frequencies, read_checkpoint, read_profile
 from todacomm.report.document.rounding import all_rounded, rounded
@@ -81,8 +82,7 @@ def thinned(steps: Sequence[int], most: int, always: Sequence[int] = ()) -> list
     """
     if len(steps) <= most:
         return list(steps)
-    places = np.linspace(0, len(steps) - 1, most).round().astype(int)
-    return sorted({*(steps[i] for i in places), *always})
+    return sorted({*(steps[i] for i in evenly(len(steps), most)), *always})
 
 
 # Bars

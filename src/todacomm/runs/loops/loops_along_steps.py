@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
-
+from todacomm.clouds.planes_and_clusters import evenly
 from todacomm.core.errors import InvalidInput
 from todacomm.core.types import Address, PointCloud
 from todacomm.records.training import ABOUT_RECORD, read_checkpoint, rows
@@ -24,10 +23,9 @@ def source_of_steps(directory: Path, number: int) -> Source:
             f"--steps {number}; expected at least {FEWEST} checkpoints, to follow loops from one to another"
         )
     known = [line.step for line in rows(directory)]
-    chosen = np.unique(np.linspace(0, len(known) - 1, min(number, len(known))).round().astype(int))
     about = ABOUT_RECORD.read(directory)
     clouds = {}
-    for step in (known[i] for i in chosen.tolist()):
+    for step in (known[i] for i in evenly(len(known), number)):
         points = read_checkpoint(directory, step).embedding_rows
         if points is None:
             raise InvalidInput(f"{directory} keeps no embedding of its checkpoints: a network of pixels has none")

@@ -14,6 +14,7 @@ from todacomm.circles.causal_test import LEAST_ACCURACY, Answers, Turned, curve_
 from todacomm.circles.order import means_of_words, order_test
 from todacomm.circles.probed import Asked, Probed, roundest
 from todacomm.circles.probes import BLANK, Probe, Question
+from todacomm.clouds.planes_and_clusters import evenly
 from todacomm.core.errors import InvalidInput
 from todacomm.core.progress import Track, silent
 from todacomm.homology.engines import persistence
@@ -87,8 +88,7 @@ def longest_bar(means: Float64[np.ndarray, "words d"]) -> tuple[float, float] | 
 def lower_half(layers: Sequence[str]) -> list[str]:
     """Ten layers of the lower half, evenly spaced, the first among them."""
     half = list(layers[: max(1, (len(layers) + 1) // 2)])
-    places = np.unique(np.linspace(0, len(half) - 1, min(TURNED_LAYERS, len(half))).round().astype(int))
-    return [half[i] for i in places]
+    return [half[i] for i in evenly(len(half), TURNED_LAYERS)]
 
 
 def word_states(model: "LoadedModel", probe: Probe, layers: Sequence[str]) -> States:
