@@ -26,21 +26,21 @@ STREAM = 4  # keeps these random numbers apart from others of the same seed
 OBSERVED = -1  # the number of the cloud among its draws
 
 Labels = Int[np.ndarray, " u"]
-Centroids = Float[np.ndarray, "m _"]
+Centroids = Float[np.ndarray, "c _"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vertices:
-    """The vertices (m, k) of a cloud's Rips complex.
+    """The vertices (c, k) of a cloud's Rips complex.
 
-    ``labels`` (u,) are the vertex of each unique point, ``nearest`` (m,) the unique point that is nearest to each
+    ``labels`` (u,) are the vertex of each unique point, ``nearest`` (c,) the unique point that is nearest to each
     vertex. ``drawn`` turns the points of a draw into so many vertices. ``centroids``: how many there are, 0 where each
     point is a vertex.
     """
 
     points: Centroids
     labels: Labels
-    nearest: Int[np.ndarray, " m"]
+    nearest: Int[np.ndarray, " c"]
     drawn: Callable[[int], Change]
     centroids: int = 0
 
