@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from todacomm.circles.causal_test import Turned
-from todacomm.records.io import to_json, write_arrays
+from todacomm.records.files.io import to_json, write_arrays
 from todacomm.records.training import (
     ABOUT_RECORD,
     TURNED_RECORD,

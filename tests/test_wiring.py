@@ -22,8 +22,8 @@ from todacomm.comparison.compare import compare
 from todacomm.comparison.expressions import RULES
 from todacomm.comparison.gate import judge
 from todacomm.core.types import PointCloud
-from todacomm.records.codec import plain
 from todacomm.records.comparisons import pair_record
+from todacomm.records.files.codec import plain
 from todacomm.records.inference import CLAIMS, read_claims, write_claims
 from todacomm.records.training import read_run
 from todacomm.report.comparison.comparison_sections import factors_of

@@ -23,12 +23,12 @@ from todacomm.cohomology.passages import Passage
 from todacomm.core.errors import InvalidInput, InvalidRecord
 from todacomm.core.value_types import by_value
 from todacomm.records.ablations import ABLATION_RECORD, record_of
-from todacomm.records.codec import Arrays, Brief, Flat, Format, Rest, Whole, arrays_of, decoded, parts_of, plain
 from todacomm.records.comparisons import COMPARISON_RECORD, ComparisonRecord, Failed, group_of
-from todacomm.records.fault_messages import Spot
+from todacomm.records.files.codec import Arrays, Brief, Flat, Format, Rest, Whole, arrays_of, decoded, parts_of, plain
+from todacomm.records.files.fault_messages import Spot
+from todacomm.records.files.io import SEAL, read_arrays, to_json, write_arrays, write_atomically
 from todacomm.records.inference import CLAIMS_RECORD
 from todacomm.records.inference import record_of as record_of_claims
-from todacomm.records.io import SEAL, read_arrays, to_json, write_arrays, write_atomically
 from todacomm.records.loops import LOOPS_RECORD, FoundLoop, LoopsOfLayer, LoopsRecord
 from todacomm.records.probes import PROBE_RECORD, ProbeRun
 from todacomm.records.runs import LAYER_RECORD, MANIFEST_RECORD, LayerRow, manifest_of

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from stored import an_ablation, profile_of, write_experiment
-from todacomm.records.io import SEAL, write_arrays
+from todacomm.records.files.io import SEAL, write_arrays
 from todacomm.records.runs import runs_of
 from todacomm.runs.ablation import write
 from todacomm.runs.run_study import compared, write_compared

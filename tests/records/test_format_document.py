@@ -8,8 +8,8 @@ from typing import Any, get_args
 import pytest
 
 from todacomm.records.ablations import ABLATION_RECORD
-from todacomm.records.codec import parts_of
 from todacomm.records.comparisons import COMPARISON_RECORD
+from todacomm.records.files.codec import parts_of
 from todacomm.records.inference import CLAIMS_RECORD
 from todacomm.records.loops import LOOPS_RECORD
 from todacomm.records.runs import LAYER_RECORD, MANIFEST_RECORD

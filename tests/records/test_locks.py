@@ -7,12 +7,12 @@ import threading
 import pytest
 
 from todacomm.core.errors import CannotWrite
-from todacomm.records.locks import LOCK, alone_in
+from todacomm.records.files.locks import LOCK, alone_in
 
 HOLDER = """
 import sys
 from pathlib import Path
-from todacomm.records.locks import alone_in
+from todacomm.records.files.locks import alone_in
 with alone_in(Path(sys.argv[1])) as alone:
     print(alone, flush=True)
     sys.stdin.read()

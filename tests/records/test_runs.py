@@ -7,7 +7,7 @@ import pytest
 
 from todacomm.core.errors import CannotWrite, InvalidRecord
 from todacomm.profiles.from_arrays import measure
-from todacomm.records.io import write_arrays
+from todacomm.records.files.io import write_arrays
 from todacomm.records.runs import (
     DIAGRAMS,
     MANIFEST,

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from stored import profile_of, write_experiment
 from todacomm.cli.terminal import ending
 from todacomm.core.errors import CannotWrite, UnknownName
-from todacomm.records.io import write_atomically
-from todacomm.records.result_directories import check_name, check_new, in_part, new_directory, reserved, writable
-from todacomm.records.unfinished import own_directory, sweep, unfinished
+from todacomm.records.files.io import write_atomically
+from todacomm.records.files.result_directories import check_name, check_new, in_part, new_directory, reserved, writable
+from todacomm.records.files.unfinished import own_directory, sweep, unfinished
 from todacomm.report.document.figure_parts import save
 from todacomm.runs.locate import find
 
@@ -24,7 +24,7 @@ WRITER = """
 import os, sys
 from pathlib import Path
 from todacomm.runs.locate import find
-from todacomm.records.unfinished import own_directory, hold, unfinished
+from todacomm.records.files.unfinished import own_directory, hold, unfinished
 with own_directory(Path(sys.argv[1]) / "model_20260101_000000" / "runs" / "run_0") as part:
     (part / "manifest.json").write_text("{}")
     file = unfinished(Path(sys.argv[1]) / "report.html").open("xb")

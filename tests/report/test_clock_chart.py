@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stored import a_probe
-from todacomm.records.fault_messages import Spot
+from todacomm.records.files.fault_messages import Spot
 from todacomm.records.probes import PROBE_RECORD, ProbeRun
 from todacomm.report.document.matplotlib_renderer import figure_of
 from todacomm.report.document.turns import degrees

@@ -17,7 +17,7 @@ from todacomm.core.types import PointCloud, Texts
 from todacomm.core.value_types import Missing
 from todacomm.homology.diagram_distances import wasserstein
 from todacomm.profiles.from_arrays import measure_arrays
-from todacomm.records.damaged import Salvage
+from todacomm.records.files.damaged import Salvage
 from todacomm.records.texts import LEFT_OUT, NONE_KEPT, TEXTS, TEXTS_RECORD, texts_to_keep
 from todacomm.report.document.style import PALETTE
 from todacomm.report.layers import layer_explorer

@@ -7,8 +7,8 @@ import pytest
 
 from grok_directories import TURNED_LOOPS, judged, write_plan, write_run, write_training, write_turned
 from todacomm.cli.grok import turned_in
-from todacomm.records.damaged import Salvage
-from todacomm.records.io import write_atomically
+from todacomm.records.files.damaged import Salvage
+from todacomm.records.files.io import write_atomically
 from todacomm.records.training import TURNED
 from todacomm.report.document.pieces import parts_of
 from todacomm.report.training.read_experiment import read_findings

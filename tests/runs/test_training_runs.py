@@ -11,7 +11,7 @@ import pytest
 
 import trained
 from todacomm.core.errors import CannotWrite, InvalidRecord, TooLarge
-from todacomm.records.locks import alone_in
+from todacomm.records.files.locks import alone_in
 from todacomm.records.training import (
     PLAN,
     arrays_path,
@@ -309,7 +309,7 @@ def test_the_plan_is_read_again(whole):
 
 
 def test_arrays_of_a_checkpoint_hold_every_diagram(whole):
-    from todacomm.records.io import read_arrays
+    from todacomm.records.files.io import read_arrays
 
     names = set(read_arrays(arrays_path(whole / "runs" / "seed_46", 20)))
     assert {"embedding/sphere/H1", "embedding/raw/H0", "layer_1/sphere/H1", "embedding_rows", "spectrum"} <= names

@@ -8,7 +8,7 @@ import pytest
 
 from grok_directories import TURNED_LOOPS, write_run, write_turned
 from todacomm.core.errors import InvalidRecord
-from todacomm.records.io import write_arrays, write_atomically
+from todacomm.records.files.io import write_arrays, write_atomically
 from todacomm.records.training import DONE, TURNED, WEIGHTS, RunEnd, read_run, read_turned, write_done
 from todacomm.runs import training_runs
 from todacomm.runs.loops import turn_run

@@ -224,7 +224,7 @@ def means_of(study: Study, null_draws: int, track: Any, say: Any) -> "Means":
 
 def show(found: "AblationOutcome", *, json: bool, quiet: bool) -> None:
     """Print the claims, the failures and the directory."""
-    from todacomm.records.io import read_json
+    from todacomm.records.files.io import read_json
 
     if json:
         streams.print_json(read_json(found.directory / "ablation.json"))

@@ -54,7 +54,7 @@ def list_configs() -> None:
 def init(path: Annotated[Path, typer.Argument(help="The study file to write.")] = Path("study.yaml")) -> None:
     """Write a study file with every option, its default and its meaning."""
     from todacomm.core.errors import CannotWrite
-    from todacomm.records.io import write_atomically
+    from todacomm.records.files.io import write_atomically
     from todacomm.runs.config_files import template
 
     if path.exists():

@@ -82,8 +82,8 @@ def compare(
     from todacomm.comparison.expressions import RULES
     from todacomm.comparison.gate import judge
     from todacomm.records.clouds import clouds_of
-    from todacomm.records.io import read_json
-    from todacomm.records.result_directories import check_name
+    from todacomm.records.files.io import read_json
+    from todacomm.records.files.result_directories import check_name
     from todacomm.runs.run_study import compared, write_compared
 
     rules = [RULES.read(text) for text in fail_if or []]

@@ -168,7 +168,7 @@ def sweep_of(typed: list[str]) -> dict[str, list[Any]]:
 
 def show(found: "ExperimentResults", *, json: bool, quiet: bool) -> None:
     """Print the verdict, a row for each run and control, and the directory."""
-    from todacomm.records.io import read_json
+    from todacomm.records.files.io import read_json
 
     if json:
         streams.print_json(read_json(found.directory / "signature.json"))

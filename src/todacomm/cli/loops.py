@@ -86,7 +86,7 @@ def loops(
       todacomm loops experiments/grok_add_p113_20260101_120000/runs/seed_46 --steps 11
 
     """
-    from todacomm.records.io import read_json
+    from todacomm.records.files.io import read_json
     from todacomm.records.loops import LOOPS
     from todacomm.records.training import WEIGHTS
     from todacomm.report.document.style import drawn_as
@@ -144,7 +144,7 @@ def source_along(path: Path, steps: int, *, training: bool) -> "Source":
 
 def of_training(path: Path, placebos: int, *, json: bool, quiet: bool) -> None:
     """Name the loops of a training run, turn them, and print what came of it."""
-    from todacomm.records.codec import plain
+    from todacomm.records.files.codec import plain
     from todacomm.runs.loops.turn_run import turn_run
 
     with console.tracker(quiet=quiet or json) as track:

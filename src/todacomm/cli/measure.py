@@ -54,7 +54,7 @@ def measure(
     from todacomm.core.memory import limit_of
     from todacomm.core.parallel import in_threads, one_thread
     from todacomm.profiles.from_arrays import measure_arrays
-    from todacomm.records.result_directories import check_new
+    from todacomm.records.files.result_directories import check_new
     from todacomm.report.document.figure_formats import PNG
     from todacomm.runs.jobs import CachedEach, cache_of
     from todacomm.runs.plan.memory_limit import check_arrays, shapes_of

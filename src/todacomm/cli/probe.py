@@ -86,7 +86,7 @@ def probe(
 
 def show(found: "list[ProbeWritten]", *, json: bool, quiet: bool) -> None:
     """What each probe found, in sentences, and where it is."""
-    from todacomm.records.codec import plain
+    from todacomm.records.files.codec import plain
     from todacomm.report.probes.probe_sections import sentences
 
     if json:

@@ -42,7 +42,7 @@ def report(
       todacomm report gpt2 bert my_model/ --output overview.html
 
     """
-    from todacomm.records.damaged import Salvage, loss_messages
+    from todacomm.records.files.damaged import Salvage, loss_messages
     from todacomm.report.document.style import drawn_as
     from todacomm.runs.locate import find
     from todacomm.runs.rebuild_reports import report_again, report_together

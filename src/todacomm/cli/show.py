@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from todacomm.records.damaged import Salvage
+    from todacomm.records.files.damaged import Salvage
     from todacomm.runs.locate import Kind
 
 
@@ -36,7 +36,7 @@ def show(
       todacomm show experiments/grok_add_p113_20260101_120000 --json
 
     """
-    from todacomm.records.damaged import Salvage, loss_messages
+    from todacomm.records.files.damaged import Salvage, loss_messages
     from todacomm.runs.locate import find
 
     salvage, read = Salvage(), record_of if json else overview_of
@@ -111,8 +111,8 @@ def record_of(directory: Path, kind: "Kind", salvage: "Salvage") -> Any:
     from todacomm.cli.terminal.tables import as_json
     from todacomm.records.ablations import ABLATION
     from todacomm.records.comparisons import COMPARISON
-    from todacomm.records.fault_messages import Spot
-    from todacomm.records.io import check_schema, read_json
+    from todacomm.records.files.fault_messages import Spot
+    from todacomm.records.files.io import check_schema, read_json
     from todacomm.records.loops import LOOPS
     from todacomm.records.probes import PROBE, PROBE_RECORD
     from todacomm.records.training import SCHEMA, SIGNATURE

@@ -1,20 +1,13 @@
-"""All that is written to disk and read again; does no work."""
+"""All that is written to disk and read again; does no work. ``files/`` holds how, the modules beside it what."""
 
 __all__ = [
     "ablations",
     "clouds",
-    "codec",
     "comparisons",
-    "damaged",
-    "fault_messages",
     "inference",
-    "io",
-    "locks",
     "loops",
     "probes",
-    "result_directories",
     "runs",
     "texts",
     "training",
-    "unfinished",
 ]

@@ -9,8 +9,8 @@ from todacomm.ablation.judge import Ablation, Numbers, Standing
 from todacomm.ablation.settings import Setting
 from todacomm.core.errors import InvalidInput
 from todacomm.core.recipe import Recipe
-from todacomm.records.codec import Flat, Format, Whole
 from todacomm.records.comparisons import Failed
+from todacomm.records.files.codec import Flat, Format, Whole
 
 ABLATION = "ablation.json"
 

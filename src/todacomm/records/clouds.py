@@ -7,8 +7,8 @@ from todacomm.clouds.array_files import read_layers
 from todacomm.comparison.diagram_tests import Clouds
 from todacomm.core.types import PointCloud, Profile
 from todacomm.core.value_types import Missing
-from todacomm.records.fault_messages import Spot
-from todacomm.records.io import RUN_AGAIN, names_of
+from todacomm.records.files.fault_messages import Spot
+from todacomm.records.files.io import RUN_AGAIN, names_of
 from todacomm.records.runs import check_file
 
 SCHEMA = 1

@@ -12,8 +12,8 @@ from todacomm.comparison.diagram_tests import Apart
 from todacomm.comparison.differences import Pair
 from todacomm.comparison.gate import Judgement
 from todacomm.core.errors import InvalidInput
-from todacomm.records.codec import Format, Rest
-from todacomm.records.fault_messages import Spot
+from todacomm.records.files.codec import Format, Rest
+from todacomm.records.files.fault_messages import Spot
 
 COMPARISON = "comparison.json"
 DIGITS = 10  # of distances and trees: the rest is rounding

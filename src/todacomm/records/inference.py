@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Int
 
 from todacomm.core.inference_types import Claims, GrowthFactors, Halves, InferenceSettings, Interval, LoopBar, NullTest
-from todacomm.records.codec import CHECKS, Arrays, Brief, Flat, Format, Whole, arrays_of, plain
-from todacomm.records.fault_messages import Spot
-from todacomm.records.io import RUN_AGAIN, write_arrays
+from todacomm.records.files.codec import CHECKS, Arrays, Brief, Flat, Format, Whole, arrays_of, plain
+from todacomm.records.files.fault_messages import Spot
+from todacomm.records.files.io import RUN_AGAIN, write_arrays
 from todacomm.statistics.loop_test import LOOP
 
 SCHEMA_OF_ARRAYS = 1

@@ -15,8 +15,8 @@ from todacomm.cohomology.passages import Passage
 from todacomm.cohomology.record import LoopCoordinate, Loops
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Points
-from todacomm.records.codec import Arrays, Format, arrays_of
-from todacomm.records.io import write_arrays, write_atomically
+from todacomm.records.files.codec import Arrays, Format, arrays_of
+from todacomm.records.files.io import write_arrays, write_atomically
 
 SCHEMA = 1
 LOOPS, ARRAYS, ANGLES = "loops.json", "loops.safetensors", "angles.csv"

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from todacomm.circles.probed import Probed
-from todacomm.records.codec import Format, Whole
-from todacomm.records.io import RUN_AGAIN
+from todacomm.records.files.codec import Format, Whole
+from todacomm.records.files.io import RUN_AGAIN
 
 PROBE = "probe.json"
 

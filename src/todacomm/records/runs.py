@@ -16,11 +16,19 @@ from todacomm.core.inference_types import Claims, Number
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Address, CloudFacts, Diagrams, Expansion, Measurement, ModelCard, Profile
 from todacomm.core.value_types import by_value
-from todacomm.records.codec import ROUNDING, Arrays, Flat, Format, Rest, Whole, decoded, mapping
-from todacomm.records.damaged import Attempt, strictly
-from todacomm.records.fault_messages import Spot
+from todacomm.records.files.codec import ROUNDING, Arrays, Flat, Format, Rest, Whole, decoded, mapping
+from todacomm.records.files.damaged import Attempt, strictly
+from todacomm.records.files.fault_messages import Spot
+from todacomm.records.files.io import (
+    RUN_AGAIN,
+    check_digest,
+    digests_of,
+    read_json,
+    to_json,
+    write_arrays,
+    write_atomically,
+)
 from todacomm.records.inference import CLAIMS, HALVES, read_claims, write_claims
-from todacomm.records.io import RUN_AGAIN, check_digest, digests_of, read_json, to_json, write_arrays, write_atomically
 
 SCHEMA = 1
 SUMMARIES, METRICS, DIAGRAMS, MANIFEST = "tda_summaries.json", "metrics.json", "diagrams.safetensors", "manifest.json"

@@ -8,8 +8,8 @@ from typing import Any
 from todacomm.core.errors import InvalidTexts
 from todacomm.core.types import Column, Texts, TokenFacts
 from todacomm.core.value_types import Missing
-from todacomm.records.codec import Format
-from todacomm.records.io import RUN_AGAIN
+from todacomm.records.files.codec import Format
+from todacomm.records.files.io import RUN_AGAIN
 from todacomm.records.runs import TEXTS as TEXTS  # noqa: PLC0414 - the file that this module is about
 from todacomm.records.runs import check_file
 

@@ -18,10 +18,10 @@ from jaxtyping import Float
 from todacomm.core.errors import CannotWrite, InvalidRecord
 from todacomm.core.inference_types import Number
 from todacomm.core.types import Address, Profile
-from todacomm.records.codec import Arrays, Format, Rest, arrays_of, decoded, plain
-from todacomm.records.damaged import Attempt, strictly
-from todacomm.records.fault_messages import Spot
-from todacomm.records.io import check_digest, digests_of, names_of, read_arrays, write_arrays, write_atomically
+from todacomm.records.files.codec import Arrays, Format, Rest, arrays_of, decoded, plain
+from todacomm.records.files.damaged import Attempt, strictly
+from todacomm.records.files.fault_messages import Spot
+from todacomm.records.files.io import check_digest, digests_of, names_of, read_arrays, write_arrays, write_atomically
 from todacomm.records.runs import LAYER_RECORD, bars_of, layer_record, measurement_from
 from todacomm.training.fourier import Characters, additive_characters, multiplicative_characters
 from todacomm.training.observe import VIEWS, Course, Observation, course_of

@@ -6,10 +6,10 @@ from typing import Any
 
 from todacomm.comparison.compare import Comparison
 from todacomm.core.types import Profile
-from todacomm.records.codec import decoded
-from todacomm.records.damaged import Attempt, strictly
-from todacomm.records.fault_messages import Spot
-from todacomm.records.io import RUN_AGAIN, write_atomically
+from todacomm.records.files.codec import decoded
+from todacomm.records.files.damaged import Attempt, strictly
+from todacomm.records.files.fault_messages import Spot
+from todacomm.records.files.io import RUN_AGAIN, write_atomically
 from todacomm.records.runs import MANIFEST, Record
 from todacomm.report.comparison.comparison_sections import comparison_document
 from todacomm.report.document.page import Explorer, to_html

@@ -14,9 +14,9 @@ from todacomm.comparison.expressions import Statement
 from todacomm.core.recipe import Recipe
 from todacomm.core.versions import versions
 from todacomm.records.ablations import ABLATION_RECORD, record_of, rows_of
-from todacomm.records.codec import plain
-from todacomm.records.io import write_atomically
-from todacomm.records.result_directories import check_name, in_part, new_directory, reserved, writable
+from todacomm.records.files.codec import plain
+from todacomm.records.files.io import write_atomically
+from todacomm.records.files.result_directories import check_name, in_part, new_directory, reserved, writable
 from todacomm.records.runs import safe
 from todacomm.report.ablation.ablation_sections import write_ablation_report
 from todacomm.report.document.style import drawn_as

@@ -15,7 +15,7 @@ from todacomm.models.checkpoints.checkpoint_files import OF_A_MODEL
 from todacomm.models.names import resolve
 from todacomm.records.ablations import ABLATION, ABLATION_RECORD
 from todacomm.records.comparisons import COMPARISON
-from todacomm.records.damaged import Salvage, loss_messages
+from todacomm.records.files.damaged import Salvage, loss_messages
 from todacomm.records.loops import LOOPS, LoopsRecord, read_loops_record
 from todacomm.records.probes import PROBE, PROBE_RECORD
 from todacomm.records.runs import (

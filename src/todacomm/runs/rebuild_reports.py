@@ -17,11 +17,11 @@ from todacomm.core.value_types import Missing
 from todacomm.records.ablations import ABLATION, ABLATION_RECORD
 from todacomm.records.clouds import clouds_of
 from todacomm.records.comparisons import COMPARISON_RECORD, messages_of
-from todacomm.records.damaged import Salvage
-from todacomm.records.io import write_atomically
+from todacomm.records.files.damaged import Salvage
+from todacomm.records.files.io import write_atomically
+from todacomm.records.files.result_directories import new_directory, writable
 from todacomm.records.loops import read_loops_record
 from todacomm.records.probes import PROBE_RECORD
-from todacomm.records.result_directories import new_directory, writable
 from todacomm.records.runs import read_record, safe
 from todacomm.records.texts import TEXTS
 from todacomm.report.ablation.ablation_sections import write_ablation_report

@@ -28,11 +28,11 @@ from todacomm.core.versions import versions
 from todacomm.profiles.measure import CrossCheck
 from todacomm.records.clouds import clouds_of
 from todacomm.records.comparisons import COMPARISON_RECORD, ComparisonRecord, Failed, gate_record, group_of
-from todacomm.records.io import write_atomically
-from todacomm.records.result_directories import check_name, check_new, in_part, new_directory, reserved, writable
+from todacomm.records.files.io import write_atomically
+from todacomm.records.files.result_directories import check_name, check_new, in_part, new_directory, reserved, writable
+from todacomm.records.files.unfinished import own_directory
 from todacomm.records.runs import Record, safe, write_record
 from todacomm.records.texts import TEXTS_RECORD, texts_to_keep
-from todacomm.records.unfinished import own_directory
 from todacomm.report.document.figure_formats import PNG, Figures
 from todacomm.report.document.style import drawn_as
 from todacomm.report.layers.all_figures import write_figures

@@ -8,8 +8,8 @@ from todacomm.core.memory import format_bytes, limit_of
 from todacomm.core.parallel import Number
 from todacomm.core.progress import Say, Track, silent, unsaid
 from todacomm.models.checkpoints.placement import device_of
-from todacomm.records.locks import alone_in
-from todacomm.records.result_directories import new_directory, writable
+from todacomm.records.files.locks import alone_in
+from todacomm.records.files.result_directories import new_directory, writable
 from todacomm.report.document.figure_formats import PNG, Figures
 from todacomm.report.document.style import drawn_as
 from todacomm.runs.training_results import ExperimentResults, concluded

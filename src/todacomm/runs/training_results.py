@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from todacomm.core.errors import InvalidInput
-from todacomm.records.codec import Format, plain
-from todacomm.records.damaged import Attempt, Salvage, strictly
+from todacomm.records.files.codec import Format, plain
+from todacomm.records.files.damaged import Attempt, Salvage, strictly
 from todacomm.records.training import AGAIN, SIGNATURE, PlannedRun, StoredRun, has_begun, planned_runs, read_run
 from todacomm.report.training.read_experiment import Findings, read_findings
 from todacomm.report.training.training_document import write_grok_report

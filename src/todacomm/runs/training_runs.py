@@ -18,9 +18,9 @@ from todacomm.core.memory import format_bytes
 from todacomm.core.parallel import LostTask, Number, pool
 from todacomm.core.progress import Track, silent
 from todacomm.core.versions import versions
-from todacomm.records.codec import plain
-from todacomm.records.io import write_arrays
-from todacomm.records.locks import alone_in
+from todacomm.records.files.codec import plain
+from todacomm.records.files.io import write_arrays
+from todacomm.records.files.locks import alone_in
 from todacomm.records.training import (
     ABOUT_RECORD,
     DONE,

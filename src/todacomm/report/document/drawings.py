@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from matplotlib.figure import Figure
 
 from todacomm.core.registry import Registry
-from todacomm.records.damaged import Attempt, strictly
+from todacomm.records.files.damaged import Attempt, strictly
 from todacomm.report.document import style
 from todacomm.report.document.chart import Chart
 from todacomm.report.document.figure_parts import save

@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from todacomm.records.io import write_atomically
+from todacomm.records.files.io import write_atomically
 from todacomm.report.document import style
 
 SMALL = 4.5  # inches, below which a bare figure is fitted to one column

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from todacomm.core.types import Number
-from todacomm.records.damaged import Attempt, strictly
+from todacomm.records.files.damaged import Attempt, strictly
 from todacomm.report.document import style
 from todacomm.report.document.chart import Axis, Chart, Panel, Series, cut_at, legend_columns, runs_of
 from todacomm.report.document.figure_parts import WORDS, explain, save

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from todacomm.core.registry import Registry
 from todacomm.core.types import Profile
-from todacomm.records.damaged import Loss, loss_messages
+from todacomm.records.files.damaged import Loss, loss_messages
 from todacomm.report.document.chart import Chart
 
 Context = Mapping[str, Any]

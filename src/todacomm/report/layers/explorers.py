@@ -9,7 +9,7 @@ from todacomm.comparison.diagram_tests import Clouds
 from todacomm.core.types import Profile
 from todacomm.core.value_types import Missing
 from todacomm.records.clouds import clouds_of
-from todacomm.records.damaged import Attempt, strictly
+from todacomm.records.files.damaged import Attempt, strictly
 from todacomm.records.texts import KeptTexts, read_texts
 from todacomm.report.layers.layer_explorer import Look, layers_explorer, look
 

@@ -7,7 +7,7 @@ from todacomm.report.training import curve_charts  # isort: skip  # importing th
 from todacomm.report.training import curve_plots  # isort: skip
 from todacomm.report.training import clock_plots  # isort: skip
 from todacomm.report.training import turning_chart  # isort: skip
-from todacomm.records.damaged import Attempt, strictly
+from todacomm.records.files.damaged import Attempt, strictly
 from todacomm.records.training import WEIGHTS
 from todacomm.report.document.matplotlib_renderer import write_charts
 from todacomm.report.training.animation import write_animation

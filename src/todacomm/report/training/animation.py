@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from todacomm.records.io import write_atomically
+from todacomm.records.files.io import write_atomically
 from todacomm.records.training import characters_of, frequencies
 from todacomm.report.document import style
 from todacomm.report.document.matplotlib_renderer import frame_axis, set_scale, shielded

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from todacomm.records.codec import plain
-from todacomm.records.damaged import Attempt, strictly
+from todacomm.records.files.codec import plain
+from todacomm.records.files.damaged import Attempt, strictly
 from todacomm.records.training import (
     PLAN_RECORD,
     THE_PLAN,

@@ -8,8 +8,8 @@ from todacomm.report.layers import layer_document  # isort: skip  # registered f
 from todacomm.report.training import tables  # isort: skip  # importing them registers their sections, in this order
 from todacomm.report.training import turned_sections  # isort: skip
 from todacomm.report.training import glossary  # isort: skip
-from todacomm.records.damaged import Attempt, strictly
-from todacomm.records.io import write_atomically
+from todacomm.records.files.damaged import Attempt, strictly
+from todacomm.records.files.io import write_atomically
 from todacomm.report.document.page import Explorer, shown_by, to_html
 from todacomm.report.document.pieces import (
     Context,

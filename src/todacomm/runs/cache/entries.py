@@ -13,8 +13,8 @@ from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Address, ModelCard, Points, Profile, Texts, TokenFacts, layer_key
 from todacomm.models.checkpoints import checkpoint_files
 from todacomm.profiles.measure import MeasuredCloud
-from todacomm.records.codec import Arrays, arrays_of, decoded, plain
-from todacomm.records.fault_messages import Spot
+from todacomm.records.files.codec import Arrays, arrays_of, decoded, plain
+from todacomm.records.files.fault_messages import Spot
 from todacomm.records.inference import CLAIMS_RECORD, claims_from, record_of
 from todacomm.records.runs import LAYER_RECORD, bars_of, layer_record, measurement_from
 from todacomm.runs.cache.keys import checkpoint_of, measurement_key, model_key, reading_key

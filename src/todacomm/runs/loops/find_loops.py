@@ -20,9 +20,9 @@ from todacomm.core.types import PLACE, Address, PointCloud, layer_key
 from todacomm.core.value_types import Missing
 from todacomm.core.versions import versions
 from todacomm.records.clouds import clouds_of
-from todacomm.records.io import RUN_AGAIN
+from todacomm.records.files.io import RUN_AGAIN
+from todacomm.records.files.result_directories import in_part, new_directory, reserved, writable
 from todacomm.records.loops import LoopsRecord, loops_of_layer, write_angles, write_loops_record
-from todacomm.records.result_directories import in_part, new_directory, reserved, writable
 from todacomm.records.runs import read_runs, safe
 from todacomm.records.texts import read_texts
 from todacomm.report.document.style import cut

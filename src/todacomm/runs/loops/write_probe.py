@@ -7,8 +7,8 @@ from pathlib import Path
 from todacomm.circles.probed import Probed
 from todacomm.core.progress import Say, Track, silent, unsaid
 from todacomm.core.versions import versions
+from todacomm.records.files.result_directories import check_name, in_part, new_directory, reserved, writable
 from todacomm.records.probes import PROBE_RECORD, ProbeRun
-from todacomm.records.result_directories import check_name, in_part, new_directory, reserved, writable
 from todacomm.records.runs import safe
 from todacomm.report.document.style import drawn_as
 from todacomm.report.probes.probe_sections import context_of_probe, write_probe_report

@@ -25,7 +25,7 @@ from todacomm.core.types import Address, PointCloud
 from todacomm.core.versions import versions
 from todacomm.homology.engines import cross_check
 from todacomm.profiles.measure import Task, measure_task
-from todacomm.records.io import write_atomically
+from todacomm.records.files.io import write_atomically
 from todacomm.runs.cache.store import digest_of
 from todacomm.statistics.gaussian_null import gaussian_null, haar_frame, joint
 from todacomm.statistics.loop_test import PROMINENCE, RATIO

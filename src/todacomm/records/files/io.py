@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from todacomm.core.errors import CannotWrite
-from todacomm.records.fault_messages import Spot
-from todacomm.records.unfinished import hold, unfinished
+from todacomm.records.files.fault_messages import Spot
+from todacomm.records.files.unfinished import hold, unfinished
 
 SEAL = "seal"  # the key of a record's digest
 RUN_AGAIN = "run the model again"

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from todacomm.core.errors import CannotWrite
-from todacomm.records.unfinished import own_directory, sweep_experiments
+from todacomm.records.files.unfinished import own_directory, sweep_experiments
 
 STAMP = "%Y%m%d_%H%M%S"
 LONGEST_FILE_NAME = 255  # bytes, of the file systems that are in use

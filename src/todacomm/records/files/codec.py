@@ -19,8 +19,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, g
 import numpy as np
 
 from todacomm.core.errors import InvalidInput, UnknownName
-from todacomm.records.fault_messages import Spot
-from todacomm.records.io import SEAL, check_schema, read_arrays, read_json, sealed, to_json, write_atomically
+from todacomm.records.files.fault_messages import Spot
+from todacomm.records.files.io import SEAL, check_schema, read_arrays, read_json, sealed, to_json, write_atomically
 
 T = TypeVar("T")
 Flat = Annotated[T, "flat"]  # its fields are keys of the record that holds it
