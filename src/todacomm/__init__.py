@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from todacomm.models.datasets import texts
     from todacomm.models.turned_module import turning
     from todacomm.profiles.from_arrays import measure
+    from todacomm.profiles.trajectory import Trajectory
     from todacomm.report.words.finding import finding
     from todacomm.runs.experiment import run
     from todacomm.runs.locate import load
@@ -66,6 +67,7 @@ _PLACES = {
     "Profile": "core.types",
     "Expansion": "core.types",
     "Missing": "core.value_types",
+    "Trajectory": "profiles.trajectory",
     "compare": "comparison.compare",
     "Comparison": "comparison.compare",
     "finding": "report.words.finding",
@@ -90,6 +92,7 @@ __all__ = [
     "Recipe",
     "Texts",
     "TodacommError",
+    "Trajectory",
     "__version__",
     "activations",
     "associations",
