@@ -2,18 +2,24 @@
 
     python -m todacomm.zoo.train wt2_valid.txt --cell preln-decoder --seed 1 --output models/preln-decoder-1
 
+Other texts, sizes, and the model at several steps of its training, each as a directory ``checkpoint-STEP``::
+
+    python -m todacomm.zoo.train a.jsonl --one-form --width 48 --checkpoints 0,100,600 --cell … --seed 1 --output …
+
 The four cells share width, depth, rotary positions, LayerNorm, GELU, biases, tokenizer, data, optimiser and token
 budget. They differ in the place of the norm (RoFormer: post-LN; ESM: pre-LN), in the direction of attention
 (``is_decoder``), and, tied to these, in the objective and in where embedding and final norms stand: see MODEL_CARD.md.
 """
 
 import argparse
+import copy
 import json
 import re
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +40,9 @@ CELLS = ("postln-encoder", "postln-decoder", "preln-encoder", "preln-decoder")
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
 PAD, START, END, UNKNOWN, MASK = range(len(SPECIALS))
 IGNORED = -100  # the label that cross_entropy passes over
+LOGGED_EVERY = 100  # steps
+
+Form = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +75,9 @@ def untokenised(line: str) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file that are not blank, stripped."""
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    """The lines of a text file that are not blank, stripped; of a ``.jsonl``, what stands under "text", as it is."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [json.loads(line)["text"] for line in lines] if path.suffix == ".jsonl" else lines
 
 
 def train_tokenizer(lines: list[str], vocabulary: int) -> PreTrainedTokenizerFast:
@@ -133,20 +143,22 @@ def build(cell: str, plan: Plan) -> PreTrainedModel:
     )
 
 
-def windows(lines: list[str], tokenizer: PreTrainedTokenizerFast, plan: Plan) -> Iterator[torch.Tensor]:
-    """Endless (rows, window) batches of token ids; every epoch shuffles the lines and draws each line's form anew.
+WIKITEXT: tuple[Form, ...] = (str, untokenised)
+"""A line as WikiText writes it or as one would: the bundled test split has the first form, other text the second."""
 
-    A line is seen as WikiText writes it or as one would write it, half the time each: the bundled test split has the
-    first form, other text the second.
-    """
-    forms = [tokenizer([f(line) for line in lines]).input_ids for f in (str, untokenised)]
+
+def windows(
+    lines: list[str], tokenizer: PreTrainedTokenizerFast, plan: Plan, forms: Sequence[Form] = WIKITEXT
+) -> Iterator[torch.Tensor]:
+    """Endless (rows, window) batches of token ids; every epoch shuffles the lines and draws each line's form anew."""
+    ids = [tokenizer([form(line) for line in lines]).input_ids for form in forms]
     generator = torch.Generator().manual_seed(plan.seed)
     size = plan.rows * plan.window
     left: list[int] = []
     while True:
-        coins = torch.randint(2, (len(lines),), generator=generator).tolist()
+        coins = torch.randint(len(ids), (len(lines),), generator=generator).tolist()
         for i in torch.randperm(len(lines), generator=generator).tolist():
-            left += forms[coins[i]][i]
+            left += ids[coins[i]][i]
             while len(left) >= size:
                 yield torch.tensor(left[:size]).view(plan.rows, plan.window)
                 left = left[size:]
@@ -185,16 +197,15 @@ def optimiser_of(model: PreTrainedModel, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=plan.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 
-def train(model: PreTrainedModel, batches: Iterator[torch.Tensor], plan: Plan) -> Iterator[dict[str, float]]:
-    """Train in place; yields step and mean training loss (nats) every hundred steps."""
+def train(model: PreTrainedModel, batches: Iterator[torch.Tensor], plan: Plan) -> Iterator[float]:
+    """Train in place; yields the training loss (nats) of each step."""
     optimiser = optimiser_of(model, plan)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda s: min((s + 1) / plan.warm_up, max(0.02, 1 - s / plan.steps))
     )
     generator = torch.Generator().manual_seed(plan.seed + 10_000)
     model.train()
-    losses: list[float] = []
-    for step in range(1, plan.steps + 1):
+    for _ in range(plan.steps):
         ids = next(batches)
         inputs, labels = shifted(ids) if model.config.is_decoder else masked(ids, plan, generator)
         with torch.autocast("cpu", torch.bfloat16):
@@ -204,39 +215,72 @@ def train(model: PreTrainedModel, batches: Iterator[torch.Tensor], plan: Plan) -
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         schedule.step()
-        losses.append(loss.item())
-        if step % 100 == 0 or step == plan.steps:
-            yield {"step": step, "loss": round(sum(losses) / len(losses), 4)}
-            losses.clear()
+        yield loss.item()
+
+
+def means(losses: Iterator[float], plan: Plan, also: AbstractSet[int]) -> Iterator[dict[str, float]]:
+    """Steps with the mean loss since the last, every hundred steps and at the end; steps ``also`` asked for, alone."""
+    since: list[float] = []
+    for step, loss in enumerate(losses, 1):
+        since.append(loss)
+        if step % LOGGED_EVERY == 0 or step == plan.steps:
+            yield {"step": step, "loss": round(sum(since) / len(since), 4)}
+            since.clear()
+        elif step in also:
+            yield {"step": step}
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, directory: Path) -> None:
+    """Write a copy of the model in half precision, and its tokenizer."""
+    copy.deepcopy(model).half().save_pretrained(directory)  # type: ignore[no-untyped-call]
+    tokenizer.save_pretrained(directory)
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line; each field of `Plan` is an option."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("text", type=Path, help="the training text: one paragraph a line, or .jsonl with a text a line")
+    parser.add_argument("--cell", choices=CELLS, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument(
+        "--one-form", action="store_true", help="do not undo the tokenisation of WikiText half the time"
+    )
+    steps = "steps at which the model is kept as checkpoint-STEP, such as 0,100,200"
+    parser.add_argument(
+        "--checkpoints", type=lambda given: frozenset(map(int, given.split(","))), default=(), help=steps
+    )
+    parser.add_argument("--threads", type=int, default=1)
+    for field in fields(Plan):
+        kind = float if field.type is float else int
+        given = {"required": True} if field.name == "seed" else {"default": field.default}
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, **given)
+    return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> None:
-    """Train one cell with one seed and write model, tokenizer and log into the output directory."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("text", type=Path, help="the training text, one paragraph a line")
-    parser.add_argument("--cell", choices=CELLS, required=True)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--steps", type=int, default=Plan(seed=0).steps)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args(arguments)
+    """Train one cell with one seed and write model, checkpoints, tokenizer and log into the output directory."""
+    given = parsed(arguments)
     torch.set_num_threads(given.threads)
-    plan = Plan(seed=given.seed, steps=given.steps)
+    plan = Plan(**{field.name: getattr(given, field.name) for field in fields(Plan)})
+    forms: tuple[Form, ...] = (str,) if given.one_form else WIKITEXT
     lines = read_lines(given.text)
-    tokenizer = train_tokenizer([form(line) for line in lines for form in (str, untokenised)], plan.vocabulary)
+    tokenizer = train_tokenizer([form(line) for line in lines for form in forms], plan.vocabulary)
     model = build(given.cell, plan)
     given.output.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
+    if 0 in given.checkpoints:
+        save(model, tokenizer, given.output / "checkpoint-0")
     with (given.output / "training_log.jsonl").open("w", encoding="utf-8") as log:
-        settings = {"cell": given.cell, "parameters": model.num_parameters(), **asdict(plan)}
-        log.write(json.dumps(settings) + "\n")
-        for row in train(model, windows(lines, tokenizer, plan), plan):
-            line = json.dumps(row | {"seconds": round(time.perf_counter() - start)})
-            log.write(line + "\n")
-            log.flush()
-            print(line, flush=True)  # noqa: T201 - a script's progress
-    model.half().save_pretrained(given.output)  # type: ignore[no-untyped-call]
-    tokenizer.save_pretrained(given.output)
+        log.write(json.dumps({"cell": given.cell, "parameters": model.num_parameters(), **asdict(plan)}) + "\n")
+        for row in means(train(model, windows(lines, tokenizer, plan, forms), plan), plan, given.checkpoints):
+            if "loss" in row:
+                line = json.dumps(row | {"seconds": round(time.perf_counter() - start)})
+                log.write(line + "\n")
+                log.flush()
+                print(line, flush=True)  # noqa: T201 - a script's progress
+            if row["step"] in given.checkpoints:
+                save(model, tokenizer, given.output / f"checkpoint-{row['step']:.0f}")
+    save(model, tokenizer, given.output)
 
 
 if __name__ == "__main__":
