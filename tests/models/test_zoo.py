@@ -11,7 +11,8 @@ from todacomm.models.extraction import extract
 from todacomm.models.names import SHIPPED, resolve
 from todacomm.runs.config import Study
 from todacomm.runs.experiment import load
-from todacomm.zoo.train import untokenised
+from todacomm.zoo.train import Plan, means, read_lines, untokenised
+from todacomm.zoo.train import main as train_small
 
 
 def logs():
@@ -57,3 +58,31 @@ def test_the_models_have_learned_the_language(name):
     else:
         assert language.masked_loss / math.log(2) < entropy - 0.75
         assert language.accuracy > 2 * max(counts.values()) / total
+
+
+def test_a_text_a_line_or_a_paragraph_a_line(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "def f():\\n    pass "}\n\n{"text": "x"}\n', encoding="utf-8")
+    (tmp_path / "a.txt").write_text(" one \n\ntwo\n", encoding="utf-8")
+    assert read_lines(tmp_path / "a.jsonl") == ["def f():\n    pass ", "x"]
+    assert read_lines(tmp_path / "a.txt") == ["one", "two"]
+
+
+def test_losses_are_logged_as_means_and_other_steps_interrupt_none():
+    rows = list(means(iter(range(1, 251)), Plan(seed=1, steps=250), {30, 100}))
+    assert [row["step"] for row in rows] == [30, 100, 200, 250]
+    assert [row.get("loss") for row in rows] == [None, 50.5, 150.5, 225.5]
+
+
+@pytest.mark.slow
+def test_another_corpus_and_size_is_trained_and_kept_step_by_step(tmp_path):
+    texts = [{"text": f"for i in range({n}):\n    print(i + {n * n})"} for n in range(300)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, texts)), encoding="utf-8")
+    small = "--width 8 --blocks 2 --heads 2 --vocabulary 300 --steps 12 --rows 2 --window 16 --seed 3 --one-form"
+    train_small([str(tmp_path / "a.jsonl"), *small.split(), *["--cell", "preln-decoder", "--checkpoints", "0,5,12"],
+                 "--output", str(tmp_path / "a")])  # fmt: skip
+    kept = [load(str(tmp_path / "a" / name), Study()) for name in ("checkpoint-0", "checkpoint-5", "checkpoint-12", "")]
+    assert [model.anatomy.width for model in kept] == [8] * 4
+    assert len({model.weights_sha256 for model in kept}) == 3
+    assert kept[2].weights_sha256 == kept[3].weights_sha256
+    head = json.loads((tmp_path / "a" / "training_log.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert (head["width"], head["steps"], head["parameters"]) == (8, 12, kept[3].parameters)
