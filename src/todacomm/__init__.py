@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from todacomm.models.any_network import activations
     from todacomm.models.datasets import texts
     from todacomm.models.turned_module import turning
+    from todacomm.monitoring.monitor import Monitor
+    from todacomm.monitoring.trainer_callback import TopologyCallback
     from todacomm.profiles.from_arrays import measure
     from todacomm.profiles.trajectory import Trajectory
     from todacomm.report.words.finding import finding
@@ -63,6 +65,8 @@ _PLACES = {
     "measure": "profiles.from_arrays",
     "Measurement": "core.types",
     "run": "runs.experiment",
+    "Monitor": "monitoring.monitor",
+    "TopologyCallback": "monitoring.trainer_callback",
     "load": "runs.locate",
     "Profile": "core.types",
     "Expansion": "core.types",
@@ -85,6 +89,7 @@ __all__ = [
     "Loops",
     "Measurement",
     "Missing",
+    "Monitor",
     "PointCloud",
     "Probe",
     "Probed",
@@ -92,6 +97,7 @@ __all__ = [
     "Recipe",
     "Texts",
     "TodacommError",
+    "TopologyCallback",
     "Trajectory",
     "__version__",
     "activations",

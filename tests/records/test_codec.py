@@ -30,6 +30,7 @@ from todacomm.records.files.io import SEAL, read_arrays, to_json, write_arrays, 
 from todacomm.records.inference import CLAIMS_RECORD
 from todacomm.records.inference import record_of as record_of_claims
 from todacomm.records.loops import LOOPS_RECORD, FoundLoop, LoopsOfLayer, LoopsRecord
+from todacomm.records.monitoring import MONITORING_RECORD, STEP_RECORD, MonitoredStep, Monitoring
 from todacomm.records.probes import PROBE_RECORD, ProbeRun
 from todacomm.records.runs import LAYER_RECORD, MANIFEST_RECORD, LayerRow, manifest_of
 from todacomm.records.texts import TEXTS_RECORD, texts_to_keep
@@ -355,6 +356,8 @@ def examples() -> dict[str, tuple[Format, Any]]:
         "DONE_RECORD": (DONE_RECORD, RunEnd("", 1.5, {"run.json": "0" * 64})),
         "LAYER_RECORD": (LAYER_RECORD, layer),
         "LINE_RECORD": (LINE_RECORD, line),
+        "MONITORING_RECORD": (MONITORING_RECORD, monitoring(profile.recipe)),
+        "STEP_RECORD": (STEP_RECORD, MonitoredStep(3, {"layer_0": {"scale": 1.5}}, {"loss": 0.1}, 0.2, 0.3, ("a",))),
         "LOOPS_RECORD": (LOOPS_RECORD, loops_record(profile.recipe)),
         "MANIFEST_RECORD": (MANIFEST_RECORD, manifest_of(profile, {"command": "todacomm run"})),
         "PLAN_RECORD": (PLAN_RECORD, Plan(settings, (PlannedRun("", *run),), "0" * 16, {"numpy": "2"})),
@@ -394,9 +397,15 @@ def declared() -> set[str]:
     return {name for module in modules for name, value in vars(module).items() if isinstance(value, Format)}
 
 
+def monitoring(recipe: Any) -> Monitoring:
+    """What a monitor says of itself."""
+    return Monitoring("mine", ("layer_0",), "texts", "0" * 64, "mean", recipe, 10, 0.05, ("loss > 10",), {"missing": 0})
+
+
 NAMES = (
     *("ABLATION_RECORD", "ABOUT_RECORD", "CLAIMS_RECORD", "COMPARISON_RECORD", "DONE_RECORD"),
-    *("LAYER_RECORD", "LINE_RECORD", "LOOPS_RECORD", "MANIFEST_RECORD", "PLAN_RECORD", "PROBE_RECORD"),
+    *("LAYER_RECORD", "LINE_RECORD", "LOOPS_RECORD", "MANIFEST_RECORD", "MONITORING_RECORD"),
+    *("PLAN_RECORD", "PROBE_RECORD", "STEP_RECORD"),
     *("SIGNATURE_RECORD", "TEXTS_RECORD", "TURNED_RECORD"),
 )
 
@@ -459,7 +468,7 @@ def test_a_field_that_a_declared_record_has_no_place_for_is_told_or_kept(name):
             parse(name, row)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("LAYER_RECORD", "LINE_RECORD")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("LAYER_RECORD", "LINE_RECORD", "STEP_RECORD")])
 def test_a_declared_file_that_is_cut_off_is_told(name, tmp_path):
     record, value = examples()[name]
     path = record.write(tmp_path, value)

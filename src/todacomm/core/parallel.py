@@ -145,7 +145,7 @@ def _loky(number: Number) -> Iterator[Pool]:
     from joblib.externals.loky import get_reusable_executor
 
     def backend() -> Any:
-        with parallel_config("loky", initializer=_end_with, initargs=(os.getpid(),)) as settings:
+        with parallel_config("loky", initializer=end_with, initargs=(os.getpid(),)) as settings:
             return settings["backend"]
 
     at_once = cpu_count() if number == "auto" else number
@@ -158,7 +158,7 @@ def _loky(number: Number) -> Iterator[Pool]:
             get_reusable_executor(max_workers=at_once, reuse=True).shutdown(kill_workers=True)
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this process when its parent was killed; otherwise it would wait for ever, holding a model."""
 
     def watch() -> None:

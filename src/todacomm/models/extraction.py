@@ -158,7 +158,7 @@ class _Pass:
     def by_batches(self) -> None:
         """Run batch after batch through the whole network, each layer read in its hook."""
         read = self.batching.batches(self.chosen.encoded, pad_id(self.model), self.way.budget, self._said)
-        with hooked(*_hooks(self.sites, self.collected)):
+        with hooked(*hooks_of(self.sites, self.collected)):
             for batch in read:
                 self.collected.begin(batch)
                 if self.with_logits and len((targets := predicted(batch)).ids):
@@ -225,7 +225,7 @@ def deepest(layers: Iterable[str]) -> str:
 Hooks = dict[nn.Module, Callable[[Tensor], None]]
 
 
-def _hooks(taps: Mapping[str, Tap], collected: Collector) -> tuple[Hooks, Hooks]:
+def hooks_of(taps: Mapping[str, Tap], collected: Collector) -> tuple[Hooks, Hooks]:
     """Hooks before and after each module, which read its layers by call number."""
     found: tuple[dict[nn.Module, dict[int, str]], ...] = ({}, {})
     for layer, tap in taps.items():

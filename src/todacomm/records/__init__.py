@@ -6,6 +6,7 @@ __all__ = [
     "comparisons",
     "inference",
     "loops",
+    "monitoring",
     "probes",
     "runs",
     "texts",

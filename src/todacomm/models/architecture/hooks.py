@@ -1,7 +1,7 @@
 """Watch the inputs and outputs of modules in evaluation mode, by hooks that are always removed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,11 +47,15 @@ def entering(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; each module's own mode is restored."""
+    """Evaluation mode without gradients; each module's own mode is restored.
+
+    Where gradients are off already, the inference mode is not entered: a network in training cannot go on with tensors
+    that were made in it.
+    """
     training = [m for m in network.modules() if m.training]
     network.eval()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode() if torch.is_grad_enabled() else nullcontext():
             yield
     finally:
         for module in training:
