@@ -9,6 +9,7 @@ __all__ = [
     "monitoring",
     "probes",
     "runs",
+    "stability",
     "texts",
     "training",
 ]

@@ -161,9 +161,9 @@ class Run:
         self.network.train()
         total = torch.zeros((), device=self.device)
         while self.step < target:
-            rows = self._batch(self.step)
+            inputs, labels = self.batch(self.step)
             self._warm(self.step)
-            loss = F.cross_entropy(self.network(self._inputs[rows]), self._labels[rows])
+            loss = F.cross_entropy(self.network(inputs), labels)
             loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
             self.optimiser.step()
             self.optimiser.zero_grad()
@@ -174,6 +174,11 @@ class Run:
                 f"the loss is no finite number any more by step {self.step} (seed {self.training.seed}). "
                 "What was measured before is kept. Try a smaller --learning-rate, or a larger --epsilon"
             )
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Inputs and labels of the training pairs of one step."""
+        rows = self._batch(step)
+        return self._inputs[rows], self._labels[rows]
 
     def _batch(self, step: int) -> Tensor:
         """The training pairs of one step; the epoch's number shuffles them, its last incomplete batch is dropped."""

@@ -1,0 +1,1 @@
+"""Run and resume studies of stability."""
