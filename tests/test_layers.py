@@ -18,7 +18,15 @@ PACKAGES = re.findall(r"^\| `(\w+)/` \|", (REPOSITORY / "ARCHITECTURE.md").read_
 DOORS = {"__init__", "__main__", "plots", "grokking"}  # above all packages: what users import
 ALONE = {"zoo"}  # the shipped models and the script that trained them; imports nothing of ours
 KNOW_NO_MODEL = PACKAGES[PACKAGES.index("models") + 1 :]
-TRAINS = ("training/networks.py", "training/training_loop.py", "training/turned_embedding.py")
+TRAINS = (
+    "training/networks.py",
+    "training/training_loop.py",
+    "training/turned_embedding.py",
+    *(
+        f"stability/{name}.py"
+        for name in ("batched_layers", "copies", "distances", "laboratory", "measure", "sharpness")
+    ),
+)
 TAKES_TORCH = ("core/array_input.py", *TRAINS)  # tensors that are handed over; networks that are trained
 OUTSIDE = (  # modules of pure packages that look at files, clocks or the machine
     "clouds/array_files.py",
@@ -94,7 +102,7 @@ def imports_of(path):
 def test_every_package_has_its_place_in_the_one_list():
     folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert folders == {*PACKAGES, *ALONE}
-    assert len(PACKAGES) == len(set(PACKAGES)) == 16
+    assert len(PACKAGES) == len(set(PACKAGES)) == 17
     assert {path.stem for path in ROOT.glob("*.py")} == DOORS
 
 

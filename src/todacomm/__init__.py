@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from todacomm.runs.experiment import run
     from todacomm.runs.locate import load
     from todacomm.runs.loops.probe_model import probe
+    from todacomm.stability.measure import follow_copies
+    from todacomm.stability.stability import Copying, Stability
 
 _PLACES = {
     "texts": "models.datasets",
@@ -67,6 +69,9 @@ _PLACES = {
     "run": "runs.experiment",
     "Monitor": "monitoring.monitor",
     "TopologyCallback": "monitoring.trainer_callback",
+    "follow_copies": "stability.measure",
+    "Copying": "stability.stability",
+    "Stability": "stability.stability",
     "load": "runs.locate",
     "Profile": "core.types",
     "Expansion": "core.types",
@@ -84,6 +89,7 @@ __all__ = [
     "Activations",
     "Address",
     "Comparison",
+    "Copying",
     "Diagrams",
     "Expansion",
     "Loops",
@@ -95,6 +101,7 @@ __all__ = [
     "Probed",
     "Profile",
     "Recipe",
+    "Stability",
     "Texts",
     "TodacommError",
     "TopologyCallback",
@@ -105,6 +112,7 @@ __all__ = [
     "bottleneck",
     "compare",
     "finding",
+    "follow_copies",
     "generators",
     "grokking",
     "load",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from todacomm.runs.loops.turn_run import turn_run
     from todacomm.runs.training_runs import course
+    from todacomm.stability.laboratory import stability_of
     from todacomm.training.digit_images import Images
     from todacomm.training.networks import Shape
     from todacomm.training.observe import Course, Observation, profile_along, watched
@@ -39,6 +40,7 @@ _PLACES = {  # in the order in which data flows
     "signature": "training.signature",
     "Signature": "training.signature",
     "turn_run": "runs.loops.turn_run",
+    "stability_of": "stability.laboratory",
 }
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "course",
     "profile_along",
     "signature",
+    "stability_of",
     "train",
     "turn_run",
     "watched",

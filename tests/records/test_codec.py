@@ -17,6 +17,7 @@ from jaxtyping import Float32, Float64, Int
 
 import stored
 from grok_directories import TURNED_LOOPS
+from stable_runs import stable_run
 from todacomm import records
 from todacomm.cohomology.association import Association
 from todacomm.cohomology.passages import Passage
@@ -33,6 +34,15 @@ from todacomm.records.loops import LOOPS_RECORD, FoundLoop, LoopsOfLayer, LoopsR
 from todacomm.records.monitoring import MONITORING_RECORD, STEP_RECORD, MonitoredStep, Monitoring
 from todacomm.records.probes import PROBE_RECORD, ProbeRun
 from todacomm.records.runs import LAYER_RECORD, MANIFEST_RECORD, LayerRow, manifest_of
+from todacomm.records.stability import (
+    STABILITY_PLAN,
+    STABILITY_RECORD,
+    STABILITY_SUMMARY,
+    PlannedStability,
+    StabilityPlan,
+    StabilityRecord,
+    StabilitySummary,
+)
 from todacomm.records.texts import TEXTS_RECORD, texts_to_keep
 from todacomm.records.training import (
     ABOUT_RECORD,
@@ -366,6 +376,7 @@ def examples() -> dict[str, tuple[Format, Any]]:
             SIGNATURE_RECORD,
             SignatureRecord("todacomm grok", {"": {"verdict": "?"}}, {"x": "no run"}, {}, {}),
         ),
+        **stability_records(settings),
         "TEXTS_RECORD": (TEXTS_RECORD, texts_to_keep(stored.TEXTS, whole=True)),
         "TURNED_RECORD": (TURNED_RECORD, turned_record()),
     }
@@ -382,6 +393,18 @@ def loops_record(recipe) -> LoopsRecord:
         LoopsOfLayer("layer_1", 2.0, 20, None, ("no bar stands out",), (), ()),
     )
     return LoopsRecord("a", "texts", "todacomm loops", recipe, layers, (Passage(0, 0, 0, 1, 0.9, 0.05),), ("a", "b"))
+
+
+def stability_records(settings) -> dict[str, Any]:
+    """The three records of a study of stability."""
+    found = stable_run(np.random.default_rng(0))
+    plan = StabilityPlan(found.copying, (PlannedStability("recipe_1", 46, settings),), "0" * 16, "todacomm stability")
+    summary = StabilitySummary(({"seed": 46, "saturated_at": None},), ({"rho": 0.5},), {"recipe_2/seed_46": "lost"})
+    return {
+        "STABILITY_PLAN": (STABILITY_PLAN, plan),
+        "STABILITY_RECORD": (STABILITY_RECORD, StabilityRecord(found, 1.5, {"numpy": "2"})),
+        "STABILITY_SUMMARY": (STABILITY_SUMMARY, summary),
+    }
 
 
 def turned_record() -> TurnedRecord:
@@ -406,6 +429,7 @@ NAMES = (
     *("ABLATION_RECORD", "ABOUT_RECORD", "CLAIMS_RECORD", "COMPARISON_RECORD", "DONE_RECORD"),
     *("LAYER_RECORD", "LINE_RECORD", "LOOPS_RECORD", "MANIFEST_RECORD", "MONITORING_RECORD"),
     *("PLAN_RECORD", "PROBE_RECORD", "STEP_RECORD"),
+    *("STABILITY_PLAN", "STABILITY_RECORD", "STABILITY_SUMMARY"),
     *("SIGNATURE_RECORD", "TEXTS_RECORD", "TURNED_RECORD"),
 )
 

@@ -7,7 +7,21 @@ from functools import partial
 
 import typer
 
-from todacomm.cli import ablate, cache, catalogue, compare, grok, loops, measure, plan, probe, report, run, show
+from todacomm.cli import (
+    ablate,
+    cache,
+    catalogue,
+    compare,
+    grok,
+    loops,
+    measure,
+    plan,
+    probe,
+    report,
+    run,
+    show,
+    stability,
+)
 from todacomm.cli.terminal import ending, streams
 from todacomm.cli.terminal.help import Command, Group
 
@@ -34,6 +48,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "loops": loops.loops,
     "ablate": ablate.ablate,
     "grok": grok.grok,
+    "stability": stability.stability,
     "probe": probe.probe,
     "show": show.show,
     "report": report.report,

@@ -102,6 +102,16 @@ def grok(
             "--turn/--no-turn",
         ),
     ] = True,
+    stability: Annotated[
+        int | None,
+        options.own(
+            LOOK,
+            "Train each run once more as N copies, most of them perturbed, to see whether small differences grow, as "
+            "todacomm stability does.",
+            "N",
+            "--stability",
+        ),
+    ] = None,
     json: Annotated[
         bool, options.own(OUTPUT_PANEL, "Print signature.json instead of the table.", "", "--json")
     ] = False,
@@ -118,13 +128,16 @@ def grok(
       todacomm grok
       todacomm grok --task mul --seeds 46-50
       todacomm grok --preset paper-transformer --seeds 46,47
+      todacomm grok --stability 8 --seeds 46
       todacomm grok --sweep weight_decay=0.1,0.5,1 --sweep train_fraction=0.2,0.3,0.5
 
     """
     from todacomm.runs.training_experiment import Means, execute_grok
     from todacomm.runs.training_runs import experiment_of
+    from todacomm.stability.stability import Copying
     from todacomm.training.presets import hint_of, read_value, seeds_of
 
+    copying = None if stability is None else Copying(copies=stability)
     settings = {key: read_value(key, given[key]) for key in SETTINGS if key in given}
     study = Study(**{"device": "cpu", **{key: given[key] for key in SHARED if key in given}})
     experiment = experiment_of(preset, settings, seeds_of(seeds), sweep=sweep_of(sweep or []), controls=controls)
@@ -133,7 +146,7 @@ def grok(
     if hint := hint_of(preset, settings):
         say(hint)
     with console.tracker(quiet=silent) as track:
-        means = Means(study.jobs, study.device, study.max_memory, track, say, study.drawn_as(), turn)
+        means = Means(study.jobs, study.device, study.max_memory, track, say, study.drawn_as(), turn, copying)
         found = execute_grok(
             experiment,
             output_dir=study.output_dir,

@@ -12,7 +12,7 @@ from todacomm.stability.stability import Copying, Stability
 STABILITY, ARRAYS = "stability.json", "stability.safetensors"
 PLAN, SUMMARY = "stability_plan.json", "stability_summary.json"
 SCHEMA = 1
-AGAIN = "give the same `todacomm stability` (or `todacomm grok --stability`) again: what was finished is kept"
+AGAIN = "give the same `todacomm stability` or `todacomm grok --stability` again: what was finished is kept"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,27 +30,33 @@ from todacomm.records.runs import (
     stamp_of,
     stem_of,
 )
+from todacomm.records.stability import PLAN as STABILITY_STUDY
+from todacomm.records.stability import STABILITY_PLAN, has_stability, read_stability
 from todacomm.records.training import ABOUT, PLAN, RECORDS, SIGNATURE, planned_runs, read_run
 from todacomm.runs.cache.keys import checkpoint_of
 from todacomm.runs.cache.store import Cache, default_place
+from todacomm.stability.stability import Stability
 from todacomm.training.observe import Course
 
-Kind = Literal["runs", "comparison", "ablation", "training", "probe", "loops"]
+Kind = Literal["runs", "comparison", "ablation", "training", "probe", "loops", "stability"]
 WANTED = (
-    "a directory that `todacomm run`, `compare`, `ablate`, `grok`, `probe`, `loops` or `measure --output` has written"
+    "a directory that `todacomm run`, `compare`, `ablate`, `grok`, `stability`, `probe`, `loops` or `measure --output` "
+    "has written"
 )
+OF_ONE_FILE: Mapping[str, Kind] = {
+    COMPARISON: "comparison",
+    ABLATION: "ablation",
+    PROBE: "probe",
+    LOOPS: "loops",
+    STABILITY_STUDY: "stability",
+}
 
 
 def kind_of(directory: Path) -> Kind | None:
     """What a directory holds, intact or damaged; None if todacomm did not write it."""
-    if (directory / COMPARISON).exists():
-        return "comparison"
-    if (directory / ABLATION).exists():
-        return "ablation"
-    if (directory / PROBE).exists():
-        return "probe"
-    if (directory / LOOPS).exists():
-        return "loops"
+    for file, kind in OF_ONE_FILE.items():
+        if (directory / file).exists():
+            return kind
     if any((directory / name).exists() for name in (PLAN, SIGNATURE)) or any((directory / "runs").glob(f"**/{ABOUT}")):
         return "training"
     return "runs" if is_run(directory) or runs_of(directory) else None
@@ -179,16 +185,17 @@ def load(directory: str | Path, *, output_dir: str | Path = "experiments") -> An
     Parameters
     ----------
     directory : str or Path
-        A directory written by `todacomm run`, `measure --output`, `compare`, `ablate`, `grok` or `probe`; or a name,
-        whose newest directory is read.
+        A directory written by `todacomm run`, `measure --output`, `compare`, `ablate`, `grok`, `stability` or `probe`;
+        or a name, whose newest directory is read.
     output_dir : str or Path, default "experiments"
         Where names are looked for.
 
     Returns
     -------
-    Profile, Comparison, Ablation, Course or Probed, or a tuple of them
+    Profile, Comparison, Ablation, Course, Stability or Probed, or a tuple of them
         A `Profile` for each run; a `Comparison` for each group of runs, computed again from these; the `Ablation`; a
-        `Course` for each training run and control. A single one is not in a tuple.
+        `Course` for each training run and control; a `Stability` for each run whose copies were followed. A single one
+        is not in a tuple.
 
     Raises
     ------
@@ -247,6 +254,14 @@ def _loops(directory: Path) -> list[LoopsRecord]:
     return [read_loops_record(directory)]
 
 
+def _stabilities(directory: Path) -> list[Stability]:
+    places = [directory / "runs" / planned.name for planned in STABILITY_PLAN.read(directory).runs]
+    found = [read_stability(place).found for place in places if has_stability(place)]
+    if not found:
+        raise InvalidRecord(f"no finished run in {directory}; give the same `todacomm stability` again")
+    return found
+
+
 READERS: Mapping[Kind, Callable[[Path], Sequence[Any]]] = {
     "runs": _profiles,
     "comparison": _comparisons,
@@ -254,4 +269,5 @@ READERS: Mapping[Kind, Callable[[Path], Sequence[Any]]] = {
     "training": _courses,
     "probe": _probes,
     "loops": _loops,
+    "stability": _stabilities,
 }

@@ -42,6 +42,8 @@ from todacomm.report.render import (
 from todacomm.report.training.training_document import write_grok_report
 from todacomm.runs.locate import Kind, kind_of, legible_runs
 from todacomm.runs.run_study import LONGEST_NAME
+from todacomm.runs.stability.stability_experiment import report
+from todacomm.runs.stability.stability_experiment import reread as reread_stability
 from todacomm.runs.training_results import reread
 
 CONFIGURATION = "experiment_config.yaml"
@@ -64,6 +66,7 @@ def report_again(directory: Path, kind: Kind, salvage: Salvage) -> RebuiltPage:
         "probe": report_probe,
         "loops": report_loops,
         "training": report_training,
+        "stability": report_stability,
     }
     with one_thread:  # many small products: threads that wait for each other cost twice the time
         return makers[kind](directory, salvage)
@@ -193,6 +196,11 @@ def report_loops(directory: Path, salvage: Salvage) -> RebuiltPage:  # noqa: ARG
     return RebuiltPage(page)
 
 
+def report_stability(directory: Path, salvage: Salvage) -> RebuiltPage:
+    """Rebuild figures and report of a study of stability; no record is changed."""
+    return RebuiltPage(report(directory, reread_stability(directory, salvage), salvage))
+
+
 def report_training(directory: Path, salvage: Salvage) -> RebuiltPage:
     """Rebuild signature, figures and report of a training experiment; ``signature.json`` is not changed."""
     found, command = reread(directory, salvage)
@@ -265,6 +273,7 @@ ARTICLES: dict[Kind, str] = {
     "ablation": "an ablation",
     "probe": "a probe",
     "loops": "a record of loops",
+    "stability": "a study of stability",
     "training": "an experiment of training",
 }
 

@@ -14,12 +14,13 @@ from todacomm.report.document.figure_formats import PNG, Figures
 from todacomm.report.document.style import drawn_as
 from todacomm.runs.training_results import ExperimentResults, concluded
 from todacomm.runs.training_runs import Experiment, FinishedRun, check_memory, directory_of, perform_all
+from todacomm.stability.stability import Copying
 from todacomm.training.presets import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """The means of an experiment: parallel runs, device, memory, progress, figures, and whether loops are turned."""
+    """The means of an experiment: parallel runs, device, memory, progress, figures, turned loops and copies."""
 
     jobs: Number = "auto"
     device: str = "cpu"
@@ -28,6 +29,7 @@ class Means:
     say: Say = unsaid
     figures: Figures = PNG
     turn: bool = True
+    copying: Copying | None = None
 
 
 def execute_grok(
@@ -72,7 +74,9 @@ def _made(directory: Path, experiment: Experiment, means: Means, *, at_once: int
     """Execute every run, reporting each; return complaints by name. Raises ModelFailed where none succeeded."""
     done: list[FinishedRun] = []
     count = len(experiment.plans)
-    runs = perform_all(directory, experiment.plans, number=at_once, device=device, turn=means.turn)
+    runs = perform_all(
+        directory, experiment.plans, number=at_once, device=device, turn=means.turn, copying=means.copying
+    )
     for finished in means.track(runs, "training", count):
         done.append(finished)
         means.say(f"{finished.plan.name}: {finished.complaint or 'done'} ({len(done)} of {count})")

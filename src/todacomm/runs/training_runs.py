@@ -45,6 +45,8 @@ from todacomm.records.training import (
     write_state,
 )
 from todacomm.runs.loops.write_turned import turn_generalised
+from todacomm.runs.stability.stability_runs import follow_run
+from todacomm.stability.stability import Copying
 from todacomm.training.digit_images import Images
 from todacomm.training.observe import Course, course_of
 from todacomm.training.presets import Cell, RunPlan, Settings, cells_of, memory_of, plans_of, settings_of
@@ -130,10 +132,13 @@ def run_name(plan: RunPlan) -> tuple[str, str]:
     return f"{s['network']}, seed {plan.seed}{kind}", f"{what}, {s['train_fraction']:g}"
 
 
-def perform(directory: Path, plan: RunPlan, *, device: str = "cpu", turn: bool = False) -> str:
+def perform(
+    directory: Path, plan: RunPlan, *, device: str = "cpu", turn: bool = False, copying: Copying | None = None
+) -> str:
     """Execute or resume one run; return a complaint, or nothing. With ``turn`` its loops are turned if it generalised.
 
-    A loss that is not finite ends the run with what it has. One thread, so that one seed gives the same bytes.
+    With ``copying`` perturbed copies of it, if it is no control, are followed in a training of their own. A loss that
+    is not finite ends the run with what it has. One thread, so that one seed gives the same bytes.
     """
     import torch
 
@@ -144,7 +149,9 @@ def perform(directory: Path, plan: RunPlan, *, device: str = "cpu", turn: bool =
         complaint = _performed_alone(place, plan, device)
         if turn:
             turn_generalised(place)
-        return complaint
+    if copying is not None and plan.kind == "run" and not complaint:
+        follow_run(place, plan, copying)
+    return complaint
 
 
 def _performed_alone(place: Path, plan: RunPlan, device: str) -> str:
@@ -297,18 +304,25 @@ class FinishedRun:
 
 
 def perform_all(
-    directory: Path, plans: Sequence[RunPlan], *, number: Number = "auto", device: str = "cpu", turn: bool = False
+    directory: Path,
+    plans: Sequence[RunPlan],
+    *,
+    number: Number = "auto",
+    device: str = "cpu",
+    turn: bool = False,
+    copying: Copying | None = None,
 ) -> Iterator[FinishedRun]:
-    """Execute the runs, some at a time in processes, with ``turn`` their loops too; yield them as they end."""
+    """Execute the runs, some at a time in processes, with what `perform` does beside; yield them as they end."""
     _load_images(plans)
+    act = partial(_performed, partial(perform, directory, device=device, turn=turn, copying=copying))
     if number == 1 or len(plans) == 1:
         for plan in plans:
-            yield _outcome(plan, _performed(directory, device, turn, plan))
+            yield _outcome(plan, act(plan))
         return
     with pool("loky", number=number) as workers:
         if workers is None:  # loky always gives some
             return
-        for place, found in workers.each(partial(_performed, directory, device, turn), list(plans)):
+        for place, found in workers.each(act, list(plans)):
             yield _outcome(plans[place], found)
 
 
@@ -320,9 +334,9 @@ def _load_images(plans: Sequence[RunPlan]) -> None:
             return
 
 
-def _performed(directory: Path, device: str, turn: bool, plan: RunPlan) -> tuple[str, bool]:  # noqa: FBT001
+def _performed(act: Callable[[RunPlan], str], plan: RunPlan) -> tuple[str, bool]:
     try:
-        return perform(directory, plan, device=device, turn=turn), False
+        return act(plan), False
     except TodacommError as problem:  # of one run: the others go on
         return str(problem), True
 

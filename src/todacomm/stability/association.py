@@ -17,7 +17,7 @@ from todacomm.stability.stability import Stability
 from todacomm.statistics.permutations import standard_ranks
 
 DRAWS = 2000
-ENDS = 5  # checkpoints at either end over which a median is taken
+ENDS = 5  # checkpoints at either end over which a median is taken; of few, a third
 CHANGES = {
     "H1 max lifetime": "embedding/sphere/H1_max_lifetime",
     "H1 total persistence": "embedding/sphere/H1_total_persistence",
@@ -52,7 +52,11 @@ class Association:
 def change_of(found: Stability, name: str) -> float:
     """The logarithm of a number at the end of a run over that at its start, medians of five checkpoints each."""
     values = found.number(name)
-    first, last = np.nanmedian(values[:ENDS]), np.nanmedian(values[-ENDS:])
+    ends = min(ENDS, max(1, len(values) // 3))
+    first, last = (
+        np.median(part[np.isfinite(part)]) if np.isfinite(part).any() else 0.0
+        for part in (values[:ends], values[-ends:])
+    )
     return float(np.log(last / first)) if first > 0 and last > 0 else float("nan")
 
 

@@ -1,12 +1,13 @@
 """How far copies are from the unperturbed network: weights, angles, groups of parameters, outputs."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Float64
 from torch import Tensor
 
-from todacomm.core.errors import TrainingFailed
+from todacomm.core.errors import InvalidInput, TrainingFailed
 from todacomm.stability.copies import Batches, Copies, groups_of
 from todacomm.stability.follow import STATE, Distances
 
@@ -23,8 +24,14 @@ class TrainedCopies:
         self.lost: dict[int, int] = {}  # copy → the step by which its loss was no finite number any more
 
     def advance(self, steps: int) -> None:
-        """Train. Raises TrainingFailed where the loss of the unperturbed network is not finite."""
-        losses = self.copies.train(next(self._batches) for _ in range(steps))
+        """Train. Raises InvalidInput where batches end, TrainingFailed where the unperturbed loss is not finite."""
+        batches = list(islice(self._batches, steps))
+        if len(batches) < steps:
+            raise InvalidInput(
+                f"the batches ended after step {self.step + len(batches)}, before the last step that was asked for; "
+                "expected one for each step"
+            )
+        losses = self.copies.train(batches)
         self.step += steps
         if not np.isfinite(losses[0]):
             raise TrainingFailed(

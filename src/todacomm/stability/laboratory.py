@@ -1,6 +1,6 @@
 """Stability of a training of the laboratory: copies of its network, and what the unperturbed one shows beside them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -9,10 +9,9 @@ from torch import Tensor
 
 from todacomm.core.errors import InvalidInput
 from todacomm.stability.copies import Copies
-from todacomm.stability.follow import Window
 from todacomm.stability.measure import Ground, Numbers, measure_stability
 from todacomm.stability.sharpness import Weights, sharpness
-from todacomm.stability.stability import Copying, Stability
+from todacomm.stability.stability import PRECONDITIONED, SHARPNESS, Copying, Stability
 from todacomm.training.digit_images import Images
 from todacomm.training.observe import watch
 from todacomm.training.run_settings import Measured, Training
@@ -20,7 +19,6 @@ from todacomm.training.tasks import Task
 from todacomm.training.training_loop import Run, draw_indices
 
 SHARP_ROWS = 512  # training inputs of whose loss the sharpness is taken
-SHARPNESS, PRECONDITIONED = "sharpness", "preconditioned_sharpness"
 KEPT = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "weight_norm", "fourier_top5_share")
 
 
@@ -31,11 +29,45 @@ def stability_of(
     copying: Copying | None = None,
     *,
     about: Mapping[str, Any] | None = None,
-    track: Callable[[Iterable[Window], int], Iterable[Window]] | None = None,
 ) -> Stability:
     """Train a network of the laboratory to the end of its warm-up, then perturbed copies beside it to the end.
 
-    Raises InvalidInput where fewer than two windows are left, TrainingFailed where the loss is not finite.
+    Beside the copies the unperturbed network is looked at: accuracy, persistent homology of its embedding and hidden
+    states, sharpness, all on the same steps.
+
+    Parameters
+    ----------
+    task : Task or Images
+        What is learned.
+    training : Training
+        How.
+    measured : Measured, optional
+        What is looked at in the unperturbed network.
+    copying : Copying, optional
+        How many copies, how far they are moved, how often they are brought back.
+    about : mapping, optional
+        ``name`` and ``settings`` of the run, as its record has them.
+
+    Returns
+    -------
+    Stability
+        Growth of the copies window by window, and the numbers of the unperturbed network.
+
+    Raises
+    ------
+    InvalidInput
+        Where fewer than two windows are left after the warm-up.
+    TrainingFailed
+        Where the loss of the unperturbed network is not finite.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> task, copying = td.grokking.Task(prime=7, train_fraction=0.5), td.Copying(copies=3, scanned=(), every=10)
+    >>> found = td.grokking.stability_of(task, td.grokking.Training(steps=100, batch=8), copying=copying)
+    >>> found.exponent().value is not None
+    True
+
     """
     copying, run = copying or Copying(), Run(task, training, measured)
     start = start_of(training)
@@ -51,7 +83,7 @@ def stability_of(
     ground = Ground(
         run.network, run.optimiser, F.cross_entropy, batches_of(run, start), held_out, min(rows, len(task.train)), start
     )
-    return measure_stability(ground, left, copying, seed=training.seed, look=Looking(run), about=about, track=track)
+    return measure_stability(ground, left, copying, seed=training.seed, look=Looking(run), about=about)
 
 
 def start_of(training: Training) -> int:

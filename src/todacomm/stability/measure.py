@@ -51,6 +51,76 @@ class Gathered:
         return np.array([[self.first[name], *(one.distances[name] for one in self.windows)] for name in names])
 
 
+def follow_copies(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batches: Batches,
+    *,
+    loss: Loss,
+    steps: int,
+    held_out: Tensor | None = None,
+    copying: Copying | None = None,
+    seed: int = 42,
+) -> Stability:
+    """Train perturbed copies of a network beside it, and measure whether small differences grow.
+
+    The network and its optimiser are copied as they are, so call it after the warm-up: they are not changed. Each copy
+    differs by Gaussian noise of ``copying.epsilon`` times the norm of each parameter tensor; optimiser state, batches
+    and dropout masks are the same for all. There is no schedule of the learning rate: it stays as it is.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Maps the inputs of a batch to what ``loss`` takes.
+    optimiser : torch.optim.Optimizer
+        Of this network; SGD, Adam, AdamW or another one that treats every weight by itself.
+    batches : iterable of (inputs, targets)
+        At least ``steps`` of them, taken in turn.
+    loss : callable
+        (outputs, targets) → the mean loss of a batch, as `torch.nn.functional.cross_entropy`.
+    steps : int
+        Optimiser steps over which copies are followed.
+    held_out : Tensor, optional
+        Inputs for whose outputs the distance in function space is taken; without them there is none.
+    copying : Copying, optional
+        How many copies, how far they are moved, how often they are brought back.
+    seed : int, default 42
+        Draws the perturbations.
+
+    Returns
+    -------
+    Stability
+        Growth window by window, with `Stability.exponent`, `Stability.raw` and the rest.
+
+    Raises
+    ------
+    InvalidInput
+        For a network without parameters, an optimiser that mixes weights, too few steps or batches.
+    TrainingFailed
+        Where the loss of the unperturbed network is not finite.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import todacomm as td
+    >>> network = torch.nn.Linear(4, 1)
+    >>> optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
+    >>> inputs = torch.randn(32, 4, generator=torch.Generator().manual_seed(0))
+    >>> batches = [(inputs, inputs.sum(1, keepdim=True))] * 200
+    >>> found = td.follow_copies(network, optimiser, batches, loss=torch.nn.functional.mse_loss, steps=200)
+    >>> found.exponent().value < 0  # least squares below 2/η: differences shrink
+    True
+
+    """
+    copying = copying or Copying()
+    if steps < 2 * copying.every:
+        raise InvalidInput(
+            f"{steps} steps are less than two windows of {copying.every}; expected {2 * copying.every} or more, or a "
+            "smaller every"
+        )
+    return measure_stability(Ground(network, optimiser, loss, batches, held_out), steps, copying, seed=seed)
+
+
 def measure_stability(
     ground: Ground,
     steps: int,
@@ -59,7 +129,6 @@ def measure_stability(
     seed: int,
     look: Look | None = None,
     about: Mapping[str, Any] | None = None,
-    track: Callable[[Iterable[Window], int], Iterable[Window]] | None = None,
 ) -> Stability:
     """Train perturbed copies for so many steps beside the unperturbed network.
 
@@ -75,8 +144,7 @@ def measure_stability(
         gathered.looks.append((system.step, look(copies, system.step)))
     looked = set(looks_at(len(lengths), copying.checkpoints))
     wanted = targets(gathered.first[STATE], copying)
-    windows = follow(system, lengths, wanted)
-    for number, window in enumerate(windows if track is None else track(windows, len(lengths)), 1):
+    for number, window in enumerate(follow(system, lengths, wanted), 1):
         gathered.windows.append(window)
         gathered.norms.append(system.weight_norm)
         if look is not None and number in looked:
@@ -94,7 +162,13 @@ def copies_of(ground: Ground, copying: Copying, seed: int) -> Copies:
             "initialised"
         )
     noise = perturbations(weights, copying.epsilons, copying.directions, seed=seed)
-    return Copies(ground.network, ground.optimiser, ground.loss, noise, together=ground.rows <= FEW_ROWS)
+    return Copies(ground.network, ground.optimiser, ground.loss, noise, together=faster_together(ground))
+
+
+def faster_together(ground: Ground) -> bool:
+    """Whether one product for all copies is faster than one after another: for small batches, without attention."""
+    attends = any(isinstance(module, nn.MultiheadAttention) for module in ground.network.modules())
+    return ground.rows <= FEW_ROWS and not attends
 
 
 def targets(first: np.ndarray, copying: Copying) -> np.ndarray:

@@ -22,12 +22,16 @@ from todacomm.stability.follow import STATE
 from todacomm.stability.symmetry import Matched
 
 RENORMALISED, FREE, SCANNED = "renormalised", "free", "scanned"
+SHARPNESS, PRECONDITIONED = "sharpness", "preconditioned_sharpness"
+SGD_LIMIT, ADAM_LIMIT = 2.0, 38.0  # over the learning rate: the largest sharpness that is stable; of Adam at β₁ = 0.9
 FLAT = 0.1  # exponents of two epsilons agree within this share, or within one factor of e over the run
 
 
 @dataclass(frozen=True, slots=True)
 class Copying:
-    """How copies of a training are made and measured.
+    """How copies of a training are made and measured: how many, how far moved, how often brought back.
+
+    It is what `follow_copies`, `todacomm stability` and `todacomm grok --stability` share; the defaults suit all three.
 
     Attributes
     ----------
@@ -53,8 +57,8 @@ class Copying:
     Examples
     --------
     >>> import todacomm as td
-    >>> td.grokking.Copying(copies=8).roles
-    ('renormalised', 'renormalised', 'renormalised', 'renormalised', 'free', 'free', 'free', 'scanned', 'scanned')
+    >>> td.Copying(copies=8, scanned=()).roles
+    ('renormalised', 'renormalised', 'renormalised', 'renormalised', 'free', 'free', 'free')
 
     """
 
@@ -106,7 +110,10 @@ class Copying:
 @by_value
 @dataclass(frozen=True, slots=True, eq=False)
 class Stability:
-    """How perturbed copies of one training moved beside it.
+    """How perturbed copies of one training moved beside it: their growth, window by window, and what follows from it.
+
+    ``found.exponent("weights")`` is the renormalised exponent, ``found.raw()`` that of the copies that ran free,
+    ``found.scan()`` the exponent at other epsilons, ``found.saturated`` the step from which free copies are far apart.
 
     Attributes
     ----------
@@ -142,6 +149,18 @@ class Stability:
         Each free copy at the end, before and after hidden units were matched; empty where they cannot be.
     complaints : tuple of str
         What could not be measured, and why.
+
+    Examples
+    --------
+    >>> import todacomm as td
+    >>> task, copying = td.grokking.Task(prime=7, train_fraction=0.5), td.Copying(copies=3, scanned=(), every=10)
+    >>> found = td.grokking.stability_of(task, td.grokking.Training(steps=100, batch=8), copying=copying)
+    >>> found.growths.shape == (len(found.names), 5, 2)
+    True
+
+    References
+    ----------
+    Benettin et al. 1980, https://doi.org/10.1007/BF02128236
 
     """
 

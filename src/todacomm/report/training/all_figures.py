@@ -11,6 +11,7 @@ from todacomm.records.files.damaged import Attempt, strictly
 from todacomm.records.training import WEIGHTS
 from todacomm.report.document.matplotlib_renderer import write_charts
 from todacomm.report.training.animation import write_animation
+from todacomm.report.training.copies_sections import write_copies_figures
 from todacomm.report.training.read_experiment import Exhibit, Findings
 from todacomm.report.training.signature_charts import grok_charts
 from todacomm.report.training.training_figure_parts import write_drawings
@@ -47,6 +48,7 @@ def write_grok_figures(findings: Findings, directory: Path, attempt: Attempt = s
         *write_drawings(shown, directory, attempt=attempt),
         *write_charts(grok_charts.of(findings, "signature"), directory, attempt),
         *([animated] if animated else []),
+        *(attempt("figures of copies", lambda: write_copies_figures(findings, directory)) or ()),
         *(path for e in others for path in write_drawings(e, cell_directory(directory, e.cell), ["training_curves"])),
     ]
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from todacomm.records.files.codec import plain
 from todacomm.records.files.damaged import Attempt, strictly
+from todacomm.records.stability import has_stability, read_stability
 from todacomm.records.training import (
     PLAN_RECORD,
     THE_PLAN,
@@ -25,6 +26,7 @@ from todacomm.records.training import (
     read_turned,
 )
 from todacomm.report.words.phrases import number
+from todacomm.stability.stability import Stability
 from todacomm.training.milestones import plateau_of
 from todacomm.training.observe import Course
 from todacomm.training.signature import RunSummary, Signature, overall, tell
@@ -39,7 +41,7 @@ class Trained:
 
     ``course`` is None without a checkpoint, ``told`` also where the followed number was never defined. ``seconds`` is
     None for an unfinished run; ``whole``: the diagrams and embeddings of every checkpoint are there. ``turned`` is
-    what came of turning its loops, None where they were not.
+    what came of turning its loops, ``stability`` how copies moved beside it; None where that was not done.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Trained:
     complaint: str
     whole: bool = True
     turned: TurnedRecord | None = None
+    stability: Stability | None = None
 
     @property
     def is_run(self) -> bool:
@@ -216,6 +219,9 @@ def read_trained(directory: Path, plan: PlannedRun, judged: Signature | None, at
         complaint=complaint if course is not None else complaint or LEFT_NOTHING,
         whole=course is None or is_whole(place, course, plan, attempt),
         turned=attempt(f"turned loops of {plan.name}", lambda: read_turned(place)),
+        stability=attempt(
+            f"copies of {plan.name}", lambda: read_stability(place).found if has_stability(place) else None
+        ),
     )
 
 

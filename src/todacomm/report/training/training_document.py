@@ -7,6 +7,7 @@ from pathlib import Path
 from todacomm.report.layers import layer_document  # isort: skip  # registered first: its closing sections serve every record
 from todacomm.report.training import tables  # isort: skip  # importing them registers their sections, in this order
 from todacomm.report.training import turned_sections  # isort: skip
+from todacomm.report.training import copies_sections  # isort: skip
 from todacomm.report.training import glossary  # isort: skip
 from todacomm.records.files.damaged import Attempt, strictly
 from todacomm.records.files.io import write_atomically
@@ -25,7 +26,15 @@ from todacomm.report.training.read_experiment import Findings, read_findings
 from todacomm.report.words.phrases import plural
 from todacomm.training.signature import Signature
 
-__all__ = ["glossary", "grok_document", "layer_document", "tables", "turned_sections", "write_grok_report"]
+__all__ = [
+    "copies_sections",
+    "glossary",
+    "grok_document",
+    "layer_document",
+    "tables",
+    "turned_sections",
+    "write_grok_report",
+]
 
 MOST_BYTES = 600_000  # of a figure on the page
 
