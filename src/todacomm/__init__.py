@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from todacomm.monitoring.monitor import Monitor
     from todacomm.monitoring.trainer_callback import TopologyCallback
     from todacomm.profiles.from_arrays import measure
+    from todacomm.profiles.onsets import onsets
     from todacomm.profiles.trajectory import Trajectory
     from todacomm.report.words.finding import finding
     from todacomm.runs.experiment import run
     from todacomm.runs.locate import load
     from todacomm.runs.loops.probe_model import probe
+    from todacomm.runs.tracking.in_memory import track
     from todacomm.stability.measure import follow_copies
     from todacomm.stability.stability import Copying, Stability
 
@@ -76,7 +78,9 @@ _PLACES = {
     "Profile": "core.types",
     "Expansion": "core.types",
     "Missing": "core.value_types",
+    "track": "runs.tracking.in_memory",
     "Trajectory": "profiles.trajectory",
+    "onsets": "profiles.onsets",
     "compare": "comparison.compare",
     "Comparison": "comparison.compare",
     "finding": "report.words.finding",
@@ -118,12 +122,14 @@ __all__ = [
     "load",
     "loops",
     "measure",
+    "onsets",
     "persistence",
     "plots",
     "probe",
     "rips",
     "run",
     "texts",
+    "track",
     "turning",
     "wasserstein",
 ]

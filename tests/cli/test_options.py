@@ -44,7 +44,7 @@ def test_measure_has_what_says_something_of_arrays():
 def test_output_is_a_path_and_an_older_word_for_a_name():
     paths = {command for command in COMMANDS if "output" in options_of(command)}
     names = {command for command in COMMANDS if "name" in options_of(command)}
-    assert (paths, names) == ({"measure", "report"}, {"run", "plan", "compare", "ablate", "grok", "stability"})
+    assert (paths, names) == ({"measure", "report"}, {"run", "plan", "compare", "ablate", "grok", "stability", "track"})
     assert all(options_of(command)["name"].opts == ["--name", "--output"] for command in names)
 
 

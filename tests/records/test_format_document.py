@@ -16,6 +16,7 @@ from todacomm.records.monitoring import MONITORING_RECORD, STEP_RECORD
 from todacomm.records.runs import LAYER_RECORD, MANIFEST_RECORD
 from todacomm.records.stability import STABILITY_PLAN, STABILITY_RECORD, STABILITY_SUMMARY
 from todacomm.records.texts import TEXTS_RECORD
+from todacomm.records.tracks import TRACK_RECORD
 from todacomm.records.training import ABOUT_RECORD, DONE_RECORD, LINE_RECORD, PLAN_RECORD, TURNED_RECORD, Checkpoint
 from todacomm.runs.training_results import SIGNATURE_RECORD
 
@@ -32,6 +33,7 @@ TOLD = [  # a record, and the sections that tell of its keys
     (LOOPS_RECORD.kind, ("loops.json", "manifest.json")),
     *((record.kind, ("stability.json",)) for record in (STABILITY_PLAN, STABILITY_RECORD, STABILITY_SUMMARY)),
     *((record.kind, ("monitor.json and measurements.jsonl", "manifest.json")) for record in WATCHED),
+    (TRACK_RECORD.kind, ("track.json",)),
     *((kind, TRAINING) for kind in (ABOUT_RECORD.kind, DONE_RECORD.kind, PLAN_RECORD.kind, SIGNATURE_RECORD.kind)),
     *((kind, TRAINING) for kind in (LINE_RECORD.kind, Checkpoint, TURNED_RECORD.kind)),
 ]

@@ -21,6 +21,7 @@ from todacomm.cli import (
     run,
     show,
     stability,
+    track,
 )
 from todacomm.cli.terminal import ending, streams
 from todacomm.cli.terminal.help import Command, Group
@@ -49,6 +50,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "ablate": ablate.ablate,
     "grok": grok.grok,
     "stability": stability.stability,
+    "track": track.track,
     "probe": probe.probe,
     "show": show.show,
     "report": report.report,

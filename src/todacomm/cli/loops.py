@@ -59,7 +59,8 @@ def loops(
         int | None,
         options.own(
             MEASUREMENT,
-            "Of a training run, follow the loops of its embedding through N checkpoints, evenly spaced.",
+            "Of a training run, follow the loops of its embedding through N checkpoints, evenly spaced; of a track, "
+            "those of one --layer.",
             "N",
             "--steps",
         ),
@@ -101,7 +102,7 @@ def loops(
         of_training(path, draws, json=json, quiet=quiet)
         return
     source = (
-        source_along(path, steps, training=training)
+        source_along(path, steps, layer or [], training=training)
         if steps is not None
         else source_of(path, study, given, layer or [], quiet=quiet or json)
     )
@@ -129,15 +130,19 @@ def refuse_properties(path: Path, properties: Path | None) -> None:
         raise InvalidInput(f"{path} is a training run, which has no texts; leave --properties out")
 
 
-def source_along(path: Path, steps: int, *, training: bool) -> "Source":
-    """The embedding at some checkpoints of a training run. Raises InvalidInput for anything else."""
+def source_along(path: Path, steps: int, layers: Sequence[str], *, training: bool) -> "Source":
+    """A layer at some checkpoints of a track, or the embedding of a training run. Raises InvalidInput."""
     from todacomm.core.errors import InvalidInput
+    from todacomm.records.tracks import TRACK
     from todacomm.runs.loops.loops_along_steps import source_of_steps
+    from todacomm.runs.tracking.loops_of_track import source_of_track
 
+    if (path / TRACK).exists() and len(layers) == 1:
+        return source_of_track(path, layers[0], number=steps)
     if not training:
         raise InvalidInput(
-            f"--steps {steps} follows the checkpoints of a training run, and {path} is none; expected a directory like "
-            "experiments/grok_add_p113_…/runs/seed_46"
+            f"--steps {steps} follows the checkpoints of a training run or, with one --layer, of a track, and {path} "
+            "is neither; expected a directory like experiments/grok_add_p113_…/runs/seed_46"
         )
     return source_of_steps(path, steps)
 

@@ -8,6 +8,7 @@ import typer
 
 from todacomm.cli import options
 from todacomm.cli import run as running
+from todacomm.cli import track as tracking
 from todacomm.cli.terminal import console, streams
 from todacomm.core.errors import ModelFailed
 from todacomm.runs.config import OPTIONS, Study
@@ -22,17 +23,23 @@ PLAN = "Plan"
 def plan(
     given: Mapping[str, Any],
     path: Annotated[
-        Path | None, typer.Argument(help="An array file, for the plan of todacomm measure; none plans todacomm run.")
+        Path | None,
+        typer.Argument(
+            help="An array file, for the plan of todacomm measure; a folder of checkpoints, for todacomm track; "
+            "none plans todacomm run."
+        ),
     ] = None,
     config: running.Config = None,
     calibrate: Annotated[
         bool, options.own(PLAN, "Measure this machine anew, not once a day.", "", "--calibrate")
     ] = False,
+    revisions: tracking.Revisions = None,
     json: Annotated[bool, options.own(PLAN, "Print JSON: seconds and bytes.", "", "--json")] = False,
 ) -> None:
     """Say what a run will take: texts, tokens, points, layers, FLOPs, time and memory of each stage. Nothing is run.
 
-    Takes every option of todacomm run, or an array file with the options of todacomm measure. Texts are tokenised,
+    Takes every option of todacomm run, an array file with the options of todacomm measure, or checkpoints with those of
+    todacomm track. Texts are tokenised,
     networks are built without their weights, and the speed of this machine is measured in a second or two, once a
     day. What the cache has costs nothing. Leaves with exit code 2 where the run would be refused, for want of memory or
     for a model that cannot be measured; with 1 where some of several models cannot.
@@ -41,12 +48,11 @@ def plan(
       todacomm plan --model gpt2 --samples 2000
       todacomm plan --config article --max-memory 8GiB
       todacomm plan cloud.npy --landmarks 5000
+      todacomm plan runs/my-training
+      todacomm plan --model EleutherAI/pythia-70m --revisions log:12
 
     """
-    if path is not None:
-        options.refuse_of_models(path, given)
-    study = running.study_of(config, given)
-    found = plan_of_file(path, study, calibrate=calibrate) if path else plan_of_study(study, calibrate=calibrate)
+    found = plan_of(path, config, revisions, given, calibrate=calibrate)
     if len(found.jobs) == 1 and (problem := found.jobs[0].failure):
         raise ModelFailed(problem)
     if json:
@@ -57,6 +63,29 @@ def plan(
         console.err.tell("failed:", "bold red", f"{job.model}: {job.failure}")
     if failed:
         console.stop(console.FAILED)
+
+
+def plan_of(
+    path: Path | None, config: str | None, revisions: str | None, given: Mapping[str, Any], *, calibrate: bool
+) -> "Plan":
+    """The plan of a track, of a file of arrays or of a study, by what was given."""
+    if revisions is not None or (path is not None and path.is_dir()):
+        return plan_of_checkpoints(path, config, revisions, given, calibrate=calibrate)
+    if path is not None:
+        options.refuse_of_models(path, given)
+    study = running.study_of(config, given)
+    return plan_of_file(path, study, calibrate=calibrate) if path else plan_of_study(study, calibrate=calibrate)
+
+
+def plan_of_checkpoints(
+    path: Path | None, config: str | None, revisions: str | None, given: Mapping[str, Any], *, calibrate: bool
+) -> "Plan":
+    """The plan of a track; ``--config`` is then the directory of a configuration, as of todacomm track."""
+    from todacomm.runs.tracking.track import plan_of_track
+
+    sources = None if path is None else [str(path)]
+    asked = tracking.asked_of(sources, given, revisions, None if config is None else Path(config), "all")
+    return plan_of_track(asked, tracking.study_of(given), calibrate=calibrate)
 
 
 def plan_of_study(study: Study, *, calibrate: bool) -> "Plan":

@@ -1,3 +1,3 @@
 """Measure clouds along a model and attach inference: one Profile."""
 
-__all__ = ["expansion", "from_arrays", "intervals_and_nulls", "measure", "trajectory"]
+__all__ = ["expansion", "from_arrays", "intervals_and_nulls", "measure", "onsets", "trajectory"]

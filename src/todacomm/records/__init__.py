@@ -11,5 +11,6 @@ __all__ = [
     "runs",
     "stability",
     "texts",
+    "tracks",
     "training",
 ]

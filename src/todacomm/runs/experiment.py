@@ -149,17 +149,22 @@ def _study_settings(model: Any, texts: Texts | str | Path | None, settings: Mapp
     _refuse(OF_A_STUDY & found.keys(), "run() measures one model on one dataset and writes nothing")
     if not isinstance(model, (str, Path)):
         _refuse(OF_LOADING & found.keys(), "the model is loaded already")
-    if isinstance(texts, Texts):
-        _refuse({"samples", "shuffle"} & found.keys(), "all of the texts given are measured")
-        found["samples"] = len(texts)
-    elif texts is not None:
-        found["datasets"] = (str(texts),)
-        undecided = "samples" not in found and found.get("min_tokens", 1) == 1
-        if undecided and (count := datasets.texts_of_own_file(str(texts))):
-            found["samples"] = max(count, FEWEST_POINTS)
+    found |= of_texts(texts, found)
     if isinstance(found.get("pooling"), (list, tuple)) and len(found["pooling"]) != 1:
         raise InvalidInput(f"run() takes one pooling, found {len(found['pooling'])}; call it once for each")
     return found
+
+
+def of_texts(texts: Texts | str | Path | None, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that follow from texts beside those found: all of a list, and of one file unless it is said."""
+    if texts is None:
+        return {}
+    if isinstance(texts, Texts):
+        _refuse({"samples", "shuffle"} & found.keys(), "all of the texts given are measured")
+        return {"samples": len(texts)}
+    undecided = "samples" not in found and found.get("min_tokens", 1) == 1
+    count = datasets.texts_of_own_file(str(texts)) if undecided else None
+    return {"datasets": (str(texts),), **({"samples": max(count, FEWEST_POINTS)} if count else {})}
 
 
 def _refuse(keys: AbstractSet[str], because: str) -> None:

@@ -13,6 +13,7 @@ from todacomm.core.errors import InvalidRecord, UnknownName
 from todacomm.core.types import Profile
 from todacomm.models.checkpoints.checkpoint_files import OF_A_MODEL
 from todacomm.models.names import resolve
+from todacomm.profiles.trajectory import Trajectory
 from todacomm.records.ablations import ABLATION, ABLATION_RECORD
 from todacomm.records.comparisons import COMPARISON
 from todacomm.records.files.damaged import Salvage, loss_messages
@@ -32,20 +33,23 @@ from todacomm.records.runs import (
 )
 from todacomm.records.stability import PLAN as STABILITY_STUDY
 from todacomm.records.stability import STABILITY_PLAN, has_stability, read_stability
+from todacomm.records.tracks import TRACK
 from todacomm.records.training import ABOUT, PLAN, RECORDS, SIGNATURE, planned_runs, read_run
+from todacomm.report.tracking.read_track import read_track
 from todacomm.runs.cache.keys import checkpoint_of
 from todacomm.runs.cache.store import Cache, default_place
 from todacomm.stability.stability import Stability
 from todacomm.training.observe import Course
 
-Kind = Literal["runs", "comparison", "ablation", "training", "probe", "loops", "stability"]
+Kind = Literal["runs", "comparison", "ablation", "training", "probe", "loops", "stability", "track"]
 WANTED = (
-    "a directory that `todacomm run`, `compare`, `ablate`, `grok`, `stability`, `probe`, `loops` or `measure --output` "
-    "has written"
+    "a directory that `todacomm run`, `compare`, `ablate`, `grok`, `stability`, `track`, `probe`, `loops` or "
+    "`measure --output` has written"
 )
 OF_ONE_FILE: Mapping[str, Kind] = {
     COMPARISON: "comparison",
     ABLATION: "ablation",
+    TRACK: "track",
     PROBE: "probe",
     LOOPS: "loops",
     STABILITY_STUDY: "stability",
@@ -185,17 +189,17 @@ def load(directory: str | Path, *, output_dir: str | Path = "experiments") -> An
     Parameters
     ----------
     directory : str or Path
-        A directory written by `todacomm run`, `measure --output`, `compare`, `ablate`, `grok`, `stability` or `probe`;
-        or a name, whose newest directory is read.
+        A directory written by `todacomm run`, `measure --output`, `compare`, `ablate`, `grok`, `stability`, `track` or
+        `probe`; or a name, whose newest directory is read.
     output_dir : str or Path, default "experiments"
         Where names are looked for.
 
     Returns
     -------
-    Profile, Comparison, Ablation, Course, Stability or Probed, or a tuple of them
+    Profile, Comparison, Ablation, Course, Stability, Trajectory or Probed, or a tuple of them
         A `Profile` for each run; a `Comparison` for each group of runs, computed again from these; the `Ablation`; a
-        `Course` for each training run and control; a `Stability` for each run whose copies were followed. A single one
-        is not in a tuple.
+        `Course` for each training run and control; a `Stability` for each run whose copies were followed; a
+        `Trajectory` for each series of a track. A single one is not in a tuple.
 
     Raises
     ------
@@ -262,6 +266,10 @@ def _stabilities(directory: Path) -> list[Stability]:
     return found
 
 
+def _trajectories(directory: Path) -> list[Trajectory]:
+    return [one.trajectory for one in read_track(directory).series]
+
+
 READERS: Mapping[Kind, Callable[[Path], Sequence[Any]]] = {
     "runs": _profiles,
     "comparison": _comparisons,
@@ -270,4 +278,5 @@ READERS: Mapping[Kind, Callable[[Path], Sequence[Any]]] = {
     "probe": _probes,
     "loops": _loops,
     "stability": _stabilities,
+    "track": _trajectories,
 }

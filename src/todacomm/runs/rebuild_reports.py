@@ -39,6 +39,8 @@ from todacomm.report.render import (
     write_comparison_reports,
     write_experiment_reports,
 )
+from todacomm.report.tracking.read_track import read_track
+from todacomm.report.tracking.track_document import write_track_report
 from todacomm.report.training.training_document import write_grok_report
 from todacomm.runs.locate import Kind, kind_of, legible_runs
 from todacomm.runs.run_study import LONGEST_NAME
@@ -67,6 +69,7 @@ def report_again(directory: Path, kind: Kind, salvage: Salvage) -> RebuiltPage:
         "loops": report_loops,
         "training": report_training,
         "stability": report_stability,
+        "track": report_track,
     }
     with one_thread:  # many small products: threads that wait for each other cost twice the time
         return makers[kind](directory, salvage)
@@ -208,6 +211,14 @@ def report_training(directory: Path, salvage: Salvage) -> RebuiltPage:
     return RebuiltPage(page)
 
 
+def report_track(directory: Path, salvage: Salvage) -> RebuiltPage:
+    """Rebuild figures and report of a track from the runs of its checkpoints; ``track.json`` is not changed."""
+    found = read_track(directory, salvage)
+    salvage.need(found.series, directory)
+    _, page, *_ = write_track_report(directory, found, attempt=salvage)
+    return RebuiltPage(page)
+
+
 # Several runs on one page
 
 
@@ -275,6 +286,7 @@ ARTICLES: dict[Kind, str] = {
     "loops": "a record of loops",
     "stability": "a study of stability",
     "training": "an experiment of training",
+    "track": "a track of checkpoints",
 }
 
 

@@ -1,14 +1,18 @@
 """Compare two series along a run: when one begins to rise, which moves first, how they correlate. Pure.
 
-Neighbouring checkpoints are alike, so every interval comes from blocks of them: of residuals or of steps.
+Neighbouring checkpoints are alike, so every interval comes from blocks of them: of residuals or of steps. The onset of
+a change in a short series, which has no blocks, comes from the fits that are nearly as good as the best
+(`change_of`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from todacomm.core.inference_types import at_most_alpha
 
 Series = Float[np.ndarray, " T"]
 DRAWS = 400
@@ -154,6 +158,137 @@ def _rises(values: Series) -> bool:
         gain >= max(GAIN, min(2 * finest, 5 * GAIN))
         and float(pearson(rankdata(values), np.arange(len(values)))) >= STEADY
     )
+
+
+# The onset of a change in a short series
+
+FEWEST_OF_A_CHANGE = 6  # checkpoints: level, onset, end and size of a change leave two degrees of freedom
+FITTED = 4
+SURPLUS = 5  # p-values are of the F test times the checkpoints but for these: see benchmarks/onsets.py
+MOST_PLACES = 160  # at which a change may begin; of few checkpoints several between two of them
+BETWEEN = 4
+BEYOND = (1.25, 1.5)  # where a change ends that goes on after the last checkpoint, in lengths of the series
+MOST_ALIKE = 0.8  # correlation of neighbouring residuals
+SPAN_OF_LOGS = 50.0  # the factor that positive values span whose logarithms are tried as well
+WAYS: tuple[Callable[[np.ndarray], np.ndarray], ...] = (  # from one level to the other, as a share of the time
+    lambda share: share,  # evenly; between two checkpoints: at once
+    lambda share: 0.5 - 0.5 * np.cos(np.pi * share),  # slowly first
+    lambda share: 1 - (1 - share) ** 2,  # fast first
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The step at which a series begins to leave its level for another, with an interval, and the p-value of a change.
+
+    The change begins after the checkpoint ``low`` and by the checkpoint ``high``; ``step`` is the best guess,
+    ``before`` and ``after`` the levels that were fitted. ``p`` is of no change, over all onsets tried.
+    """
+
+    step: int
+    low: int
+    high: int
+    before: float
+    after: float
+    p: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fits:
+    """The best fit of a change that begins at each of some places: its residual sum of squares, and its residuals."""
+
+    places: Float[np.ndarray, " o"]
+    squares: Float[np.ndarray, " o"]
+    residuals: Float[np.ndarray, "o T"]
+    total: float
+
+    @property
+    def best(self) -> int:
+        """Which place fits best."""
+        return int(self.squares.argmin())
+
+    @property
+    def least(self) -> float:
+        """The residual sum of squares there; not below rounding."""
+        return max(float(self.squares.min()), 1e-12 * self.total)
+
+
+def change_of(steps: Sequence[int], values: Series, *, level: float = LEVEL) -> Change | None:
+    """When a series begins to move from one level to another: at once or over some checkpoints, up or down.
+
+    A level, a way to a second level (even, slow or fast at first) and that level are fitted by least squares, over
+    the order of the checkpoints, so that steps may be spaced evenly or by their logarithms; of positive values
+    that span a factor of more than 50 the logarithms are tried as well. The interval holds the onsets whose fit is not
+    worse than the best by the F test, widened by the correlation of neighbouring residuals. It ends at checkpoints, and
+    begins at the last one before the earliest such onset: right after an onset a checkpoint may show nothing of it yet.
+    Six to forty checkpoints were simulated (benchmarks/onsets.py). None for fewer than six defined values, and where a
+    constant does as well: p above 0.05, of the F test of the best onset times the number of onsets tried.
+    """
+    from scipy.special import fdtrc, fdtri
+
+    known = np.flatnonzero(np.isfinite(values))
+    if len(known) < FEWEST_OF_A_CHANGE or not np.ptp(values[known]):
+        return None
+    there, freedom = np.asarray(steps, dtype=np.float64)[known], len(known) - FITTED
+    scales = [values[known], *([np.log(values[known])] if spans_factors(values[known]) else [])]
+    found = [changes(y) for y in scales]
+    fits = max(found, key=lambda one: one.total / one.least)
+    logs, wider = fits is not found[0], widened(fits.residuals[fits.best])
+    y = scales[int(logs)]
+    ratio = (fits.total - fits.least) / (FITTED - 1) / (fits.least / freedom) / wider
+    p = min(1.0, (len(y) - SURPLUS) * float(fdtrc(FITTED - 1, freedom, ratio)))
+    if not at_most_alpha(p):
+        return None
+    reach = float(fdtri(1, freedom, level)) * wider / freedom
+    alike = fits.places[fits.squares <= fits.least * (1 + reach)]
+    low, high = max(0, int(np.ceil(alike.min())) - 1), int(np.floor(alike.max())) + 1
+    onset = float(np.interp(fits.places[fits.best], np.arange(len(y)), there))
+    before, after = ends_of(y - fits.residuals[fits.best], logs=logs)
+    return Change(round(onset), int(there[low]), int(there[high]), before, after, p)
+
+
+def ends_of(fitted: Series, *, logs: bool) -> tuple[float, float]:
+    """The levels at both ends of a fit, in the unit of the values."""
+    before, after = (float(end) for end in (np.exp(fitted) if logs else fitted)[[0, -1]])
+    return before, after
+
+
+def spans_factors(values: Series) -> bool:
+    """Whether values are positive and span a factor of more than 50."""
+    return bool(values.min() > 0 and values.max() / values.min() > SPAN_OF_LOGS)
+
+
+def changes(y: Series) -> Fits:
+    """The best change that begins at each place from the first checkpoint to before the last one."""
+    between = max(1, min(BETWEEN, MOST_PLACES // len(y)))
+    grid = np.arange((len(y) - 1) * between + 1) / between
+    ends = np.concatenate([grid[1:], np.array(BEYOND) * (len(y) - 1)])
+    centred = y - y.mean()
+    found = [_best_way(centred, begin, ends[ends > begin]) for begin in grid[:-1]]
+    residuals = np.stack(found)
+    return Fits(grid[:-1], np.einsum("oT,oT->o", residuals, residuals), residuals, float(centred @ centred))
+
+
+def _best_way(centred: Series, begin: float, ends: Float[np.ndarray, " e"]) -> Series:
+    """The residuals of the best change that begins there, over its ends and ways."""
+    share = np.clip((np.arange(len(centred)) - begin) / (ends[:, None] - begin), 0, 1)
+    ways = np.concatenate([way(share) for way in WAYS])
+    ways -= ways.mean(axis=1, keepdims=True)
+    norms = np.einsum("wT,wT->w", ways, ways)
+    sizes = np.divide(ways @ centred, norms, out=np.zeros_like(norms), where=norms > 0)
+    best = int((sizes**2 * norms).argmax())
+    return np.asarray(centred - sizes[best] * ways[best])
+
+
+def widened(residuals: Series) -> float:
+    """By how much the correlation of neighbouring residuals widens an interval: (1 + r) / (1 - r), r from 0 to 0.8."""
+    squares = float(residuals @ residuals)
+    alike = float(residuals[1:] @ residuals[:-1]) / squares if squares else 0.0
+    bounded = min(max(alike + 1.5 / len(residuals), 0.0), MOST_ALIKE)
+    return (1 + bounded) / (1 - bounded)
+
+
+# The onset of a rise in a long series
 
 
 def onset_of(steps: Sequence[int], values: Series, begin: int = 0, *, seed: int = 0) -> Onset | None:

@@ -1,3 +1,3 @@
 """Loops of layers: what is told of them, their charts, and loops through layers."""
 
-__all__ = ["loop_sections", "loop_sentences"]
+__all__ = ["chains", "loop_sections", "loop_sentences", "ribbon_chart"]
