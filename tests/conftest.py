@@ -78,3 +78,11 @@ def chromium():
 
     with browser() as opened:
         yield opened
+
+
+@pytest.fixture
+def stable():
+    """A run whose copies were followed, made without a training."""
+    from stable_runs import stable_run
+
+    return stable_run(np.random.default_rng(0))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from small_studies import DECODER, ENCODER
 
-KINDS = ("run", "compare", "grok", "loops", "probe")
+KINDS = ("run", "compare", "grok", "loops", "probe", "stability")
 HOSTILE = (
     "<script>window.hacked = 'a script'</script>",
     "</script><script>window.hacked = 'a closed script'</script>",
@@ -41,9 +41,11 @@ def browser():
 def make_pages(place):
     """The paths of the pages by kind; texts and file names are hostile."""
     from loop_records import TEXTS, planted
+    from stable_runs import stable_findings
     from stored import a_probe
     from todacomm.report.loops.loop_sections import write_loops_report
     from todacomm.report.probes.probe_sections import write_probe_report
+    from todacomm.report.stability.stability_sections import write_stability_report
     from todacomm.runs.config import Study
     from todacomm.runs.run_study import execute
     from todacomm.runs.training_experiment import concluded
@@ -69,6 +71,7 @@ def make_pages(place):
     make(place / "grok")
     concluded(place / "grok", {})
     write_probe_report(place / "probe", a_probe(), {"command": "todacomm probe"})
+    write_stability_report(place / "stability", stable_findings(HOSTILE), {"command": HOSTILE[0]})
     write_loops_report(place / "loops", planted((*HOSTILE, *TEXTS[len(HOSTILE) :])))
     return {
         "run": Path(outcome.experiments[0]) / "reports" / "report.html",
@@ -76,6 +79,7 @@ def make_pages(place):
         "grok": place / "grok" / "reports" / "report.html",
         "loops": place / "loops" / "report.html",
         "probe": place / "probe" / "report.html",
+        "stability": place / "stability" / "report.html",
     }
 
 

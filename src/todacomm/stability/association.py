@@ -16,7 +16,7 @@ from todacomm.stability.exponents import LEVEL
 from todacomm.stability.stability import Stability
 from todacomm.statistics.permutations import standard_ranks
 
-DRAWS = 2000
+DRAWS = 999
 ENDS = 5  # checkpoints at either end over which a median is taken; of few, a third
 CHANGES = {
     "H1 max lifetime": "embedding/sphere/H1_max_lifetime",
