@@ -23,7 +23,7 @@ def stable_run(rng, *, seed=46, network="mlp", rate=0.002, windows=20, generalis
     brought_back = np.concatenate([first, first * np.exp(growths)], axis=1)
     runs_free = np.array([role == "free" for role in copying.roles])
     c = 10
-    rising = np.repeat([0.1, 0.4], c // 2)
+    rising = np.repeat([0.1, 0.1 + 150 * abs(rate)], c // 2)
     measured = {
         "train_accuracy": np.linspace(0, 1, c),
         "test_accuracy": np.linspace(0, 1 if generalises else 0.1, c),

@@ -25,11 +25,11 @@ from todacomm.stability.stability import Copying
 def test_an_exponent_is_told_with_its_interval_and_its_time(stable):
     first, outputs, raw, epsilon, units = sentences(stable)
     value = stable.exponent().value
-    assert f"small differences of the weights grow; exponent {value:+.3g} [" in first
+    assert f"small differences of the weights grow; exponent {1000 * value:+#.3g} [" in first
     assert "renormalised every 25 steps" in first
     assert "twice as far after" in first
-    assert outputs.startswith("In the outputs for held-out inputs it is +0.00")
-    assert f"too low by up to ln(N) / 2T = {np.log(60_000) / 1000:.2g}" in raw
+    assert outputs.startswith("In the outputs for held-out inputs it is +1.")
+    assert f"too low by up to ln(N) / 2T, here {np.log(60_000):.2g}" in raw
     assert epsilon == "It is the same for perturbations from 1e-05 to 0.001 of the norm of each tensor."
     assert "40 % of the distance is left in the copy where most is gained" in units
 
@@ -59,7 +59,7 @@ def test_a_range_of_epsilons_that_is_not_whole_is_told(stable):
 def test_every_run_and_every_group_has_its_row(stable):
     findings = StabilityFindings((("recipe_1", stable),))
     assert len(row_of(stable)) == len(HEAD)
-    assert row_of(stable)[-2] == f"{np.log(4):+.3g}"
+    assert row_of(stable)[-2] == f"{np.log(4):+.2f}"
     [table, _] = groups(findings, {})
     assert isinstance(table, Table)
     assert [row[0] for row in table.rows] == ["embed", "head"]

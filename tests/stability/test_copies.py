@@ -11,6 +11,7 @@ from todacomm.core.errors import InvalidInput, TrainingFailed
 from todacomm.stability.copies import Copies
 from todacomm.stability.distances import angles
 from todacomm.stability.laboratory import batches_of, start_of
+from todacomm.stability.measure import Ground, faster_together
 from todacomm.stability.perturbation import perturbations
 from todacomm.training.networks import Shape
 from todacomm.training.run_settings import Training
@@ -53,12 +54,19 @@ def test_the_unperturbed_copy_is_the_run_itself(network):
         assert_close_as_rounding(copies.stack[name][0], weight)
 
 
-@pytest.mark.parametrize("network", SMALL)
-def test_all_copies_at_once_are_copies_one_after_another(network):
-    (at_once, losses), (in_turn, expected) = (trained(network, together=which) for which in (True, False))
+def test_all_copies_at_once_are_copies_one_after_another():
+    (at_once, losses), (in_turn, expected) = (trained("mlp", together=which) for which in (True, False))
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
     for name in at_once.stack:
         assert_close_as_rounding(at_once.stack[name], in_turn.stack[name])
+
+
+def test_small_batches_of_a_perceptron_go_together():
+    network, batch = run_of("mlp").network, 256
+    optimiser = torch.optim.AdamW(network.parameters())
+    assert faster_together(Ground(network, optimiser, F.cross_entropy, (), rows=batch))
+    assert not faster_together(Ground(network, optimiser, F.cross_entropy, (), rows=batch + 1))
+    assert not faster_together(Ground(run_of("nanda").network, optimiser, F.cross_entropy, (), rows=batch))
 
 
 def test_a_perturbation_is_as_long_as_epsilon_times_the_norm_of_each_tensor():
@@ -84,13 +92,12 @@ def test_rescaling_multiplies_every_difference_and_keeps_averages_of_squares_abo
     assert name in copies.stack
 
 
-@pytest.mark.parametrize("together", [False, True])
-def test_dropout_masks_are_shared(together):
+def test_dropout_masks_are_shared():
     torch.manual_seed(3)
     network = nn.Sequential(nn.Linear(6, 20), nn.Dropout(0.5), nn.Linear(20, 2))
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-2)
     nothing = {name: np.zeros((3, *w.shape)) for name, w in network.named_parameters()}
-    copies = Copies(network, optimiser, F.mse_loss, nothing, together=together)
+    copies = Copies(network, optimiser, F.mse_loss, nothing)
     batch = torch.randn(32, 6), torch.randn(32, 2)
     copies.train([batch] * 5)
     apart, _ = copies.squares()

@@ -162,7 +162,7 @@ def table_of(findings: "StabilityFindings") -> "Table":
     from todacomm.report.terminal.table import framed
 
     several = len(findings.recipes) > 1
-    table = framed("Exponents, a step")
+    table = framed("Exponents, per 1,000 steps")
     for head in (*(("recipe",) if several else ()), "run", "weights", "outputs", "raw", "saturated at", "accuracy"):
         table.add_column(head, overflow="fold")
     for recipe, one in findings.runs:

@@ -23,6 +23,7 @@ CHANGES = {
     "H1 total persistence": "embedding/sphere/H1_total_persistence",
     "H0 total persistence": "embedding/sphere/H0_total_persistence",
 }
+DISTANCES = {"weights": "weights", "outputs": "function"}
 GIVEN = ("learning_rate", "weight_decay")
 
 
@@ -65,7 +66,7 @@ def associations(runs: Sequence[tuple[str, Stability]], *, seed: int = 42) -> li
     labels = [recipe for recipe, _ in runs]
     stable = [one for _, one in runs]
     given = {name: np.array([float(one.settings.get(name, np.nan)) for one in stable]) for name in GIVEN}
-    xs = {f"exponent of {name}": exponents_of(stable, name) for name in ("weights", "function")}
+    xs = {f"exponent of {told}": exponents_of(stable, name) for told, name in DISTANCES.items()}
     ys = {f"change of {told}": changes(stable, name) for told, name in CHANGES.items()}
     ys["test accuracy at the end"] = np.array(
         [float(one.number("test_accuracy")[-1]) if one.has("test_accuracy") else np.nan for one in stable]

@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.func import functional_call
 
 from todacomm.core.errors import InvalidInput
 from todacomm.stability.batched_layers import BatchedLayers
@@ -44,7 +44,8 @@ class Copies:
     perturbation : mapping of str to (k, ...) arrays
         What is added to each parameter of each copy.
     together : bool
-        Whether all copies go through one product each (`torch.func.vmap`) rather than one after another.
+        Whether each layer is one product for all copies (`BatchedLayers`), which the network must bear, and the loss
+        is cross-entropy, rather than one copy after another.
 
     Raises
     ------
@@ -64,7 +65,7 @@ class Copies:
     ) -> None:
         check_network(network, optimiser)
         self.loss = loss
-        self.together = together and not any(True for _ in network.buffers())
+        self.together = together
         self.stack = stacked(network, perturbation)
         self.count = len(next(iter(self.stack.values())))
         self.networks = [view_of(network, self.stack, i) for i in range(self.count)]
@@ -100,17 +101,14 @@ class Copies:
         return torch.stack(found).cpu()
 
     def _step_together(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        with sdpa_kernel(SDPBackend.MATH):  # the others have no rule under vmap
-            outputs = vmap(self._called, in_dims=(0, None), randomness="same")(self.stack, inputs)
-            losses = vmap(self.loss, in_dims=(0, None))(outputs, targets)
-            losses.sum().backward()  # type: ignore[no-untyped-call]  # torch gives it no types
+        with BatchedLayers():
+            outputs = functional_call(self.networks[0], dict(self.stack), (inputs,))
+        repeated = targets.expand(self.count, -1).flatten()
+        each = F.cross_entropy(outputs.flatten(0, 1), repeated, reduction="none").view(self.count, -1)
+        each.sum().div(len(targets)).backward()  # type: ignore[no-untyped-call]  # torch gives it no types
         self.optimiser.step()
         self.optimiser.zero_grad()
-        return losses.detach().cpu()
-
-    def _called(self, weights: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        with BatchedLayers():
-            return functional_call(self.networks[0], dict(weights), (inputs,))
+        return each.detach().mean(dim=1).cpu()
 
     # Differences from the first
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
 from todacomm.core.errors import InvalidInput
@@ -15,6 +16,7 @@ from todacomm.stability.follow import STATE, Window, follow, windows_of
 from todacomm.stability.perturbation import perturbations
 from todacomm.stability.stability import FREE, Copying, Stability
 from todacomm.stability.symmetry import Matched, hidden_units, match_units
+from todacomm.training.networks import Perceptron
 
 Numbers = Mapping[str, float | None]
 Look = Callable[[Copies, int], Numbers]  # the unperturbed network at a step → its numbers
@@ -166,9 +168,8 @@ def copies_of(ground: Ground, copying: Copying, seed: int) -> Copies:
 
 
 def faster_together(ground: Ground) -> bool:
-    """Whether one product for all copies is faster than one after another: for small batches, without attention."""
-    attends = any(isinstance(module, nn.MultiheadAttention) for module in ground.network.modules())
-    return ground.rows <= FEW_ROWS and not attends
+    """Whether one product for all copies can be taken, and is faster than one after another: for small batches."""
+    return isinstance(ground.network, Perceptron) and ground.loss is F.cross_entropy and ground.rows <= FEW_ROWS
 
 
 def targets(first: np.ndarray, copying: Copying) -> np.ndarray:

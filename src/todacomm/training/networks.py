@@ -163,7 +163,7 @@ class TokenPerceptron(Perceptron):
     def first(self, inputs: Tensor) -> Tensor:
         """Apply the first layer to two concatenated rows as a sum over both: once a row, then look up."""
         table, layer = cast("nn.Embedding", self.embed).weight, cast("nn.Linear", self.layers[0])
-        left, right = layer.weight.chunk(2, dim=1)
+        left, right = layer.weight.chunk(2, dim=-1)  # of the last axis, as weights of copies may be stacked
         looked_up = F.embedding(inputs[:, 0], F.linear(table, left, layer.bias))
         return looked_up + F.embedding(inputs[:, 1], F.linear(table, right))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from todacomm.core.types import Number
 from todacomm.report.document import style
 from todacomm.report.document.chart import Axis, Chart, Panel, Rule, Series, exact, finite, log_axis, table, ticked
 from todacomm.report.document.drawings import Drawings
@@ -20,7 +21,13 @@ write_stability_figures = stability_drawings.write
 
 BLUE, ORANGE, GREEN, RED, PURPLE = style.PALETTE[:5]
 H1, H0 = "embedding/sphere/H1_max_lifetime", "embedding/sphere/H0_total_persistence"
+UNIT, STEPS = "(per 1,000 steps)", 1000  # in which exponents are drawn
 SMOOTHED = 5  # windows over which a local exponent is averaged
+
+
+def scaled(value: Number) -> Number:
+    """An exponent per 1,000 steps."""
+    return None if value is None else STEPS * value
 
 
 def steps_axis(found: Stability) -> Axis:
@@ -68,17 +75,17 @@ def exponent_panel(found: Stability, name: str, x: Axis) -> Panel:
             ("cumulated exponent", ORANGE, cumulated_of(found, name)),
         )
     )
-    return Panel(series, x, Axis(f"exponent, {label}\n(a step)"), rules=(Rule(0.0, "y"),), height=170)
+    return Panel(series, x, Axis(f"exponent, {label}\n{UNIT}"), rules=(Rule(0.0, "y"),), height=170)
 
 
 def local_of(found: Stability, name: str) -> Float64[np.ndarray, "W k"]:
-    """The exponent of each window."""
-    return local_exponents(found.of(name, RENORMALISED), found.lengths)
+    """The exponent of each window, per 1,000 steps."""
+    return STEPS * local_exponents(found.of(name, RENORMALISED), found.lengths)
 
 
 def cumulated_of(found: Stability, name: str) -> Float64[np.ndarray, "W k"]:
-    """The exponent had the run ended with each window."""
-    return cumulated_exponents(found.of(name, RENORMALISED), found.lengths)
+    """The exponent had the run ended with each window, per 1,000 steps."""
+    return STEPS * cumulated_exponents(found.of(name, RENORMALISED), found.lengths)
 
 
 def smoothed(values: Float64[np.ndarray, "W k"]) -> Float64[np.ndarray, "W k"]:
@@ -173,18 +180,18 @@ def spread_chart(findings: StabilityFindings) -> Chart:
 def epsilon_chart(findings: StabilityFindings) -> Chart | None:
     """The exponent against epsilon."""
     found = findings.chosen
-    epsilons, values = zip(*found.scan(), strict=True)
+    epsilons, each = zip(*found.scan(), strict=True)
     if len(epsilons) < 2:
         return None
-    whole = found.exponent()
+    values, whole = tuple(map(scaled, each)), found.exponent()
     told = tuple((f"epsilon {e:g}", f"exponent {number(v)}") for e, v in zip(epsilons, values, strict=True))
     marks = Series(epsilons, values, "one copy each", BLUE, "o", told=told)
-    main = Series((found.copying.epsilon,), (whole.value,), "all renormalised copies, 95 %", ORANGE, "s", "",
-        low=(whole.low,), high=(whole.high,), reach="y")  # fmt: skip
-    known = [v for v in (*values, whole.low, whole.high) if v is not None]
+    main = Series((found.copying.epsilon,), (scaled(whole.value),), "all renormalised copies, 95 %", ORANGE, "s", "",
+        low=(scaled(whole.low),), high=(scaled(whole.high),), reach="y")  # fmt: skip
+    known = [v for v in (*values, scaled(whole.low), scaled(whole.high)) if v is not None]
     reach = max((abs(v) for v in known), default=1.0)
     x = Axis("epsilon", "log", (min(epsilons) / 1.6, max(epsilons) * 1.6), ticked(epsilons))
-    y = Axis("exponent (a step)", limits=(min(0.0, *known) - 0.15 * reach, max(0.0, *known) + 0.15 * reach))
+    y = Axis(f"exponent {UNIT}", limits=(min(0.0, *known) - 0.15 * reach, max(0.0, *known) + 0.15 * reach))
     rows = ((exact(e), exact(v)) for e, v in zip(epsilons, values, strict=True))
     panel = Panel((marks, main), x, y, rules=(Rule(0.0, "y"),), height=260)
     return Chart("", "", "", (panel,), table(("epsilon", "exponent"), rows),
@@ -235,17 +242,18 @@ def recipes_chart(findings: StabilityFindings) -> Chart | None:
     panels, rows = [], []
     for told, name in CHANGES.items():
         series = tuple(recipe_series(findings, recipe, i, name) for i, recipe in enumerate(findings.recipes))
-        panels.append(
-            Panel(
-                series,
-                Axis("exponent, weights (a step)"),
-                Axis(f"change of\n{told}"),
-                rules=(Rule(0.0, "y"), Rule(0.0, "x")),
-                height=260,
-            )
-        )
+        xs, ys = ([v for one in series for v in getattr(one, along) if v is not None] for along in ("x", "y"))
+        across = Axis(f"exponent, weights {UNIT}", limits=around(xs))
+        up = Axis(f"change of\n{told}", limits=around(ys))
+        panels.append(Panel(series, across, up, rules=(Rule(0.0, "y"), Rule(0.0, "x")), height=260))
         rows += [
-            (recipe, str(one.seed), told, exact(one.exponent().value), exact(finite_or_none(change_of(one, name))))
+            (
+                recipe,
+                str(one.seed),
+                told,
+                exact(scaled(one.exponent().value)),
+                exact(finite_or_none(change_of(one, name))),
+            )
             for recipe, one in findings.runs
             if one.has(name)
         ]
@@ -253,11 +261,18 @@ def recipes_chart(findings: StabilityFindings) -> Chart | None:
         keys=panels[0].series, columns=3, tall=2.6)  # fmt: skip
 
 
+def around(values: Sequence[float]) -> tuple[float, float]:
+    """The least and the largest of these and 0, with room."""
+    low, high = min(0.0, *values, 0.0), max(0.0, *values, 0.0)
+    room = 0.08 * (high - low) or 1.0
+    return low - room, high + room
+
+
 def recipe_series(findings: StabilityFindings, recipe: str, place: int, name: str) -> Series:
     """The runs of one recipe."""
     runs = [one for one in findings.of(recipe) if one.has(name)]
     network = str(runs[0].settings.get("network", "")) if runs else ""
-    xs, ys = tuple(one.exponent().value for one in runs), finite(change_of(one, name) for one in runs)
+    xs, ys = tuple(scaled(one.exponent().value) for one in runs), finite(change_of(one, name) for one in runs)
     told = tuple(
         (f"{recipe.replace('_', ' ')}, {network}, seed {one.seed}", f"exponent {number(x)}", f"change {number(y)}")
         for one, x, y in zip(runs, xs, ys, strict=True)

@@ -73,7 +73,7 @@ def told_of_exponent(found: Stability) -> str:
         return f"{label_of(found)}: no exponent; {one.reason}."
     verb = "grow" if (one.low or 0) > 0 else "shrink" if (one.high or 0) < 0 else "neither clearly grow nor shrink"
     return (
-        f"{label_of(found)}: small differences of the weights {verb}; exponent {with_interval(one)} a step"
+        f"{label_of(found)}: small differences of the weights {verb}; exponent {with_interval(one)} per 1,000 steps"
         f"{in_words(one.value)}, renormalised every {plural(found.copying.every, 'step')}."
     )
 
@@ -90,7 +90,7 @@ def told_of_outputs(found: Stability) -> str:
     """The exponent in function space."""
     if "function" not in found.names or (one := found.exponent("function")).value is None:
         return ""
-    return f"In the outputs for held-out inputs it is {with_interval(one)} a step{in_words(one.value)}."
+    return f"In the outputs for held-out inputs it is {with_interval(one)} per 1,000 steps{in_words(one.value)}."
 
 
 def told_of_raw(found: Stability) -> str:
@@ -99,8 +99,9 @@ def told_of_raw(found: Stability) -> str:
     if raw.value is None:
         return f"Of the copies that ran free there is no exponent: {raw.reason}."
     said = (
-        f"The raw exponent of free copies, ln(last / first) / T, is {with_interval(raw)}; for a random start in "
-        f"{found.parameters:,} weights it is too low by up to ln(N) / 2T = {number(found.missing, 2)}."
+        f"The raw exponent of free copies, ln(last / first) / T, is {with_interval(raw)} per 1,000 steps; for a "
+        f"random start in {found.parameters:,} weights it is too low by up to ln(N) / 2T, here "
+        f"{number(1000 * found.missing, 2)}."
     )
     if found.saturated is not None:
         said += (
@@ -145,8 +146,8 @@ def with_interval(one: Exponent) -> str:
 
 
 def signed(value: Number) -> str:
-    """A rate with its sign and three digits."""
-    return "undefined" if value is None or not np.isfinite(value) else f"{value:+.3g}"
+    """A rate per 1,000 steps, with its sign and three digits."""
+    return "undefined" if value is None or not np.isfinite(value) else f"{1000 * value:+#.3g}".removesuffix(".")
 
 
 # Sections
@@ -229,8 +230,8 @@ def runs(findings: StabilityFindings, _: Context) -> Iterator[Piece]:
     )
     yield Table(head, rows, 2 if several else 1, sortable=True)
     yield Paragraph(
-        "Exponents are a step, with 95 % intervals over copies; raw ones are of free copies. Copies that are brought "
-        "back turn to the same direction, so that intervals over them are narrower than those over seeds."
+        "Exponents are per 1,000 steps, with 95 % intervals over copies; raw ones are of free copies. Copies that "
+        "are brought back turn to the same direction, so that intervals over them are narrower than those over seeds."
     )
 
 
@@ -263,7 +264,7 @@ def row_of(found: Stability) -> tuple[str, ...]:
         signed(found.raw().value),
         "never" if found.saturated is None else f"{found.saturated:,}",
         "–" if np.isnan(accuracy) else f"{accuracy:.3f}",
-        signed(change_of(found, h1)) if found.has(h1) else "–",
+        f"{change_of(found, h1):+.2f}" if found.has(h1) else "–",
         "–" if flat is None else f"{flat[0]:g}–{flat[1]:g}",
     )
 
@@ -296,7 +297,7 @@ def correlations(findings: StabilityFindings, _: Context) -> Iterator[Piece]:
     if not findings.associations:
         return
     yield Table(
-        ("", "With", "Given", "Runs", "ρ", "95 %, runs independent", "95 %, recipes drawn", "p"),
+        ("Of", "With", "Given", "Runs", "ρ", "95 %, runs independent", "95 %, recipes drawn", "p"),
         tuple(association_row(one) for one in findings.associations),
         3,
         sortable=True,
@@ -313,7 +314,7 @@ def association_row(one: Association) -> tuple[str, ...]:
     """One correlation as text."""
     given = ", ".join(name.replace("_", " ") for name in one.given) or "–"
     if one.rho is None:
-        return one.x, one.y, given, str(one.n), one.reason, "–", "–", "–"
+        return one.x, one.y, given, str(one.n), "–", "–", "–", "–"
     ends = (f"[{two(low)}, {two(high)}]" for low, high in ((one.low, one.high), (one.low_recipes, one.high_recipes)))
     return one.x, one.y, given, str(one.n), two(one.rho), *ends, "–" if one.p is None else number(one.p, 2)
 
@@ -333,9 +334,9 @@ TERMS: Mapping[str, str] = {
     "Copies": "Networks that begin as the one that is watched, after {start} steps of it, but for Gaussian noise on "
     "each parameter tensor, {epsilon} of its norm long. Optimiser state, batches and dropout masks are the same for "
     "all.",
-    "Exponent": "The finite-time Lyapunov exponent: the rate, a step, at which a small difference grows (above 0) or "
-    "shrinks. After each {every} steps the difference is brought back to its first length, moments of the optimiser by "
-    "the same factor as weights, and the logarithm of the factor is kept; the first fifth is dropped.",
+    "Exponent": "The finite-time Lyapunov exponent: the rate, per 1,000 steps, at which a small difference grows "
+    "(above 0) or shrinks. After each {every} steps the difference is brought back to its first length, moments of "
+    "the optimiser by the same factor as weights, and the logarithm of the factor is kept; the first fifth is dropped.",
     "Distance": f"The Euclidean distance of all weights; the copies are brought back by it ({STATE}). In outputs: "
     "the root mean square, over held-out inputs, of the distance of the logits.",
     "Angle": "Between the weights of a copy and those of the unperturbed network, seen from 0: what is left of the "

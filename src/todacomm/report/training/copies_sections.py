@@ -42,6 +42,6 @@ def stability(findings: Findings, context: Context) -> Iterator[Piece]:
     yield from charts_of(found, context, FIGURES)
     yield Table(HEAD, tuple(row_of(one) for _, one in found.runs), 1, sortable=True)
     yield Paragraph(
-        "Exponents are a step, with 95 % intervals over copies. The copies train in a run of their own, whose "
+        "Exponents are per 1,000 steps, with 95 % intervals over copies. The copies train in a run of their own, whose "
         "unperturbed network equals the run above as far as the order of floating-point sums allows."
     )
