@@ -51,9 +51,11 @@ def test_shrinking_saturated_and_lost_copies_are_told():
 def test_a_range_of_epsilons_that_is_not_whole_is_told(stable):
     growths = stable.growths.copy()
     growths[0][:, 5] = 0.5  # the copy of the least epsilon grows by rounding
-    assert sentences(replace(stable, growths=growths))[3] == (
-        "It is the same for perturbations from 0.0001 to 0.001 only, of those from 1e-05 to 0.001."
-    )
+    said = sentences(replace(stable, growths=growths))[3]
+    assert said.startswith("It depends on the length of the perturbation: +20.0 at 1e-05, ")
+    assert said.endswith(" of the norm of each tensor; it is flat from 0.0001 to 0.001 only.")
+    growths[0][:, 6] = 0.3
+    assert sentences(replace(stable, growths=growths))[3].endswith("it is flat at 0.001 alone.")
 
 
 def test_every_run_and_every_group_has_its_row(stable):

@@ -45,6 +45,13 @@ def test_the_raw_exponent_takes_free_copies_and_its_bias_is_known():
     assert missing_for_random_start(100_000, 3000) == pytest.approx(0.0019188, abs=1e-6)
 
 
+def test_the_raw_exponent_of_the_mean_distance_is_that_of_deep_lyapunov():
+    """Its `compute_lyapunov_from_trajectories` (0.1.2) gives this number for these four trajectories of six steps."""
+    trajectories = np.cumsum(np.random.default_rng(8).normal(size=(6, 4, 10)), axis=0)
+    spreads = spread(np.linalg.norm(trajectories[:, 1:] - trajectories[:, :1], axis=2))
+    assert raw_exponent(spreads[:1], spreads[-1:], 5).value == pytest.approx(0.15193263627994608, abs=1e-12)
+
+
 def test_student_gives_the_interval_over_copies():
     low, high = interval_of(np.array([1.0, 2.0, 3.0]))
     assert (low, high) == pytest.approx((2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5), abs=1e-5)

@@ -22,7 +22,7 @@ from todacomm.report.document.pieces import (
 )
 from todacomm.report.layers import layer_document  # registered first: its closing sections serve every record
 from todacomm.report.stability.stability_findings import StabilityFindings, label_of, last_accuracy
-from todacomm.report.words.phrases import number, plural, share
+from todacomm.report.words.phrases import listed, number, plural, share
 from todacomm.stability.association import CHANGES, Association, change_of
 from todacomm.stability.exponents import SATURATED, Exponent
 from todacomm.stability.follow import STATE
@@ -120,8 +120,9 @@ def told_of_epsilon(found: Stability) -> str:
     tried = [e for e, _ in found.scan()]
     if (low, high) == (min(tried), max(tried)):
         return f"It is the same for perturbations from {low:g} to {high:g} of the norm of each tensor."
-    within = f"{min(tried):g} to {max(tried):g}"
-    return f"It is the same for perturbations from {low:g} to {high:g} only, of those from {within}."
+    each = listed([f"{signed(value)} at {epsilon:g}" for epsilon, value in found.scan()])
+    where = f"from {low:g} to {high:g} only" if low < high else f"at {low:g} alone"
+    return f"It depends on the length of the perturbation: {each} of the norm of each tensor; it is flat {where}."
 
 
 def told_of_units(found: Stability) -> str:
