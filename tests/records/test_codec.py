@@ -399,7 +399,9 @@ def stability_records(settings) -> dict[str, Any]:
     """The three records of a study of stability."""
     found = stable_run(np.random.default_rng(0))
     plan = StabilityPlan(found.copying, (PlannedStability("recipe_1", 46, settings),), "0" * 16, "todacomm stability")
-    summary = StabilitySummary(({"seed": 46, "saturated_at": None},), ({"rho": 0.5},), {"recipe_2/seed_46": "lost"})
+    summary = StabilitySummary(
+        ({"seed": 46, "saturated_at": None},), {"recipe_1": {}}, ({"rho": 0.5},), {"recipe_2/seed_46": "lost"}
+    )
     return {
         "STABILITY_PLAN": (STABILITY_PLAN, plan),
         "STABILITY_RECORD": (STABILITY_RECORD, StabilityRecord(found, 1.5, {"numpy": "2"})),

@@ -17,6 +17,7 @@ from todacomm.report.stability.stability_sections import (
     titles,
     told_of_association,
     told_over_recipes,
+    told_over_seeds,
 )
 from todacomm.stability.association import Association
 from todacomm.stability.stability import Copying
@@ -66,6 +67,14 @@ def test_every_run_and_every_group_has_its_row(stable):
     assert isinstance(table, Table)
     assert [row[0] for row in table.rows] == ["embed", "head"]
     assert titles(findings) == ("Stability of training: mlp, add mod 59", "1 run, 6 copies a run")
+
+
+def test_seeds_of_one_recipe_have_an_interval_of_their_own():
+    runs = [("recipe_1", one) for one in stable_findings().of("recipe_1")]
+    said = told_over_seeds(StabilityFindings(tuple(runs)))
+    values = sorted(one.exponent().value for _, one in runs)
+    assert said.startswith(f"Over 3 seeds it is {1000 * values[1]:+#.3g} [")
+    assert f", from {1000 * values[0]:+#.3g} to {1000 * values[2]:+#.3g}; in the outputs +" in said
 
 
 def test_correlations_come_with_both_intervals():

@@ -146,13 +146,14 @@ def read_summary(directory: Any) -> Any:
 
 def show(findings: "StabilityFindings") -> None:
     """Print a row for each run, then what the chosen one shows."""
-    from todacomm.report.stability.stability_sections import sentences, told_over_recipes
+    from todacomm.report.stability.stability_sections import sentences, told_over_recipes, told_over_seeds
 
     console.out.print(table_of(findings))
     for sentence in sentences(findings.chosen):
         console.out.print(sentence, soft_wrap=True)
-    if len(findings.recipes) > 1:
-        console.out.print(told_over_recipes(findings), soft_wrap=True)
+    if len(findings.runs) > 1:
+        told = told_over_recipes if len(findings.recipes) > 1 else told_over_seeds
+        console.out.print(told(findings), soft_wrap=True)
 
 
 def table_of(findings: "StabilityFindings") -> "Table":

@@ -51,9 +51,10 @@ class StabilityPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StabilitySummary:
-    """All of ``stability_summary.json``: exponents of each run, rank correlations over them, runs that failed."""
+    """All of ``stability_summary.json``: exponents of each run and recipe, correlations, runs that failed."""
 
     runs: tuple[Mapping[str, Any], ...]
+    over_seeds: Mapping[str, Any] = field(default_factory=dict)
     associations: tuple[Mapping[str, Any], ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
 

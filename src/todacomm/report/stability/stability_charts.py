@@ -39,7 +39,7 @@ def steps_axis(found: Stability) -> Axis:
 @stability_drawings.chart(
     "exponent",
     title="The exponent beside shape and accuracy",
-    caption="All panels share the steps. Local: the growth of the distance between copies over five windows, a step; "
+    caption="All panels share the steps. Local: the rate at which the distance of the copies grows over five windows; "
     "cumulated: the renormalised exponent, had the run ended there. The line is the median over copies, the band is "
     "their least and most. Above 0 small differences grow, below they shrink. Weights: in all weights; outputs: in the "
     "outputs for held-out inputs. H1 and H0 are of the rows of the embedding, centred and put on the unit sphere, in "

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from todacomm.stability.association import Association
+from todacomm.stability.exponents import Exponent, over_copies
+from todacomm.stability.follow import STATE
 from todacomm.stability.stability import Stability
 
 GENERALISED = 0.9  # test accuracy at the end, from which a run is drawn before others
@@ -33,6 +35,12 @@ class StabilityFindings:
     def of(self, recipe: str) -> Sequence[Stability]:
         """The runs of one recipe."""
         return [one for name, one in self.runs if name == recipe]
+
+
+def over_seeds(runs: Sequence[Stability], name: str = STATE) -> Exponent:
+    """The exponent of a recipe: the median over its seeds, with Student's interval of their mean."""
+    values = [one.exponent(name).value if name in one.names else None for one in runs]
+    return over_copies(np.array([np.nan if value is None else value for value in values]))
 
 
 def last_accuracy(found: Stability) -> float:

@@ -21,7 +21,7 @@ from todacomm.report.document.pieces import (
     with_losses,
 )
 from todacomm.report.layers import layer_document  # registered first: its closing sections serve every record
-from todacomm.report.stability.stability_findings import StabilityFindings, label_of, last_accuracy
+from todacomm.report.stability.stability_findings import StabilityFindings, label_of, last_accuracy, over_seeds
 from todacomm.report.words.phrases import listed, number, plural, share
 from todacomm.stability.association import CHANGES, Association, change_of
 from todacomm.stability.exponents import SATURATED, Exponent
@@ -162,10 +162,22 @@ def answer(findings: StabilityFindings, _: Context) -> Iterator[Piece]:
     yield Bullets(tuple(rest))
     if len(findings.recipes) > 1:
         yield Paragraph(told_over_recipes(findings), "answer")
+    elif len(findings.runs) > 1:
+        yield Paragraph(told_over_seeds(findings), "answer")
     for complaint in findings.chosen.complaints:
         yield Paragraph(complaint, "warning")
     for name, problem in findings.failures.items():
         yield Paragraph(f"{name} failed: {problem}", "warning")
+
+
+def told_over_seeds(findings: StabilityFindings) -> str:
+    """The exponent of one recipe over its seeds, and how much they differ."""
+    runs = [one for _, one in findings.runs]
+    weights, outputs = (over_seeds(runs, name) for name in (STATE, "function"))
+    known = [value for value in weights.copies if value is not None]
+    ends = f", from {signed(min(known))} to {signed(max(known))}" if known else ""
+    beside = "" if outputs.value is None else f"; in the outputs {with_interval(outputs)}"
+    return f"Over {plural(len(runs), 'seed')} it is {with_interval(weights)}{ends}{beside} (median, 95 % of the mean)."
 
 
 def told_over_recipes(findings: StabilityFindings) -> str:
@@ -244,8 +256,7 @@ def recipe_row(findings: StabilityFindings, recipe: str) -> tuple[str, ...]:
     """The settings of a recipe, and its exponents from the least to the largest."""
     runs = findings.of(recipe)
     s = runs[0].settings
-    values = [value for one in runs if (value := one.exponent().value) is not None]
-    ends = f"{signed(min(values))} to {signed(max(values))}" if values else "undefined"
+    ends = with_interval(over_seeds(runs))
     numbers = (f"{s['learning_rate']:g}", f"{s['weight_decay']:g}", *(str(s[k]) for k in ("width", "hidden")))
     batch = "all" if s["batch"] is None else str(s["batch"])
     return recipe.replace("_", " "), str(s["network"]), *numbers, batch, share(s["train_fraction"], 0), ends

@@ -22,7 +22,7 @@ from todacomm.records.stability import (
 )
 from todacomm.report.document.figure_formats import PNG, Figures
 from todacomm.report.document.style import drawn_as
-from todacomm.report.stability.stability_findings import StabilityFindings
+from todacomm.report.stability.stability_findings import StabilityFindings, over_seeds
 from todacomm.report.stability.stability_sections import write_stability_report
 from todacomm.runs.stability.stability_runs import StabilityStudy, directory_of, perform_all
 from todacomm.stability.association import CHANGES, associations, change_of
@@ -96,7 +96,9 @@ def concluded(directory: Path, failures: Mapping[str, str]) -> StabilityResults:
     report(directory, findings)
     rows = tuple(summary_row(recipe, one) for recipe, one in findings.runs)
     associated = tuple(plain(one, nulls=True) for one in findings.associations)
-    STABILITY_SUMMARY.write(directory, StabilitySummary(rows, associated, failures))
+    recipes = {recipe: over_seeds(findings.of(recipe)) for recipe in findings.recipes}
+    summary = StabilitySummary(rows, plain(recipes, nulls=True), associated, failures)
+    STABILITY_SUMMARY.write(directory, summary)
     return StabilityResults(directory, findings)
 
 
