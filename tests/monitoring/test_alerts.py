@@ -54,7 +54,7 @@ def test_a_rule_on_the_whole_model_has_no_layer():
     ]
 
 
-LOOP = "{0}:H1_screen_2_components > 1.8 and {0}:H1_max_lifetime_sphere:ratio > 1.15{1}"
+LOOP = "{0}:H1_screen_2_components > 1.2 and {0}:H1_max_lifetime_sphere:ratio > 1.1{1}"
 
 
 def test_two_statements_must_hold_in_one_layer():
@@ -68,7 +68,7 @@ def test_two_statements_must_hold_in_one_layer():
 def test_rules_by_name_know_their_layer():
     assert str(rule("loop")) == LOOP.format("embedding", " in 3 measurements in a row")
     assert str(rule("layer_0:loop", consecutive=1)) == LOOP.format("layer_0", "")
-    assert str(rule("collapse")) == "*:relative_scale:ratio < 0.5"
+    assert str(rule("collapse")) == "*:relative_scale:ratio < 0.4"
     assert rule("collapse", "stop").action == "stop"
 
 

@@ -22,10 +22,6 @@ from todacomm.records.monitoring import read_monitored, trajectory_of
 slow = pytest.mark.slow
 
 
-def seen_in(directory):
-    return trajectory_of(read_monitored(directory))
-
-
 def table():
     torch.manual_seed(0)
     return nn.Embedding(40, 6)
@@ -69,7 +65,7 @@ def test_every_step_that_is_due_is_recorded_with_its_loss_and_read_as_a_trajecto
     network = table()
     with watching(network, tmp_path, every=5) as monitor:
         losses = trained(network, monitor, range(1, 12))
-    found = seen_in(tmp_path)
+    found = td.load(tmp_path)
     assert found.steps == (1, 5, 10)
     assert found.layers == ("embedding",)
     assert found.of_model["loss"] == pytest.approx([losses[0], losses[4], losses[9]])
@@ -84,7 +80,7 @@ def test_numbers_are_those_of_measure(tmp_path):
     with watching(network, tmp_path) as monitor:
         monitor.step(0)
     expected = td.measure({"embedding": network.weight}, resamples=0, null_draws=0)
-    found = seen_in(tmp_path)
+    found = td.load(tmp_path)
     for name in ("H0_total_persistence", "H1_max_lifetime_scaled", "H1_screen", "scale", "norm", "distinct_points"):
         assert found[name][0, 0] == pytest.approx(expected[name][0])
 
@@ -98,7 +94,7 @@ def test_a_language_model_reads_texts_or_tokens_alike(tmp_path):
     for name, inputs, given in (("texts", texts, {"tokenizer": tokenizer}), ("tokens", tokens, {})):
         with td.Monitor(network, inputs, every=1, directory=tmp_path / name, **given) as monitor:
             monitor.step(0)
-    first, second = (seen_in(tmp_path / name) for name in ("texts", "tokens"))
+    first, second = (td.load(tmp_path / name) for name in ("texts", "tokens"))
     assert first.layers == second.layers == ("embedding", "layer_0", "layer_1", "layer_2", "final")
     assert np.allclose(first["H0_total_persistence"], second["H0_total_persistence"], rtol=1e-4)
     run = td.run(
@@ -221,7 +217,7 @@ def test_layers_that_are_not_finite_are_told_and_the_others_measured(tmp_path):
     assert set(first.layers) == {"embedding", "sound"}
     assert set(second.layers) == {"sound"}
     assert "1 of 40 points hold NaN or infinity" in second.complaints[0]
-    assert np.isnan(seen_in(tmp_path).at("scale", "embedding")).tolist() == [False, True]
+    assert np.isnan(td.load(tmp_path).at("scale", "embedding")).tolist() == [False, True]
 
 
 @slow
@@ -344,7 +340,7 @@ def test_numbers_go_to_tensorboard_and_to_a_run(tmp_path):
     network, run, writer = table(), Run(), Writer()
     with watching(network, tmp_path, log=run, tensorboard=writer, scalars=["scale", "H1_screen"]) as monitor:
         monitor.step(7)
-    found = seen_in(tmp_path)
+    found = td.load(tmp_path)
     assert run.logged == {
         7: {f"topology/embedding/{name}": found[name][0, 0] for name in ("scale", "H1_screen")},
     }

@@ -8,14 +8,10 @@ import transformers as hf
 import tiny_models
 import todacomm as td
 from todacomm.monitoring.recording import TopologyAlert
-from todacomm.records.monitoring import read_monitored, trajectory_of
+from todacomm.records.monitoring import read_monitored
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 STEPS = 20
-
-
-def seen_in(directory):
-    return trajectory_of(read_monitored(directory))
 
 
 def network():
@@ -67,7 +63,7 @@ def test_losses_are_the_same_and_every_step_that_is_due_is_there(tmp_path):
     watched.train()
     assert losses_of(watched) == losses_of(alone)
     assert len(losses_of(alone)) == STEPS
-    found = seen_in(tmp_path / "watched" / "topology")
+    found = td.load(tmp_path / "watched" / "topology")
     assert found.steps == (0, 5, 10, 15, 20)
     assert found.layers == ("embedding", "layer_0", "layer_1", "final")
     assert np.isnan(found.of_model["loss"]).tolist() == [True, False, False, False, False]
@@ -77,7 +73,7 @@ def test_losses_are_the_same_and_every_step_that_is_due_is_there(tmp_path):
 def test_a_training_that_goes_on_from_a_checkpoint_goes_on_in_the_record(tmp_path):
     trainer(tmp_path, [watching()]).train()
     trainer(tmp_path, [watching()]).train(resume_from_checkpoint=str(tmp_path / "checkpoint-10"))
-    assert seen_in(tmp_path / "topology").steps == (0, 5, 10, 15, 20)
+    assert td.load(tmp_path / "topology").steps == (0, 5, 10, 15, 20)
 
 
 @pytest.mark.filterwarnings("always::todacomm.monitoring.recording.TopologyAlert")
@@ -111,7 +107,7 @@ def test_bfloat16_and_checkpointing_leave_the_losses_as_they_are(tmp_path):
         one.train()
         losses.append(losses_of(one))
     assert losses[0] == losses[1]
-    assert len(seen_in(tmp_path / "watched" / "topology")) == 5
+    assert len(td.load(tmp_path / "watched" / "topology")) == 5
 
 
 @pytest.mark.filterwarnings("ignore")  # of Lightning itself: loggers, workers, no validation
@@ -147,6 +143,6 @@ def test_lightning(tmp_path):
     alone, _ = trained(tmp_path / "alone", [])
     watched, _ = trained(tmp_path / "watched", [callback])
     assert watched == alone
-    found = seen_in(tmp_path / "watched" / "topology")
+    found = td.load(tmp_path / "watched" / "topology")
     assert found.steps == (0, 5, 10, 15, 20)
     assert found.of_model["loss"][1] == pytest.approx(alone[4])

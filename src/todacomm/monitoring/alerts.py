@@ -33,8 +33,8 @@ ALERTS = Grammar(
 )
 KIND = re.compile(rf"\s*({'|'.join(SINCE_FIRST)})\s*[<>]")
 NAMED = {  # statements of one layer, measurements in a row: benchmarks/alarm.py shows what they find and what they miss
-    "loop": (("H1_screen_2_components>1.8", "H1_max_lifetime_sphere:ratio>1.15"), 3),
-    "collapse": ((f"{RELATIVE_SCALE}:ratio<0.5",), 1),
+    "loop": (("H1_screen_2_components>1.2", "H1_max_lifetime_sphere:ratio>1.1"), 3),
+    "collapse": ((f"{RELATIVE_SCALE}:ratio<0.4",), 1),
 }
 
 

@@ -22,7 +22,7 @@ from todacomm.core.threads import one_thread
 from todacomm.core.types import Address, Number, PointCloud
 from todacomm.monitoring.numbers import numbers_of
 
-LEAST_URGENT = 19  # training goes first
+LESS_URGENT = 10  # the training goes first
 
 
 def frame(step: int, clouds: Mapping[str, np.ndarray]) -> bytes:
@@ -72,7 +72,7 @@ def main() -> None:
     recipe = Recipe(**json.loads(sys.argv[1]))
     end_with(int(sys.argv[2]))
     with suppress(OSError, AttributeError):  # where the system knows no such thing
-        os.nice(LEAST_URGENT)
+        os.nice(LESS_URGENT)
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no reply
     with one_thread:

@@ -18,6 +18,7 @@ from todacomm.records.ablations import ABLATION, ABLATION_RECORD
 from todacomm.records.comparisons import COMPARISON
 from todacomm.records.files.damaged import Salvage, loss_messages
 from todacomm.records.loops import LOOPS, LoopsRecord, read_loops_record
+from todacomm.records.monitoring import MONITOR, read_monitored, trajectory_of
 from todacomm.records.probes import PROBE, PROBE_RECORD
 from todacomm.records.runs import (
     MANIFEST_RECORD,
@@ -41,10 +42,10 @@ from todacomm.runs.cache.store import Cache, default_place
 from todacomm.stability.stability import Stability
 from todacomm.training.observe import Course
 
-Kind = Literal["runs", "comparison", "ablation", "training", "probe", "loops", "stability", "track"]
+Kind = Literal["runs", "comparison", "ablation", "training", "probe", "loops", "stability", "track", "monitor"]
 WANTED = (
-    "a directory that `todacomm run`, `compare`, `ablate`, `grok`, `stability`, `track`, `probe`, `loops` or "
-    "`measure --output` has written"
+    "a directory that `todacomm run`, `compare`, `ablate`, `grok`, `stability`, `track`, `probe`, `loops`, "
+    "`measure --output` or td.Monitor has written"
 )
 OF_ONE_FILE: Mapping[str, Kind] = {
     COMPARISON: "comparison",
@@ -52,6 +53,7 @@ OF_ONE_FILE: Mapping[str, Kind] = {
     TRACK: "track",
     PROBE: "probe",
     LOOPS: "loops",
+    MONITOR: "monitor",
     STABILITY_STUDY: "stability",
 }
 
@@ -190,7 +192,7 @@ def load(directory: str | Path, *, output_dir: str | Path = "experiments") -> An
     ----------
     directory : str or Path
         A directory written by `todacomm run`, `measure --output`, `compare`, `ablate`, `grok`, `stability`, `track` or
-        `probe`; or a name, whose newest directory is read.
+        `probe`, or by a `Monitor`; or a name, whose newest directory is read.
     output_dir : str or Path, default "experiments"
         Where names are looked for.
 
@@ -199,7 +201,7 @@ def load(directory: str | Path, *, output_dir: str | Path = "experiments") -> An
     Profile, Comparison, Ablation, Course, Stability, Trajectory or Probed, or a tuple of them
         A `Profile` for each run; a `Comparison` for each group of runs, computed again from these; the `Ablation`; a
         `Course` for each training run and control; a `Stability` for each run whose copies were followed; a
-        `Trajectory` for each series of a track. A single one is not in a tuple.
+        `Trajectory` for each series of a track, and of a monitor. A single one is not in a tuple.
 
     Raises
     ------
@@ -270,6 +272,10 @@ def _trajectories(directory: Path) -> list[Trajectory]:
     return [one.trajectory for one in read_track(directory).series]
 
 
+def _monitored(directory: Path) -> list[Trajectory]:
+    return [trajectory_of(read_monitored(directory))]
+
+
 READERS: Mapping[Kind, Callable[[Path], Sequence[Any]]] = {
     "runs": _profiles,
     "comparison": _comparisons,
@@ -279,4 +285,5 @@ READERS: Mapping[Kind, Callable[[Path], Sequence[Any]]] = {
     "loops": _loops,
     "stability": _stabilities,
     "track": _trajectories,
+    "monitor": _monitored,
 }

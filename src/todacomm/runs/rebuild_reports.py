@@ -39,6 +39,7 @@ from todacomm.report.render import (
     write_comparison_reports,
     write_experiment_reports,
 )
+from todacomm.report.tracking.monitor_document import read_monitor, write_monitor_report
 from todacomm.report.tracking.read_track import read_track
 from todacomm.report.tracking.track_document import write_track_report
 from todacomm.report.training.training_document import write_grok_report
@@ -70,6 +71,7 @@ def report_again(directory: Path, kind: Kind, salvage: Salvage) -> RebuiltPage:
         "training": report_training,
         "stability": report_stability,
         "track": report_track,
+        "monitor": report_monitor,
     }
     with one_thread:  # many small products: threads that wait for each other cost twice the time
         return makers[kind](directory, salvage)
@@ -219,6 +221,12 @@ def report_track(directory: Path, salvage: Salvage) -> RebuiltPage:
     return RebuiltPage(page)
 
 
+def report_monitor(directory: Path, salvage: Salvage) -> RebuiltPage:
+    """Rebuild figures and report of what a monitor saw of a training; its record is not changed."""
+    _, page, *_ = write_monitor_report(directory, read_monitor(directory, salvage), attempt=salvage)
+    return RebuiltPage(page)
+
+
 # Several runs on one page
 
 
@@ -287,6 +295,7 @@ ARTICLES: dict[Kind, str] = {
     "stability": "a study of stability",
     "training": "an experiment of training",
     "track": "a track of checkpoints",
+    "monitor": "the record of a monitor",
 }
 
 

@@ -35,6 +35,7 @@ from todacomm.report.tracking.read_track import TrackedSeries
 from todacomm.report.words.intervals_and_nulls import p_text
 from todacomm.report.words.phrases import number
 
+BANDS = "Bands: intervals over fresh texts of the same kind (split-half), not over other trainings. "
 MOST_PANELS = 12  # layers that have a curve of their own
 LOOP, LOOP_TEST = "#D55E00", "gaussian/H1_loop"
 OF_LANGUAGE = {"bits_per_byte": "bits per byte", "loss": "loss (nats a token)", "masked_loss": "loss (nats a token)"}
@@ -44,15 +45,17 @@ track_charts: Charts[TrackedSeries] = Charts("chart of a track")
 
 
 def heading(of: TrackedSeries) -> str:
-    """The series, and on which texts."""
-    first = next(iter(of.profiles.values()))
+    """The series, and on which texts where that is known."""
+    first = next(iter(of.profiles.values()), None)
+    if first is None:
+        return of.name
     pooled = f" · pooling {first.recipe.pooling}" if first.recipe.pooling else ""
     return f"{of.name} · {style.cut(first.data, 36)}{pooled}"
 
 
 def about(of: TrackedSeries, name: str) -> str:
     """A number in words, with its unit."""
-    return called(name, next(iter(of.profiles.values())))
+    return called(name, next(iter(of.profiles.values()), None))
 
 
 # Layers over steps
@@ -74,7 +77,7 @@ def heat_charts(of: TrackedSeries) -> Iterator[Chart]:
                       height=max(120, 26 * len(values)))  # fmt: skip
         yield Chart(
             f"track_{of.name}_heat_{name}",
-            f"{about(of, name)[:1].upper()}{about(of, name)[1:]}, every layer of {of.name} at every step",
+            f"{about(of, name)[:1].upper()}{about(of, name)[1:]}, every layer at every step",
             f"{WORDS[name].how} A row is a layer, a column a checkpoint; all columns are equally wide, however many "
             f"steps lie between. Dark is large{', on a log scale' if logs else ''}; an empty place is undefined.",
             (panel,),
@@ -137,9 +140,9 @@ def curve_charts(of: TrackedSeries) -> Iterator[Chart]:
         )
         yield Chart(
             f"track_{of.name}_curves_{name}",
-            f"{about(of, name)[:1].upper()}{about(of, name)[1:]} of each layer along the training of {of.name}",
-            f"{WORDS[name].how} Bands: intervals over fresh texts of the same kind (split-half), not over other "
-            "trainings. The shaded steps are the interval of the onset: the change begins within them."
+            f"{about(of, name)[:1].upper()}{about(of, name)[1:]} of each layer along the training",
+            f"{WORDS[name].how} {BANDS if of.trajectory.intervals else ''}The shaded steps are the interval of the "
+            "onset: the change begins within them."
             f"{left}",
             panels,
             table(("series", "step", "layer", name, "low", "high"), rows_of(of, name)),
@@ -207,9 +210,9 @@ def onsets_chart(of: TrackedSeries) -> Iterator[Chart]:
     )  # fmt: skip
     yield Chart(
         f"track_{of.name}_onsets",
-        f"When each layer of {of.name} begins to change",
+        "When each layer begins to change",
         "The mark is the best guess of the step at which a number leaves its first level, the line its 95 % interval, "
-        "which ends at checkpoints: nothing is known of the steps between two. Triangles upwards: it rises; "
+        "which ends at checkpoints: nothing is known of the steps between two. Filled upwards triangles: it rises; "
         "downwards: it falls. A layer without a mark shows no change after adjustment over the layers.",
         panels,
         table(
@@ -265,7 +268,7 @@ def language_chart(of: TrackedSeries) -> Iterator[Chart]:
     panels = tuple(language_panel(of, name, label, steps) for name, label in known.items())
     yield Chart(
         f"track_{of.name}_language",
-        f"What {of.name} knows of the texts, along its training",
+        "What the model knows of the texts, along the training",
         "Measured on the same texts as the topology: lower is better. Set beside the onsets it says whether a layer "
         "changes while the model still learns, or after.",
         panels,
