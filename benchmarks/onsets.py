@@ -125,7 +125,7 @@ def collapses(seeds):
             trajectory = td.track(
                 Path(place) / "run", pooling="mean", samples=80, resamples=0, null_draws=0, language=False
             )
-        told(seed, layer, begin, td.onsets(trajectory, ["scale"]), layer)
+        told(seed, layer, begin, td.onsets(trajectory, ["scale"]))
 
 
 # An embedding that closes into a ring
@@ -180,7 +180,7 @@ def rings(seeds):
     print("| seed | layer | true step | onset | interval | holds it |\n|---|---|---|---|---|---|")
     for seed in range(seeds):
         begin, trajectory = ring(seed)
-        told(seed, "embedding", begin, td.onsets(trajectory, ["H1_max_lifetime"]), "embedding")
+        told(seed, "embedding", begin, td.onsets(trajectory, ["H1_max_lifetime"]))
 
 
 # Grokking
@@ -191,30 +191,26 @@ def groks(seeds):
     print("| seed | layer | a tenth right at step | onset | interval | holds it |\n|---|---|---|---|---|---|")
     task = td.grokking.Task("add", 113, train_fraction=0.3)
     for seed in range(46, 46 + seeds):
-        seen = td.grokking.train(
-            task, network="mlp", width=128, hidden=256, steps=3000, every=120, weight_decay=1.0, seed=seed
+        course = td.grokking.course(task, seed=seed, steps=3000, every=120, weight_decay=1.0)
+        first = next(
+            (step for step, share in zip(course.steps, course["test_accuracy"], strict=True) if share >= 0.1), None
         )
-        clouds, accuracy = {}, {}
-        for checkpoint in seen:
-            clouds[checkpoint.step], accuracy[checkpoint.step] = (
-                checkpoint.clouds["embedding"],
-                checkpoint.test_accuracy,
-            )
-        first = next((step for step, share in accuracy.items() if share >= 0.1), None)
-        told(seed, "embedding", first, td.onsets(trajectory_of(clouds), ["H1_max_lifetime"]), "embedding")
+        row(seed, "embedding", first, change_of(course.steps, course["embedding/sphere/H1_max_lifetime"]))
 
 
-def told(seed, layer, begin, found, name):
+def told(seed, layer, begin, found):
+    """Print the row of one layer."""
+    [change] = [one.change for one in found if one.layer == layer]
+    row(seed, layer, begin, change)
+
+
+def row(seed, layer, begin, change):
     """Print one row."""
-    [change] = [one.change for one in found if one.layer == name]
     if change is None:
         print(f"| {seed} | {layer} | {begin} | none is shown | | no |", flush=True)
         return
-    holds = begin is not None and change.low <= begin <= change.high
-    print(
-        f"| {seed} | {layer} | {begin} | {change.step} | {change.low} to {change.high} | {'yes' if holds else 'no'} |",
-        flush=True,
-    )
+    holds = "yes" if begin is not None and change.low <= begin <= change.high else "no"
+    print(f"| {seed} | {layer} | {begin} | {change.step} | {change.low} to {change.high} | {holds} |", flush=True)
 
 
 def main():

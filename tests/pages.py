@@ -8,7 +8,7 @@ from pathlib import Path
 
 from small_studies import DECODER, ENCODER
 
-KINDS = ("run", "compare", "grok", "loops", "probe", "stability")
+KINDS = ("run", "compare", "grok", "loops", "probe", "stability", "track")
 HOSTILE = (
     "<script>window.hacked = 'a script'</script>",
     "</script><script>window.hacked = 'a closed script'</script>",
@@ -46,9 +46,11 @@ def make_pages(place):
     from todacomm.report.loops.loop_sections import write_loops_report
     from todacomm.report.probes.probe_sections import write_probe_report
     from todacomm.report.stability.stability_sections import write_stability_report
+    from todacomm.report.tracking.track_document import write_track_report
     from todacomm.runs.config import Study
     from todacomm.runs.run_study import execute
     from todacomm.runs.training_experiment import concluded
+    from tracked import findings
     from trained import make
 
     texts = place / "texts <b>.jsonl"
@@ -73,6 +75,7 @@ def make_pages(place):
     write_probe_report(place / "probe", a_probe(), {"command": "todacomm probe"})
     write_stability_report(place / "stability", stable_findings(HOSTILE), {"command": HOSTILE[0]})
     write_loops_report(place / "loops", planted((*HOSTILE, *TEXTS[len(HOSTILE) :])))
+    write_track_report(place / "track", findings((HOSTILE[2], "second")))
     return {
         "run": Path(outcome.experiments[0]) / "reports" / "report.html",
         "compare": Path(outcome.comparison) / "report.html",
@@ -80,6 +83,7 @@ def make_pages(place):
         "loops": place / "loops" / "report.html",
         "probe": place / "probe" / "report.html",
         "stability": place / "stability" / "report.html",
+        "track": place / "track" / "report.html",
     }
 
 

@@ -77,7 +77,7 @@ def heat_charts(of: TrackedSeries) -> Iterator[Chart]:
                       height=max(120, 26 * len(values)))  # fmt: skip
         yield Chart(
             f"track_{of.name}_heat_{name}",
-            f"{about(of, name)[:1].upper()}{about(of, name)[1:]}, every layer at every step",
+            f"{about(of, name)[:1].upper()}{about(of, name)[1:]}, every layer of {of.name} at every step",
             f"{WORDS[name].how} A row is a layer, a column a checkpoint; all columns are equally wide, however many "
             f"steps lie between. Dark is large{', on a log scale' if logs else ''}; an empty place is undefined.",
             (panel,),
@@ -140,7 +140,7 @@ def curve_charts(of: TrackedSeries) -> Iterator[Chart]:
         )
         yield Chart(
             f"track_{of.name}_curves_{name}",
-            f"{about(of, name)[:1].upper()}{about(of, name)[1:]} of each layer along the training",
+            f"{about(of, name)[:1].upper()}{about(of, name)[1:]} of each layer along the training of {of.name}",
             f"{WORDS[name].how} {BANDS if of.trajectory.intervals else ''}The shaded steps are the interval of the "
             "onset: the change begins within them."
             f"{left}",
@@ -210,9 +210,9 @@ def onsets_chart(of: TrackedSeries) -> Iterator[Chart]:
     )  # fmt: skip
     yield Chart(
         f"track_{of.name}_onsets",
-        "When each layer begins to change",
+        f"When each layer of {of.name} begins to change",
         "The mark is the best guess of the step at which a number leaves its first level, the line its 95 % interval, "
-        "which ends at checkpoints: nothing is known of the steps between two. Filled upwards triangles: it rises; "
+        "which ends at checkpoints: nothing is known of the steps between two. Triangles upwards: it rises; "
         "downwards: it falls. A layer without a mark shows no change after adjustment over the layers.",
         panels,
         table(
@@ -268,7 +268,7 @@ def language_chart(of: TrackedSeries) -> Iterator[Chart]:
     panels = tuple(language_panel(of, name, label, steps) for name, label in known.items())
     yield Chart(
         f"track_{of.name}_language",
-        "What the model knows of the texts, along the training",
+        f"What {of.name} knows of the texts, along its training",
         "Measured on the same texts as the topology: lower is better. Set beside the onsets it says whether a layer "
         "changes while the model still learns, or after.",
         panels,

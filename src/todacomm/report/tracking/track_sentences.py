@@ -40,9 +40,14 @@ def of_series(one: TrackedSeries, *, named: bool) -> Iterator[str]:
     if not changed:
         yield f"{who}no layer shows a change of its shape or size over {count}."
     for name in sorted(changed, key=lambda name: -largest(one, name)):
-        yield who + told_of_onsets(one, name)
+        yield begun(who, told_of_onsets(one, name))
     if told := told_of_language(one):
-        yield who + told
+        yield begun(who, told)
+
+
+def begun(who: str, told: str) -> str:
+    """A sentence behind the name of its series, or with a capital."""
+    return who + told if who else f"{told[:1].upper()}{told[1:]}"
 
 
 def told_of_onsets(one: TrackedSeries, name: str) -> str:
@@ -59,7 +64,7 @@ def told_of_onsets(one: TrackedSeries, name: str) -> str:
     others = f"; it changes at {len(known)} of {plural(len(of), 'layer')}" if len(known) > 1 else ""
     ends = f"after step {earliest.low:,}, by step {earliest.high:,}"
     before = f", first at {first} ({ends})" if earliest.high <= change.low else ""
-    return f"{told[:1].upper()}{told[1:]}{others}{before}."
+    return f"{told}{others}{before}."
 
 
 def largest(one: TrackedSeries, name: str) -> float:
@@ -91,8 +96,7 @@ def told_of_language(one: TrackedSeries) -> str:
     first, *_, last = one.trajectory.of_model[known].tolist()
     way = "fall" if last < first else "rise"
     verb = way if known == "bits_per_byte" else f"{way}s"
-    label = f"{labels[known][:1].upper()}{labels[known][1:]}"
-    return f"{label} on the same texts {verb} from {number(first, 3)} to {number(last, 3)}."
+    return f"{labels[known]} on the same texts {verb} from {number(first, 3)} to {number(last, 3)}."
 
 
 def told_of_parting(of: Parted) -> str:
@@ -107,10 +111,12 @@ def told_of_parting(of: Parted) -> str:
         return f"No layer of {both} parts for good in {called(of.number)}{some}."
     step, first = min(good, key=lambda pair: pair[0])
     how = "paired by text" if of.how == "paired" else "unpaired"
+    differing = sum(one.first is not None for one in of.partings)
     return (
         f"{both} part in {called(of.number)} first at {layer_of(first)}: from step {step:,} on they differ at every "
         f"checkpoint ({how}, p adjusted over {plural(len(first.steps), 'step')} and "
-        f"{plural(len(of.partings), 'layer')}); {len(good)} have parted at the end."
+        f"{plural(len(of.partings), 'layer')}). They differ at some step at {plural(differing, 'layer')}, and to the "
+        f"end at {len(good)}."
     )
 
 
