@@ -128,16 +128,28 @@ class Drawn:
 
 
 def real_layers():
-    """Three layers of a real model on all texts that ship."""
+    """Three layers of a real decoder on all texts that ship."""
     from real_weights import decoder
+
+    return read_layers("SmolLM2-135M-Instruct (Q4_1)", decoder(), REAL, "last")
+
+
+def real_embeddings():
+    """The embedding of a real encoder, mean and last pooling; by the last token, a third of the points are distinct."""
+    from real_weights import encoder
+
+    return [read_layers("all-MiniLM-L6-v2", encoder(), ["embedding"], pooling)[0] for pooling in ("mean", "last")]
+
+
+def read_layers(name, place, layers, pooling):
     from todacomm.models.checkpoints.loading import load_model
     from todacomm.models.extraction import extract
     from todacomm.models.names import ModelSource
 
-    source = ModelSource("SmolLM2-135M-Instruct (Q4_1)", str(decoder()))
     texts = several_words(td.texts("wikitext2", 2891))
-    read, _ = extract(load_model(source), texts, pooling="last", language=False)
-    return [np.asarray(read.layers[layer]) for layer in REAL]
+    source = ModelSource(name, str(place))
+    read, _ = extract(load_model(source), texts, pooling=pooling, language=False, layers=list(layers))
+    return [np.asarray(read.layers[layer]) for layer in layers]
 
 
 def several_words(texts):
@@ -160,10 +172,12 @@ def populations(chosen, layers):
 def shipped():
     """The shipped models on the first lines of WikiText-2's articles, shuffled; and embeddings of single texts."""
     layers, groups = shipped_layers()
+    encoder = real_embeddings()
     embeddings = [layer for name, layer in layers.items() if name.endswith("embedding")]
     return [
         Population(f"corpus: {', '.join(layers)}", Lines(list(layers.values()), groups), "corpus", len(groups)),
         Population("embedding", Drawn(embeddings), "embedding", len(groups)),
+        Population("embedding of all-MiniLM-L6-v2", Drawn(encoder), "embedding", len(encoder[0])),
     ]
 
 

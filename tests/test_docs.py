@@ -1,8 +1,10 @@
 """The documents are true: what they show runs, what is generated is fresh, what they link to is there."""
 
+import importlib
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,44 @@ def test_a_decision_opens_with_its_status_date_and_one_line(note):
     head, status, _ = note.read_text(encoding="utf-8").split("\n\n", maxsplit=2)
     assert re.match(rf"# {note.name[:3]}\. \S", head)
     assert re.match(r"\*Accepted, 20\d\d-\d\d-\d\d\.\* \S.*\.$", " ".join(status.split()))
+
+
+def rows_of(page, heading):
+    """The cells of each row of the first table after a heading."""
+    section = (ROOT / "docs" / page).read_text(encoding="utf-8").split(f"## {heading}")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
+
+
+def test_what_is_said_of_grokking_without_a_loop_is_what_its_seeds_show():
+    verdicts = Counter(
+        row[-1] for row in rows_of("grokking.md", "Without a loop, or nearly: one hidden layer") if row[0].isdigit()
+    )
+    assert sum(verdicts.values()) == 6
+    words = {2: "two", 3: "three", 1: "one"}
+    page = " ".join((ROOT / "docs" / "grokking.md").read_text(encoding="utf-8").split())
+    assert (
+        f"{words[verdicts['grokked without a loop']]} show none, {words[verdicts['signature present']]} a small one"
+        in page
+    )
+    assert f"and {words[verdicts['grokked, the loop came late']]} rises so slowly" in page
+
+
+def test_loops_that_are_none_are_told_with_their_rates(monkeypatch):
+    """Each population that Rips takes for a loop is simulated and stands in the table; the page says which."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    populations = importlib.import_module("null_populations").loops_to_rips(30)
+    note = (ROOT / "docs" / "decisions" / "030-loops-in-groups.md").read_text(encoding="utf-8")
+    rates = {name: re.search(rf"\| {re.escape(name)} \| ([\d.]+) \| ([\d.]+) \|", note) for name in populations}
+    assert all(rates.values()), rates
+    assert min(float(rates[name][1]) for name in ("open C, gap of 45°", "Swiss roll")) > 0.9
+    page = (ROOT / "docs" / "methodology.md").read_text(encoding="utf-8")
+    assert "An open curve whose gap is narrower than it is wide (a C, a rolled-up sheet) *is* a loop to Rips" in page
+
+
+def test_no_bound_is_below_what_is_known_to_fail():
+    """Of typer 0.12.0 to 0.12.5 no command started, with scipy 1.11.1 three tests failed."""
+    bounds = dict(re.findall(r'"([A-Za-z-]+)>=([\d.]+)', (ROOT / "pyproject.toml").read_text(encoding="utf-8")))
+    least = {name: tuple(map(int, bounds[name].split("."))) for name in ("typer", "scipy")}
+    assert least["typer"] > (0, 12, 5)
+    assert least["scipy"] > (1, 11, 1)
