@@ -147,7 +147,8 @@ def test_two_trainings_are_set_beside_each_other(place, study):
     [parted] = made.found.parted
     assert (parted.first, parted.second, parted.how) == ("run", "second", "paired")
     assert parted.partings[0].steps == (0, 4, 8)
-    assert "track_parting_run_second" in (made.directory / "track.md").read_text(encoding="utf-8") or parted.partings
+    assert [one.layer for one in parted.partings] == list(made.found.series[0].trajectory.layers)
+    assert "run and second" in (made.directory / "track.md").read_text(encoding="utf-8")
     assert [one.name for one in td.load(made.directory)] == ["run", "second"]
 
 
