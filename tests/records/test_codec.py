@@ -44,6 +44,7 @@ from todacomm.records.stability import (
     StabilitySummary,
 )
 from todacomm.records.texts import TEXTS_RECORD, texts_to_keep
+from todacomm.records.tracks import TRACK_RECORD, TrackedCheckpoint, TrackRecord
 from todacomm.records.training import (
     ABOUT_RECORD,
     DONE_RECORD,
@@ -377,6 +378,7 @@ def examples() -> dict[str, tuple[Format, Any]]:
             SignatureRecord("todacomm grok", {"": {"verdict": "?"}}, {"x": "no run"}, {}, {}),
         ),
         **stability_records(settings),
+        "TRACK_RECORD": (TRACK_RECORD, track_record(settings)),
         "TEXTS_RECORD": (TEXTS_RECORD, texts_to_keep(stored.TEXTS, whole=True)),
         "TURNED_RECORD": (TURNED_RECORD, turned_record()),
     }
@@ -409,6 +411,24 @@ def stability_records(settings) -> dict[str, Any]:
     }
 
 
+def track_record(settings) -> TrackRecord:
+    """Two checkpoints of a track, one of which has failed."""
+    first = TrackedCheckpoint("mine", 0, "mine@0", "0", "runs/0", run="checkpoints/0", identity="0" * 64)
+    second = TrackedCheckpoint("mine", 9, "mine@9", "9", "runs/9", failure="broken", details="Traceback")
+    found = ({"series": "mine", "step": None},)
+    return TrackRecord(
+        command="todacomm track",
+        digest="0" * 16,
+        study=settings,
+        checkpoints=(first, second),
+        finished=True,
+        onsets=found,
+        partings=found,
+        loops=found,
+        versions={"numpy": "2"},
+    )
+
+
 def turned_record() -> TurnedRecord:
     """Three loops of a training run, two of which it uses."""
     found = TurnedRun("seed_1", TURNED_LOOPS, (Moved(1, 1.0),))
@@ -432,7 +452,7 @@ NAMES = (
     *("LAYER_RECORD", "LINE_RECORD", "LOOPS_RECORD", "MANIFEST_RECORD", "MONITORING_RECORD"),
     *("PLAN_RECORD", "PROBE_RECORD", "STEP_RECORD"),
     *("STABILITY_PLAN", "STABILITY_RECORD", "STABILITY_SUMMARY"),
-    *("SIGNATURE_RECORD", "TEXTS_RECORD", "TURNED_RECORD"),
+    *("SIGNATURE_RECORD", "TEXTS_RECORD", "TRACK_RECORD", "TURNED_RECORD"),
 )
 
 

@@ -110,7 +110,7 @@ def test_loops_are_followed_along_the_steps_of_a_run(run, todacomm, tmp_path):
     assert "layer" not in told.split("##")[1]
 
 
-@pytest.mark.parametrize(("given", "said"), [("1", "expected at least 2 checkpoints"), ("3", "is none; expected")])
+@pytest.mark.parametrize(("given", "said"), [("1", "expected at least 2 checkpoints"), ("3", "is neither; expected")])
 def test_steps_of_what_has_none_are_refused(run, todacomm, tmp_path, given, said):
     place = run if given == "1" else tmp_path
     code, _, err = todacomm("loops", place, "--steps", given)
