@@ -230,7 +230,8 @@ def set_scale(axes: Axes, axis: Axis, which: str) -> None:
 
 def frame(axes: Axes, panel: Panel) -> None:
     """Names, ticks and ends of both axes."""
-    axes.grid(visible=panel.cells is None)  # colours have no lines over them
+    if panel.cells is not None:
+        axes.grid(visible=False)  # colours have no lines over them
     for axis, which in ((panel.x, "x"), (panel.y, "y")):
         frame_axis(axes, axis, which)
         if axis.from_zero and not axis.limits:
