@@ -13,7 +13,7 @@ from jaxtyping import Float64, Int64
 from scipy.stats import norm
 
 from todacomm.stability.exponents import LEVEL
-from todacomm.stability.stability import Stability
+from todacomm.stability.stability import ADAM_LIMIT, PRECONDITIONED, SGD_LIMIT, SHARPNESS, Stability
 from todacomm.statistics.permutations import standard_ranks
 
 DRAWS = 999
@@ -24,6 +24,10 @@ CHANGES = {
     "H0 total persistence": "embedding/sphere/H0_total_persistence",
 }
 DISTANCES = {"weights": "weights", "outputs": "function"}
+LIMITS = {
+    "sharpness over 2/η": (SHARPNESS, SGD_LIMIT),
+    "sharpness as AdamW sees it over 38/η": (PRECONDITIONED, ADAM_LIMIT),
+}
 GIVEN = ("learning_rate", "weight_decay")
 
 
@@ -62,7 +66,7 @@ def change_of(found: Stability, name: str) -> float:
 
 
 def associations(runs: Sequence[tuple[str, Stability]], *, seed: int = 42) -> list[Association]:
-    """Correlate the exponent, in weights and in outputs, with each change of topology and with the test accuracy."""
+    """Correlate the exponent, in weights and in outputs, with changes of topology, test accuracy and sharpness."""
     labels = [recipe for recipe, _ in runs]
     stable = [one for _, one in runs]
     given = {name: np.array([float(one.settings.get(name, np.nan)) for one in stable]) for name in GIVEN}
@@ -71,6 +75,7 @@ def associations(runs: Sequence[tuple[str, Stability]], *, seed: int = 42) -> li
     ys["test accuracy at the end"] = np.array(
         [float(one.number("test_accuracy")[-1]) if one.has("test_accuracy") else np.nan for one in stable]
     )
+    ys |= {f"{told}, median": shares_of_limit(stable, name, limit) for told, (name, limit) in LIMITS.items()}
     return [
         associate((x_name, x), (y_name, y), fixed, labels, seed=seed)
         for x_name, x in xs.items()
@@ -88,6 +93,13 @@ def exponents_of(runs: Sequence[Stability], name: str) -> Float64[np.ndarray, " 
 def changes(runs: Sequence[Stability], name: str) -> Float64[np.ndarray, " n"]:
     """The change of a number in each run; NaN for none."""
     return np.array([change_of(one, name) if one.has(name) else np.nan for one in runs])
+
+
+def shares_of_limit(runs: Sequence[Stability], name: str, limit: float) -> Float64[np.ndarray, " n"]:
+    """The median sharpness of each run over the largest that is stable at its learning rate; NaN for none."""
+    each = ((one, np.median(one.number(name))) for one in runs if one.has(name))
+    found = {id(one): float(middle) * float(one.settings.get("learning_rate", np.nan)) / limit for one, middle in each}
+    return np.array([found.get(id(one), np.nan) for one in runs])
 
 
 Named = tuple[str, Float64[np.ndarray, " n"]]

@@ -22,6 +22,7 @@ write_stability_figures = stability_drawings.write
 BLUE, ORANGE, GREEN, RED, PURPLE = style.PALETTE[:5]
 H1, H0 = "embedding/sphere/H1_max_lifetime", "embedding/sphere/H0_total_persistence"
 UNIT, STEPS = "(per 1,000 steps)", 1000  # in which exponents are drawn
+TICKS = (-30, -10, -3, -1, 0, 1, 3, 10, 30)
 SMOOTHED = 5  # windows over which a local exponent is averaged
 
 
@@ -231,9 +232,9 @@ def sharpness_chart(findings: StabilityFindings) -> Chart | None:
 @stability_drawings.chart(
     "recipes",
     title="The exponent and the change of shape, over recipes",
-    caption="One mark a run; runs of one recipe share a colour, transformers are squares and perceptrons circles. "
-    "Change: the logarithm of the median of the last five checkpoints over that of the first five. The correlations "
-    "stand in the table.",
+    caption="One mark a run, at the exponent of its weights (linear up to 1, logarithmic beyond); runs of one recipe "
+    "share a colour, transformers are squares and perceptrons circles. Change: the logarithm of the median of the "
+    "last five checkpoints over that of the first five. The correlations stand in the table.",
 )
 def recipes_chart(findings: StabilityFindings) -> Chart | None:
     """Exponent against change, one panel for each number of topology."""
@@ -243,7 +244,9 @@ def recipes_chart(findings: StabilityFindings) -> Chart | None:
     for told, name in CHANGES.items():
         series = tuple(recipe_series(findings, recipe, i, name) for i, recipe in enumerate(findings.recipes))
         xs, ys = ([v for one in series for v in getattr(one, along) if v is not None] for along in ("x", "y"))
-        across = Axis(f"exponent, weights {UNIT}", limits=around(xs))
+        low, high = 1.3 * min(0.0, *xs, 0.0) - 0.3, 1.3 * max(0.0, *xs, 0.0) + 0.3
+        ticks = ticked(at for at in TICKS if low <= at <= high)
+        across = Axis(f"exponent {UNIT}", "bent", (low, high), ticks, bend=1.0)
         up = Axis(f"change of\n{told}", limits=around(ys))
         panels.append(Panel(series, across, up, rules=(Rule(0.0, "y"), Rule(0.0, "x")), height=260))
         rows += [

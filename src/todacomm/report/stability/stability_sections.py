@@ -265,7 +265,6 @@ def recipe_row(findings: StabilityFindings, recipe: str) -> tuple[str, ...]:
 def row_of(found: Stability) -> tuple[str, ...]:
     """One run as text."""
     outputs = with_interval(found.exponent("function")) if "function" in found.names else "–"
-    flat = found.flat()
     h1 = CHANGES["H1 max lifetime"]
     accuracy = last_accuracy(found)
     return (
@@ -277,8 +276,17 @@ def row_of(found: Stability) -> tuple[str, ...]:
         "never" if found.saturated is None else f"{found.saturated:,}",
         "–" if np.isnan(accuracy) else f"{accuracy:.3f}",
         f"{change_of(found, h1):+.2f}" if found.has(h1) else "–",
-        "–" if flat is None else f"{flat[0]:g}–{flat[1]:g}",
+        range_of(found),
     )
+
+
+def range_of(found: Stability) -> str:
+    """The epsilons over which the exponent is the same, where more than one was tried."""
+    flat = found.flat()
+    if flat is None or len(found.scan()) < 2:
+        return "–"
+    low, high = flat
+    return f"{low:g}–{high:g}" if low < high else f"{low:g} alone"
 
 
 @section("stability-groups", title="Groups of parameters", record=StabilityFindings, brief=False)
