@@ -45,8 +45,8 @@ from todacomm.report.tracking.track_document import write_track_report
 from todacomm.report.training.training_document import write_grok_report
 from todacomm.runs.locate import Kind, kind_of, legible_runs
 from todacomm.runs.run_study import LONGEST_NAME
-from todacomm.runs.stability.stability_experiment import report
-from todacomm.runs.stability.stability_experiment import reread as reread_stability
+from todacomm.runs.stability.stability_results import report
+from todacomm.runs.stability.stability_results import reread as reread_stability
 from todacomm.runs.training_results import reread
 
 CONFIGURATION = "experiment_config.yaml"
