@@ -1,4 +1,4 @@
-r"""Print the tables of docs/data-and-size.md: does the shape of a model follow its corpus, or its size?
+r"""Print tables: does the shape of a model follow the corpus that it was trained on, or its size?
 
     for corpus in english shuffled python music; do
         todacomm run --models models/english-1,models/english-2,… --dataset corpora/$corpus/test.jsonl --samples 500 \

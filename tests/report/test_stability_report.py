@@ -69,6 +69,7 @@ def test_every_run_and_every_group_has_its_row(stable):
     assert titles(findings) == ("Stability of training: mlp, add mod 59", "1 run, 6 copies a run")
 
 
+@pytest.mark.slow
 def test_seeds_of_one_recipe_have_an_interval_of_their_own():
     runs = [("recipe_1", one) for one in stable_findings().of("recipe_1")]
     said = told_over_seeds(StabilityFindings(tuple(runs)))
