@@ -146,7 +146,7 @@
     grid.append(wide);
     drawn.push(chart(wide, {
       name: "track-heat", title: "", data,
-      how: "A row is a layer, a column a checkpoint; dark is large. The line is the checkpoint of the slider, the box the layer that is chosen; a press on a place chooses both.",
+      how: "A row is a layer, a column a checkpoint; dark is large. The frame is the checkpoint of the slider, the dashed one the layer that is chosen; a press on a place chooses both.",
       height: (width) => Math.max(200, (width < 600 ? 22 : 28) * state.series.layers.length + 90),
       traces: (colours) => [{
         type: "heatmap", z: heat(), hovertext: state.series.layers.map((_, i) => state.series.steps.map((__, t) => cell(t, i))), hoverinfo: "text",
