@@ -294,6 +294,37 @@
     document.documentElement.dataset.ready = charts.length ? "0" : "1";
   }
 
-  window.todacomm = { el, text, wrapped, number, theme, faint, mixed, scale, chart, written, explorers: {} };
+  /* A button that plays what has several moments; it starts when asked for, never by itself. `advance` shows the next moment
+     and says whether to go on, `rewind` begins again where the end is reached. */
+  const SLOW = 1600; // milliseconds between two moments where motion is to be reduced
+  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+  function player(rewind, advance, pace = 350) {
+    let timer = 0;
+    const button = el("button", { type: "button", class: "grok-play", onclick: () => (timer ? stop() : start()) });
+    const later = () => setTimeout(tick, calm() ? SLOW : pace);
+    function named(on) {
+      button.textContent = on ? "❚❚" : "▶";
+      for (const attribute of ["aria-label", "title"]) button.setAttribute(attribute, on ? "Pause" : "Play");
+    }
+    function stop() {
+      clearTimeout(timer);
+      timer = 0;
+      named(false);
+    }
+    function tick() {
+      if (advance()) timer = later();
+      else stop();
+    }
+    function start() {
+      rewind();
+      named(true);
+      timer = later();
+    }
+    named(false);
+    return { button, stop };
+  }
+
+  window.todacomm = { el, text, wrapped, number, theme, faint, mixed, scale, chart, written, calm, player, explorers: {} };
   document.addEventListener("DOMContentLoaded", boot);
 })();

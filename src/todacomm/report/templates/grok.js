@@ -2,10 +2,9 @@
 (() => {
   "use strict";
 
-  const { el, number } = todacomm;
+  const { el, number, calm, player } = todacomm;
   const grok = (todacomm.grok = todacomm.grok || {});
   const PACE = 90; // milliseconds between two frames
-  const PAUSE = 1600; // between two moments, where motion is to be reduced
 
   const grouped = (step) => step.toLocaleString("en-US");
 
@@ -78,13 +77,13 @@
     const slider = el("input", {
       type: "range", id: "step", min: 0, max: last, step: 1, value: state.frame, list: "moments",
       "aria-label": `Training step of ${run}`,
-      oninput: () => { playing.stop(); state.go(Number(slider.value)); },
+      oninput: () => { play.stop(); state.go(Number(slider.value)); },
     });
     const told = el("output", { for: "step", class: "grok-step" });
     const more = el("span", { class: "grok-told" });
     const buttons = moments.map((m) =>
-      el("button", { type: "button", "data-moment": m.label, onclick: () => { playing.stop(); state.goTo(m.step); } }, m.label));
-    const playing = player(state, moments.map((m) => nearest(steps, m.step)));
+      el("button", { type: "button", "data-moment": m.label, onclick: () => { play.stop(); state.goTo(m.step); } }, m.label));
+    const play = playing(state, moments.map((m) => nearest(steps, m.step)));
     state.told = () => {
       const moment = state.moment();
       slider.value = state.frame;
@@ -96,39 +95,20 @@
     state.told();
     const thinned = steps.length < of ? el("p", { class: "how" }, `${steps.length} of the ${of} checkpoints of this run are kept on this page, the moments among them.`) : null;
     return el("div", { class: "grok-bar screen" },
-      el("div", { class: "grok-row" }, playing.button, slider, told, marks),
+      el("div", { class: "grok-row" }, play.button, slider, told, marks),
       el("div", { class: "grok-row" }, el("div", { class: "grok-moments", role: "group", "aria-label": "Moments" }, buttons), more), thinned);
   }
 
-  /* Play: frame by frame; from moment to moment where motion is to be reduced. It starts when asked for, never by itself. */
-  function player(state, places) {
-    let timer = 0;
-    const button = el("button", { type: "button", class: "grok-play", onclick: () => (timer ? stop() : start()) });
-    const shown = (on) => {
-      button.textContent = on ? "❚❚" : "▶";
-      button.setAttribute("aria-label", on ? "Pause" : "Play");
-      button.title = on ? "Pause" : "Play";
-    };
+  /* Play: frame by frame; from moment to moment where motion is to be reduced. */
+  function playing(state, places) {
     const last = () => state.frames.steps.length - 1;
-    const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
     const next = () => (calm() ? places.find((p) => p > state.frame) ?? last() : state.frame + 1);
-    function stop() {
-      clearTimeout(timer);
-      timer = 0;
-      shown(false);
-    }
-    function tick() {
-      if (state.frame >= last()) { stop(); return; }
+    function advance() {
+      if (state.frame >= last()) return false;
       state.go(next());
-      timer = setTimeout(tick, calm() ? PAUSE : PACE);
+      return true;
     }
-    function start() {
-      if (state.frame >= last()) state.go(0);
-      shown(true);
-      timer = setTimeout(tick, calm() ? PAUSE : PACE);
-    }
-    shown(false);
-    return { button, stop };
+    return player(() => { if (state.frame >= last()) state.go(0); }, advance, PACE);
   }
 
   function cellChoice(state, change) {

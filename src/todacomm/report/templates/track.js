@@ -2,11 +2,9 @@
 (() => {
   "use strict";
 
-  const { el, text, number, faint, scale, chart } = todacomm;
-  const PACE = 350, PAUSE = 1600; // milliseconds between two checkpoints, and where motion is to be reduced
+  const { el, text, number, faint, scale, chart, player } = todacomm;
   const BLUE = "#0072B2", ORANGE = "#D55E00", AMBER = "#E69F00";
 
-  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
   const grouped = (step) => step.toLocaleString("en-US");
   const known = (values) => values.flat(2).filter((v) => v !== null);
   const column = (table, i) => table.map((row) => row[i]);
@@ -41,17 +39,16 @@
     const stepName = (t = state.place) => (state.series.ordered ? `step ${grouped(state.series.steps[t])}` : state.series.labels[t]);
     const last = () => state.series.steps.length - 1;
     const drawn = [];
-    let timer = 0;
 
     /* The bar */
 
-    const slider = el("input", { type: "range", min: 0, step: 1, "aria-label": "Checkpoint", oninput: () => { stop(); go(Number(slider.value)); } });
+    const slider = el("input", { type: "range", min: 0, step: 1, "aria-label": "Checkpoint", oninput: () => { playing.stop(); go(Number(slider.value)); } });
     const told = el("output", { class: "grok-step" });
     const more = el("span", { class: "grok-told" });
-    const button = el("button", { type: "button", class: "grok-play", onclick: () => (timer ? stop() : start()) });
+    const playing = player(() => { if (state.place >= last()) go(0); }, next);
     const choices = el("div", { class: "controls track-choices" });
     const thinned = el("p", { class: "how" });
-    host.append(el("div", { class: "grok-bar screen" }, choices, el("div", { class: "grok-row" }, button, slider, told), el("div", { class: "grok-row" }, more)), thinned);
+    host.append(el("div", { class: "grok-bar screen" }, choices, el("div", { class: "grok-row" }, playing.button, slider, told), el("div", { class: "grok-row" }, more)), thinned);
     let layers = null;
 
     function offer() {
@@ -87,27 +84,10 @@
       drawn.forEach((one) => one.update());
     }
 
-    function named(on) {
-      button.textContent = on ? "❚❚" : "▶";
-      for (const attribute of ["aria-label", "title"]) button.setAttribute(attribute, on ? "Pause" : "Play");
-    }
-
-    function stop() {
-      clearTimeout(timer);
-      timer = 0;
-      named(false);
-    }
-
-    function tick() {
-      if (state.place >= last()) { stop(); return; }
+    function next() {
+      if (state.place >= last()) return false;
       go(state.place + 1);
-      timer = setTimeout(tick, calm() ? PAUSE : PACE);
-    }
-
-    function start() {
-      if (state.place >= last()) go(0);
-      named(true);
-      timer = setTimeout(tick, calm() ? PAUSE : PACE);
+      return true;
     }
 
     /* What is told at one place, for hover */
@@ -166,7 +146,7 @@
           const [t, i] = event.points[0].pointIndex ? event.points[0].pointIndex.slice().reverse() : [event.points[0].x, event.points[0].y];
           state.layer = Math.round(i);
           layers.choose(state.layer);
-          stop();
+          playing.stop();
           go(Math.round(t));
           retitle();
         },
@@ -257,7 +237,6 @@
       say();
     }
 
-    named(false);
     offer();
     state.place = last();
     retitle();
