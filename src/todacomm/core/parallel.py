@@ -126,6 +126,17 @@ def pool(backend: str, *, number: Number = "auto", scheduler: str | None = None)
         yield None
 
 
+def in_processes(
+    act: Callable[[T], R], tasks: Sequence[T], *, number: Number = "auto"
+) -> Iterator[tuple[T, "R | LostTask"]]:
+    """Apply a function to tasks, some at a time in processes, one alone in this one; yield each as it ends."""
+    if number == 1 or len(tasks) == 1:
+        yield from ((task, act(task)) for task in tasks)
+        return
+    with _loky(number) as workers:
+        yield from ((tasks[place], found) for place, found in workers.each(act, list(tasks)))
+
+
 def check_options(backend: str, number: Number, scheduler: str | None) -> None:
     """Raise InvalidInput where backend, number of workers and scheduler exclude each other."""
     if scheduler is not None and backend not in ("auto", "dask"):

@@ -15,7 +15,7 @@ import numpy as np
 
 from todacomm.core.errors import InvalidInput, InvalidRecord, TodacommError, TooLarge, TrainingFailed
 from todacomm.core.memory import format_bytes
-from todacomm.core.parallel import LostTask, Number, pool
+from todacomm.core.parallel import LostTask, Number, in_processes
 from todacomm.core.progress import Track, silent
 from todacomm.core.versions import versions
 from todacomm.records.files.codec import plain
@@ -315,15 +315,7 @@ def perform_all(
     """Execute the runs, some at a time in processes, with what `perform` does beside; yield them as they end."""
     _load_images(plans)
     act = partial(_performed, partial(perform, directory, device=device, turn=turn, copying=copying))
-    if number == 1 or len(plans) == 1:
-        for plan in plans:
-            yield _outcome(plan, act(plan))
-        return
-    with pool("loky", number=number) as workers:
-        if workers is None:  # loky always gives some
-            return
-        for place, found in workers.each(act, list(plans)):
-            yield _outcome(plans[place], found)
+    yield from (_outcome(plan, found) for plan, found in in_processes(act, plans, number=number))
 
 
 def _load_images(plans: Sequence[RunPlan]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from todacomm.core.errors import InvalidRecord, TodacommError
-from todacomm.core.parallel import LostTask, Number, pool
+from todacomm.core.parallel import LostTask, Number, in_processes
 from todacomm.core.versions import versions
 from todacomm.records.files.codec import plain
 from todacomm.records.files.locks import alone_in
@@ -103,13 +103,5 @@ def perform_all(
 ) -> Iterator[tuple[PlannedStability, str]]:
     """Follow every run, some at a time in processes; yield each with why it failed, as they end."""
     act = partial(perform, directory, study.copying)
-    if number == 1 or len(study.runs) == 1:
-        for planned in study.runs:
-            yield planned, act(planned)
-        return
-    with pool("loky", number=number) as workers:
-        if workers is None:  # loky always gives some
-            return
-        for i, found in workers.each(act, list(study.runs)):
-            lost = f"its process was killed: {found.reason}" if isinstance(found, LostTask) else found
-            yield study.runs[i], lost
+    for planned, found in in_processes(act, study.runs, number=number):
+        yield planned, f"its process was killed: {found.reason}" if isinstance(found, LostTask) else found
