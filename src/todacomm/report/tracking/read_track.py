@@ -93,7 +93,18 @@ def series_of(
     of_steps = {one.step: profiles[one.run] for one in there}
     trajectory = Trajectory.from_profiles(name, of_steps, {one.step: one.label for one in there})
     same = {one.label: one.same_as for one in there if one.same_as}
-    place = directory / OF_LOOPS / name
-    loops = attempt(f"loops of {name}", partial(read_loops_record, place)) if (place / LOOPS).exists() else None
-    found = TrackedSeries(trajectory, of_steps, (), same, loops)
+    found = TrackedSeries(trajectory, of_steps, (), same, loops_of(directory, name, attempt))
     return replace(found, onsets=onsets(trajectory)) if found.ordered else found
+
+
+def with_loops(directory: Path, found: TrackFindings) -> TrackFindings:
+    """The findings with the loops that have been written since."""
+    return replace(
+        found, series=tuple(replace(one, loops=loops_of(directory, one.name, strictly)) for one in found.series)
+    )
+
+
+def loops_of(directory: Path, name: str, attempt: Attempt) -> LoopsRecord | None:
+    """The loops of a series; None where none were sought."""
+    place = directory / OF_LOOPS / name
+    return attempt(f"loops of {name}", partial(read_loops_record, place)) if (place / LOOPS).exists() else None

@@ -8,22 +8,23 @@ from typing import Any
 from todacomm.core.progress import Say, Track, silent, unsaid
 from todacomm.records.files.codec import plain
 from todacomm.records.tracks import TRACK_RECORD, TrackRecord
-from todacomm.report.tracking.read_track import TrackFindings, read_track
+from todacomm.report.tracking.read_track import TrackFindings, read_track, with_loops
 from todacomm.report.tracking.track_document import write_track_report
 from todacomm.runs.tracking.loops_of_track import AUTO, layer_of_loops, write_loops_of
 
 
 def concluded(directory: Path, *, loops: str = AUTO, track: Track = silent, say: Say = unsaid) -> TrackFindings:
     """Find loops, onsets and partings of the measured checkpoints of a track, and write record and report."""
-    for name, layer in layers_of(read_track(directory), loops):
+    found = read_track(directory)
+    for name, layer in layers_of(found, loops):
         say(f"{name}: loops of {layer} from step to step")
         write_loops_of(directory, name, layer, track=track)
-    found = read_track(directory)
-    record = with_findings(found)
+    found = with_loops(directory, found)
+    found = replace(found, record=with_findings(found))
     say("figures and reports")
-    write_track_report(directory, replace(found, record=record))
-    TRACK_RECORD.write(directory, record)
-    return replace(found, record=record)
+    write_track_report(directory, found)
+    TRACK_RECORD.write(directory, found.record)
+    return found
 
 
 def layers_of(found: TrackFindings, loops: str) -> Iterator[tuple[str, str]]:
