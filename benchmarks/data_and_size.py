@@ -23,18 +23,21 @@ CELLS = ("preln-decoder", "postln-decoder", "preln-encoder", "postln-encoder")
 KEPT = (0, 25, 50, 100, 150, 200, 300, 400, 600, 900, 1300, 2000, 3200)  # steps of the shipped models' own training
 
 
+def preln_decoder(corpus, seed):
+    kept = ["--one-form", "--cell", "preln-decoder", "--steps", str(STEPS), "--seed", str(seed)]
+    return [corpus / "train.jsonl", *kept]
+
+
 def corpora(texts):
     for seed in SEEDS:
         for corpus in CORPORA:
-            common = ["--one-form", "--cell", "preln-decoder", "--steps", str(STEPS), "--seed", str(seed)]
-            yield f"{corpus}-{seed}", [texts / corpus / "train.jsonl", *common]
+            yield f"{corpus}-{seed}", preln_decoder(texts / corpus, seed)
 
 
 def sizes(texts):
     for seed in SEEDS:
         for width in WIDTHS:
-            common = ["--one-form", "--cell", "preln-decoder", "--steps", str(STEPS), "--seed", str(seed)]
-            yield f"width-{width}-{seed}", [texts / "english" / "train.jsonl", *common, "--width", str(width)]
+            yield f"width-{width}-{seed}", [*preln_decoder(texts / "english", seed), "--width", str(width)]
 
 
 def own(text):

@@ -72,11 +72,6 @@ class Schedule:
     def _reached(self, before: int, step: int) -> bool:
         return step // self.every != before // self.every or step == self.total_steps
 
-    def took(self, seconds: float) -> None:
-        """Add the cost of one measurement, of which later ones will cost as much."""
-        self.spent += seconds
-        self.typical = seconds
-
     def share(self, now: float) -> float:
         """The share of the time since the first step that measuring took."""
         return self.spent / (now - self.begun) if now > self.begun else 0.0
