@@ -54,6 +54,7 @@ def measure(
     from todacomm.core.memory import limit_of
     from todacomm.core.parallel import in_threads, one_thread
     from todacomm.profiles.from_arrays import measure_arrays
+    from todacomm.records.disagreements import disagreements_kept
     from todacomm.records.files.result_directories import check_new
     from todacomm.report.document.figure_formats import PNG
     from todacomm.runs.jobs import CachedEach, cache_of
@@ -72,7 +73,8 @@ def measure(
     each = CachedEach(
         cache, check_arrays(shapes_of(clouds.layers, path.stem), recipe, jobs=study.jobs, max_memory=study.max_memory)
     )
-    with console.tracker(quiet=quiet or csv or json) as track, one_thread, console.warnings_told():
+    kept = disagreements_kept(output.parent if output else Path())
+    with kept, console.tracker(quiet=quiet or csv or json) as track, one_thread, console.warnings_told():
         profile, checked = measure_arrays(
             clouds.layers,
             name=path.stem,

@@ -20,7 +20,7 @@ TodacommError
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 FOREIGN = (  # what third-party code raises where it is broken; all of Python's own errors
@@ -143,7 +143,11 @@ class MissingExtra(TodacommError, ImportError):
 
 
 class EngineDisagreement(TodacommError):
-    """Two engines gave different diagrams of the same distances."""
+    """Two engines gave different diagrams of the same distances; ``arrays`` holds both diagrams and the distances."""
+
+    def __init__(self, message: str, arrays: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.arrays = dict(arrays or {})
 
 
 class InvalidRecord(TodacommError):

@@ -254,15 +254,30 @@ def subsampler(
     return lambda chosen: engines[engine](part(chosen), maxdim=maxdim, threshold=limit)
 
 
-def assert_agreement(found: Diagrams, reference: Diagrams, *, scale: float, where: str) -> None:
-    """Raise EngineDisagreement unless bars longer than 1e-5 of ``scale`` agree to 1e-6 of it."""
+def assert_agreement(
+    found: Diagrams, reference: Diagrams, *, scale: float, where: str, condensed: Condensed | None = None
+) -> None:
+    """Raise EngineDisagreement unless bars longer than 1e-5 of ``scale`` agree to 1e-6 of it.
+
+    The error holds both diagrams, and the distances where they are given.
+    """
     for k, (ours, theirs) in enumerate(zip(found.finite, reference.finite, strict=True)):
         a, b = (bars[bars[:, 1] - bars[:, 0] > 1e-5 * scale] for bars in (ours, theirs))
         if len(a) != len(b) or not np.allclose(a, b, rtol=0, atol=1e-6 * scale):
             raise EngineDisagreement(
                 f"{where}: two engines differ in dimension {k}: {describe(a)} against {describe(b)}. "
-                "Run again with --engine ripser, and please report this cloud"
+                "Run again with --engine ripser, and please report this cloud",
+                evidence(found, reference, condensed),
             )
+
+
+def evidence(found: Diagrams, reference: Diagrams, condensed: Condensed | None) -> dict[str, np.ndarray]:
+    """Two diagrams and their distances as arrays by name: ``found/H1``, ``reference/H1_essential``, ``distances``."""
+    arrays = {} if condensed is None else {"distances": condensed}
+    for side, diagrams in (("found", found), ("reference", reference)):
+        for k, (bars, births) in enumerate(zip(diagrams.finite, diagrams.essential, strict=True)):
+            arrays |= {f"{side}/H{k}": bars, f"{side}/H{k}_essential": births}
+    return arrays
 
 
 def describe(bars: Bars) -> str:
@@ -281,4 +296,4 @@ def cross_check(
     if n > largest:
         condensed = among(condensed, np.sort(rng.choice(n, largest, replace=False)))
     ours, theirs = (persistence(condensed, engine=name, maxdim=1) for name in (engine, REFERENCE))
-    assert_agreement(ours, theirs, scale=float(np.median(condensed)) or 1.0, where=where)
+    assert_agreement(ours, theirs, scale=float(np.median(condensed)) or 1.0, where=where, condensed=condensed)

@@ -4,6 +4,7 @@ __all__ = [
     "ablations",
     "clouds",
     "comparisons",
+    "disagreements",
     "inference",
     "loops",
     "monitoring",

@@ -14,6 +14,7 @@ from todacomm.comparison.expressions import Statement
 from todacomm.core.recipe import Recipe
 from todacomm.core.versions import versions
 from todacomm.records.ablations import ABLATION_RECORD, record_of, rows_of
+from todacomm.records.disagreements import disagreements_kept
 from todacomm.records.files.codec import plain
 from todacomm.records.files.io import write_atomically
 from todacomm.records.files.result_directories import check_name, in_part, new_directory, reserved, writable
@@ -55,7 +56,7 @@ def ablate_models(
     failures: dict[str, Failure] = {}
     for model, found in of_models(jobs, settings, means):
         if isinstance(found, Failure):
-            failures[model] = found
+            failures[model] = found.kept_in(directory)
         else:
             reruns += found
     if not reruns:
@@ -94,7 +95,8 @@ def ablate_arrays(
     directory = writable(Path(study.output_dir))
     check_name(stem_of(study.name or name))
     at_once = check_arrays(shapes_of(layers, name), recipe, jobs=means.number, max_memory=study.max_memory)
-    found = ablation(settings, of_arrays(layers, name, recipe, settings, replace(means, number=at_once)), bounds)
+    with disagreements_kept(directory):
+        found = ablation(settings, of_arrays(layers, name, recipe, settings, replace(means, number=at_once)), bounds)
     with drawn_as(study.drawn_as()):
         return AblationOutcome(found, write(found, directory, study.name or name, {}, command), {})
 

@@ -97,7 +97,7 @@ def read_there(job: Job, *, place: Place) -> Answer[Reading]:
         place.check()
         found: Reading | Failure = reading_of(job, cache)
     except FAILURES as problem:
-        found = replace(failure(problem), cause=None)
+        found = failure(problem).sent()
     if cache and isinstance(found, Reading) and found.key:
         stays = CachedLayers(cache.root, found.key, tuple(sorted(found.activations.layers, key=layer_key)))
         found = replace(found, activations=replace(found.activations, layers=stays))
@@ -113,7 +113,7 @@ def measure_there(task: LayerTask, *, place: Place) -> Answer[MeasuredCloud]:
         with one_thread:
             found: MeasuredCloud | Failure = measure_task(Task(cloud, task.recipe, task.check))
     except FAILURES as problem:
-        found = replace(failure(problem), cause=None, again=isinstance(problem, InvalidRecord))
+        found = failure(problem).sent(again=isinstance(problem, InvalidRecord))
     if cache and isinstance(found, MeasuredCloud):
         keep_measured(found, array_digest(cloud.points), cache)
     return Answer(found, time.perf_counter() - begun, cache.told() if cache else ())
@@ -125,7 +125,7 @@ def claim_there(run: tuple[Result, Job], *, place: Place) -> Answer[Profile]:
     try:
         found: Profile | Failure = with_kept_claims(*run, cache).profile
     except FAILURES as problem:
-        found = replace(failure(problem), cause=None, again=isinstance(problem, InvalidRecord))
+        found = failure(problem).sent(again=isinstance(problem, InvalidRecord))
     return Answer(found, time.perf_counter() - begun, cache.told() if cache else ())
 
 

@@ -11,14 +11,16 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from todacomm.clouds.prepare import Prepare, PreparedOnce, prepare
-from todacomm.core.errors import InvalidInput, ModelFailed, TodacommError, ran_out
+from todacomm.core.errors import EngineDisagreement, InvalidInput, ModelFailed, TodacommError, ran_out
 from todacomm.core.parallel import Number, in_threads, one_thread
 from todacomm.core.progress import Say, Track, silent, unsaid
 from todacomm.models.names import ModelSource, resolve
 from todacomm.profiles.measure import MeasuredCloud, Task, measure_profile, measure_task
+from todacomm.records.disagreements import kept_disagreement
 from todacomm.runs.cache.entries import (
     find_claims,
     find_measured,
@@ -65,6 +67,17 @@ class Failure:
     def error(self) -> TodacommError:
         """The failure as an error."""
         return self.cause or ModelFailed(self.message)
+
+    def kept_in(self, directory: Path) -> "Failure":
+        """The failure, with what two engines found written into a directory, where they differ."""
+        if not isinstance(self.cause, EngineDisagreement):
+            return self
+        told = kept_disagreement(self.cause, directory)
+        return replace(self, message=str(told), cause=told)
+
+    def sent(self, *, again: bool = False) -> "Failure":
+        """The failure as a worker sends it: with a cause only where that holds more than its message."""
+        return replace(self, cause=self.cause if isinstance(self.cause, EngineDisagreement) else None, again=again)
 
 
 def as_todacomm_error(problem: BaseException) -> TodacommError:

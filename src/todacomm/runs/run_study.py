@@ -120,6 +120,7 @@ class StudyWriter:
             except FAILURES as problem:
                 found = failure(problem)
         if isinstance(found, Failure):
+            found = found.kept_in(self.output_dir)
             if len(self.jobs) == 1:
                 raise found.error()
             self.failures.append((job, found))

@@ -18,6 +18,7 @@ from todacomm.core.memory import format_bytes
 from todacomm.core.parallel import LostTask, Number, in_processes
 from todacomm.core.progress import Track, silent
 from todacomm.core.versions import versions
+from todacomm.records.disagreements import disagreements_kept
 from todacomm.records.files.codec import plain
 from todacomm.records.files.io import write_arrays
 from todacomm.records.files.locks import alone_in
@@ -145,7 +146,7 @@ def perform(
     torch.set_num_threads(1)
     place = directory / "runs" / plan.name
     place.mkdir(parents=True, exist_ok=True)
-    with alone_in(place, wait=True):  # a process whose parent was killed may still be at it
+    with alone_in(place, wait=True), disagreements_kept(place):  # a process whose parent was killed may still be at it
         complaint = _performed_alone(place, plan, device)
         if turn:
             turn_generalised(place)

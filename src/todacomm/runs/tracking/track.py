@@ -213,7 +213,7 @@ class Writer:
         try:
             return self.measured(bare, job, cache, track=track, say=say)
         except FAILURES as problem:
-            found = told_of(failure(problem), job, one)
+            found = told_of(failure(problem).kept_in(self.directory), job, one)
             say(f"{one.name} failed: {found.message}")
             return replace(bare, failure=found.message, details=found.details)
         finally:
