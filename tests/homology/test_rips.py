@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ripser import ripser
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
 import todacomm as td
@@ -40,6 +41,27 @@ def test_double_precision_keeps_what_single_precision_rounds(rng):
         np.testing.assert_allclose(td.rips(points, metric=metric)[1], ends, rtol=3e-7)
         given = td.rips(squareform(exact), metric="precomputed", precision="float64")[1]
         np.testing.assert_array_equal(given, ends)
+
+
+@pytest.mark.parametrize("coeff", [2, 3])
+def test_double_precision_holds_for_clusters_and_loops_with_voids_beside_them(rng, coeff):
+    points = rng.normal(size=(25, 3))
+    less, more = (td.rips(points, maxdim=k, precision="float64", coeff=coeff) for k in (1, 2))
+    for a, b in zip(less, more, strict=False):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(more[2], td.rips(points, maxdim=2, coeff=coeff)[2])
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-30, 1.0, 1e40, 1e299])
+@pytest.mark.parametrize("maxdim", [0, 1, 2])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_threshold_keeps_the_edges_that_equal_it_in_any_unit(rng, unit, maxdim, precision):
+    """The rounding of float32 moves a distance above itself, and its limit with it."""
+    exact = rng.random(28) * unit
+    for limit in np.sort(exact)[::5]:
+        found = td.rips(exact, metric="precomputed", threshold=limit, maxdim=maxdim, precision=precision)
+        joined = connected_components(np.triu(squareform(exact) <= limit, 1) & (squareform(exact) > 0))[0]
+        assert np.isinf(found[0][:, 1]).sum() == joined
 
 
 def test_an_infinite_distance_is_no_edge():

@@ -53,12 +53,22 @@ SINGLE = np.dtype(np.float32)
 @engine("bitlink", "numba", "redzed-tda")
 def own(condensed: Condensed, *, maxdim: int, threshold: float) -> Diagrams:
     """Run todacomm's own engine, `todacomm.homology.bitlink`; RedZeD computes H2, and all where numba is missing."""
-    if maxdim > 1 or not bitlink.available():
+    if not bitlink.available():
         return redzed(condensed, maxdim=maxdim, threshold=threshold)
+    if maxdim > 1:
+        return in_double_below_h2(condensed, redzed(condensed, maxdim=2, threshold=threshold), threshold, prime=2)
     if maxdim:
         return bitlink.homology(condensed, threshold=threshold).diagrams()
     joined = bitlink.merges(condensed, threshold=threshold)
     return Diagrams.from_arrays([bitlink.clusters(joined, points_of(len(condensed)))])
+
+
+def in_double_below_h2(condensed: Condensed, found: Diagrams, threshold: float, *, prime: int) -> Diagrams:
+    """Replace H0 and H1 of float64 distances, which an engine of H2 rounded to float32, by those of our own engine."""
+    if condensed.dtype == SINGLE:
+        return found
+    ours = bitlink.homology(condensed, threshold=threshold, prime=prime).diagrams()
+    return Diagrams((*ours.finite, found.finite[2]), (*ours.essential, found.essential[2]))
 
 
 def engine_ready() -> None:
@@ -101,7 +111,8 @@ def over_field(condensed: Condensed, *, maxdim: int, threshold: float, prime: in
         return own(condensed, maxdim=maxdim, threshold=threshold)
     if maxdim == 1 and bitlink.available():
         return bitlink.homology(condensed, threshold=threshold, prime=prime).diagrams()
-    return in_ripser(condensed, maxdim=maxdim, threshold=threshold, prime=prime)
+    found = in_ripser(condensed, maxdim=maxdim, threshold=threshold, prime=prime)
+    return in_double_below_h2(condensed, found, threshold, prime=prime) if bitlink.available() else found
 
 
 class _Square(NamedTuple):
@@ -162,7 +173,9 @@ def persistence(
     Diagrams(H0: 2 finite, 1 essential; H1: 0 finite, 0 essential)
 
     """
-    return engines[engine](checked(distances), maxdim=checked_dimension(maxdim), threshold=checked_limit(threshold))
+    condensed = checked(distances)
+    limit = limit_among(condensed, checked_limit(threshold))
+    return engines[engine](condensed, maxdim=checked_dimension(maxdim), threshold=limit)
 
 
 def checked_dimension(maxdim: Any) -> int:
@@ -191,6 +204,15 @@ def checked_limit(threshold: Any) -> float:
     if math.isnan(limit):
         raise InvalidInput("the threshold is NaN; expected a distance, or inf for no threshold")
     return limit
+
+
+def limit_among(condensed: Condensed, limit: float) -> float:
+    """Round a limit as `compact` rounds distances beyond the range of float32, so that it keeps those that equal it."""
+    if condensed.dtype == SINGLE:  # the engines round it
+        return limit
+    fraction, exponent = math.frexp(limit)
+    with np.errstate(over="ignore"):
+        return float(np.ldexp(float(np.float32(fraction)), exponent))
 
 
 def checked(
@@ -245,8 +267,8 @@ def subsampler(
 
     The default engine sorts the edges of the cloud once, for all subsets. Thread-safe.
     """
-    limit = np.inf if threshold is None else threshold
     given = checked(condensed)
+    limit = limit_among(given, np.inf if threshold is None else threshold)
     if engine == DEFAULT and maxdim == 1 and bitlink.available():
         edges = bitlink.sorted_edges(given)
         return lambda chosen: bitlink.resample(edges, chosen, threshold=limit).diagrams()

@@ -14,7 +14,15 @@ from todacomm.core.errors import InvalidInput, UnknownName
 from todacomm.core.threads import one_thread
 from todacomm.homology import bitlink
 from todacomm.homology.bitlink.edge_order import points_of
-from todacomm.homology.engines import among, checked, checked_dimension, checked_limit, checked_prime, over_field
+from todacomm.homology.engines import (
+    among,
+    checked,
+    checked_dimension,
+    checked_limit,
+    checked_prime,
+    limit_among,
+    over_field,
+)
 
 METRICS = ("euclidean", "cosine", "precomputed")
 PRECISIONS = ("float32", "float64")
@@ -49,8 +57,8 @@ def rips(
 ) -> list[Diagram]:
     """Persistence diagrams of the Vietoris–Rips filtration, over Z/2 or Z/p.
 
-    H0 and H1 are computed by todacomm's own engine, H0 alone by Prim's algorithm, and H2 in float32 by RedZeD, or
-    Ripser for odd primes. Any unit from 1e-300 to 1e300 is accepted.
+    H0 and H1 are computed by todacomm's own engine, H0 alone by Prim's algorithm, and H2 by RedZeD, or Ripser for odd
+    primes, always in float32. Any unit from 1e-300 to 1e300 is accepted.
 
     Parameters
     ----------
@@ -104,6 +112,7 @@ def rips(
     """
     highest, limit, prime = checked_dimension(maxdim), checked_limit(threshold), checked_prime(coeff)
     condensed, _ = chosen(X, metric, precision, landmarks, seed)
+    limit = limit if precision == "float64" else limit_among(condensed, limit)
     if highest == 1 and bitlink.available():
         return bars_of(bitlink.homology(condensed, threshold=limit, prime=prime))
     return rows_of(over_field(condensed, maxdim=highest, threshold=limit, prime=prime))
@@ -152,6 +161,7 @@ def generators(
     condensed, rows = chosen(X, metric, precision, landmarks, seed)
     if not bitlink.available():
         raise InvalidInput("generators are given by the engine that numba compiles, which is not installed here")
+    limit = limit if precision == "float64" else limit_among(condensed, limit)
     found = bitlink.homology(condensed, threshold=limit, prime=prime)
     order = order_of(found.bars)
     triangles = found.death_triangles[order]
