@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
            $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: demo test quick slow check mutants bench docs clean
+.PHONY: demo test quick slow check mutants bench docs sbom clean
 
 demo: $(BIN)/.models ## install, measure the four shipped models, say what came out and where the page is
 	$(BIN)/todacomm run
@@ -43,6 +43,12 @@ bench: $(BIN)/.test ## print every table of benchmarks/ that needs no download, 
 
 docs: $(BIN)/.docs ## build the documentation site into site/, without a network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+sbom: $(BIN)/.models ## list what is installed, with versions, licences and digests, in dist/todacomm.cdx.json (CycloneDX)
+	$(PYTHON) -m venv build/sbom
+	build/sbom/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom
+	mkdir -p dist
+	build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/todacomm.cdx.json $(BIN)/python
 
 clean:
 	rm -rf $(VENV) build dist site

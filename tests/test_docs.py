@@ -4,10 +4,12 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -141,3 +143,24 @@ def test_no_bound_is_below_what_is_known_to_fail():
     least = {name: tuple(map(int, bounds[name].split("."))) for name in ("typer", "scipy")}
     assert least["typer"] > (0, 12, 5)
     assert least["scipy"] > (1, 11, 1)
+
+
+def test_every_package_and_every_shipped_file_has_its_licence():
+    listed = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    used = [one for name, given in extras.items() if name not in ("all", "dev", "docs", "test") for one in given]
+    for requirement in (*project["dependencies"], *used):
+        name = canonicalize_name(re.match(r"[\w.-]+", requirement)[0])
+        assert f"| {name} | " in listed, name
+    for pattern in project["license-files"]:
+        for path in ROOT.glob(pattern):
+            assert path.name == "LICENSE" or path.relative_to(ROOT / "src" / "todacomm").as_posix() in listed
+
+
+def test_the_versions_of_ci_are_those_of_the_readme():
+    installed = (ROOT / ".ci" / "requirements.txt").read_text(encoding="utf-8")
+    hashed = dict(re.findall(r"^(\S+)==(\S+) ", installed, re.MULTILINE))
+    pinned = re.findall(r"^(\S+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(pinned) > 50
+    assert [(name, version) for name, version in pinned if hashed[canonicalize_name(name)] != version] == []
