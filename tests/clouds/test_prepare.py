@@ -106,6 +106,32 @@ def test_distinct_points_are_counted_through_float32_rounding(rng):
     assert "7 distinct points of 70" in found.facts.doubtful
 
 
+@pytest.mark.parametrize(("dtype", "value"), [(np.float32, 1e8), (np.float64, 1e16), (np.float16, 6e4)])
+def test_a_coordinate_that_never_changes_changes_nothing(rng, dtype, value):
+    points = rng.normal(size=(40, 6)).astype(dtype)
+    wide = np.c_[points, np.full(40, value, dtype)]
+    less, more = (prepared(array, components=None) for array in (points, wide))
+    assert less.facts.distinct_points == more.facts.distinct_points == 40
+    np.testing.assert_array_equal(less.condensed, more.condensed)
+
+
+def test_half_precision_is_measured_as_the_numbers_that_it_holds(rng):
+    half = rng.normal(size=(30, 5)).astype(np.float16)
+    np.testing.assert_array_equal(prepared(half).condensed, prepared(half.astype(np.float32)).condensed)
+    assert prepared(half).facts.distinct_points == 30
+
+
+@pytest.mark.parametrize("exponent", [-1060, -1000, 900])
+def test_a_cloud_of_denormal_or_huge_numbers_has_the_shape_of_its_numbers(rng, exponent):
+    points = np.ldexp(rng.integers(-1000, 1000, size=(30, 4)).astype(float), exponent)
+    near = points * 2.0**-500 * 2.0**-400 if exponent > 0 else points * 2.0**1000
+    near = np.ldexp(near, 0 if exponent > 0 else -exponent - 1000)
+    found, expected = prepared(points), prepared(near)
+    np.testing.assert_allclose(found.condensed / found.median_distance, expected.condensed / expected.median_distance,
+                               rtol=3 * FLOAT32)  # fmt: skip
+    assert found.facts.distinct_points == expected.facts.distinct_points
+
+
 def test_points_that_are_close_but_different_are_counted_apart(rng):
     points = np.repeat(rng.normal(size=(10, 5)), 2, axis=0)
     points[1::2] += 1e-4
@@ -196,6 +222,7 @@ def test_a_point_at_the_centre_is_refused_where_it_has_no_direction(settings):
         (np.zeros((2, 5)), "2 points in 5 dimensions; a point cloud needs at least 3"),
         (np.array([["a", "b"]] * 4), "found shape .* of type <U1"),
         (np.array([[1.0, np.nan], [0, 1], [np.inf, 0], [1, 1]]), "layer_3: 2 of 4 points hold NaN or infinity"),
+        (1e307 * np.eye(4), r"coordinates up to 1e\+307; sums of distances beyond 1e\+302 leave float64"),
     ],
 )
 def test_an_array_that_is_no_cloud_is_refused(points, message):

@@ -32,8 +32,12 @@ DIRECTIONS = 4
 
 
 def rounding_of(points: Points, dtype: np.dtype) -> float:
-    """How far copies of a point may be apart by the rounding of ``dtype``, their raw precision."""
-    squares = np.einsum("ij,ij->i", points, points)
+    """How far copies of a point may be apart by the rounding of ``dtype``, their raw precision.
+
+    A coordinate that is the same in all points differs in none of them, however large it is.
+    """
+    varying = points[:, (points != points[0]).any(axis=0)]
+    squares = np.einsum("ij,ij->i", varying, varying)
     return PLACES * float(np.finfo(dtype).eps) * float(np.sqrt(squares.mean()))
 
 

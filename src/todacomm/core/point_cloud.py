@@ -16,6 +16,7 @@ from todacomm.core.value_types import by_value, read_only
 Points = Float[np.ndarray, "n d"]
 
 
+LARGEST = 1e302  # of a coordinate: float64 holds sums of a million distances
 FEW_DIMENSIONS = 5  # up to so many, one with most of the variance is the shape of the cloud
 RULING = 1.4  # times the variance of the next: those of the two coordinates that a circle lies in are about equal
 
@@ -155,7 +156,8 @@ class PointCloud:
     Raises
     ------
     InvalidCloud
-        For an array of another shape, for fewer than three points, and for NaN or infinity (with the number of rows).
+        For an array of another shape, for fewer than three points, for NaN or infinity (with the number of rows), and
+        for coordinates beyond 1e302, whose distances have no sum in float64.
 
     Examples
     --------
@@ -189,6 +191,11 @@ class PointCloud:
             raise InvalidCloud(
                 f"{self.address}: {broken} of {len(array)} points hold NaN or infinity; "
                 "remove these rows, or find where they come from: a model in half precision overflows"
+            )
+        if (largest := float(np.abs(array).max())) > LARGEST:
+            raise InvalidCloud(
+                f"{self.address}: coordinates up to {largest:.3g}; sums of distances beyond {LARGEST:g} leave float64. "
+                "Divide the points by a constant"
             )
         object.__setattr__(self, "points", read_only(array))
 
