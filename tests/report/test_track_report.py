@@ -41,7 +41,7 @@ def test_a_heat_map_has_every_layer_at_every_step(found):
 
 
 def test_the_page_has_the_numbers_of_the_trajectory(found):
-    [payload] = track_explorer(found)
+    [payload] = track_explorer(found.series)
     assert json.loads(json.dumps(payload, allow_nan=False)) == payload
     first = payload["series"][0]
     assert first["steps"] == list(STEPS)
@@ -65,7 +65,7 @@ def test_the_document_holds_everything_that_was_found(found, tmp_path):
         "todacomm track",
     ):
         assert word in text
-    page = to_html(document, track_explorer(found))
+    page = to_html(document, track_explorer(found.series))
     assert "Where two trainings part" in page
     assert "track-heat" in page
     assert 'data-chart="track_first_heat_scale"' not in page

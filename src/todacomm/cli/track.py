@@ -1,6 +1,6 @@
 """``todacomm track``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ from todacomm.core.progress import unsaid
 from todacomm.runs.config import OF_MODELS, OPTIONS, OUTPUT_PANEL, Study
 
 if TYPE_CHECKING:
-    from todacomm.report.tracking.read_track import TrackFindings
+    from todacomm.report.tracking.read_track import TrackedSeries
     from todacomm.runs.tracking.track import Asked
 
 NOT_HERE = ("backend", "scheduler", "revision")
@@ -88,7 +88,7 @@ def track(
     Each checkpoint is measured as todacomm run measures a model, one in memory at a time; those with the same weights
     once. Two trainings on the same texts are compared step by step, and it is said when they part. The same command
     resumes a track that was stopped; a checkpoint that cannot be loaded is named, and the others are measured (exit
-    code 1).
+    code 1). What td.Monitor wrote in a training is read as a series: nothing is measured then.
 
     Examples:
       todacomm track runs/my-training
@@ -96,10 +96,14 @@ def track(
       todacomm track --model EleutherAI/pythia-70m --revisions log:12 --keep none
       todacomm track base tuned-a tuned-b=mine --samples 200
       todacomm track weights/ --config base
+      todacomm track my-training/topology
 
     """
+    if monitored := monitors_among(sources or []):
+        return show_monitored(monitored, json=json, quiet=quiet)
     from todacomm.records.files.io import read_json
     from todacomm.records.tracks import TRACK
+    from todacomm.report.tracking.track_sentences import sentences
     from todacomm.runs.tracking.track import execute_track
 
     study = study_of(given)
@@ -113,12 +117,40 @@ def track(
     if json:
         streams.print_json(read_json(made.directory / TRACK))
     elif not quiet:
-        show(made.found)
+        show(made.found.title, made.found.series, sentences(made.found))
         console.page("Report", made.directory / "report.html")
     for name, problem in made.found.record.failures.items():
         console.err.tell("failed:", "bold red", f"{name}: {problem}")
     if made.found.record.failures:
         console.stop(console.FAILED)
+    return None
+
+
+def monitors_among(sources: list[str]) -> list[Path]:
+    """The directories that a monitor wrote. Raises InvalidInput for checkpoints beside them."""
+    from todacomm.records.monitoring import MONITOR
+
+    found = [Path(source) for source in sources if (Path(source) / MONITOR).is_file()]
+    if found and len(found) < len(sources):
+        other = next(source for source in sources if Path(source) not in found)
+        raise InvalidInput(f"{found[0]} is what a monitor wrote, {other} is not; track them apart")
+    return found
+
+
+def show_monitored(directories: list[Path], *, json: bool, quiet: bool) -> None:
+    """Print the onsets of what monitors saw, and make their pages. Raises InvalidInput for --json."""
+    from todacomm.report.tracking.monitor_document import read_monitor, sentences_of, write_monitor_report
+
+    if json:
+        raise InvalidInput(
+            f"--json prints track.json; a monitor writes JSON itself: {directories[0]}/measurements.jsonl"
+        )
+    for directory in directories:
+        found = read_monitor(directory)
+        write_monitor_report(directory, found)
+        if not quiet:
+            show(found.name, [found.series], sentences_of(found))
+            console.page("Report", directory / "report.html")
 
 
 def study_of(given: Mapping[str, Any]) -> Study:
@@ -146,15 +178,14 @@ def listed_models(given: Any) -> tuple[str, ...]:
     return tuple(word.strip() for word in given.split(",") if word.strip()) if isinstance(given, str) else tuple(given)
 
 
-def show(found: "TrackFindings") -> None:
-    """Print the onsets that are shown, and what is said of the track."""
+def show(title: str, series: "Sequence[TrackedSeries]", told: Iterable[str]) -> None:
+    """Print the onsets that are shown, and what is said of the series."""
     from todacomm.report.terminal.table import framed
     from todacomm.report.tracking.track_document import onset_rows
-    from todacomm.report.tracking.track_sentences import sentences
 
-    rows = [row for one in found.series for row in onset_rows(one)]
+    rows = [row for one in series for row in onset_rows(one)]
     if rows:
-        table = framed(f"When each layer of {found.title} begins to change")
+        table = framed(f"When each layer of {title} begins to change")
         for i, head in enumerate(
             ("series", "number", "layer", "step", "95 % interval", "before", "after", "adjusted p")
         ):
@@ -162,5 +193,5 @@ def show(found: "TrackFindings") -> None:
         for row in rows:
             table.add_row(*row)
         console.out.print(table)
-    for sentence in sentences(found):
+    for sentence in told:
         console.out.print(sentence, soft_wrap=True)

@@ -24,10 +24,11 @@ from todacomm.report.document.pieces import (
 from todacomm.report.tracking.read_track import TrackedSeries
 from todacomm.report.tracking.track_charts import language_panel, language_rows, track_charts
 from todacomm.report.tracking.track_document import TERMS, layer_document, onset_rows
+from todacomm.report.tracking.track_explorer import track_explorer
 from todacomm.report.tracking.track_sentences import of_series
 from todacomm.report.words.phrases import plural
 
-__all__ = ["layer_document", "read_monitor", "write_monitor_report"]
+__all__ = ["layer_document", "read_monitor", "sentences_of", "write_monitor_report"]
 
 SHOWN = 50  # rows of a table
 ALONG = ("track_heat", "track_onsets", "track_curves")
@@ -63,7 +64,7 @@ def write_monitor_report(directory: Path, found: MonitorFindings, *, attempt: At
     charts = (*track_charts.of(found.series, *ALONG), *monitor_charts.of(found.series))
     figures = write_charts(charts, directory / "visualizations", attempt)
     document = with_losses(monitor_document(found, context_of(found, figures)), attempt.losses)
-    return [*write_document(document, directory, "monitor.md"), *figures]
+    return [*write_document(document, directory, "monitor.md", track_explorer([found.series])), *figures]
 
 
 def context_of(found: MonitorFindings, figures: list[Path]) -> Context:
@@ -113,9 +114,7 @@ def numbers_chart(of: TrackedSeries) -> Iterator[Chart]:
 def answer(found: MonitorFindings, _: Context) -> Iterator[Piece]:
     """Which rules fired, which layer changes first and when, what is missing."""
     fired = found.monitored.alerts
-    told = [told_of_alerts(found)] if found.monitored.about.alerts else []
-    topology = replace(found.series, trajectory=replace(found.series.trajectory, of_model={}))
-    first, *rest = [*told, *of_series(topology, named=False)]
+    first, *rest = sentences_of(found)
     yield Paragraph(first, "answer")
     if rest:
         yield Bullets(tuple(rest))
@@ -123,6 +122,13 @@ def answer(found: MonitorFindings, _: Context) -> Iterator[Piece]:
         yield Paragraph(f"{plural(len(fired), 'alert')} in all: see Alerts.", "warning")
     if missing := [row for row in found.monitored.steps if row.missing]:
         yield Paragraph(f"{plural(len(missing), 'step')} could not be measured: see What is missing.", "warning")
+
+
+def sentences_of(found: MonitorFindings) -> list[str]:
+    """What is said of a monitor: its first alert, and what changes; its loss is of other batches at each step."""
+    told = [told_of_alerts(found)] if found.monitored.about.alerts else []
+    topology = replace(found.series, trajectory=replace(found.series.trajectory, of_model={}))
+    return [*told, *of_series(topology, named=False)]
 
 
 def told_of_alerts(found: MonitorFindings) -> str:

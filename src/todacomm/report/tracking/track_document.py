@@ -56,7 +56,7 @@ def write_track_report(directory: Path, found: TrackFindings, *, attempt: Attemp
 
     figures = write_charts(charts_of(found), directory / "visualizations", attempt)
     document = with_losses(track_document(found, context_of(found, figures)), attempt.losses)
-    return [*write_document(document, directory, "track.md", track_explorer(found)), *figures]
+    return [*write_document(document, directory, "track.md", track_explorer(found.series)), *figures]
 
 
 def context_of(found: TrackFindings, figures: list[Path]) -> Context:

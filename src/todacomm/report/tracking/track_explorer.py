@@ -8,7 +8,7 @@ import numpy as np
 from todacomm.clouds.planes_and_clusters import evenly
 from todacomm.report.document.rounding import all_rounded, rounded
 from todacomm.report.tracking.numbers import WORDS, called, is_log, shown, spans_orders
-from todacomm.report.tracking.read_track import TrackedSeries, TrackFindings
+from todacomm.report.tracking.read_track import TrackedSeries
 from todacomm.report.tracking.track_charts import LOOP_TEST, about, onset_of, track_charts
 from todacomm.report.tracking.track_sentences import largest_of
 from todacomm.report.words.phrases import median_distance
@@ -18,16 +18,16 @@ MOST_BARS, BARS = 40, 200_000  # longest H1 bars of one cloud, and numbers of al
 READ_OFF = ("track_heat", "track_curves")  # the charts that the explorer lets be read off
 
 
-def track_explorer(found: TrackFindings) -> tuple[dict[str, Any], ...]:
-    """The payload of the explorer; none without a number that varies."""
-    series = [series_of(one, bars_for(found)) for one in found.series if shown(one.trajectory)]
-    names = [chart.name for one in found.series for chart in track_charts.of(one, *READ_OFF)]
+def track_explorer(found: Sequence[TrackedSeries]) -> tuple[dict[str, Any], ...]:
+    """The payload of the explorer of some series; none without a number that varies."""
+    series = [series_of(one, bars_for(found)) for one in found if shown(one.trajectory)]
+    names = [chart.name for one in found for chart in track_charts.of(one, *READ_OFF)]
     return ({"kind": "track", "heading": "Along the steps", "shows": names, "series": series},) if series else ()
 
 
-def bars_for(found: TrackFindings) -> int:
+def bars_for(found: Sequence[TrackedSeries]) -> int:
     """How many H1 bars of each cloud fit on the page."""
-    clouds = sum(len(one.trajectory) * len(one.trajectory.layers) for one in found.series)
+    clouds = sum(len(one.trajectory) * len(one.trajectory.layers) for one in found)
     return max(5, min(MOST_BARS, BARS // (2 * max(1, clouds))))
 
 
@@ -85,9 +85,9 @@ def table_of(values: np.ndarray, places: Sequence[int]) -> list[list[float | Non
 
 
 def bars_of(one: TrackedSeries, step: int, layer: str, most: int) -> list[list[Any]]:
-    """The longest H1 bars of one cloud, over its median distance: births and deaths."""
-    profile = one.profiles[step]
-    if layer not in profile.layers:
+    """The longest H1 bars of one cloud, over its median distance: births and deaths; none where no profile was kept."""
+    profile = one.profiles.get(step)
+    if profile is None or layer not in profile.layers:
         return []
     measurement = profile.at(layer)
     if len(measurement.diagrams.finite) < 2 or not measurement.facts.scale:
