@@ -175,7 +175,7 @@ def arrays_of(value: Any, *path: str) -> dict[str, np.ndarray]:
 def decoded(hint: Any, value: Any, spot: Spot, arrays: Arrays | None = None, *, whole: bool = False) -> Any:
     """Build a value of type ``hint`` from JSON; InvalidRecord names the field of another type or out of its range."""
     origin, inner = get_origin(hint), get_args(hint)
-    if _options(hint):
+    if options_of(hint):
         if expected := _unmet(hint, value, spot.fields[-1] if spot.fields else ""):
             raise spot.wrong(value, expected)
         return value
@@ -196,7 +196,7 @@ def decoded(hint: Any, value: Any, spot: Spot, arrays: Arrays | None = None, *, 
 
 def _inside(hint: Any, value: Any, spot: Spot, name: str, arrays: Arrays | None, whole: bool) -> Any:  # noqa: FBT001, PLR0917
     """Build a part of an object or a list; single values need no `Spot` of their own, as there are many."""
-    if _options(hint) and not _unmet(hint, value, name):
+    if options_of(hint) and not _unmet(hint, value, name):
         return value
     return decoded(hint, value, spot.at(name), arrays, whole=whole)
 
@@ -233,18 +233,18 @@ def _from_fields(kind: type, value: Any, spot: Spot, arrays: Arrays | None, whol
 
 def _unmet(hint: Any, value: Any, name: str) -> str:
     """What a single value should be but is not, by type or range; empty where it is right."""
-    if not any(_is(value, option) for option in _options(hint)):
-        return " or ".join(WORDS.get(option, repr(option)) for option in _options(hint))
+    if not any(_is(value, option) for option in options_of(hint)):
+        return " or ".join(WORDS.get(option, repr(option)) for option in options_of(hint))
     if name in SHARES and isinstance(value, int | float) and not -ROUNDING <= value <= 1 + ROUNDING:
         return "a number from 0 to 1"
     return "0 or more" if name in COUNTS and isinstance(value, int | float) and value < 0 else ""
 
 
 @cache
-def _options(hint: Any) -> tuple[Any, ...]:
+def options_of(hint: Any) -> tuple[Any, ...]:
     """The types or literal values that a single value may have; empty for composite types."""
     if get_origin(hint) in UNIONS:
-        each = [_options(one) for one in get_args(hint)]
+        each = [options_of(one) for one in get_args(hint)]
         return tuple(option for options in each for option in options) if all(each) else ()
     return get_args(hint) if get_origin(hint) is Literal else (hint,) if hint in WORDS else ()
 
