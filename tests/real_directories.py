@@ -9,6 +9,7 @@ import numpy as np
 from every_command import run as run_command
 
 FEW = ("--resamples", "20", "--null-draws", "19")
+NONE = ("--null-draws", "0")
 TINY = ("--samples", "24", "--layers", "embedding,layer_0,layer_2", "--pool", "mean", *FEW)
 MODELS = "tiny-preln-decoder,tiny-preln-encoder,tiny-postln-decoder"
 NETWORK = ("--prime", "23", "--layers", "1", "--points", "20", "--test-pairs", "100", "--jobs", "1", "--hidden", "64")
@@ -19,7 +20,8 @@ GROKKING = (  # one run generalises, its controls memorise
 COMMANDS = {
     "measure": ("measure", "layers.npz", *FEW, "--output", "measured"),
     "other": ("measure", "layers.npz", *FEW, "--output", "other"),
-    "landmarks": ("measure", "layers.npz", "--null-draws", "0", "--landmarks", "20", "--output", "few"),
+    "landmarks": ("measure", "layers.npz", *NONE, "--landmarks", "20", "--scale", "rms", "--output", "few"),
+    "medians": ("measure", "layers.npz", *NONE, "--scale", "median", "--output", "by_median"),
     "run": ("run", "--models", MODELS, *TINY, "--nulls", "text", "--null-runs", "2", "--name", "three"),
     "compare": ("compare", "measured", "other", "--fail-if", "H0_count:abs>0", "--name", "gated"),
     "ablate": ("ablate", "layers.npz", "--components", "2,none", "--points", "0.5,all", "--seeds", "42"),
