@@ -4,7 +4,7 @@ r"""Print tables: does the shape of a model follow the corpus that it was traine
         todacomm run --models models/english-1,models/english-2,… --dataset corpora/$corpus/test.jsonl --samples 500 \
             --pooling mean --null-draws 19 --output-dir measured/$corpus
     done
-    python benchmarks/data_and_size_tables.py measured
+    python benchmarks/data_and_size_tables.py measured --figure data_and_size.png
 
 The models are those of benchmarks/data_and_size.py: four corpora and five widths, three seeds each; the widths are
 measured on English alone. A name ends with its seed. The spread between seeds is the pooled standard deviation within
@@ -21,6 +21,7 @@ import todacomm as td
 from todacomm.comparison.compare import How
 
 LEVEL = 0.05
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
 NUMBERS = {
     "bits / byte": lambda profile: profile.language.get("bits_per_byte"),
     "expansion": lambda profile: profile.expansion().growth.ratio,
@@ -134,10 +135,51 @@ def apart(groups):
     print_table(["models", "numbers of layers that differ, %", "pairs"], rows)
 
 
+def draw(groups, axes, number, label):
+    """One line a seed along the layers, one colour a group."""
+    for colour, (name, members) in zip(COLOURS, groups.items(), strict=False):
+        for profile in members:
+            heights = [profile.at(layer).summary[number] for layer in profile.layers]
+            axes.plot(range(len(heights)), heights, color=colour, label=name if profile is members[0] else None)
+    axes.set_xticks(range(len(profile.layers)), [layer.removeprefix("layer_") for layer in profile.layers], rotation=45)
+    axes.set(xlabel="layer", ylabel=label)
+    above(axes)
+
+
+def above(axes):
+    """The legend above the panel, where it hides no line."""
+    axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+
+
+def draw_sizes(groups, axes):
+    """Shape and scale growth against the number of parameters, a point a seed."""
+    for colour, marker, what in zip(COLOURS, "os", ("scale", "shape"), strict=False):
+        points = [(one.card.parameters, getattr(one.expansion().growth, what)) for g in groups.values() for one in g]
+        axes.plot(*zip(*points, strict=True), marker, color=colour, label=f"{what} growth")
+    axes.set(xscale="log", yscale="log", xlabel="parameters", ylabel="times the embedding")
+    above(axes)
+
+
+def figure(corpora, widths, path):
+    """H0 total over the median distance along the layers, by corpus and by width, and growth against size."""
+    from todacomm.report.document.style import styled
+
+    with styled():
+        from matplotlib import pyplot as plt
+
+        _, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+        draw(corpora, left, "H0_total_persistence_scaled", "H0 total / median distance")
+        draw(widths, middle, "H0_total_persistence_scaled", "H0 total / median distance")
+        draw_sizes(widths, right)
+        plt.savefig(path, dpi=150)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measured", type=Path, help="directory with one directory of runs for each corpus read")
-    for place in sorted(parser.parse_args().measured.iterdir()):
+    parser.add_argument("--figure", type=Path, help="where to draw what is read on English")
+    given = parser.parse_args()
+    for place in sorted(path for path in given.measured.iterdir() if path.is_dir()):
         groups = profiles_in(place)
         by_corpus = {name: group for name, group in groups.items() if not name.startswith("width-")}
         by_width = {name: group for name, group in groups.items() if name.startswith("width-")}
@@ -147,6 +189,8 @@ def main():
                 numbers(chosen)
                 print()
                 apart(chosen)
+        if given.figure and by_corpus and by_width:
+            figure(by_corpus, by_width, given.figure)
 
 
 if __name__ == "__main__":
