@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from todacomm.runs.locate import load
     from todacomm.runs.loops.probe_model import probe
     from todacomm.runs.tracking.in_memory import track
+    from todacomm.runs.verification.verify import verify
     from todacomm.stability.measure import follow_copies
     from todacomm.stability.stability import Copying, Stability
 
@@ -75,6 +76,7 @@ _PLACES = {
     "Copying": "stability.stability",
     "Stability": "stability.stability",
     "load": "runs.locate",
+    "verify": "runs.verification.verify",
     "Profile": "core.types",
     "Expansion": "core.types",
     "Missing": "core.value_types",
@@ -131,6 +133,7 @@ __all__ = [
     "texts",
     "track",
     "turning",
+    "verify",
     "wasserstein",
 ]
 

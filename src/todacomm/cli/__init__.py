@@ -22,6 +22,7 @@ from todacomm.cli import (
     show,
     stability,
     track,
+    verify,
 )
 from todacomm.cli.terminal import ending, streams
 from todacomm.cli.terminal.help import Command, Group
@@ -54,6 +55,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "probe": probe.probe,
     "show": show.show,
     "report": report.report,
+    "verify": verify.verify,
     "list-models": catalogue.list_models,
     "list-configs": catalogue.list_configs,
     "init": catalogue.init,

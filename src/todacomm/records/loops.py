@@ -128,16 +128,21 @@ def found_loop(one: LoopCoordinate, properties: Sequence[Association], points: P
     )
 
 
-def write_angles(directory: Path, layers: Sequence[Loops]) -> Path:
-    """Write one row a text and one column a loop, in radians; a text that the loop is not around is an empty cell."""
+def write_angles(directory: Path, record: LoopsRecord) -> Path:
+    """Write the table of the angles beside the record."""
+    return write_atomically(directory / ANGLES, angles_of(record))
+
+
+def angles_of(record: LoopsRecord) -> str:
+    """One row a text and one column a loop, in radians; a text that the loop is not around is an empty cell."""
     columns = {
-        f"{found.address.layer}/{number}": one.angles
-        for found in layers
-        for number, one in enumerate(found.coordinates, start=1)
+        f"{layer.layer}/{number}": one.angles
+        for layer in record.layers
+        for number, one in enumerate(layer.loops, start=1)
     }
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["text", *columns])
     for row, values in enumerate(np.column_stack(list(columns.values())) if columns else []):
         writer.writerow([row, *("" if np.isnan(value) else f"{value:.6f}" for value in values)])
-    return write_atomically(directory / ANGLES, text.getvalue())
+    return text.getvalue()

@@ -31,4 +31,4 @@ def without_answers(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**row, "found": {**found, "asked": {**found["asked"], "turned": turned}}}
 
 
-PROBE_RECORD = Format(ProbeRun, 2, RUN_AGAIN, PROBE, older={1: without_answers})
+PROBE_RECORD = Format(ProbeRun, 2, RUN_AGAIN, PROBE, sealed=True, older={1: without_answers})

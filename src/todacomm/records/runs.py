@@ -34,6 +34,7 @@ SCHEMA = 1
 SUMMARIES, METRICS, DIAGRAMS, MANIFEST = "tda_summaries.json", "metrics.json", "diagrams.safetensors", "manifest.json"
 TEXTS = "texts.json"
 LANGUAGE = ("loss", "masked_loss", "perplexity", "pseudo_perplexity", "bits_per_byte", "accuracy", "tokens", "bytes")
+NOT_MEASURED = {"reason": "not measured"}  # of arrays, and where no language metrics were asked for
 CLOSE = 1e-6  # relative: sums of float32 bars depend on their order
 
 
@@ -81,7 +82,7 @@ def write_record(directory: Path, record: Record, activations: Activations | Non
     """Write a run: summaries, metrics, diagrams, activations if given, and the manifest last."""
     profile = record.profile
     write_atomically(directory / SUMMARIES, to_json(summaries(profile)))
-    write_atomically(directory / METRICS, to_json(profile.language or {"reason": "not measured"}))
+    write_atomically(directory / METRICS, to_json(profile.language or NOT_MEASURED))
     bars = {f"{m.address.layer}/{k}": found for m in profile.measurements for k, found in bars_of(m.diagrams).items()}
     write_arrays(directory / DIAGRAMS, bars, {"schema": SCHEMA})
     if profile.claims is not None:
@@ -160,14 +161,14 @@ def read_summaries(path: Path) -> dict[str, LayerRow]:
     return {layer: LAYER_RECORD.parsed(row, Spot(f"{layer} in {path}", RUN_AGAIN)) for layer, row in layers.items()}
 
 
-def read_language(directory: Path, manifest: Manifest) -> Mapping[str, Any]:
-    """Read the language metrics: numbers, or the reason why there are none."""
+def read_language(directory: Path, manifest: Manifest) -> Mapping[str, Any] | None:
+    """Read the language metrics: numbers, the reason why there are none, or None where none were wanted."""
     path = directory / METRICS
     spot = Spot(path, RUN_AGAIN)
     found = mapping(read_json(path), spot)
     decoded(Mapping[str, Number], {name: found[name] for name in LANGUAGE if name in found}, spot)
     check_file(directory, path, manifest)
-    return found
+    return None if found == NOT_MEASURED else found
 
 
 def claims_of(directory: Path, manifest: Manifest) -> Claims | None:

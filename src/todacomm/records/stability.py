@@ -60,8 +60,8 @@ class StabilitySummary:
 
 
 STABILITY_RECORD = Format(StabilityRecord, SCHEMA, AGAIN, STABILITY, sealed=True)
-STABILITY_PLAN = Format(StabilityPlan, SCHEMA, AGAIN, PLAN)
-STABILITY_SUMMARY = Format(StabilitySummary, SCHEMA, AGAIN, SUMMARY)
+STABILITY_PLAN = Format(StabilityPlan, SCHEMA, AGAIN, PLAN, sealed=True)
+STABILITY_SUMMARY = Format(StabilitySummary, SCHEMA, AGAIN, SUMMARY, sealed=True)
 
 
 def write_stability(directory: Path, record: StabilityRecord) -> Path:

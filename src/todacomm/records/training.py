@@ -124,7 +124,7 @@ class TurnedRecord:
 LINE_RECORD = Format(CheckpointLine, SCHEMA, AGAIN)
 ABOUT_RECORD = Format(RunDescription, SCHEMA, AGAIN, ABOUT)
 DONE_RECORD = Format(RunEnd, SCHEMA, AGAIN, DONE, sealed=True)
-PLAN_RECORD = Format(Plan, SCHEMA, AGAIN, PLAN)
+PLAN_RECORD = Format(Plan, SCHEMA, AGAIN, PLAN, sealed=True)
 TURNED_RECORD = Format(TurnedRecord, SCHEMA, AGAIN, TURNED, sealed=True)
 
 

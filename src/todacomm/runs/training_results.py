@@ -43,23 +43,39 @@ class SignatureRecord:
     failures: Mapping[str, str]
 
 
-SIGNATURE_RECORD = Format(SignatureRecord, 1, AGAIN, SIGNATURE)
+SIGNATURE_RECORD = Format(SignatureRecord, 1, AGAIN, SIGNATURE, sealed=True)
 
 
 def concluded(directory: Path, failures: Mapping[str, str], *, command: str = "") -> ExperimentResults:
     """Write signature, figures and reports from the records of a directory; signature.json last."""
     signatures, problems = judged(directory)
-    told = {cell: told_of(directory, plans) for cell, plans in planned_runs(directory).items() if cell in problems}
     write_grok_report(directory, signatures, problems, command=command)
-    record = SignatureRecord(
-        command,
-        {cell: signature_record(found) for cell, found in signatures.items()},
-        problems,
-        plain(told, nulls=True),
-        failures,
-    )
-    SIGNATURE_RECORD.write(directory, record)
+    told = told_without(directory, problems)
+    SIGNATURE_RECORD.write(directory, record_of(signatures, problems, told, failures, command))
     return ExperimentResults(directory, signatures, problems, failures, told)
+
+
+def told_without(directory: Path, problems: Mapping[str, str]) -> dict[str, tuple[RunSummary, ...]]:
+    """Summaries of the runs and controls of the cells without a signature."""
+    return {cell: told_of(directory, plans) for cell, plans in planned_runs(directory).items() if cell in problems}
+
+
+def record_again(directory: Path, stored: SignatureRecord) -> SignatureRecord:
+    """What `concluded` would write now of the same command. Raises InvalidRecord."""
+    signatures, problems = judged(directory)
+    return record_of(signatures, problems, told_without(directory, problems), stored.failures, stored.command)
+
+
+def record_of(
+    signatures: Mapping[str, Signature],
+    problems: Mapping[str, str],
+    told: Mapping[str, tuple[RunSummary, ...]],
+    failures: Mapping[str, str],
+    command: str,
+) -> SignatureRecord:
+    """Build the record of an experiment."""
+    cells = {cell: signature_record(found) for cell, found in signatures.items()}
+    return SignatureRecord(command, cells, problems, plain(told, nulls=True), failures)
 
 
 def judged(directory: Path, attempt: Attempt = strictly) -> tuple[dict[str, Signature], dict[str, str]]:

@@ -195,7 +195,9 @@ def prepared_again(points: Points, recipe: Recipe, address: Address) -> Prepared
 
 
 def numbers_of(condensed: Condensed, recipe: Recipe, names: Sequence[str]) -> list[float]:
-    """The metrics of one draw, NaN where undefined."""
+    """The metrics of one draw, NaN where undefined, and of fewer than three vertices."""
+    if len(condensed) < FEWEST_POINTS:  # pairs: two points have one, three have three
+        return [np.nan] * len(names)
     diagrams = persistence(condensed, engine=recipe.engine, maxdim=recipe.maxdim, threshold=recipe.threshold)
     scale = median(condensed) if any(name.endswith(SCALED) for name in names) else 0.0
     summary = summarise(diagrams, scale=scale, only=names)

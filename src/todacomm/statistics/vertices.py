@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from todacomm.clouds.distances import pairwise, within_reach
 from todacomm.clouds.prepare import PreparedCloud
-from todacomm.core.recipe import Recipe
+from todacomm.core.recipe import FEWEST_POINTS, Recipe
 from todacomm.core.types import Bars, Points
 from todacomm.homology.engines import persistence
 from todacomm.statistics.gaussian_null import Change, as_drawn
@@ -50,7 +50,9 @@ class Vertices:
 
 
 def bars_among(vertices: Centroids, recipe: Recipe) -> Bars:
-    """The bars of H1 of some vertices."""
+    """The bars of H1 of some vertices; none of fewer than three, which the points of a sphere in one dimension are."""
+    if len(vertices) < FEWEST_POINTS:
+        return np.zeros((0, 2))
     return persistence(pairwise(vertices, recipe.distance), engine=recipe.engine, maxdim=1).finite[1]
 
 

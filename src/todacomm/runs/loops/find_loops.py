@@ -158,7 +158,7 @@ def write_loops(found: FoundLoops, output_dir: Path, command: str) -> Path:
     record = record_of(found, command)
     with reserved(directory), in_part(directory) as part:
         write_loops_record(part, record)
-        write_angles(part, found.layers)
+        write_angles(part, record)
         write_loops_report(part, record)
     return directory
 

@@ -34,12 +34,16 @@ def concluded(directory: Path, failures: Mapping[str, str]) -> StabilityResults:
     """Write report and summary from the records of a study; the summary last."""
     findings = read_findings(directory, failures)
     report(directory, findings)
+    STABILITY_SUMMARY.write(directory, summary_of(findings))
+    return StabilityResults(directory, findings)
+
+
+def summary_of(findings: StabilityFindings) -> StabilitySummary:
+    """Build the summary of a study."""
     rows = tuple(summary_row(recipe, one) for recipe, one in findings.runs)
     associated = tuple(plain(one, nulls=True) for one in findings.associations)
     recipes = {recipe: over_seeds(findings.of(recipe)) for recipe in findings.recipes}
-    summary = StabilitySummary(rows, plain(recipes, nulls=True), associated, failures)
-    STABILITY_SUMMARY.write(directory, summary)
-    return StabilityResults(directory, findings)
+    return StabilitySummary(rows, plain(recipes, nulls=True), associated, findings.failures)
 
 
 def read_findings(directory: Path, failures: Mapping[str, str], attempt: Attempt = strictly) -> StabilityFindings:

@@ -82,7 +82,8 @@ def write_loops_of(directory: Path, series: str, layer: str, *, track: Track = s
     place = directory / OF_LOOPS / series
     source = source_of_track(directory, layer, series=series)
     found = find_loops(source, draws=DRAWS, top=TOP, track=track)
+    record = record_of(found, "")
     with in_part(place) as part:
-        write_loops_record(part, record_of(found, ""))
-        write_angles(part, found.layers)
+        write_loops_record(part, record)
+        write_angles(part, record)
     return place

@@ -1,0 +1,3 @@
+"""Whether what was written holds together: `todacomm verify`."""
+
+__all__ = ["verify"]
