@@ -8,6 +8,7 @@ import pytest
 
 from stored import a_probe
 from todacomm.records.files.fault_messages import Spot
+from todacomm.records.files.io import SEAL
 from todacomm.records.probes import PROBE_RECORD, ProbeRun
 from todacomm.report.document.matplotlib_renderer import figure_of
 from todacomm.report.document.turns import degrees
@@ -72,8 +73,8 @@ def test_records_without_single_answers_have_the_hands_alone():
 
 
 def test_older_records_are_read_without_single_answers(tmp_path):
-    row = PROBE_RECORD.row(ProbeRun(a_probe(), "todacomm probe"))
-    row["schema"] = 1
+    row = {**PROBE_RECORD.row(ProbeRun(a_probe(), "todacomm probe")), "schema": 1}
+    del row[SEAL]  # records had none
     for turned in row["found"]["asked"]["turned"].values():
         del turned["answers"]
     assert PROBE_RECORD.parsed(row, Spot(tmp_path / "probe.json", "")).found == a_probe()

@@ -71,7 +71,7 @@ def step_axis(steps: Sequence[int]) -> Axis:
         room = 0.02 * (last - steps[0]) or 0.5
         return Axis("training step", limits=(steps[0] - room, last + room), most=6, whole=True)
     first = float(next(step for step in steps if step > 0))
-    ticks = [tick for tick in log_ticks(first, last, most=4) if first <= tick <= last]
+    ticks = [tick for tick in log_ticks(first, last, most=3) if first <= tick <= last]
     return Axis(
         "training step", "bent", (0.0, 1.08 * last), ticked([*([0.0] if steps[0] == 0 else []), *ticks]), bend=first
     )
