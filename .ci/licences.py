@@ -1,6 +1,6 @@
 """Print docs/licences.md: the licence of every package that todacomm installs, and of every file that it ships.
 
-    python docs/make_licences.py > docs/licences.md
+    python .ci/licences.py > docs/licences.md
 
 Packages are those of `todacomm[all]` in this environment, licences as their metadata states them.
 """
@@ -8,8 +8,7 @@ Packages are those of `todacomm[all]` in this environment, licences as their met
 import sys
 from importlib.metadata import distribution
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from pins import closure
 
 LONGEST = 60  # characters: some packages put the whole text where the name belongs
 SHIPPED = {
@@ -30,28 +29,11 @@ todacomm itself is under the MIT licence. No package below is changed or copied:
 PACKAGES = """
 ## Installed beside it
 
-`todacomm[all]`, as installed with `constraints.txt`; written by `python docs/make_licences.py > docs/licences.md`.
+`todacomm[all]`, as installed with `constraints.txt`; written by `python .ci/licences.py > docs/licences.md`.
 
 | package | version | licence |
 |---|---|---|
 """
-
-
-def needed(name, extras):
-    """The requirements of a package that are installed here."""
-    for text in distribution(name).requires or ():
-        one = Requirement(text)
-        if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in (*extras, "")):
-            yield canonicalize_name(one.name), tuple(sorted(one.extras))
-
-
-def packages():
-    found, ahead = set(), [("todacomm", ("all",))]
-    while ahead:
-        if (one := ahead.pop()) not in found:
-            found.add(one)
-            ahead += needed(*one)
-    return sorted({name for name, _ in found} - {"todacomm"})
 
 
 def licence_of(name):
@@ -65,9 +47,10 @@ def licence_of(name):
 
 
 def main():
+    """Print the page."""
     rows = [f"| `{name}` | {what} | {licence} |" for name, (what, licence) in SHIPPED.items()]
     listed = []
-    for name in packages():
+    for name in closure(("todacomm", ("all",))):
         if not (licence := licence_of(name)):
             sys.exit(f"{name} states no licence")
         listed.append(f"| {name} | {distribution(name).version} | {licence} |")

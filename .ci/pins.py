@@ -27,7 +27,7 @@ from packaging.utils import (
 PLACE = Path(__file__).with_name("requirements.txt")
 HEAD = "# What CI installs on Python 3.11 and Linux, each file by its SHA-256; written by .ci/pins.py.\n"
 EXTRAS = ("dev", "docs")
-BUILD = ("hatchling",)
+BUILD = ("hatchling", ())
 INDEX = "https://pypi.org/simple/{}/"
 HERE = frozenset(sys_tags())
 KIND = "application/vnd.pypi.simple.v1+json"
@@ -41,9 +41,9 @@ def needed(name, extras=()):
             yield canonicalize_name(one.name), tuple(sorted(one.extras))
 
 
-def closure(name, extras):
-    """Every package that these extras install."""
-    found, ahead = set(), [(name, extras), *((one, ()) for one in BUILD)]
+def closure(*given):
+    """Every package that these pairs of a package and its extras install, todacomm left out."""
+    found, ahead = set(), list(given)
     while ahead:
         if (one := ahead.pop()) not in found:
             found.add(one)
@@ -84,7 +84,7 @@ def installs(filename, version):
 
 def lines():
     """One requirement a package."""
-    for name in closure("todacomm", EXTRAS):
+    for name in closure(("todacomm", EXTRAS), BUILD):
         version = distribution(name).version.partition("+")[0]
         found = sorted(set(digests(name, version)))
         if not found:
