@@ -65,6 +65,11 @@ class Diagrams:
     def maxdim(self) -> int:
         return len(self.finite) - 1
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Name the arrays: ``H1`` → (m, 2) bars, ``H1_essential`` → (e,) births, float64."""
+        finite = {f"H{k}": bars for k, bars in enumerate(self.finite)}
+        return finite | {f"H{k}_essential": births for k, births in enumerate(self.essential)}
+
     def scaled(self, factor: float) -> "Diagrams":
         """Multiply every birth and death by ``factor``."""
         return Diagrams(tuple(a * factor for a in self.finite), tuple(a * factor for a in self.essential))

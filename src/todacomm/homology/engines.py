@@ -173,8 +173,7 @@ def persistence(
     Diagrams(H0: 2 finite, 1 essential; H1: 0 finite, 0 essential)
 
     """
-    condensed = checked(distances)
-    limit = limit_among(condensed, checked_limit(threshold))
+    condensed, limit = with_limit(distances, threshold)
     return engines[engine](condensed, maxdim=checked_dimension(maxdim), threshold=limit)
 
 
@@ -206,9 +205,19 @@ def checked_limit(threshold: Any) -> float:
     return limit
 
 
-def limit_among(condensed: Condensed, limit: float) -> float:
-    """Round a limit as `compact` rounds distances beyond the range of float32, so that it keeps those that equal it."""
-    if condensed.dtype == SINGLE:  # the engines round it
+def with_limit(distances: Any, threshold: Any) -> tuple[Condensed, float]:
+    """Check distances and the threshold on them, which both engines and fields take. Raises InvalidInput."""
+    condensed = checked(distances)
+    return condensed, limit_among(condensed, checked_limit(threshold))
+
+
+def limit_among(condensed: Condensed, limit: float, precision: np.dtype = SINGLE) -> float:
+    """Round a limit as distances of this precision were rounded, so that it keeps those that equal it.
+
+    `compact` keeps those beyond the range of float32 in float64, with the digits of float32; the engines round the
+    limit of the others.
+    """
+    if condensed.dtype == SINGLE or precision != SINGLE:
         return limit
     fraction, exponent = math.frexp(limit)
     with np.errstate(over="ignore"):
@@ -267,8 +276,7 @@ def subsampler(
 
     The default engine sorts the edges of the cloud once, for all subsets. Thread-safe.
     """
-    given = checked(condensed)
-    limit = limit_among(given, np.inf if threshold is None else threshold)
+    given, limit = with_limit(condensed, threshold)
     if engine == DEFAULT and maxdim == 1 and bitlink.available():
         edges = bitlink.sorted_edges(given)
         return lambda chosen: bitlink.resample(edges, chosen, threshold=limit).diagrams()
@@ -295,11 +303,9 @@ def assert_agreement(
 
 def evidence(found: Diagrams, reference: Diagrams, condensed: Condensed | None) -> dict[str, np.ndarray]:
     """Two diagrams and their distances as arrays by name: ``found/H1``, ``reference/H1_essential``, ``distances``."""
-    arrays = {} if condensed is None else {"distances": condensed}
-    for side, diagrams in (("found", found), ("reference", reference)):
-        for k, (bars, births) in enumerate(zip(diagrams.finite, diagrams.essential, strict=True)):
-            arrays |= {f"{side}/H{k}": bars, f"{side}/H{k}_essential": births}
-    return arrays
+    sides = {"found": found, "reference": reference}
+    arrays = {f"{side}/{name}": array for side, of in sides.items() for name, array in of.arrays().items()}
+    return arrays if condensed is None else {"distances": condensed, **arrays}
 
 
 def describe(bars: Bars) -> str:

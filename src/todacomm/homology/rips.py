@@ -112,7 +112,7 @@ def rips(
     """
     highest, limit, prime = checked_dimension(maxdim), checked_limit(threshold), checked_prime(coeff)
     condensed, _ = chosen(X, metric, precision, landmarks, seed)
-    limit = limit if precision == "float64" else limit_among(condensed, limit)
+    limit = limit_among(condensed, limit, np.dtype(precision))
     if highest == 1 and bitlink.available():
         return bars_of(bitlink.homology(condensed, threshold=limit, prime=prime))
     return rows_of(over_field(condensed, maxdim=highest, threshold=limit, prime=prime))
@@ -161,7 +161,7 @@ def generators(
     condensed, rows = chosen(X, metric, precision, landmarks, seed)
     if not bitlink.available():
         raise InvalidInput("generators are given by the engine that numba compiles, which is not installed here")
-    limit = limit if precision == "float64" else limit_among(condensed, limit)
+    limit = limit_among(condensed, limit, np.dtype(precision))
     found = bitlink.homology(condensed, threshold=limit, prime=prime)
     order = order_of(found.bars)
     triangles = found.death_triangles[order]

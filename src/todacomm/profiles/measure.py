@@ -15,15 +15,7 @@ from todacomm.core.progress import Track, silent
 from todacomm.core.recipe import Recipe
 from todacomm.core.types import Activations, Address, Measurement, Number, PointCloud, Profile
 from todacomm.homology import bitlink
-from todacomm.homology.engines import (
-    REFERENCE,
-    checked,
-    checked_limit,
-    cross_check,
-    limit_among,
-    over_field,
-    persistence,
-)
+from todacomm.homology.engines import REFERENCE, cross_check, over_field, persistence, with_limit
 from todacomm.homology.metrics import max_lifetime, summarise
 from todacomm.profiles.expansion import expansions_of
 
@@ -42,8 +34,7 @@ def longest_over_z3(cloud: PreparedCloud, recipe: Recipe) -> Number:
     """H1_max_lifetime over Z/3; None where H1 is not measured, and without our own engine, as others take too long."""
     if recipe.maxdim < 1 or not bitlink.available():
         return None
-    condensed = checked(cloud.condensed)
-    limit = limit_among(condensed, checked_limit(recipe.threshold))
+    condensed, limit = with_limit(cloud.condensed, recipe.threshold)
     return max_lifetime.of(over_field(condensed, maxdim=1, threshold=limit, prime=3).finite[1])
 
 

@@ -83,7 +83,7 @@ def write_record(directory: Path, record: Record, activations: Activations | Non
     profile = record.profile
     write_atomically(directory / SUMMARIES, to_json(summaries(profile)))
     write_atomically(directory / METRICS, to_json(profile.language or NOT_MEASURED))
-    bars = {f"{m.address.layer}/{k}": found for m in profile.measurements for k, found in bars_of(m.diagrams).items()}
+    bars = {f"{m.address.layer}/{k}": found for m in profile.measurements for k, found in m.diagrams.arrays().items()}
     write_arrays(directory / DIAGRAMS, bars, {"schema": SCHEMA})
     if profile.claims is not None:
         write_claims(directory, profile.claims)
@@ -123,12 +123,6 @@ def layer_record(measurement: Measurement) -> dict[str, Any]:
     facts = measurement.facts
     row = LayerRow(measurement.summary, facts, facts.doubtful, facts.note, measurement.H1_max_lifetime_Z3)
     return LAYER_RECORD.row(row)
-
-
-def bars_of(diagrams: Diagrams) -> dict[str, np.ndarray]:
-    """Name the arrays: ``H1`` → (m, 2) bars, ``H1_essential`` → (e,) births, float64."""
-    finite = {f"H{k}": bars for k, bars in enumerate(diagrams.finite)}
-    return finite | {f"H{k}_essential": births for k, births in enumerate(diagrams.essential)}
 
 
 def read_record(directory: Path, attempt: Attempt = strictly) -> Record:
@@ -193,7 +187,7 @@ def profile_from(made: Manifest, layers: Mapping[str, LayerRow], language: Any, 
 
 
 def measurement_from(address: Address, recipe: Recipe, row: LayerRow, arrays: Arrays, prefix: str = "") -> Measurement:
-    """Build a measurement from `layer_record` and `bars_of`; ``prefix`` starts the names of its arrays."""
+    """Build a measurement from `layer_record` and `Diagrams.arrays`; ``prefix`` starts the names of its arrays."""
     names = [f"{prefix}H{k}" for k in range(recipe.maxdim + 1)]
     finite = tuple(ends_of(arrays, name, Float[np.ndarray, "m 2"]) for name in names)
     births = tuple(ends_of(arrays, f"{name}_essential", Float[np.ndarray, " e"]) for name in names)

@@ -22,7 +22,7 @@ from todacomm.records.files.codec import Arrays, Format, Rest, arrays_of, decode
 from todacomm.records.files.damaged import Attempt, strictly
 from todacomm.records.files.fault_messages import Spot
 from todacomm.records.files.io import check_digest, digests_of, names_of, read_arrays, write_arrays, write_atomically
-from todacomm.records.runs import LAYER_RECORD, bars_of, layer_record, measurement_from
+from todacomm.records.runs import LAYER_RECORD, layer_record, measurement_from
 from todacomm.training.fourier import Characters, additive_characters, multiplicative_characters
 from todacomm.training.observe import VIEWS, Course, Observation, course_of
 from todacomm.training.turned_run import TurnedRun
@@ -134,7 +134,7 @@ def write_observation(directory: Path, seen: Observation) -> None:
         f"{m.address.layer}/{view}/{name}": bars
         for view, found in seen.measurements.items()
         for m in found
-        for name, bars in bars_of(m.diagrams).items()
+        for name, bars in m.diagrams.arrays().items()
     }
     arrays |= arrays_of(Checkpoint(seen.embedding, seen.spectrum))
     write_arrays(arrays_path(directory, seen.step), arrays, {"schema": SCHEMA, "step": seen.step})

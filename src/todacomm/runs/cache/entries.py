@@ -16,7 +16,7 @@ from todacomm.profiles.measure import MeasuredCloud
 from todacomm.records.files.codec import Arrays, arrays_of, decoded, plain
 from todacomm.records.files.fault_messages import Spot
 from todacomm.records.inference import CLAIMS_RECORD, claims_from, record_of
-from todacomm.records.runs import LAYER_RECORD, bars_of, layer_record, measurement_from
+from todacomm.records.runs import LAYER_RECORD, layer_record, measurement_from
 from todacomm.runs.cache.keys import checkpoint_of, measurement_key, model_key, reading_key
 from todacomm.runs.cache.store import Cache, array_digest
 from todacomm.runs.config import ALL, Study
@@ -191,4 +191,4 @@ def keep_measured(found: MeasuredCloud, cloud: str, cache: Cache) -> None:
         "confirmed": found.confirmed,
         "row": layer_record(measurement),
     }
-    cache.keep("measurements", measurement_key(cloud, measurement.recipe), facts, bars_of(measurement.diagrams))
+    cache.keep("measurements", measurement_key(cloud, measurement.recipe), facts, measurement.diagrams.arrays())
