@@ -100,7 +100,8 @@ def track(
 
     """
     if monitored := monitors_among(sources or []):
-        return show_monitored(monitored, json=json, quiet=quiet)
+        show_monitored(monitored, json=json, quiet=quiet)
+        return
     from todacomm.records.files.io import read_json
     from todacomm.records.tracks import TRACK
     from todacomm.report.tracking.track_sentences import sentences
@@ -123,7 +124,6 @@ def track(
         console.err.tell("failed:", "bold red", f"{name}: {problem}")
     if made.found.record.failures:
         console.stop(console.FAILED)
-    return None
 
 
 def monitors_among(sources: list[str]) -> list[Path]:

@@ -9,6 +9,7 @@ import pytest
 
 import todacomm as td
 import trained
+from real_directories import ended
 from small_studies import DECODER, ENCODER, one_line
 from todacomm.records.files.io import SEAL, read_arrays, seal_of, write_arrays
 from todacomm.runs import training_results, training_runs
@@ -26,8 +27,6 @@ STUDY = Study(
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A directory of each kind: of a run, a comparison, an ablation, loops, a training."""
-    from todacomm.cli import main
-
     place = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
@@ -42,8 +41,7 @@ def made(tmp_path_factory):
              "expansion>0.1"],
             ["loops", "clouds.npz"],
         ):  # fmt: skip
-            patch.setattr("sys.argv", ["todacomm", *command, "--quiet"])
-            main()
+            assert ended((*command, "--quiet")) == 0
     experiment = trained.experiment(seeds=(46, 47), controls=2)
     training = place / "training"
     training.mkdir()

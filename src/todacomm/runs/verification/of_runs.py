@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from todacomm.clouds.prepare import prepare
-from todacomm.core.inference_types import Claims, Halves, NullTest
+from todacomm.core.inference_types import Claims, Halves, NullTest, Number
 from todacomm.core.types import Measurement, PointCloud, Profile
 from todacomm.core.value_types import Missing
 from todacomm.homology.engines import assert_agreement
@@ -54,7 +54,7 @@ FILES = (
     "activations/*.safetensors",
 )
 DRAWINGS = ("visualizations/**/*",)
-BARS = "the bars of diagrams.safetensors"
+BARS = "the stored bars"
 SPLITS = f"the half-samples of {HALVES}"
 
 
@@ -129,9 +129,14 @@ def in_metrics(language: Mapping[str, Any]) -> Iterator[Fault]:
 def in_summaries(profile: Profile) -> Iterator[Fault]:
     """Every metric from its bars, and numbers of a cloud that cannot be."""
     for m in profile.measurements:
-        again = summarise(m.diagrams, scale=median_distance(m))
-        yield from unlike(SUMMARIES, m.summary, again, BARS, field=m.address.layer, more=True)
+        yield from off_bars(SUMMARIES, m, m.address.layer)
         yield from impossible(m)
+
+
+def off_bars(file: str, m: Measurement, field: str) -> Iterator[Fault]:
+    """The metrics of a layer, which stand in ``field`` of a file, that are not those of its bars."""
+    again = summarise(m.diagrams, scale=median_distance(m))
+    yield from unlike(file, m.summary, again, BARS, field=field, more=True)
 
 
 def in_remarks(run: Path, profile: Profile) -> Iterator[Fault]:
@@ -185,18 +190,18 @@ def in_expansions(profile: Profile, clouds: Clouds | None) -> Iterator[Fault]:
     stored, made = plain(profile.expansions), plain(again)
     for one, other in zip(stored, made, strict=False):
         if not clouds:
-            yield from factors(one["matched"])
+            yield from factors(MANIFEST, one["matched"], "expansions.matched.ratio")
             one, other = {**one, "matched": None}, {**other, "matched": None}  # noqa: PLW2901
         field = f"expansions.{one['baseline']}"
         yield from unlike(MANIFEST, one, other, SUMMARIES, field=field, close=DRAWN)
     yield from unlike(MANIFEST, len(stored), len(made), SUMMARIES, field="expansions")
 
 
-def factors(growth: Mapping[str, Any] | None) -> Iterator[Fault]:
-    """That a ratio is scale × shape."""
-    if growth is not None:
-        product = growth["scale"] * growth["shape"]
-        yield from unlike(MANIFEST, growth["ratio"], product, "scale × shape", field="expansions.matched.ratio")
+def factors(file: str, growth: Mapping[str, Number] | None, field: str) -> Iterator[Fault]:
+    """That the ``ratio`` of a growth is its ``scale`` × ``shape``; none is held where one of them is undefined."""
+    ratio, scale, shape = (growth[name] if growth else None for name in ("ratio", "scale", "shape"))
+    if ratio is not None and scale is not None and shape is not None:
+        yield from unlike(file, ratio, scale * shape, "scale × shape", field=field)
 
 
 # Inference

@@ -1,5 +1,6 @@
 """Check comparisons, ablations, trainings, tracks, studies of stability, loops: what follows from what."""
 
+import json
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Any
 from todacomm.comparison.expressions import RULES
 from todacomm.comparison.gate import judge
 from todacomm.core.types import Address
-from todacomm.homology.metrics import summarise
 from todacomm.records.ablations import ABLATION, ABLATION_RECORD, record_of
 from todacomm.records.comparisons import COMPARISON, COMPARISON_RECORD, gate_record, group_of
 from todacomm.records.files.codec import plain
@@ -23,10 +23,10 @@ from todacomm.records.tracks import TRACK, TRACK_RECORD
 from todacomm.records.training import (
     AGAIN,
     DONE,
+    PLAN,
     RECORDS,
     SIGNATURE,
     PlannedRun,
-    check_files,
     checkpoint_arrays,
     has_begun,
     planned_runs,
@@ -36,13 +36,13 @@ from todacomm.records.training import (
 )
 from todacomm.report.tracking.read_track import read_track, with_loops
 from todacomm.report.words.pairs import verdicts
-from todacomm.report.words.phrases import median_distance
 from todacomm.runs.ablation import csv_of
 from todacomm.runs.rebuild_reports import Runs, compared_again
 from todacomm.runs.stability.stability_results import read_findings, summary_of
 from todacomm.runs.tracking.along_steps import with_findings
 from todacomm.runs.training_results import SIGNATURE_RECORD, record_again
 from todacomm.runs.verification.faults import Fault, changed_files, guarded, lost, unlike
+from todacomm.runs.verification.of_runs import DRAWN, factors, off_bars
 from todacomm.training.observe import VIEWS
 
 RUNS = "the runs that it names"
@@ -54,20 +54,18 @@ def faults_of_comparison(directory: Path) -> Iterator[Fault]:
     salvage, stored = Salvage(), COMPARISON_RECORD.read(directory)
     again = compared_again(directory, Runs(salvage), salvage)
     yield from lost(salvage, COMPARISON)
-    found = plain_json(read_json(directory / COMPARISON))
-    groups = {name: plain(group_of(comparison, verdicts(comparison))) for name, comparison in again.items()}
-    yield from unlike(COMPARISON, found["groups"], plain_json(groups), RUNS, field="groups", close=1e-5)
+    found = read_json(directory / COMPARISON)
+    groups = {name: group_of(comparison, verdicts(comparison)) for name, comparison in again.items()}
+    yield from unlike(COMPARISON, found["groups"], as_json(groups), RUNS, field="groups", close=DRAWN)
     if "gate" in stored.beside:
         rules = [RULES.read(row["rule"]) for row in found["gate"]["rules"]]
-        judged = plain_json(plain(gate_record(judge(rules, again))))
-        yield from unlike(COMPARISON, found["gate"], judged, "its rules and runs", field="gate", close=1e-5)
+        judged = as_json(gate_record(judge(rules, again)))
+        yield from unlike(COMPARISON, found["gate"], judged, "its rules and runs", field="gate", close=DRAWN)
 
 
-def plain_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """The value as JSON gives it back: texts as keys, lists for tuples."""
-    if isinstance(value, Mapping):
-        return {str(key): plain_json(one) for key, one in value.items()}
-    return [plain_json(one) for one in value] if isinstance(value, list | tuple) else value
+    return json.loads(json.dumps(plain(value)))
 
 
 def faults_of_ablation(directory: Path) -> Iterator[Fault]:
@@ -79,10 +77,9 @@ def faults_of_ablation(directory: Path) -> Iterator[Fault]:
     if text != csv_of(stored.ablation):
         yield Fault("ablation.csv", f"is not the table of the rows of {ABLATION}")
     for i, row in enumerate(stored.rows):
-        found = row.numbers
-        if found.expansion is not None and found.scale_growth is not None and found.shape_growth is not None:
-            product = found.scale_growth * found.shape_growth
-            yield from unlike(ABLATION, found.expansion, product, "scale × shape", field=f"rows.{i}.expansion")
+        of = row.numbers
+        growth = {"ratio": of.expansion, "scale": of.scale_growth, "shape": of.shape_growth}
+        yield from factors(ABLATION, growth, f"rows.{i}.expansion")
 
 
 def faults_of_training(directory: Path) -> Iterator[Fault]:
@@ -93,19 +90,19 @@ def faults_of_training(directory: Path) -> Iterator[Fault]:
     if (directory / SIGNATURE).exists():
         stored = SIGNATURE_RECORD.read(directory)
         again = record_again(directory, stored)
-        yield from unlike(SIGNATURE, plain_json(plain(stored)), plain_json(plain(again)), "the runs", close=1e-5)
+        yield from unlike(SIGNATURE, as_json(stored), as_json(again), "the runs", close=DRAWN)
 
 
 def faults_of_training_run(directory: Path, plan: PlannedRun) -> Iterator[Fault]:
     """One run: its plan, its files, and each line of its checkpoints."""
     place, name = directory / "runs" / plan.name, f"runs/{plan.name}"
+    file = f"{name}/{RECORDS}"
     run = read_run(place)
     about = {"name": plan.name, "kind": plan.kind, "seed": plan.seed, "settings": dict(plan.settings)}
     found = {key: getattr(run.about, key) for key in about}
-    yield from unlike(f"{name}/run.json", plain_json(found), plain_json(about), "experiment.json")
+    yield from unlike(f"{name}/run.json", as_json(found), as_json(about), PLAN)
     for fault in changed_files(place, run.done.files, DONE):
         yield Fault(f"{name}/{fault.file}", fault.what)
-    check_files(place, run.done)
     read_turned(place)
     for line in rows(place):
         arrays = checkpoint_arrays(place, line.step, run.done)
@@ -115,16 +112,9 @@ def faults_of_training_run(directory: Path, plan: PlannedRun) -> Iterator[Fault]
                 row = LAYER_RECORD.parsed(content, Spot(f"{place / RECORDS}, {field}", AGAIN))
                 address = Address(run.about.model, run.about.data, layer, line.step)
                 m = measurement_from(address, VIEWS[view], row, arrays, f"{layer}/{view}/")
-                again = summarise(m.diagrams, scale=median_distance(m))
-                yield from unlike(f"{name}/{RECORDS}", m.summary, again, "its bars", field=field, more=True)
-        yield from unlike(
-            f"{name}/{RECORDS}",
-            line.numbers,
-            of_clouds(line.clouds, line.numbers),
-            LINES,
-            field=f"step {line.step}",
-            more=True,
-        )
+                yield from off_bars(file, m, field)
+        again = of_clouds(line.clouds, line.numbers)
+        yield from unlike(file, line.numbers, again, LINES, field=f"step {line.step}", more=True)
 
 
 def of_clouds(clouds: Mapping[str, Mapping[str, Mapping[str, Any]]], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,7 +137,7 @@ def faults_of_track(directory: Path) -> Iterator[Fault]:
     yield from lost(salvage, TRACK)
     names = ("onsets", "partings", "loops")
     kept, again = ({name: getattr(one, name) for name in names} for one in (stored, with_findings(found)))
-    yield from unlike(TRACK, plain_json(plain(kept)), plain_json(plain(again)), RUNS, close=1e-5)
+    yield from unlike(TRACK, as_json(kept), as_json(again), RUNS, close=DRAWN)
 
 
 def faults_of_stability(directory: Path) -> Iterator[Fault]:
@@ -156,7 +146,7 @@ def faults_of_stability(directory: Path) -> Iterator[Fault]:
         return
     stored = STABILITY_SUMMARY.read(directory)
     again = summary_of(read_findings(directory, stored.failures))
-    yield from unlike(STABILITY_FILE, plain_json(plain(stored)), plain_json(plain(again)), "the runs", close=1e-5)
+    yield from unlike(STABILITY_FILE, as_json(stored), as_json(again), "the runs", close=DRAWN)
 
 
 def faults_of_loops(directory: Path) -> Iterator[Fault]:

@@ -9,12 +9,19 @@ from tempfile import TemporaryDirectory
 
 from todacomm.core.errors import InvalidRecord
 from todacomm.core.parallel import one_thread
+from todacomm.records.ablations import ABLATION
+from todacomm.records.comparisons import COMPARISON
 from todacomm.records.files.damaged import Salvage
-from todacomm.records.monitoring import read_monitored, trajectory_of
-from todacomm.records.probes import PROBE_RECORD
+from todacomm.records.loops import ANGLES, ARRAYS, LOOPS
+from todacomm.records.monitoring import LINES, MONITOR, read_monitored, trajectory_of
+from todacomm.records.probes import PROBE, PROBE_RECORD
 from todacomm.records.runs import gone, runs_of
+from todacomm.records.stability import PLAN as STABILITY_STUDY
+from todacomm.records.stability import SUMMARY
+from todacomm.records.tracks import TRACK
+from todacomm.records.training import PLAN, SIGNATURE
 from todacomm.runs.locate import WANTED, Kind, kind_of
-from todacomm.runs.rebuild_reports import report_again
+from todacomm.runs.rebuild_reports import CONFIGURATION, report_again
 from todacomm.runs.verification.faults import Fault, guarded, lost, strangers
 from todacomm.runs.verification.of_runs import faults_of_run
 from todacomm.runs.verification.of_studies import (
@@ -28,15 +35,15 @@ from todacomm.runs.verification.of_studies import (
 
 MADE = ("*.md", "*.html", "visualizations/**/*", "reports/*", "runs/run_*/**/*")  # of the records, or of runs
 RECORDS_OF: Mapping[Kind, tuple[str, ...]] = {
-    "runs": ("experiment_config.yaml",),
-    "comparison": ("comparison.json",),
-    "ablation": ("ablation.json", "ablation.csv"),
-    "training": ("experiment.json", "signature.json", "runs/**/*"),
-    "probe": ("probe.json",),
-    "loops": ("loops.json", "loops.safetensors", "angles.csv"),
-    "stability": ("stability_plan.json", "stability_summary.json", "runs/**/*"),
-    "track": ("track.json", "experiment_config.yaml", "loops/**/*"),
-    "monitor": ("monitor.json", "measurements.jsonl"),
+    "runs": (CONFIGURATION,),
+    "comparison": (COMPARISON,),
+    "ablation": (ABLATION, "ablation.csv"),
+    "training": (PLAN, SIGNATURE, "runs/**/*"),
+    "probe": (PROBE,),
+    "loops": (LOOPS, ARRAYS, ANGLES),
+    "stability": (STABILITY_STUDY, SUMMARY, "runs/**/*"),
+    "track": (TRACK, CONFIGURATION, "loops/**/*"),
+    "monitor": (MONITOR, LINES),
 }
 PAGES = (".md", ".html")
 
@@ -149,7 +156,7 @@ def faults_of_monitor(place: Path) -> Iterator[Fault]:
     """That the lines of a monitor can be read, and make a trajectory."""
     salvage = Salvage()
     trajectory_of(read_monitored(place, salvage))
-    yield from lost(salvage, "measurements.jsonl")
+    yield from lost(salvage, LINES)
 
 
 def faults_of_pages(place: Path, kind: Kind) -> Iterator[Fault]:
